@@ -1,0 +1,203 @@
+"""Errors a person can act on.
+
+Every error says what was refused, where, the likely cause and what to do next, and carries a stable code that is
+an anchor in ``docs/errors.md``.
+
+    MainstemError
+    ├── DefinitionError            a mistake in a declaration, raised when it is registered
+    ├── StartRefused               bad configuration; carries all its faults at once
+    ├── EventRefused               an event that cannot be encoded, keyed or routed
+    ├── DecodingFailed             bytes that are not what their envelope says
+    ├── BrokerError
+    │   ├── UnknownTopic           no such topic or partition
+    │   ├── TopicExists            created already, with other properties
+    │   ├── OffsetOutOfRange       retention has passed this offset, or it lies beyond the end
+    │   ├── RecordTooLarge         more bytes than the topic takes
+    │   ├── Fenced                 another owner has taken the task over: nothing of this commit happened
+    │   ├── CommitRefused          nothing of this commit happened
+    │   ├── CommitUnknown          whether it happened is not known: never go on from memory
+    │   ├── MembershipLost         the group has expelled this member
+    │   └── StoreRefused           a store of another service, or of another number of tasks
+    ├── DatabaseError
+    │   ├── SQLiteTooOld           a SQLite that can lose committed data when several processes checkpoint
+    │   ├── WrongFileFormat        a file of another version, or not ours
+    │   ├── NetworkFileSystem      locks and shared memory do not work there
+    │   ├── DiskFull               refused before anything was acknowledged
+    │   └── DatabaseFailed         an I/O error: the process must not go on with this file
+    ├── HandlerTimeout             a handler took longer than its time-out
+    ├── IncarnationOver            a context used after its task was lost
+    └── NotFound                   a command named something that is not there
+"""
+
+from typing import ClassVar
+
+
+class MainstemError(Exception):
+    """The root of all errors of Mainstem.
+
+    ``what`` says what was refused, ``where`` names topic, partition, offset, type or handler, ``why`` the likely
+    cause, ``remedy`` what to do next. ``code`` is stable and is an anchor in ``docs/errors.md``.
+    """
+
+    code: ClassVar[str] = "mainstem"
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        lines = [f"{self.what} [{self.code}]"]
+        lines += [
+            f"  {label}: {text}"
+            for label, text in (("where", self.where), ("why", self.why), ("next", self.remedy))
+            if text
+        ]
+        return "\n".join(lines)
+
+
+class DefinitionError(MainstemError):
+    """A declaration that cannot work; raised where it is written, never at the first message."""
+
+    code = "definition"
+
+
+class StartRefused(MainstemError):
+    """The service does not start. ``faults`` lists every fault found, so that all can be mended at once."""
+
+    code = "start-refused"
+
+    def __init__(self, what: str, faults: tuple[MainstemError, ...]) -> None:
+        super().__init__(what)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"- {fault}" for fault in self.faults)])
+
+
+class EventRefused(MainstemError):
+    """An event that cannot be encoded, keyed or routed; nothing was published."""
+
+    code = "event-refused"
+
+
+class DecodingFailed(MainstemError):
+    """Bytes that are not what their envelope says; the record is parked with its bytes intact."""
+
+    code = "decoding-failed"
+
+
+class BrokerError(MainstemError):
+    """What a broker refuses."""
+
+    code = "broker"
+
+
+class UnknownTopic(BrokerError):
+    """No such topic or partition."""
+
+    code = "unknown-topic"
+
+
+class TopicExists(BrokerError):
+    """The topic exists with other properties."""
+
+    code = "topic-exists"
+
+
+class OffsetOutOfRange(BrokerError):
+    """Retention has passed this offset, or it lies beyond the end of the partition."""
+
+    code = "offset-out-of-range"
+
+
+class RecordTooLarge(BrokerError):
+    """The record has more bytes than the topic takes."""
+
+    code = "record-too-large"
+
+
+class Fenced(BrokerError):
+    """Another owner has taken the task over; nothing of this commit happened."""
+
+    code = "fenced"
+
+
+class CommitRefused(BrokerError):
+    """Nothing of this commit happened; the task starts again from the last one."""
+
+    code = "commit-refused"
+
+
+class CommitUnknown(BrokerError):
+    """Whether this commit happened is not known; the task is lost: fence, read positions and stores again."""
+
+    code = "commit-unknown"
+
+
+class MembershipLost(BrokerError):
+    """The group has expelled this member; it must join again."""
+
+    code = "membership-lost"
+
+
+class StoreRefused(BrokerError):
+    """The store belongs to another service, or was created for another number of tasks."""
+
+    code = "store-refused"
+
+
+class DatabaseError(MainstemError):
+    """What the SQLite file refuses."""
+
+    code = "database"
+
+
+class SQLiteTooOld(DatabaseError):
+    """This SQLite can lose committed data when several processes write and checkpoint one file."""
+
+    code = "sqlite-too-old"
+
+
+class WrongFileFormat(DatabaseError):
+    """The file is of another format version, or is not a Mainstem file."""
+
+    code = "wrong-file-format"
+
+
+class NetworkFileSystem(DatabaseError):
+    """The file lies on a network file system, where locks and shared memory do not work."""
+
+    code = "network-file-system"
+
+
+class DiskFull(DatabaseError):
+    """No space left; nothing that was refused has been acknowledged."""
+
+    code = "disk-full"
+
+
+class DatabaseFailed(DatabaseError):
+    """An I/O or fsync error: what the kernel still holds is unknown, so the process must not go on with the file."""
+
+    code = "database-failed"
+
+
+class HandlerTimeout(MainstemError):
+    """A handler took longer than its time-out."""
+
+    code = "handler-timeout"
+
+
+class IncarnationOver(MainstemError):
+    """A context was used after its task was lost; its writes would belong to nobody."""
+
+    code = "incarnation-over"
+
+
+class NotFound(MainstemError):
+    """A command named something that is not there."""
+
+    code = "not-found"
