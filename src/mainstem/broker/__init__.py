@@ -1,0 +1,51 @@
+"""The broker protocol: records, batches, and the roles log, group, transaction and admin."""
+
+from mainstem.broker.protocol import (
+    Admin,
+    Broker,
+    Change,
+    Group,
+    GroupDescription,
+    GroupSpec,
+    Log,
+    Membership,
+    Ownership,
+    Reader,
+    TopicDescription,
+    TopicSpec,
+    Transaction,
+)
+from mainstem.broker.record import (
+    NO_HEADERS,
+    Batch,
+    HeaderColumns,
+    Headers,
+    NoColumns,
+    Record,
+    TopicPartition,
+    single,
+)
+
+__all__ = [
+    "NO_HEADERS",
+    "Admin",
+    "Batch",
+    "Broker",
+    "Change",
+    "Group",
+    "GroupDescription",
+    "GroupSpec",
+    "HeaderColumns",
+    "Headers",
+    "Log",
+    "Membership",
+    "NoColumns",
+    "Ownership",
+    "Reader",
+    "Record",
+    "TopicDescription",
+    "TopicPartition",
+    "TopicSpec",
+    "Transaction",
+    "single",
+]

@@ -1,0 +1,274 @@
+"""The broker in four roles: log, group, transaction, admin. Bytes only; at most eight verbs each.
+
+A backend is right when it passes ``mainstem.testing.conformance``. What a verb becomes on Apache Kafka stands in
+``docs/decisions/0002-broker-roles.md``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from mainstem.broker.record import Batch, Record, TopicPartition
+
+
+class TopicSpec(Struct, frozen=True):
+    """What a topic is created with.
+
+    ``retention_ms`` None keeps records for ever. ``compact`` keeps the last record of each key. Retention never
+    passes the position of a live group without an alarm first.
+    """
+
+    name: str
+    partitions: int = 8
+    retention_ms: int | None = None
+    compact: bool = False
+    record_bytes_max: int = 1_000_000
+
+
+class TopicDescription(Struct, frozen=True):
+    """A topic as it is: its specification, its id (another one after delete and create) and the bounds by partition."""
+
+    spec: TopicSpec
+    topic_id: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+class GroupSpec(Struct, frozen=True):
+    """What a group is joined with.
+
+    Partition n of its inbox topic is task n. ``service`` owns the group and its stores. The number of tasks and the
+    partition counts of ``inputs`` are recorded by the first join, and another number is refused afterwards.
+    """
+
+    name: str
+    service: str
+    tasks: int
+    inputs: Mapping[str, int] = {}
+    session_timeout_seconds: float = 10.0
+
+    @property
+    def inbox(self) -> str:
+        """The topic whose partitions are the tasks."""
+        return f"{self.name}.inbox"
+
+
+class GroupDescription(Struct, frozen=True):
+    """A group as it is: tasks, their owners (member ids, or None) and epochs, and the committed positions."""
+
+    name: str
+    service: str
+    tasks: int
+    inputs: Mapping[str, int]
+    members: tuple[str, ...]
+    owners: tuple[str | None, ...]
+    epochs: tuple[int, ...]
+    positions: Mapping[TopicPartition, int]
+
+
+class Change(NamedTuple):
+    """A store's new value for a key, or its deletion (None)."""
+
+    store: str
+    key: bytes
+    value: bytes | None
+
+
+class Transaction(Protocol):
+    """Facts, store changes and positions that commit together, or not at all.
+
+    Nothing is visible to any reader before :meth:`commit` has returned, and nothing is kept after :meth:`abort`.
+    """
+
+    def append(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        """Add records to the end of a partition, in this order."""
+        ...
+
+    def changes(self, changes: Iterable[Change]) -> None:
+        """Add store changes of the owner's task. A transaction without an owner takes none."""
+        ...
+
+    def positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Name the next offset to be handled for every input of the owner's task, changed or not."""
+        ...
+
+    async def commit(self) -> Mapping[TopicPartition, int]:
+        """Make it durable; returns the offset of the first record appended to each partition.
+
+        Raises :class:`~mainstem.errors.Fenced` when another owner has the task, and
+        :class:`~mainstem.errors.CommitRefused` (or a subclass of BrokerError or DatabaseError that says more) when
+        nothing of it happened; :class:`~mainstem.errors.CommitUnknown` when that cannot be known: then fence, and
+        read positions and stores again.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Drop it; for a committed one this does nothing."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads committed records of the given partitions, each in offset order, fair between them."""
+
+    def take(self) -> Batch | None:
+        """The next batch that is there, or None; never waits.
+
+        Raises :class:`~mainstem.errors.OffsetOutOfRange` for a position that retention has passed or that lies
+        beyond the end, and :class:`~mainstem.errors.UnknownTopic` when the topic has gone.
+        """
+        ...
+
+    async def wait(self) -> None:
+        """Return when :meth:`take` may have something; it may also return early."""
+        ...
+
+    def seek(self, at: TopicPartition, offset: int) -> None:
+        """Read on from ``offset``."""
+        ...
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop taking from these partitions."""
+        ...
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Take from these partitions again."""
+        ...
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """How many offsets lie between the next one to take and the end, as far as is known without waiting."""
+        ...
+
+    def close(self) -> None:
+        """Stop reading; a waiter returns."""
+        ...
+
+
+class Log(Protocol):
+    """Partitions of records: append, and read from any offset."""
+
+    async def append(self, at: TopicPartition, records: Sequence[Record]) -> int:
+        """Append outside any task; returns the first offset once the records survive a power loss."""
+        ...
+
+    def transaction(self) -> Transaction:
+        """Several appends at once, outside any task."""
+        ...
+
+    def reader(self, positions: Mapping[TopicPartition, int]) -> Reader:
+        """A reader that starts at these offsets."""
+        ...
+
+    async def bounds(self, at: TopicPartition) -> tuple[int, int]:
+        """The first offset still there, and the offset the next record will get."""
+        ...
+
+    async def offset_at(self, at: TopicPartition, timestamp_ms: int) -> int:
+        """The first offset whose record has this timestamp or a later one; the end when there is none."""
+        ...
+
+
+class Ownership(Protocol):
+    """A task that this process owns: every older owner has been fenced."""
+
+    task: int
+    epoch: int
+    positions: Mapping[TopicPartition, int]
+    """The committed positions as of the take-over; an input without one has never been committed."""
+
+    def transaction(self) -> Transaction:
+        """A transaction of this task; its commit is refused with ``Fenced`` once another owner has taken over."""
+        ...
+
+
+class Membership(Protocol):
+    """This process's place in a group, kept alive while its event loop runs."""
+
+    member: str
+
+    async def assignment(self) -> frozenset[int]:
+        """Wait until the assigned tasks differ from what was last returned (at first: from nothing at all).
+
+        An assignment is a hint; ownership comes from :meth:`take_over`. Raises
+        :class:`~mainstem.errors.MembershipLost` when the group has expelled this member.
+        """
+        ...
+
+    async def confirm(self, task: int) -> bool:
+        """Ask the group itself whether the task is assigned to this member now."""
+        ...
+
+    async def take_over(self, task: int) -> Ownership:
+        """Fence every older owner, then read the positions. Waits, bounded, for an owner that is draining."""
+        ...
+
+    async def release(self, task: int) -> None:
+        """Give a drained task back, so that the next owner need not wait."""
+        ...
+
+    async def leave(self) -> None:
+        """Give everything back and leave the group."""
+        ...
+
+
+class Group(Protocol):
+    """Membership in groups; membership in a group is membership in its inbox topic, and nothing else."""
+
+    async def join(
+        self, spec: GroupSpec, *, static_id: str | None = None, pinned: frozenset[int] | None = None
+    ) -> Membership:
+        """Join; creates the group and its inbox topic the first time.
+
+        A ``static_id`` keeps its tasks over a restart within the session timeout. ``pinned`` takes exactly these
+        tasks and leaves the others to the other members.
+        """
+        ...
+
+
+class Admin(Protocol):
+    """Topics and groups as they are."""
+
+    async def create(self, spec: TopicSpec) -> None:
+        """Create a topic; one that exists with the same specification is left alone, another is refused."""
+        ...
+
+    async def alter(self, spec: TopicSpec) -> None:
+        """Change retention, compaction or limits; the number of partitions never changes."""
+        ...
+
+    async def delete(self, topic: str) -> None:
+        """Delete a topic and its records."""
+        ...
+
+    async def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
+        """Describe these topics, or all; a name that is not there is left out."""
+        ...
+
+    async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
+        """Describe these groups, or all; a name that is not there is left out."""
+        ...
+
+    async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
+        ...
+
+    async def delete_group(self, group: str) -> None:
+        """Forget a group that has no live member: positions, stores and inbox."""
+        ...
+
+
+class Broker(Protocol):
+    """A broker in its four roles. ``name`` is what logs say, without secrets."""
+
+    name: str
+    log: Log
+    group: Group
+    admin: Admin
+
+    async def open(self) -> None:
+        """Connect; raises what stands in the way."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was submitted, then close."""
+        ...
