@@ -1,0 +1,96 @@
+"""What is set from outside: environment variables ``MAINSTEM_*`` and the file ``mainstem.toml``, read once.
+
+``MAINSTEM_COMMIT_EVENTS=200`` and ``commit_events = 200`` in the file are the same setting; the environment wins. A
+program reads them when it starts and hands the parts on; nothing else looks at the environment.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import msgspec
+from msgspec import Meta
+
+from mainstem.errors import DefinitionError, MainstemError, StartRefused
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, each with its meaning and its unit. A value that is left out has the default."""
+
+    broker: (
+        Annotated[str, Meta(pattern="^[a-z]+:", description="URL of the broker, such as kafka://one:9092")] | None
+    ) = None
+    log_level: Annotated[
+        LogLevel, Meta(description="The least important lines to be logged: debug, info, warning or error")
+    ] = "info"
+    commit_interval_ms: Annotated[int, Meta(ge=1, description="A task commits after so many milliseconds")] = 10
+    commit_events: Annotated[int, Meta(ge=1, description="or after so many events, whichever comes first")] = 5_000
+    session_timeout_seconds: Annotated[
+        float, Meta(gt=0, le=3_600, description="A worker that is silent for so many seconds is replaced")
+    ] = 10
+    grace_seconds: Annotated[
+        float, Meta(ge=0, le=3_600, description="How long a stopping worker may finish what it has begun, in seconds")
+    ] = 30
+    buffer_events: Annotated[int, Meta(ge=1, description="A task reads no further ahead than so many events")] = 4_000
+    buffer_bytes: Annotated[int, Meta(ge=1, description="or than so many bytes, whichever comes first")] = (
+        64 * 1024 * 1024
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> Self:
+        """Read ``environ`` (the process's, unless given) and ``mainstem.toml`` in ``directory`` (the current one).
+
+        An empty variable counts as not set. Raises ``StartRefused`` with every fault of both: values that do not fit,
+        names that do not exist, a file that is not TOML.
+        """
+        faults: list[MainstemError] = []
+        path = (directory or Path.cwd()) / FILE_NAME
+        given: dict[str, tuple[str, object]] = {key: (str(path), value) for key, value in _read(path, faults).items()}
+        for variable, value in (os.environ if environ is None else environ).items():
+            if variable.startswith(PREFIX) and value and not _NOT_OURS.fullmatch(variable):
+                given[variable.removeprefix(PREFIX).lower()] = (variable, value)
+
+        types = {each.name: each.type for each in msgspec.structs.fields(cls)}
+        values: dict[str, object] = {}
+        for key, (where, value) in given.items():
+            if key not in types:
+                faults.append(_unknown(key, where, known=list(types)))
+                continue
+            try:
+                values[key] = msgspec.convert(value, types[key], strict=False)
+            except msgspec.ValidationError as error:
+                faults.append(DefinitionError(f"{key} = {value!r}", where=where, why=str(error)))
+        if faults:
+            raise StartRefused(
+                f"{len(faults)} faults in the settings" if faults[1:] else "a fault in the settings", tuple(faults)
+            )
+        return msgspec.convert(values, cls)
+
+
+FILE_NAME: Final = "mainstem.toml"
+PREFIX: Final = "MAINSTEM_"
+
+# Examples keep their own variables, and Kubernetes adds these for every Service whose name begins with "mainstem".
+_NOT_OURS: Final = re.compile(r"MAINSTEM_DEMO_.*|MAINSTEM_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?)")
+
+
+def _read(path: Path, faults: list[MainstemError]) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        faults.append(DefinitionError("the settings file cannot be read", where=str(path), why=str(error)))
+        return {}
+
+
+def _unknown(key: str, where: str, known: list[str]) -> DefinitionError:
+    near = get_close_matches(key, known, n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
+    return DefinitionError(f"there is no setting {key}", where=where, remedy=remedy)
