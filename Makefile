@@ -1,0 +1,50 @@
+# `make help` lists the targets. All of them need Python 3.11 or newer, and nothing else.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check format test demo crash-long clean
+
+help: ## List the targets
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Create .venv with the pinned tools, where it is missing or stale
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make setup PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(PIP) install --editable '.[dev]'
+	@touch $@
+
+check: setup ## Format, lint, types, import contracts, budgets, documentation
+	@mkdir -p build
+	@$(BIN)/ruff format --check --quiet . || { echo 'make format mends this'; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/pyright --warnings >build/pyright.txt || { cat build/pyright.txt; exit 1; }
+	@$(BIN)/lint-imports >build/imports.txt || { cat build/imports.txt; exit 1; }
+	@$(BIN)/pytest --quiet tests/architecture
+
+format: setup ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+test: setup ## Run the test suite
+	@$(BIN)/pytest $(ARGS)
+
+demo: setup ## Replay January's flights through four services, kill one, check every total
+	@$(BIN)/python -m examples.flights
+
+bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 prints one object
+	@JSON=$(JSON) $(BIN)/python -m benchmarks.$*
+
+crash-long: setup ## The long form of the crash tests
+	@$(BIN)/pytest -m long tests/crash $(ARGS)
+
+clean: ## Remove what the other targets have made
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
