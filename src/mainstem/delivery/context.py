@@ -1,0 +1,376 @@
+"""What a handler is given beside its event: its memory, its timers, what it may publish.
+
+Everything a handler does through its context is kept apart until the handler has succeeded; one that raises leaves
+no trace, except for what it committed itself with :meth:`Context.checkpoint`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar, overload
+
+from msgspec import Struct
+
+from mainstem.broker import Batch
+from mainstem.calendar import Duration, milliseconds
+from mainstem.clock import Clock
+from mainstem.delivery.outputs import Fact, Outputs
+from mainstem.delivery.stores import Store, row_key
+from mainstem.errors import DefinitionError, EventRefused, IncarnationOver, StoreRefused
+from mainstem.events import own_headers
+from mainstem.identifiers import Derivation, derive
+from mainstem.state import TaskState, Timer, timers
+from mainstem.telemetry import EventLogger, event_logger
+
+V = TypeVar("V")
+D = TypeVar("D")
+Writes = dict[tuple[str, bytes], bytes | None]
+
+
+class Effects(Struct, gc=False):
+    """What a handler has done so far: facts to append, and store changes by store and key.
+
+    ``wake_ms`` is the earliest time that a timer among the changes is due.
+    """
+
+    facts: list[Fact]
+    writes: Writes
+    wake_ms: int | None = None
+
+    def take_in(self, later: "Effects") -> None:
+        """Add what happened afterwards."""
+        self.facts += later.facts
+        self.writes.update(later.writes)
+        if later.wake_ms is not None:
+            self.wake_ms = later.wake_ms if self.wake_ms is None else min(self.wake_ms, later.wake_ms)
+
+
+def no_effects() -> Effects:
+    """Nothing done yet."""
+    return Effects([], {})
+
+
+class Incarnation:
+    """One taking-over of a task. Once it is over, nothing that still runs on its behalf can do anything."""
+
+    __slots__ = ("alive", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+
+    def check(self) -> None:
+        """Raise :class:`IncarnationOver` when the task has been lost."""
+        if not self.alive:
+            raise IncarnationOver(
+                f"{self.name} is no longer owned by this process",
+                why="another owner has taken the task over, or it was given back",
+                remedy="nothing: the event is handled again by the new owner, from the last commit",
+            )
+
+
+class Scope:
+    """A handler in one incarnation of a task: what all its contexts share."""
+
+    __slots__ = ("checkpoint", "clock", "derivation", "handler", "incarnation", "outputs", "state", "stores", "timers")
+
+    def __init__(
+        self,
+        handler: str,
+        derivation: Derivation,
+        incarnation: Incarnation,
+        surroundings: "Surroundings",
+        timer_names: frozenset[str],
+    ) -> None:
+        """``derivation`` stands for service, group and handler; ids of outputs come from it."""
+        self.handler = handler
+        self.derivation = derivation
+        self.incarnation = incarnation
+        self.state = surroundings.state
+        self.outputs = surroundings.outputs
+        self.clock = surroundings.clock
+        self.checkpoint = surroundings.checkpoint
+        self.timers = timer_names
+        self.stores: set[str] = set()
+
+
+class Surroundings(Struct, frozen=True):
+    """What a task lends its handlers. ``checkpoint`` commits effects and returns once that is durable."""
+
+    state: TaskState
+    outputs: Outputs
+    clock: Clock
+    checkpoint: Callable[["Context", Effects], Awaitable[None]]
+
+
+class Context(Struct, gc=False, eq=False):
+    """An event's place in the log, and the means to remember, publish and wake up later.
+
+    Made by the runtime, one for each run of a handler; not to be used after the handler has returned.
+    """
+
+    _scope: Scope
+    _batch: Batch
+    _index: int
+    _earlier: Writes | None = None
+    _effects: Effects | None = None
+    _published: int = 0
+    attempt: int = 1
+    """1 in the first run of the handler for this event; one more after each failure."""
+
+    # -- where the event stands
+
+    @property
+    def topic(self) -> str:
+        """The topic the event was read from."""
+        return self._batch.topic
+
+    @property
+    def partition(self) -> int:
+        """The partition the event was read from."""
+        return self._batch.partition
+
+    @property
+    def offset(self) -> int:
+        """The event's offset in its partition."""
+        return self._batch.offsets[self._index]
+
+    @property
+    def timestamp_ms(self) -> int:
+        """The record's timestamp: milliseconds since 1970 (UTC)."""
+        return self._batch.timestamps[self._index]
+
+    @property
+    def key(self) -> bytes | None:
+        """The key bytes, or None for a keyless event."""
+        return self._batch.keys[self._index]
+
+    @property
+    def headers(self) -> Mapping[str, bytes]:
+        """All headers of the record."""
+        return self._batch.headers(self._index)
+
+    @property
+    def handler(self) -> str:
+        """The name of the handler that runs."""
+        return self._scope.handler
+
+    @property
+    def event_id(self) -> str:
+        """The event's id; for an event without envelope it is derived from topic, partition and offset."""
+        found = self._header("ce_id")
+        return found or derive(self.topic, str(self.partition), str(self.offset))
+
+    @property
+    def correlation_id(self) -> str:
+        """The id of the event that everything with this correlation id goes back to."""
+        return self._header("ce_correlationid") or self.event_id
+
+    @property
+    def causation_id(self) -> str | None:
+        """The id of the event that caused this one, or None when it came from outside."""
+        return self._header("ce_causationid")
+
+    @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context that the event carries, if any."""
+        return self._header("traceparent")
+
+    @property
+    def now_ms(self) -> int:
+        """The wall clock: milliseconds since 1970 (UTC). Not the same in a second run."""
+        return self._scope.clock.now_ms()
+
+    @property
+    def log(self) -> EventLogger:
+        """The logger ``mainstem``, with event id and handler in every line."""
+        return event_logger(self.event_id, self._scope.handler)
+
+    def _header(self, name: str) -> str | None:
+        batch = self._batch
+        found = batch.common.get(name)
+        if found is None:
+            if name not in batch.own.names():
+                return None
+            found = batch.own.column(name)[self._index]
+        return None if found is None else found.decode()
+
+    # -- memory
+
+    @overload
+    def get(self, store: Store[V], *, key: str | int | bytes | None = None) -> V | None: ...
+    @overload
+    def get(self, store: Store[V], default: V | D, *, key: str | int | bytes | None = None) -> V | D: ...
+    def get(self, store: Store[V], default: D | None = None, *, key: str | int | bytes | None = None) -> V | D | None:
+        """The value that the store holds for the event's key (or for ``key``, with ``scope="partition"``).
+
+        Sees what this handler and earlier events of the key have put. The value is the caller's own copy.
+        """
+        row = self._read(store.name, self._row_key(store, key))
+        if row is None:
+            return default
+        value = store.unpack(row, 0 if store.expire_after_ms is None else self.now_ms)
+        return default if value is None else value
+
+    def put(self, store: Store[V], value: V, *, key: str | int | bytes | None = None) -> None:
+        """Remember a value for the event's key; it commits with everything else that this event causes."""
+        packed = store.pack(value, 0 if store.expire_after_ms is None else self.now_ms)
+        self._write(store.name, self._row_key(store, key), packed)
+
+    def delete(self, store: Store[V], *, key: str | int | bytes | None = None) -> None:
+        """Forget the value."""
+        self._write(store.name, self._row_key(store, key), None)
+
+    def scan(
+        self, store: Store[V], start: str | int | bytes = b"", stop: str | int | bytes | None = None, *, limit: int
+    ) -> list[tuple[bytes, V]]:
+        """Rows with ``start <= key < stop`` in key order, at most ``limit``; for stores with ``scope="partition"``.
+
+        Expired rows are left out, so fewer than ``limit`` may come although more are there.
+        """
+        self._row_key(store, start)
+        self._refuse_unseen(store.name)
+        scope = self._scope
+        end = None if stop is None else row_key(stop)
+        now = self.now_ms
+        rows = scope.state.scan(store.name, row_key(start), end, limit=limit)
+        return [(key, value) for key, row in rows if (value := store.unpack(row, now)) is not None]
+
+    def _row_key(self, store: Store[V], key: str | int | bytes | None) -> bytes:
+        if key is not None:
+            if store.scope == "partition":
+                return row_key(key)
+            raise StoreRefused(
+                f"store {store.name!r} is keyed by the event's key; another key was given: {key!r}",
+                where=f"handler {self._scope.handler}",
+                why="it would count per partition in silence, because another key may live in another task",
+                remedy='declare the store with scope="partition" and the group with lanes=1, or key the topic that way',
+            )
+        found = self._batch.keys[self._index]
+        if found is None or store.scope == "partition":
+            raise StoreRefused(
+                f"store {store.name!r} needs a key",
+                where=f"handler {self._scope.handler}",
+                why="the event has none" if found is None else 'a store with scope="partition" has no key of its own',
+                remedy="give key=... to the topic's declaration" if found is None else "pass key=...",
+            )
+        return found
+
+    def _read(self, store: str, key: bytes) -> bytes | None:
+        at = (store, key)
+        effects = self._effects
+        if effects is not None and at in effects.writes:
+            return effects.writes[at]
+        earlier = self._earlier
+        if earlier is not None and at in earlier:
+            return earlier[at]
+        scope = self._scope
+        scope.stores.add(store)
+        return scope.state.get(store, key)
+
+    def _write(self, store: str, key: bytes, value: bytes | None) -> None:
+        effects = self._effects
+        if effects is None:
+            self._scope.incarnation.check()
+            effects = self._effects = Effects([], {})
+        effects.writes[store, key] = value
+
+    def _refuse_unseen(self, store: str) -> None:
+        # A scan merges committed rows with what waits in the task; with lanes=1 nothing else can be under way.
+        pending = {**(self._earlier or {}), **(self._effects.writes if self._effects else {})}
+        if any(name == store for name, _ in pending):
+            raise StoreRefused(
+                f"store {store!r} was changed by this event before it was scanned",
+                where=f"handler {self._scope.handler}",
+                remedy="scan first, then put; or await context.checkpoint() in between",
+            )
+
+    # -- facts
+
+    def publish(self, event: object) -> None:
+        """Publish an event together with everything else that this event causes.
+
+        Its id derives from service, group, handler, this event's id and its place among the outputs, so that a
+        second run publishes it under the same id. Its timestamp is this event's. Raises
+        :class:`~mainstem.errors.EventRefused` when it cannot be encoded or was not declared.
+        """
+        scope = self._scope
+        effects = self._effects
+        if effects is None:
+            scope.incarnation.check()
+            effects = self._effects = Effects([], {})
+        cause = self.event_id
+        event_id = scope.derivation.of(cause, str(self._published))
+        own = own_headers(
+            event_id, correlation_id=self.correlation_id, causation_id=cause, traceparent=self.traceparent
+        )
+        effects.facts.append(scope.outputs.fact(event, event_id, own, self._batch.timestamps[self._index]))
+        self._published += 1
+
+    def publish_result(self, result: object) -> None:
+        """Publish what a handler has returned: an event, or several in a list or tuple."""
+        if isinstance(result, list | tuple):
+            for event in result:
+                self.publish(event)
+        else:
+            self.publish(result)
+
+    # -- time
+
+    def wake(self, name: str, *, after: Duration | None = None, at: int | None = None) -> None:
+        """Set a durable timer of this key: ``after`` so much time, or ``at`` a wall-clock time in milliseconds.
+
+        One of the same name and key is replaced. When it is due, ``@service.on_timer(name)`` runs in this key's lane.
+        """
+        if (after is None) == (at is None):
+            raise DefinitionError(f"wake({name!r}) takes either after= or at=", where=f"handler {self._scope.handler}")
+        self._known_timer(name)
+        due = at if at is not None else self.now_ms + milliseconds(after or 0)
+        timers.put(self._read, self._write, Timer(due, name, self.key))
+        effects = self._effects
+        assert effects is not None
+        effects.wake_ms = due if effects.wake_ms is None else min(effects.wake_ms, due)
+
+    def cancel(self, name: str) -> bool:
+        """Remove a timer of this key; False when none was set."""
+        self._known_timer(name)
+        return timers.cancel(self._read, self._write, name, self.key)
+
+    def _known_timer(self, name: str) -> None:
+        if name not in self._scope.timers:
+            raise DefinitionError(
+                f"no handler is registered for the timer {name!r}",
+                where=f"handler {self._scope.handler}",
+                why=f"known timers: {', '.join(sorted(self._scope.timers)) or 'none'}",
+                remedy=f"write one with @service.on_timer({name!r})",
+            )
+
+    # -- commit
+
+    async def checkpoint(self) -> None:
+        """Commit what this event has caused so far, and keep its lane; returns once that is durable.
+
+        If the handler fails or the process dies later, the next run finds in its stores what was put before.
+        """
+        effects = self._effects
+        self._effects = None
+        if effects is not None:
+            await self._scope.checkpoint(self, effects)
+
+    def idempotency_key(self, label: str) -> str:
+        """A key for calls to the outside: the same in every run, another for each group, handler, event and label."""
+        return self._scope.derivation.of("idempotency", self.event_id, label)
+
+    def take_effects(self) -> Effects | None:
+        """What the handler has done, for the runtime to take in once it has succeeded."""
+        return self._effects
+
+
+def merged(parts: Iterable[Effects | None]) -> Effects:
+    """Several effects, in order, as one."""
+    whole = no_effects()
+    for part in parts:
+        if part is not None:
+            whole.take_in(part)
+    return whole
+
+
+__all__ = ["Context", "Effects", "EventRefused", "Incarnation", "Scope", "Surroundings", "Writes", "merged", "no_effects"]

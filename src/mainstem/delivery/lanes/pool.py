@@ -1,0 +1,173 @@
+"""Lanes: events of one key run one after the other, different keys concurrently, without a task per event.
+
+A pool of runner tasks, as many as lanes. A runner takes the next work whose key is free and awaits it in place; works
+of a busy key queue behind it. One spare runner is always already scheduled: it runs only when the current one
+suspends, and schedules the next spare. So handlers that never wait all stay in one runner, and each handler runs in a
+real task, where ``asyncio.timeout`` and HTTP clients find the current task they need.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+
+class Work(Protocol):
+    """Something to be done in the lane of a key (None: in any lane)."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key whose lane it takes."""
+        ...
+
+    async def run(self) -> None:
+        """Do it. What it raises ends the task it belongs to."""
+        ...
+
+
+class Lanes:
+    """Runs works, at most ``count`` at a time, those of one key in the order they were added."""
+
+    def __init__(self, count: int, failed: Callable[[BaseException], None]) -> None:
+        """``failed`` hears what a work has raised: a defect of the runtime, not of a handler."""
+        self._count = count
+        self._failed = failed
+        self._ready: deque[Work] = deque()
+        self._busy: set[bytes] = set()
+        self._waiting: dict[bytes, deque[Work]] = {}
+        self._runners: set[asyncio.Task[None]] = set()
+        self._resting: list[asyncio.Future[None]] = []
+        self._spare = False
+        self._changed: asyncio.Future[None] | None = None
+        self._wake_at = -1
+        self.in_flight = 0
+        """Works added and not finished."""
+        self.running: dict[int, Work] = {}
+        """What each runner is at, by runner number, for whoever looks for one that hangs."""
+
+    def add(self, works: Iterable[Work]) -> None:
+        """Queue works, in order."""
+        before = len(self._ready)
+        self._ready.extend(works)
+        self.in_flight += len(self._ready) - before
+        if self._ready and not self._spare:
+            self._call_spare()
+
+    async def at_most(self, count: int) -> None:
+        """Return when at most ``count`` works are in flight."""
+        while self.in_flight > count:
+            self._wake_at = count
+            self._changed = asyncio.get_running_loop().create_future()
+            await self._changed
+
+    def claim(self, key: bytes) -> bool:
+        """Take a key's lane for work done elsewhere; False when it is busy."""
+        if key in self._busy:
+            return False
+        self._busy.add(key)
+        return True
+
+    def claimed(self, count: int) -> None:
+        """So many events of claimed keys are in flight."""
+        self.in_flight += count
+
+    def finished(self, count: int) -> None:
+        """So many events of claimed keys are done."""
+        self.in_flight -= count
+        self._tell()
+
+    def release(self, key: bytes, first: Iterable[Work] = ()) -> None:
+        """Free a claimed lane; ``first`` runs before what has queued up behind it."""
+        self._busy.discard(key)
+        queue = deque(first)
+        self.in_flight += len(queue)
+        queue.extend(self._waiting.pop(key, ()))
+        self._ready.extendleft(reversed(queue))
+        if self._ready and not self._spare:
+            self._call_spare()
+
+    def behind(self, work: Work) -> None:
+        """Queue a work behind the lane that its key holds already."""
+        assert work.key is not None
+        self._waiting.setdefault(work.key, deque()).append(work)
+
+    async def stop(self) -> None:
+        """Abandon everything that is not finished."""
+        self._ready.clear()
+        self._waiting.clear()
+        runners = [each for each in self._runners if each is not asyncio.current_task()]
+        for runner in runners:
+            runner.cancel()
+        await asyncio.gather(*runners, return_exceptions=True)
+        self._runners.clear()
+
+    # -- the runners
+
+    def _call_spare(self) -> None:
+        if self._resting:
+            self._resting.pop().set_result(None)
+        elif len(self._runners) < self._count:
+            number = len(self._runners)
+            runner = asyncio.get_running_loop().create_task(self._run(number), name=f"lane {number}")
+            self._runners.add(runner)
+        else:
+            return
+        self._spare = True
+
+    async def _run(self, number: int) -> None:
+        try:
+            while True:
+                self._spare = False
+                await self._work_off(number)
+                rest = asyncio.get_running_loop().create_future()
+                self._resting.append(rest)
+                self._tell()
+                await rest
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - handed on: the task ends with it
+            self._failed(error)
+
+    async def _work_off(self, number: int) -> None:
+        ready, busy, waiting, running = self._ready, self._busy, self._waiting, self.running
+        while ready:
+            if not self._spare:
+                self._call_spare()
+            work = ready.popleft()
+            key = work.key
+            if key is None:
+                running[number] = work
+                await work.run()
+            elif key in busy:
+                waiting.setdefault(key, deque()).append(work)
+                continue
+            else:
+                busy.add(key)
+                running[number] = work
+                await work.run()
+                if waiting:
+                    await self._work_off_waiting(key, number)
+                busy.discard(key)
+            self.in_flight -= 1
+            if self.in_flight <= self._wake_at:
+                self._tell()
+        running.pop(number, None)
+
+    async def _work_off_waiting(self, key: bytes, number: int) -> None:
+        queue = self._waiting.get(key)
+        while queue:
+            if not self._spare:
+                self._call_spare()
+            work = queue.popleft()
+            self.running[number] = work
+            await work.run()
+            self.in_flight -= 1
+            if self.in_flight <= self._wake_at:
+                self._tell()
+        self._waiting.pop(key, None)
+
+    def _tell(self) -> None:
+        if self._changed is not None and self.in_flight <= self._wake_at:
+            changed, self._changed, self._wake_at = self._changed, None, -1
+            if not changed.done():
+                changed.set_result(None)

@@ -1,0 +1,170 @@
+"""A group before it runs: which handlers want which events, and everything that must be right before the first one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from mainstem.broker import GroupSpec, TopicPartition
+from mainstem.delivery.outputs import Outputs
+from mainstem.delivery.processor import Processor
+from mainstem.delivery.stores import Store
+from mainstem.errors import DefinitionError, MainstemError
+from mainstem.events import Declaration
+from mainstem.schemas import codec_for
+
+TASKS_MOST = 32
+TIMER_TOPIC = "$timer"
+"""The topic a due timer is said to come from; what follows the colon is the timer's name."""
+
+
+class Route(NamedTuple):
+    """What is done with events of one type: how they are decoded, and who wants them, in order."""
+
+    declaration: Declaration
+    decode: Callable[[bytes], object]
+    processors: tuple[Processor, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A group, compiled. ``partitions`` are the partition counts of its inputs."""
+
+    service: str
+    group: str
+    processors: tuple[Processor, ...]
+    partitions: Mapping[str, int]
+    outputs: Outputs
+    stores: Mapping[str, Store[object]] = field(default_factory=dict)
+    lanes: int = 64
+    tasks: int = 1
+    start: Literal["earliest", "latest"] = "earliest"
+
+    def spec(self, session_timeout_seconds: float) -> GroupSpec:
+        """What the group is joined with."""
+        return GroupSpec(self.group, self.service, self.tasks, dict(self.partitions), session_timeout_seconds)
+
+    @property
+    def inbox(self) -> str:
+        """The topic of commands to the group."""
+        return f"{self.group}.inbox"
+
+    @property
+    def audit(self) -> str:
+        """The topic that tells what was parked, given up, redriven and discarded."""
+        return f"{self.group}.dead-letters"
+
+    def inputs_of(self, task: int) -> list[TopicPartition]:
+        """The partitions that a task reads, its inbox partition first."""
+        inputs = [TopicPartition(self.inbox, task)]
+        for topic, count in sorted(self.partitions.items()):
+            inputs += [TopicPartition(topic, p) for p in range(count) if p % self.tasks == task]
+        return inputs
+
+    def timers(self) -> dict[str, Processor]:
+        """The processors by the timer they handle."""
+        return {each.timer: each for each in self.processors if each.timer is not None}
+
+    def routes(self) -> dict[tuple[str, str | None], Route]:
+        """The routes by topic and wire name; None stands for a topic without envelope."""
+        wanted: dict[tuple[str, str | None], tuple[Declaration, list[Processor]]] = {}
+        for processor in self.processors:
+            for declaration in processor.inputs:
+                names = declaration.names if declaration.envelope else (None,)
+                for name in names:
+                    _, processors = wanted.setdefault((declaration.topic, name), (declaration, []))
+                    processors.append(processor)
+        return {
+            at: Route(declaration, codec_for(declaration).decode, tuple(processors))
+            for at, (declaration, processors) in wanted.items()
+        }
+
+
+def tasks_for(partitions: Iterable[int]) -> int:
+    """How many tasks a new group gets: as its largest input has partitions; of more than 32, the largest divisor."""
+    largest = max(partitions, default=1)
+    if largest <= TASKS_MOST:
+        return largest
+    return max(n for n in range(1, TASKS_MOST + 1) if largest % n == 0)
+
+
+def faults_of(plan: Plan) -> list[MainstemError]:
+    """Everything in a plan that cannot work."""
+    return [*_names(plan), *_one_order(plan), *_shared_stores(plan), *_types(plan)]
+
+
+def _names(plan: Plan) -> Iterable[MainstemError]:
+    seen: set[str] = set()
+    for processor in plan.processors:
+        for name in (processor.name, *processor.was):
+            if name in seen:
+                yield DefinitionError(
+                    f"two handlers of {plan.group!r} are called {name!r}",
+                    why="the name is a handler's identity: what it has parked and remembered is found by it",
+                    remedy='give one of them name="..."',
+                )
+            seen.add(name)
+    by_timer: dict[str, str] = {}
+    for processor in plan.processors:
+        if processor.timer is not None and by_timer.setdefault(processor.timer, processor.name) != processor.name:
+            yield DefinitionError(
+                f"two handlers for the timer {processor.timer!r}: {by_timer[processor.timer]!r} and {processor.name!r}",
+                remedy="let one of them handle it",
+            )
+
+
+def _one_order(plan: Plan) -> Iterable[MainstemError]:
+    if plan.lanes == 1:
+        return
+    for processor in plan.processors:
+        if processor.batch:
+            yield DefinitionError(
+                f"the batch handler {processor.name!r} needs lanes=1",
+                where=f"group {plan.group!r}, lanes={plan.lanes}",
+                why="a batch holds many keys, so nothing else of the task may run beside it",
+                remedy="declare the service or a group of its own with lanes=1",
+            )
+    for name, store in plan.stores.items():
+        if store.scope == "partition":
+            yield DefinitionError(
+                f'the store {name!r} has scope="partition", which needs lanes=1',
+                where=f"group {plan.group!r}, lanes={plan.lanes}",
+                why="events of different keys would read and write the same row at the same time",
+                remedy="declare the service or a group of its own with lanes=1, or key the store by the event's key",
+            )
+
+
+def _shared_stores(plan: Plan) -> Iterable[MainstemError]:
+    keyed = {p.inputs[0].topic for p in plan.processors if p.inputs} | {
+        declaration.topic for processor in plan.processors for declaration in processor.inputs if declaration.key
+    }
+    counts = {topic: plan.partitions[topic] for topic in sorted(keyed) if topic in plan.partitions}
+    if plan.stores and len(set(counts.values())) > 1:
+        yield DefinitionError(
+            f"inputs that share stores have different partition counts: {counts}",
+            where=f"group {plan.group!r}, stores {', '.join(sorted(plan.stores))}",
+            why="a key would live in one task for one topic and in another task for the other",
+            remedy="create the topics with equal partition counts, or give one input a group of its own",
+        )
+    for topic, count in plan.partitions.items():
+        if plan.stores and count % plan.tasks:
+            yield DefinitionError(
+                f"topic {topic!r} has {count} partitions, which {plan.tasks} tasks do not divide",
+                where=f"group {plan.group!r}",
+                why="partition p belongs to task p mod tasks, so keys of one task would meet in another",
+                remedy="choose tasks= among the divisors, or give the input a group of its own",
+            )
+
+
+def _types(plan: Plan) -> Iterable[MainstemError]:
+    seen: dict[tuple[str, str | None], Declaration] = {}
+    for processor in plan.processors:
+        for declaration in processor.inputs:
+            for name in declaration.names if declaration.envelope else (None,):
+                other = seen.setdefault((declaration.topic, name), declaration)
+                if other.type is not declaration.type:
+                    yield DefinitionError(
+                        f"{name or 'the records'} on {declaration.topic!r} would be two types: "
+                        f"{other.type.__name__} and {declaration.type.__name__}",
+                        where=f"handler {processor.name!r}",
+                        remedy="let all handlers of a group take the same type",
+                    )

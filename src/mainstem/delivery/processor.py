@@ -1,0 +1,60 @@
+"""The one form every pattern compiles to: what it reads, writes, remembers and waits for, and a function."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mainstem.delivery.context import Context
+from mainstem.delivery.failures.retry import Retry
+from mainstem.events import Declaration, Envelope
+
+Call: TypeAlias = Callable[[object, Context], object]
+"""Takes an event (or a list of events) and its context; returns what is to be published, or an awaitable of that."""
+
+Predicate: TypeAlias = Callable[[Envelope], bool]
+"""Looks at an event's attributes before it is decoded, and says whether the handler wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A processor as printable data: names of types, timers and stores."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    timer: str | None
+    batch: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processor:
+    """A handler, compiled. ``name`` is its identity in its service; ``was`` are names it had before.
+
+    It is run for events of ``inputs``, or when ``timer`` is due. A ``plain`` one is an ordinary function and runs in a
+    worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take as long as it wants.
+    """
+
+    name: str
+    call: Call
+    inputs: tuple[Declaration, ...] = ()
+    outputs: tuple[Declaration, ...] = ()
+    timer: str | None = None
+    plain: bool = False
+    batch: bool = False
+    retry: Retry = Retry()
+    timeout_seconds: float | None = None
+    where: Predicate | None = None
+    was: tuple[str, ...] = ()
+
+    def describe(self) -> Description:
+        """What it is, as printable data."""
+        return Description(
+            self.name,
+            tuple(each.label for each in self.inputs),
+            tuple(each.label for each in self.outputs),
+            self.timer,
+            self.batch,
+        )
+
+
+Running: TypeAlias = Awaitable[object]

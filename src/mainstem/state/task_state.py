@@ -1,0 +1,127 @@
+"""What a task remembers: committed rows, and over them the changes that wait for a commit.
+
+A read sees, in this order, what the task has changed since its last commit, what a commit in flight carries, and the
+committed rows. Values read are kept, because a task is the only writer of its rows; the memory for that is bounded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import merge
+from typing import NamedTuple, Protocol
+
+CACHED_ROWS = 100_000
+
+
+class Rows(Protocol):
+    """The committed rows of one task, by store."""
+
+    def get_many(self, store: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The values of those keys that have one."""
+        ...
+
+    def scan(
+        self, store: str, start: bytes, stop: bytes | None, *, limit: int, reverse: bool = False
+    ) -> Sequence[tuple[bytes, bytes]]:
+        """Rows with ``start <= key < stop`` (None: to the end) in key order, at most ``limit``."""
+        ...
+
+
+class Row(NamedTuple):
+    """A change: the new value of a key in a store, or its deletion (None)."""
+
+    store: str
+    key: bytes
+    value: bytes | None
+
+
+class _View:
+    """One store: ``values`` is what a reader sees, as far as it is known; the other two say what is not committed."""
+
+    __slots__ = ("changed", "flying", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes | None] = {}
+        self.changed: dict[bytes, bytes | None] = {}
+        self.flying: dict[bytes, bytes | None] = {}
+
+    def forget_clean(self) -> None:
+        self.values = {**self.flying, **self.changed}
+
+
+class TaskState:
+    """All stores of one task, as bytes. Reads may come from any thread, changes from the event loop alone."""
+
+    def __init__(self, rows: Rows, *, cached_rows: int = CACHED_ROWS) -> None:
+        self._rows = rows
+        self._views: dict[str, _View] = {}
+        self._cached_rows = cached_rows
+
+    def _view(self, store: str) -> _View:
+        view = self._views.get(store)
+        if view is None:
+            view = self._views.setdefault(store, _View())
+        return view
+
+    def get(self, store: str, key: bytes) -> bytes | None:
+        """The value of a key, or None."""
+        view = self._view(store)
+        try:
+            return view.values[key]
+        except KeyError:
+            value = self._rows.get_many(store, (key,)).get(key)
+            # A key has one lane, so nobody can have changed it between the look and the keeping.
+            view.values[key] = value
+            return value
+
+    def prefetch(self, store: str, keys: Iterable[bytes]) -> None:
+        """Read those keys that are not known yet, at once."""
+        view = self._view(store)
+        values = view.values
+        missing = [key for key in set(keys) if key not in values]
+        if not missing:
+            return
+        found = self._rows.get_many(store, missing)
+        for key in missing:
+            values[key] = found.get(key)
+
+    def scan(
+        self, store: str, start: bytes = b"", stop: bytes | None = None, *, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """Rows with ``start <= key < stop`` in key order (``reverse``: falling), at most ``limit``."""
+        view = self._view(store)
+        waiting = {
+            key: value
+            for source in (view.flying, view.changed)
+            for key, value in source.items()
+            if key >= start and (stop is None or key < stop)
+        }
+        # Each waiting change can hide one committed row at most, so this many are enough to fill the limit.
+        committed = self._rows.scan(store, start, stop, limit=limit + len(waiting), reverse=reverse)
+        kept = [row for row in committed if row[0] not in waiting]
+        added = sorted((row for row in waiting.items() if row[1] is not None), reverse=reverse)
+        merged = merge(kept, added, key=lambda row: row[0], reverse=reverse)
+        return [(key, value) for (key, value), _ in zip(merged, range(limit), strict=False) if value is not None]
+
+    def apply(self, changes: Mapping[tuple[str, bytes], bytes | None]) -> None:
+        """Take an event's changes in; they wait for the next commit."""
+        views = self._views
+        for (store, key), value in changes.items():
+            view = views.get(store) or self._view(store)
+            view.values[key] = value
+            view.changed[key] = value
+
+    def cut(self) -> list[Row]:
+        """All changes since the last cut; until :meth:`committed` they are in flight."""
+        rows: list[Row] = []
+        for store, view in self._views.items():
+            if view.changed:
+                rows += [Row(store, key, value) for key, value in view.changed.items()]
+                view.flying = view.changed
+                view.changed = {}
+        return rows
+
+    def committed(self) -> None:
+        """What was in flight is in the rows now."""
+        for view in self._views.values():
+            view.flying = {}
+            if len(view.values) > self._cached_rows:
+                view.forget_clean()

@@ -1,0 +1,80 @@
+"""Durable timers as store contents: one row by name and key, one by due time.
+
+A timer belongs to the key that set it, so setting, replacing, cancelling and firing happen in that key's lane, and
+its rows commit with whatever else the event did. A million timers that are not due cost two rows each and nothing
+else: the task only looks at the first due row.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mainstem.state.task_state import TaskState
+
+BY_KEY = "$timers"
+BY_DUE = "$due"
+
+_LENGTH = 2
+_DUE = 8
+
+Read = Callable[[str, bytes], bytes | None]
+Write = Callable[[str, bytes, bytes | None], None]
+
+
+class Timer(NamedTuple):
+    """A timer that is set. ``key`` is the key bytes of the event that set it, or None for a keyless one."""
+
+    due_ms: int
+    name: str
+    key: bytes | None
+
+
+def _identity(name: str, key: bytes | None) -> bytes:
+    encoded = name.encode()
+    mark = b"\x00" if key is None else b"\x01" + key
+    return len(encoded).to_bytes(_LENGTH, "big") + encoded + mark
+
+
+def _timer(row_key: bytes) -> Timer:
+    due = int.from_bytes(row_key[:_DUE], "big")
+    length = int.from_bytes(row_key[_DUE : _DUE + _LENGTH], "big")
+    at = _DUE + _LENGTH + length
+    name = row_key[_DUE + _LENGTH : at].decode()
+    return Timer(due, name, row_key[at + 1 :] if row_key[at] else None)
+
+
+def put(read: Read, write: Write, timer: Timer) -> None:
+    """Set a timer; one of the same name and key is replaced."""
+    identity = _identity(timer.name, timer.key)
+    cancel(read, write, timer.name, timer.key)
+    due = max(timer.due_ms, 0).to_bytes(_DUE, "big")
+    write(BY_KEY, identity, due)
+    write(BY_DUE, due + identity, b"")
+
+
+def cancel(read: Read, write: Write, name: str, key: bytes | None) -> bool:
+    """Remove a timer; False when there was none."""
+    identity = _identity(name, key)
+    due = read(BY_KEY, identity)
+    if due is None:
+        return False
+    write(BY_KEY, identity, None)
+    write(BY_DUE, due + identity, None)
+    return True
+
+
+def is_due(read: Read, timer: Timer) -> bool:
+    """Whether the timer is still set for this very time; it may have been replaced since it was scanned."""
+    due = read(BY_KEY, _identity(timer.name, timer.key))
+    return due is not None and int.from_bytes(due, "big") == timer.due_ms
+
+
+def due_until(state: TaskState, until_ms: int, limit: int) -> list[Timer]:
+    """The timers due at or before ``until_ms``, earliest first."""
+    stop = (until_ms + 1).to_bytes(_DUE, "big")
+    return [_timer(key) for key, _ in state.scan(BY_DUE, b"", stop, limit=limit)]
+
+
+def next_due_ms(state: TaskState) -> int | None:
+    """When the earliest timer is due, or None when none is set."""
+    rows = state.scan(BY_DUE, limit=1)
+    return _timer(rows[0][0]).due_ms if rows else None
