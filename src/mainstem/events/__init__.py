@@ -1,0 +1,64 @@
+"""What a fact is: event types, their keys and their envelope on the wire."""
+
+from mainstem.events.attributes import (
+    CE_CAUSATIONID,
+    CE_CORRELATIONID,
+    CE_EVENTVERSION,
+    CE_ID,
+    CE_KIND,
+    CE_SOURCE,
+    CE_SPECVERSION,
+    CE_SUBJECT,
+    CE_TIME,
+    CE_TYPE,
+    CONTENT_TYPE,
+    TRACEPARENT,
+    TRACESTATE,
+)
+from mainstem.events.declaration import Declaration, Kind, check_publication, check_subscription
+from mainstem.events.envelope import Envelope, Origin, foreign_envelope
+from mainstem.events.headers import common_headers, lineage, lineage_of, own_headers
+from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
+from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
+from mainstem.events.structured import from_structured, is_structured, to_structured
+from mainstem.events.topic import Topic, declaration_of
+
+__all__ = [
+    "CE_CAUSATIONID",
+    "CE_CORRELATIONID",
+    "CE_EVENTVERSION",
+    "CE_ID",
+    "CE_KIND",
+    "CE_SOURCE",
+    "CE_SPECVERSION",
+    "CE_SUBJECT",
+    "CE_TIME",
+    "CE_TYPE",
+    "CONTENT_TYPE",
+    "TRACEPARENT",
+    "TRACESTATE",
+    "Declaration",
+    "DomainEvent",
+    "Envelope",
+    "Event",
+    "IntegrationEvent",
+    "KeyFunction",
+    "Kind",
+    "NotificationEvent",
+    "Origin",
+    "Topic",
+    "check_publication",
+    "check_subscription",
+    "common_headers",
+    "declaration_of",
+    "foreign_envelope",
+    "from_structured",
+    "is_structured",
+    "key_function",
+    "lineage",
+    "lineage_of",
+    "murmur2",
+    "own_headers",
+    "partition_for",
+    "to_structured",
+]

@@ -1,0 +1,150 @@
+"""A declaration: everything that is fixed about an event type before the first event."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mainstem.errors import DefinitionError
+from mainstem.events.fields import key_types, place_of
+
+Kind = Literal["domain", "integration", "notification"]
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_WIRE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,254}")
+_NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What is fixed about an event type: its route, its key, its names on the wire, its kind and its owner.
+
+    ``wire_name`` is the ``ce_type`` of what is published; ``was`` are older ones that are read as well, written as
+    they stood on the wire. ``version`` is the major version. ``kind`` and ``service`` (the owner) are ``None`` where
+    nothing is stated. ``envelope`` is false for a topic whose records carry no CloudEvents attributes.
+
+    Raises ``DefinitionError`` when made of parts that cannot work.
+    """
+
+    type: type[object]
+    wire_name: str
+    topic: str
+    key: tuple[str, ...] = ()
+    version: int = 1
+    was: tuple[str, ...] = ()
+    kind: Kind | None = None
+    service: str | None = None
+    envelope: bool = True
+
+    def __post_init__(self) -> None:
+        where = place_of(self.type)
+        _check_topic(self.topic, where)
+        _check_names(self.wire_name, self.was, where)
+        _check_version(self.version, where)
+        key_types(self.type, self.key)
+        if self.kind == "domain" and not self.service:
+            raise DefinitionError(
+                f"the domain event {self.wire_name} has no owner",
+                where=place_of(self.type),
+                why="a domain event is private to one service, so somebody must say to which",
+                remedy='state service="..." in the class line, or make it an IntegrationEvent',
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every wire name that is read as this type, the one that is written first."""
+        return (self.wire_name, *self.was)
+
+    @property
+    def label(self) -> str:
+        """Type, version and topic in a few words, as errors and listings show them."""
+        return f"{self.wire_name} v{self.version} on {self.topic}"
+
+
+def key_names(key: object, where: str) -> tuple[str, ...]:
+    """The tuple of field names behind ``key=``: one name, several, or none. Raises ``DefinitionError``."""
+    if key is None:
+        return ()
+    if isinstance(key, str):
+        return (key,)
+    if isinstance(key, tuple) and key and all(isinstance(name, str) for name in key):
+        return key
+    raise DefinitionError(
+        f"key={key!r} does not name fields",
+        where=where,
+        remedy='write key="customer_id", or key=("origin", "carrier") for several, or leave it out',
+    )
+
+
+def check_subscription(declaration: Declaration, service_name: str) -> None:
+    """Refuse, with ``DefinitionError``, that a service subscribes to another service's domain event."""
+    if declaration.kind == "domain" and declaration.service != service_name:
+        owner = declaration.service
+        raise DefinitionError(
+            f"service {service_name!r} may not subscribe to {declaration.wire_name}, a domain event of {owner!r}",
+            where=place_of(declaration.type),
+            why=f"a domain event is private: {owner!r} may change it at any time without asking anybody",
+            remedy=f"translate it in {owner!r} into an IntegrationEvent, and subscribe to that",
+        )
+
+
+def check_publication(declaration: Declaration, service_name: str) -> None:
+    """Refuse, with ``DefinitionError``, that anybody but its owner publishes a domain event."""
+    if declaration.kind == "domain" and declaration.service != service_name:
+        owner = declaration.service
+        raise DefinitionError(
+            f"service {service_name!r} may not publish {declaration.wire_name}, a domain event of {owner!r}",
+            where=place_of(declaration.type),
+            why=f"a domain event records a change of state inside {owner!r}; nobody else can know that it happened",
+            remedy=f"publish an event of your own that {owner!r} subscribes to, or correct service= in the class line",
+        )
+
+
+def _check_topic(topic: object, where: str) -> None:
+    if not isinstance(topic, str) or not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+        raise DefinitionError(
+            f"{topic!r} is not a topic name",
+            where=where,
+            why="Kafka's rule holds on every broker, so that a service can move",
+            remedy="use 1 to 249 letters, digits, dots, underscores and hyphens",
+        )
+
+
+def _check_version(version: object, where: str) -> None:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise DefinitionError(
+            f"version={version!r} is not a major version",
+            where=where,
+            remedy="count from 1; a field with a default needs no new version",
+        )
+
+
+def _check_names(name: object, was: object, where: str) -> None:
+    if not isinstance(was, tuple):
+        raise DefinitionError(f"was={was!r} is not a tuple of names", where=where, remedy='write was=("OldName",)')
+    for word in (name, *was):
+        if not isinstance(word, str) or not _WIRE_NAME.fullmatch(word):
+            raise DefinitionError(
+                f"{word!r} cannot be the name of an event type on the wire",
+                where=where,
+                remedy="begin with a letter or digit; go on with letters, digits and . _ - / : up to 255",
+            )
+    if name in was or len(set(was)) != len(was):
+        raise DefinitionError(
+            f"was={was!r} repeats a name of {name}",
+            where=where,
+            why="was= lists the names that the type had before, each once",
+            remedy="take the current name, and what stands twice, out of was=",
+        )
+
+
+def wire_name(name: str, namespace: object, where: str) -> str:
+    """``Namespace.Name``, or ``Name`` without a namespace. Raises ``DefinitionError`` for an illegal namespace."""
+    if namespace is None:
+        return name
+    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
+        raise DefinitionError(
+            f"namespace={namespace!r} is not a namespace",
+            where=where,
+            remedy='write words of letters, digits and underscores, with dots between them: "Shop.Orders"',
+        )
+    return f"{namespace}.{name}"

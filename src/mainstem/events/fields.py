@@ -1,0 +1,123 @@
+"""What a declaration asks of the fields of a type: which there are, and which of them can be a key."""
+
+import dataclasses
+import difflib
+import enum
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from uuid import UUID
+
+import msgspec
+
+from mainstem.errors import DefinitionError
+
+KEY_TYPES = (str, int, UUID)
+
+
+def place_of(kind: type[object]) -> str:
+    """Module and name of a type, as errors show it."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def nearest(word: str, words: tuple[str, ...]) -> str:
+    """A sentence that offers the word most like a misspelt one, or lists them all."""
+    matches = difflib.get_close_matches(word, words, n=1)
+    if matches:
+        return f"did you mean {matches[0]!r}?"
+    return f"choose from: {', '.join(words)}" if words else "there is none to choose from"
+
+
+def field_names(kind: type[object]) -> tuple[str, ...] | None:
+    """The fields of a msgspec struct or a dataclass, in order; ``None`` for a type without declared fields."""
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    return None
+
+
+def key_types(kind: type[object], key: tuple[str, ...]) -> tuple[type[object], ...]:
+    """One of ``str``, ``int``, ``UUID`` for each key field.
+
+    Raises ``DefinitionError`` for a field that is not there, or whose type cannot be a key.
+    """
+    fields = field_names(kind)
+    if not key:
+        return ()
+    if fields is None:
+        raise DefinitionError(
+            f"{kind.__name__} has no declared fields, so no key can be taken from it",
+            where=place_of(kind),
+            why="a key is one field, or several, of a msgspec struct or a dataclass",
+            remedy="declare the type as one of these, or leave key= out",
+        )
+    if len(set(key)) != len(key):
+        raise DefinitionError(f"key= names a field twice: {key!r}", where=place_of(kind), remedy="name each field once")
+    return tuple(_key_type(kind, name, fields) for name in key)
+
+
+def _key_type(kind: type[object], name: str, fields: tuple[str, ...]) -> type[object]:
+    if name not in fields:
+        raise DefinitionError(
+            f"key= names {name!r}, which is not a field of {kind.__name__}",
+            where=place_of(kind),
+            why="the key is taken from the event's own fields",
+            remedy=nearest(name, fields),
+        )
+    for candidate in _alternatives(_annotation(kind, name)):
+        for allowed in KEY_TYPES:
+            if isinstance(candidate, type) and issubclass(candidate, allowed) and not issubclass(candidate, bool):
+                return allowed
+        raise DefinitionError(
+            f"key field {name!r} of {kind.__name__} is a {_spelling(candidate)}, which cannot be a key",
+            where=f"{place_of(kind)}.{name}",
+            why="a key needs one spelling that every language writes alike: a float or bool has several, "
+            "and an absent value would put unrelated events in one lane",
+            remedy="choose a field of type str, int or UUID, or several of them",
+        )
+    raise AssertionError(f"no alternatives for {name}")
+
+
+def _alternatives(annotation: object) -> Iterator[object]:
+    """The plain type behind an alias, a NewType or a Literal."""
+    while True:
+        if isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        elif hasattr(annotation, "__value__") and not isinstance(annotation, type):
+            annotation = annotation.__value__
+        else:
+            break
+    if typing.get_origin(annotation) is typing.Literal:
+        kinds = {type(value) for value in typing.get_args(annotation)}
+        yield kinds.pop() if len(kinds) == 1 else annotation
+    else:
+        yield annotation
+
+
+def _spelling(annotation: object) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return f"{annotation.__name__} (an enum that is neither str nor int)"
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _annotation(kind: type[object], name: str) -> object:
+    owner = next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
+    scope = vars(sys.modules[owner.__module__])
+    try:
+        written = types.SimpleNamespace(__annotations__={name: inspect.get_annotations(owner)[name]})
+        return typing.get_type_hints(written, globalns=scope)[name]
+    except NameError as error:
+        raise unresolved(kind, error) from error
+
+
+def unresolved(kind: type[object], error: NameError) -> DefinitionError:
+    """The error for an annotation that is a string and names something that its module does not know."""
+    return DefinitionError(
+        f"an annotation of {kind.__name__} names {error.name!r}, which is not to be found",
+        where=place_of(kind),
+        why="an annotation that is a string is looked up in the module, where a type defined in a function is not seen",
+        remedy=f"move {error.name} to module level, or drop the quotes and 'from __future__ import annotations'",
+    )

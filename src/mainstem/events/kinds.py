@@ -1,0 +1,140 @@
+"""The three kinds of events, as classes whose class line says where they go.
+
+An event is a frozen msgspec struct. It is not watched by the cycle collector (``gc=False``): a batch makes thousands
+of them, and plain data that was decoded forms trees, never cycles. Whoever puts an event into a list that the same
+event holds makes a cycle that is not freed.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, dataclass_transform
+
+import msgspec
+
+from mainstem.errors import DefinitionError
+from mainstem.events.declaration import Declaration, Kind, key_names, wire_name
+from mainstem.events.fields import nearest
+
+_INHERITED = ("key", "namespace", "service")
+_OWN = ("topic", "version", "name", "was")
+
+
+class EventMeta(msgspec.StructMeta):
+    """Reads the class line of an event into its declaration; all mistakes are found here, when the class is made."""
+
+    __declaration__: Declaration | None
+    __class_line__: Mapping[str, object]
+
+    def __new__(
+        meta, name: str, bases: tuple[type, ...], namespace: dict[str, object], /, **keywords: object
+    ) -> "EventMeta":
+        """Make an event class; ``keywords`` are those of its class line. Raises ``DefinitionError``."""
+        parents = [base for base in bases if isinstance(base, EventMeta)]
+        if not parents:
+            root = super().__new__(meta, name, bases, namespace, frozen=True, gc=False)
+            root.__declaration__, root.__class_line__ = None, MappingProxyType({})
+            return root
+        where = f"{namespace.get('__module__', '?')}.{namespace.get('__qualname__', name)}"
+        _check_class_line(name, where, parents, keywords)
+        try:
+            made = super().__new__(meta, name, bases, namespace)
+        except TypeError as error:
+            raise DefinitionError(
+                f"{name} cannot be an event type: {error}",
+                where=where,
+                why="an event is a frozen record of typed fields; those with defaults come last",
+                remedy="correct the fields; a mutable default is written msgspec.field(default_factory=...)",
+            ) from error
+        inherited = {word: value for parent in reversed(parents) for word, value in parent.__class_line__.items()}
+        line = inherited | keywords
+        made.__class_line__ = MappingProxyType({word: line[word] for word in _INHERITED if word in line})
+        made.__declaration__ = _declare(made, where, line) if "topic" in keywords else None
+        return made
+
+
+def _check_class_line(name: str, where: str, parents: list[EventMeta], keywords: Mapping[str, object]) -> None:
+    for word in keywords:
+        if word not in _INHERITED + _OWN:
+            raise DefinitionError(
+                f"the class line of {name} has no keyword {word!r}",
+                where=where,
+                remedy=nearest(word, _OWN + _INHERITED),
+            )
+    for parent in parents:
+        if parent.__declaration__ is not None:
+            raise DefinitionError(
+                f"{name} extends {parent.__name__}, which is a declared event type",
+                where=where,
+                why=f"whoever subscribes to {parent.__name__} would not be sent {name}: the type on the wire is exact",
+                remedy="move what they share into a class without topic=, and let both extend that",
+            )
+    lost = [word for word in _OWN if word in keywords and "topic" not in keywords]
+    if lost:
+        raise DefinitionError(
+            f"{name} states {lost[0]}= but no topic=",
+            where=where,
+            why="a class without topic= is no event type; it only lends its fields, key, namespace and service",
+            remedy=f'add topic="...", or take {lost[0]}= out',
+        )
+
+
+def _declare(made: EventMeta, where: str, line: Mapping[str, object]) -> Declaration:
+    kind: Kind | None = getattr(made, "__kind__", None)
+    if kind is None:
+        raise DefinitionError(
+            f"{made.__name__} says a topic but not what kind of event it is",
+            where=where,
+            remedy="extend DomainEvent, IntegrationEvent or NotificationEvent",
+        )
+    stated = {word: line[word] for word in ("version", "was", "service") if word in line}
+    name = line["name"] if "name" in line else wire_name(made.__name__, line.get("namespace"), where)
+    key = key_names(line.get("key"), where)
+    return Declaration(type=made, wire_name=name, topic=line["topic"], key=key, kind=kind, **stated)  # type: ignore[arg-type]
+
+
+def class_line_declaration(kind: object) -> Declaration | None:
+    """What the class line of ``kind`` declares; ``None`` for a class without topic, and for what is no event class."""
+    return kind.__declaration__ if isinstance(kind, EventMeta) else None
+
+
+if TYPE_CHECKING:
+    # What type checkers see. They would take the metaclass's keywords unread: they check a class line against
+    # __init_subclass__, and a constructor and assignments against dataclass_transform.
+    @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+    class Event:
+        """What the three kinds have in common. Extend one of them."""
+
+        def __init_subclass__(
+            cls,
+            *,
+            topic: str = ...,
+            key: str | tuple[str, ...] | None = ...,
+            version: int = ...,
+            name: str = ...,
+            was: tuple[str, ...] = ...,
+            namespace: str | None = ...,
+            service: str = ...,
+        ) -> None: ...
+
+else:
+
+    class Event(msgspec.Struct, metaclass=EventMeta):
+        """What the three kinds have in common. Extend one of them."""
+
+
+class DomainEvent(Event):
+    """A change of state inside one service, which the class line names (``service=``); nobody else may subscribe."""
+
+    __kind__: ClassVar[Kind] = "domain"
+
+
+class IntegrationEvent(Event):
+    """A contract between services: public and versioned."""
+
+    __kind__: ClassVar[Kind] = "integration"
+
+
+class NotificationEvent(Event):
+    """Something to tell a person or an outside system."""
+
+    __kind__: ClassVar[Kind] = "notification"

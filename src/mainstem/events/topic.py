@@ -1,0 +1,99 @@
+"""Topics whose events are not Mainstem's own classes, and the way from a type or topic to its declaration."""
+
+import inspect
+from typing import Generic, Literal, TypeVar
+
+from mainstem.errors import DefinitionError
+from mainstem.events.declaration import Declaration, key_names
+from mainstem.events.fields import place_of
+from mainstem.events.kinds import EventMeta, class_line_declaration
+
+E = TypeVar("E")
+
+
+class Topic(Generic[E]):
+    """A topic that is not ours, or one of plain dataclasses or msgspec structs; read from and published to alike.
+
+    ``key`` names one field or several, as in an event's class line. ``envelope=None`` says that its records carry no
+    CloudEvents attributes: every record is then taken for an ``E``, its id derives from topic, partition and offset,
+    its source is the topic, and what is published there carries no attributes either. ``type_name`` is the name on
+    the wire, where it is not the name of the class.
+
+    Raises ``DefinitionError``.
+    """
+
+    __slots__ = ("declaration",)
+
+    def __init__(
+        self,
+        name: str,
+        type: type[E],
+        *,
+        key: str | tuple[str, ...] | None = None,
+        envelope: Literal["cloudevents"] | None = "cloudevents",
+        version: int = 1,
+        type_name: str | None = None,
+    ) -> None:
+        where = f"Topic({name!r})"
+        if not inspect.isclass(type):
+            raise DefinitionError(f"{type!r} is not a class", where=where, remedy="name the class of its events")
+        if isinstance(type, EventMeta):
+            raise DefinitionError(
+                f"{type.__name__} is an event class, and a class line declares those",
+                where=where,
+                remedy=f'write class {type.__name__}(..., topic="{name}"), or give Topic a plain class',
+            )
+        if envelope not in ("cloudevents", None):
+            raise DefinitionError(
+                f"envelope={envelope!r} is not known",
+                where=where,
+                remedy='write "cloudevents", or None for no envelope',
+            )
+        self.declaration = Declaration(
+            type=type,
+            wire_name=type.__name__ if type_name is None else type_name,
+            topic=name,
+            key=key_names(key, where),
+            version=version,
+            envelope=envelope is not None,
+        )
+
+    @property
+    def name(self) -> str:
+        """The topic's name on the broker."""
+        return self.declaration.topic
+
+    def __repr__(self) -> str:
+        return f"Topic({self.name!r}, {self.declaration.type.__name__})"
+
+
+def declaration_of(declared: type[object] | Topic[E]) -> Declaration:
+    """The declaration of an event class or a topic. Raises ``DefinitionError`` for what is not declared."""
+    if isinstance(declared, Topic):
+        return declared.declaration
+    declaration = class_line_declaration(declared)
+    if declaration is None:
+        raise _undeclared(declared)
+    return declaration
+
+
+def _undeclared(declared: object) -> DefinitionError:
+    if not isinstance(declared, type):
+        return DefinitionError(
+            f"{declared!r} is not an event type",
+            why="an event class or a Topic is asked for",
+            remedy="name the class itself, without brackets",
+        )
+    if isinstance(declared, EventMeta):
+        return DefinitionError(
+            f"{declared.__name__} has no topic",
+            where=place_of(declared),
+            why="a class without topic= only lends its fields to others; it can be neither published nor subscribed to",
+            remedy='add topic="..." to its class line, or name one of its subclasses',
+        )
+    return DefinitionError(
+        f"{declared.__name__} is not declared as an event",
+        where=place_of(declared),
+        why="the type decides the route, and this one says no topic",
+        remedy=f'extend IntegrationEvent with topic="...", or declare Topic("...", {declared.__name__})',
+    )
