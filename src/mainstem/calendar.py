@@ -28,7 +28,7 @@ def seconds(duration: Duration) -> float:
             raise DefinitionError(
                 f"{duration!r} is not a duration",
                 why="a duration in text is numbers with units, and has no sign",
-                remedy='write "50ms", "10s", "1m", "1h30m", "14d" or "2w"; a bare number of seconds is written as a number',
+                remedy='write "50ms", "10s", "1m", "1h30m", "14d" or "2w"; or give seconds as a number',
             )
         return math.fsum(float(amount) * _SECONDS[unit] for amount, unit in _STEPS.findall(text))
     length = duration.total_seconds() if isinstance(duration, timedelta) else float(duration)

@@ -52,9 +52,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         faults: list[MainstemError] = []
         path = (directory or Path.cwd()) / FILE_NAME
         given: dict[str, tuple[str, object]] = {key: (str(path), value) for key, value in _read(path, faults).items()}
-        for variable, value in (os.environ if environ is None else environ).items():
-            if variable.startswith(PREFIX) and value and not _NOT_OURS.fullmatch(variable):
-                given[variable.removeprefix(PREFIX).lower()] = (variable, value)
+        for variable, text in (os.environ if environ is None else environ).items():
+            if variable.startswith(PREFIX) and text and not _NOT_OURS.fullmatch(variable):
+                given[variable.removeprefix(PREFIX).lower()] = (variable, text)
 
         types = {each.name: each.type for each in msgspec.structs.fields(cls)}
         values: dict[str, object] = {}

@@ -14,7 +14,6 @@ from typing import Final, Protocol
 
 from mainstem.settings import LogLevel
 
-
 log: Final = logging.getLogger("mainstem")
 log.addHandler(logging.NullHandler())
 

@@ -49,7 +49,7 @@ class FrontDoors(_ImportContract):
 
 
 class Owners(_ImportContract):
-    """Some modules are imported by their owners only. Neither need exist, so that a room can be placed before it does."""
+    """Some modules are imported by their owners only. Neither need exist: a room is placed before it is built."""
 
     type_name = "owners"
     modules = fields.SetField(subfield=fields.StringField())
