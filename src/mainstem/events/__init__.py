@@ -17,6 +17,7 @@ from mainstem.events.attributes import (
 )
 from mainstem.events.declaration import Declaration, Kind, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope
+from mainstem.events.fields import unresolved_annotation
 from mainstem.events.headers import common_headers, lineage, lineage_of, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
@@ -61,4 +62,5 @@ __all__ = [
     "own_headers",
     "partition_for",
     "to_structured",
+    "unresolved_annotation",
 ]

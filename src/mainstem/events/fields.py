@@ -110,14 +110,15 @@ def _annotation(kind: type[object], name: str) -> object:
         written = types.SimpleNamespace(__annotations__={name: inspect.get_annotations(owner)[name]})
         return typing.get_type_hints(written, globalns=scope)[name]
     except NameError as error:
-        raise unresolved(kind, error) from error
+        raise unresolved_annotation(kind, error) from error
 
 
-def unresolved(kind: type[object], error: NameError) -> DefinitionError:
+def unresolved_annotation(kind: object, error: NameError) -> DefinitionError:
     """The error for an annotation that is a string and names something that its module does not know."""
+    name, place = (kind.__name__, place_of(kind)) if isinstance(kind, type) else (str(kind), "")
     return DefinitionError(
-        f"an annotation of {kind.__name__} names {error.name!r}, which is not to be found",
-        where=place_of(kind),
+        f"an annotation of {name} names {error.name!r}, which is not to be found",
+        where=place,
         why="an annotation that is a string is looked up in the module, where a type defined in a function is not seen",
         remedy=f"move {error.name} to module level, or drop the quotes and 'from __future__ import annotations'",
     )

@@ -1,0 +1,26 @@
+"""Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit."""
+
+from mainstem.schemas.codec import Codec, codec_for, readable
+from mainstem.schemas.failures import (
+    DECODER_ERRORS,
+    ENCODER_ERRORS,
+    decoding_failure,
+    encoding_failure,
+    version_failure,
+)
+from mainstem.schemas.state import StateCodec, state_codec_for, state_decoding_failure, state_encoding_failure
+
+__all__ = [
+    "DECODER_ERRORS",
+    "ENCODER_ERRORS",
+    "Codec",
+    "StateCodec",
+    "codec_for",
+    "decoding_failure",
+    "encoding_failure",
+    "readable",
+    "state_codec_for",
+    "state_decoding_failure",
+    "state_encoding_failure",
+    "version_failure",
+]

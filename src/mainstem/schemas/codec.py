@@ -1,0 +1,39 @@
+"""Between an event and its bytes: one C function each way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from mainstem.events import Declaration
+from mainstem.schemas.shape import parts_of
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How the events of one type become bytes and are read again.
+
+    Both are functions of msgspec itself, so that nothing stands between a batch and its decoder. ``encode`` does not
+    look whether the fields hold what their annotations say; for what it raises there is ``encoding_failure``.
+    ``decode`` does look; for what it raises there is ``decoding_failure``.
+    """
+
+    encode: Callable[[object], bytes]
+    decode: Callable[[bytes], object]
+
+
+def codec_for(declaration: Declaration) -> Codec:
+    """The codec of a declared type: JSON, fields by name, unknown ones passed over.
+
+    Raises ``DefinitionError`` for a field whose type has no form in JSON, or whose annotation cannot be resolved.
+    """
+    parts_of(declaration.type, "JSON", declaration.label)
+    return Codec(
+        encode=msgspec.json.Encoder().encode,
+        decode=msgspec.json.Decoder(declaration.type).decode,
+    )
+
+
+def readable(declaration: Declaration, version: int) -> bool:
+    """Whether events of this major version can be read: those of a later one than is declared cannot."""
+    return version <= declaration.version
