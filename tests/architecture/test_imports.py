@@ -1,0 +1,92 @@
+"""Who may know whom, and what an import costs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+from tests.architecture.contracts import FrontDoors, Owners
+from tests.architecture.source import ROOT
+
+NOT_LOADED = ("opentelemetry", "rich", "click", "confluent_kafka", "httpx", "aiohttp", "starlette", "http.client")
+IMPORT_BUDGET_MS = 80
+
+
+def test_the_contracts_are_kept(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imports point down, rooms are entered by their front doors, each dependency has one owner, and no cycles."""
+    monkeypatch.chdir(ROOT)
+    broken = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert not broken, capsys.readouterr().out
+
+
+def front_doors(side_doors: list[str]) -> FrontDoors:
+    """The contract, as the linter would build it."""
+    return FrontDoors("doors", {}, {"side_doors": side_doors})
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("mainstem.service.start", "mainstem.delivery", True),
+        ("mainstem.service.start", "mainstem.delivery.lanes", False),
+        ("mainstem.delivery.task", "mainstem.delivery.failures", True),
+        ("mainstem.delivery.task", "mainstem.delivery.failures.retry", False),
+        ("mainstem.delivery.failures.retry", "mainstem.delivery.context", True),
+        ("mainstem.delivery_extra", "mainstem.delivery.context", False),
+        ("mainstem.service.start", "mainstem.broker.sqlite", True),
+        ("mainstem.service.start", "mainstem.broker.sqlite.log", False),
+    ],
+)
+def test_a_room_has_one_door(importer: str, imported: str, allowed: bool) -> None:  # noqa: FBT001 - a column of the table
+    """From outside only the room itself may be named; inside, everything of the room and the doors of its sub-rooms."""
+    assert front_doors(["mainstem.broker.sqlite"]).allows(importer, imported) is allowed
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("mainstem.database.file", "apsw", True),
+        ("mainstem.state.sqlite", "apsw", False),
+        ("mainstem.state.sqlite", "apsw.ext", False),
+        ("mainstem.state.sqlite", "msgspec", True),
+    ],
+)
+def test_a_dependency_has_one_owner(importer: str, imported: str, allowed: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Who is not the owner may not import it, or anything in it."""
+    assert (
+        Owners("one", {}, {"modules": ["apsw"], "owners": ["mainstem.database"]}).allows(importer, imported) is allowed
+    )
+
+
+def test_a_service_file_loads_only_what_it_needs() -> None:
+    """The names of the first example bring in no command line, no HTTP, no Kafka and no telemetry."""
+    program = f"""if True:
+        import sys
+        from mainstem import Context, IntegrationEvent, Service
+        print(*[name for name in {NOT_LOADED} if name in sys.modules])
+    """
+    assert run(program).split() == []
+
+
+def test_a_service_file_is_imported_quickly() -> None:
+    """The best of five imports stays within its budget, the interpreter's own start left out."""
+    program = """if True:
+        import time
+        begin = time.perf_counter()
+        from mainstem import Context, IntegrationEvent, Service
+        print((time.perf_counter() - begin) * 1_000)
+    """
+    assert min(float(run(program)) for _ in range(5)) < IMPORT_BUDGET_MS
+
+
+def run(program: str) -> str:
+    """What ``program`` prints, in an interpreter of its own."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(ROOT, "src"))}
+    completed = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=ROOT, env=environ
+    )
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
