@@ -28,9 +28,9 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 Totals = dict[str, dict[str, int]]
 
@@ -62,7 +62,7 @@ def totals(folder: Path) -> Totals:
     try:
         with opened(path) as text:
             rows = csv.reader(text, strict=True)
-            header = [name.strip() for name in next(rows, [])]
+            header = [name.strip() for name in next(rows, list[str]())]
             absent = [name for name in COLUMNS if name not in header]
             if absent:
                 raise Unreadable(f"{path}: no column {', '.join(absent)}; it has {', '.join(header) or 'none'}")
@@ -125,7 +125,7 @@ def flights_file(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[TextIO]:
+def opened(path: Path) -> Generator[TextIO, None, None]:
     """The text of a plain, gzip or zip file, line endings untouched as the csv module wants them."""
     with contextlib.ExitStack() as stack:
         if path.suffix == ".zip":
@@ -147,10 +147,10 @@ def reported(path: Path) -> dict[str, object]:
         report: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise Unreadable(f"{path}: {error}") from error
-    groups = report.get("groups") if isinstance(report, dict) else None
+    groups = cast("dict[str, object]", report).get("groups") if isinstance(report, dict) else None
     if not isinstance(groups, dict):
         raise Unreadable(f"{path}: holds no object named groups")
-    return groups
+    return cast("dict[str, object]", groups)
 
 
 def differences(expected: Totals, found: dict[str, object]) -> list[str]:
@@ -159,19 +159,26 @@ def differences(expected: Totals, found: dict[str, object]) -> list[str]:
     lines += [f"{name}: in the report, not in the file" for name in sorted(found.keys() - expected.keys())]
     for name in sorted(expected.keys() & found.keys()):
         group = found[name]
-        if not isinstance(group, dict):
+        if isinstance(group, dict):
+            unequal = unequal_fields(expected[name], cast("dict[str, object]", group))
+            lines += [f"{name}: {text}" for text in unequal]
+        else:
             lines.append(f"{name}: {group!r} instead of an object")
-            continue
-        for field, right in expected[name].items():
-            if field not in group:
-                lines.append(f"{name}: {field} is missing; the file says {right:,}")
-            elif type(group[field]) is not int:
-                lines.append(f"{name}: {field} is {group[field]!r}, which is no whole number; the file says {right:,}")
-            elif group[field] != right:
-                wrong = group[field]
-                lines.append(f"{name}: {field} is {wrong:,}; the file says {right:,} ({wrong - right:+,})")
-        lines += [f"{name}: {field} is no field of a group" for field in sorted(group.keys() - expected[name].keys())]
     return lines
+
+
+def unequal_fields(expected: dict[str, int], found: dict[str, object]) -> list[str]:
+    """The differences of one group."""
+    texts: list[str] = []
+    for field, right in expected.items():
+        value = found.get(field)
+        if field not in found:
+            texts.append(f"{field} is missing; the file says {right:,}")
+        elif not isinstance(value, int) or isinstance(value, bool):
+            texts.append(f"{field} is {value!r}, which is no whole number; the file says {right:,}")
+        elif value != right:
+            texts.append(f"{field} is {value:,}; the file says {right:,} ({value - right:+,})")
+    return texts + [f"{field} is no field of a group" for field in sorted(found.keys() - expected.keys())]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

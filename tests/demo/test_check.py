@@ -3,38 +3,28 @@
 import ast
 import copy
 import gzip
-import importlib.util
 import json
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flights"
+from examples.flights import check
+
+EXAMPLE = Path(check.__file__).parent
 HEADER = "carrier,origin,dep_time,dep_delay,arr_delay"
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flights_check", EXAMPLE / "check.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-check = load()
-
-
 def group(*values: int) -> dict[str, int]:
+    """The totals of a group, in the order of the fields."""
     return dict(zip(check.FIELDS, values, strict=True))
 
 
-def added_up(folder: Path, *rows: str, header: str = HEADER, newline: str = "\n") -> dict[str, dict[str, int]]:
+def added_up(folder: Path, *rows: str, header: str = HEADER, newline: str = "\n") -> check.Totals:
+    """Write a file of these rows and add it up."""
     (folder / "flights.csv").write_bytes((newline.join([header, *rows]) + newline).encode())
-    totals: dict[str, dict[str, int]] = check.totals(folder)
-    return totals
+    return check.totals(folder)
 
 
 def test_the_checker_shares_no_code_with_what_it_checks() -> None:
@@ -147,8 +137,7 @@ def run(folder: Path, groups: object) -> int:
     """Write a report with these groups and check it against the flights in the folder."""
     report = folder / "report.json"
     report.write_text(json.dumps({"groups": groups}))
-    code: int = check.main(["--data", str(folder), "--report", str(report)])
-    return code
+    return check.main(["--data", str(folder), "--report", str(report)])
 
 
 def test_equal_groups_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
