@@ -1,0 +1,1 @@
+"""What tests of services and of backends are made with."""

@@ -1,0 +1,1 @@
+"""Public conformance suites: what makes a backend a right one."""

@@ -1,0 +1,1 @@
+"""The rules of a broker, by what they are about."""

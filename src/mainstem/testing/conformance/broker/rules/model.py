@@ -1,0 +1,189 @@
+"""One rule over random histories: the log holds what a model of it holds, whatever was done to it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import NamedTuple, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    precondition,
+    run_state_machine_as_test,
+)
+from hypothesis.stateful import rule as step
+
+from mainstem.broker import Broker, Reader, TopicPartition, Transaction
+from mainstem.testing.conformance.broker.stage import Seen, Stage, rule, values
+
+T = TypeVar("T")
+
+partitions = st.integers(0, 1)
+counts = st.integers(1, 4)
+
+
+class Written(NamedTuple):
+    """A transaction that is open, and what it appended to each of the two partitions."""
+
+    transaction: Transaction
+    values: tuple[list[str], list[str]]
+
+
+class Histories(RuleBasedStateMachine):
+    """Two partitions, two clients, transactions that overlap, and a reader that goes forth and back.
+
+    The model of a partition is the groups of values that were committed to it, and what was found at each offset. It
+    does not say in which order the groups of different writers stand; once seen, that order must hold.
+    """
+
+    open_transactions: Bundle[Written] = Bundle("open_transactions")
+
+    def __init__(self, stage: Stage, brokers: tuple[Broker, Broker], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.stage = stage
+        self.brokers = brokers
+        self.loop = loop
+        self.serial = 0
+        self.committed: tuple[list[list[str]], list[list[str]]] = ([], [])
+        self.known: tuple[list[Seen], list[Seen]] = ([], [])
+        self.next_index = [0, 0]
+        self.partitions: list[TopicPartition] = []
+        self.reader: Reader
+
+    def await_(self, work: Coroutine[object, object, T]) -> T:
+        """Hypothesis is synchronous and has a thread of its own; the broker lives on the stage's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    @initialize()
+    def begin(self) -> None:
+        """A topic of two partitions, a reader from its start."""
+        self.await_(self._begin())
+
+    async def _begin(self) -> None:
+        topic = await self.stage.topic("history", partitions=2)
+        self.partitions = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
+        self.reader = await self.stage.reader(*self.partitions)
+
+    def fresh(self, count: int) -> list[str]:
+        """Values that have not been used yet, in rising order."""
+        self.serial += count
+        return [f"{number:06d}" for number in range(self.serial - count, self.serial)]
+
+    @step(client=st.integers(0, 1), partition=partitions, count=counts)
+    def append(self, client: int, partition: int, count: int) -> None:
+        """Append outside any transaction."""
+        fresh = self.fresh(count)
+        self.await_(self.brokers[client].log.append(self.partitions[partition], self.stage.records(*fresh)))
+        self.committed[partition].append(fresh)
+
+    @step(target=open_transactions, client=st.integers(0, 1))
+    def open_transaction(self, client: int) -> Written:
+        """Begin a transaction."""
+        return Written(self.await_(_begun(self.brokers[client])), ([], []))
+
+    @step(written=open_transactions, partition=partitions, count=counts)
+    def append_to(self, written: Written, partition: int, count: int) -> None:
+        """Append inside an open transaction."""
+        fresh = self.fresh(count)
+        self.await_(_appended(written.transaction, self.partitions[partition], self.stage, fresh))
+        written.values[partition].extend(fresh)
+
+    @step(written=consumes(open_transactions))
+    def commit(self, written: Written) -> None:
+        """Commit an open transaction."""
+        self.await_(written.transaction.commit())
+        for partition, fresh in enumerate(written.values):
+            if fresh:
+                self.committed[partition].append(fresh)
+
+    @step(written=consumes(open_transactions))
+    def abort(self, written: Written) -> None:
+        """Abort an open transaction."""
+        self.await_(_aborted(written.transaction))
+
+    @step()
+    def read(self) -> None:
+        """Read all there is to read, and compare."""
+        self.await_(self._read())
+
+    async def _read(self) -> None:
+        left = [self.total(partition) - self.next_index[partition] for partition in (0, 1)]
+        seen = await self.stage.read(self.reader, sum(left))
+        assert self.reader.take() is None, "more records than were committed"
+        for partition, at in enumerate(self.partitions):
+            fresh = [each for each in seen if each.at == at]
+            again = self.known[partition][self.next_index[partition] :]
+            assert fresh[: len(again)] == again, "what was read before is not what is read now"
+            self.known[partition].extend(fresh[len(again) :])
+            self.next_index[partition] = self.total(partition)
+            self.compare(partition)
+
+    @precondition(lambda self: any(self.known))
+    @step(partition=partitions, data=st.data())
+    def seek(self, partition: int, data: st.DataObject) -> None:
+        """Go back to a record that was seen, or to a new reader there."""
+        known = self.known[partition]
+        if not known:
+            return
+        index = data.draw(st.integers(0, len(known) - 1))
+        self.await_(_sought(self.reader, known[index]))
+        self.next_index[partition] = index
+
+    def total(self, partition: int) -> int:
+        """How many records have been committed to a partition."""
+        return sum(len(group) for group in self.committed[partition])
+
+    def compare(self, partition: int) -> None:
+        """What is known of a partition is what was committed, each group in its order."""
+        found = values(self.known[partition])
+        groups = self.committed[partition]
+        assert sorted(found) == sorted(value for group in groups for value in group)
+        place = {value: index for index, value in enumerate(found)}
+        for group in groups:
+            places = [place[value] for value in group]
+            assert places == sorted(places), f"{group} is out of order in {found}"
+
+    def teardown(self) -> None:
+        """Every history ends with reading all of it."""
+        if self.partitions:
+            self.await_(self._read())
+
+
+async def _begun(broker: Broker) -> Transaction:
+    return broker.log.transaction()
+
+
+async def _appended(transaction: Transaction, at: TopicPartition, stage: Stage, fresh: list[str]) -> None:
+    transaction.append(at, stage.records(*fresh))
+
+
+async def _aborted(transaction: Transaction) -> None:
+    transaction.abort()
+
+
+async def _sought(reader: Reader, to: Seen) -> None:
+    reader.seek(to.at, to.offset)
+
+
+@rule()
+async def random_histories_agree_with_a_model(stage: Stage) -> None:
+    """After any history of appends, overlapping transactions and seeks every partition holds what was committed."""
+    loop = asyncio.get_running_loop()
+    brokers = stage.broker, await stage.client()
+    bounds = settings(
+        max_examples=stage.capabilities.model_examples,
+        stateful_step_count=25,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+    class Bound(Histories):
+        def __init__(self) -> None:
+            super().__init__(stage, brokers, loop)
+
+    await asyncio.to_thread(run_state_machine_as_test, Bound, settings=bounds)
