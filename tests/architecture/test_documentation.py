@@ -17,7 +17,7 @@ import pytest
 import mainstem
 from mainstem import errors
 from mainstem.settings import PREFIX, Settings
-from tests.architecture.source import ROOT
+from tests.architecture.source import PACKAGE, ROOT, modules
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -146,6 +146,27 @@ def test_every_setting_is_documented() -> None:
         for each in msgspec.structs.fields(Settings)
     ]
     assert [row for row in rows if row not in text] == []
+
+
+def test_every_room_is_described() -> None:
+    """``ARCHITECTURE.md`` has a paragraph for each room, and for no other."""
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    described = re.findall(r"^### (\w+)$", text, re.MULTILINE)
+    assert sorted(described) == sorted({"floor", *rooms})
+
+
+def test_every_link_leads_somewhere() -> None:
+    """What a page links to, inside the project, exists."""
+    pages = [*PAGES, *ROOT.glob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
+    assert [f"{page}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_record_that_is_named_exists() -> None:
+    """The source names decision records by their path; each of them is there."""
+    named = {name for module in modules() for name in re.findall(r"docs/[\w/-]+\.md", module.text)}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
 def default(setting: msgspec.structs.FieldInfo) -> str:
