@@ -1,14 +1,29 @@
 """Two import contracts of our own, beside those of import-linter: front doors and owners."""
 
+import ast
+from functools import cache
 from typing import cast
 
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
 
+from tests.architecture.source import PACKAGE
+
 
 def lies_in(module: str, package: str) -> bool:
     """Whether ``module`` is ``package`` or lies in it."""
     return module == package or module.startswith(f"{package}.")
+
+
+@cache
+def offered_by(package: str) -> tuple[str, ...]:
+    """The ``__all__`` of a package of the library."""
+    path = PACKAGE.parent.joinpath(*package.split("."), "__init__.py")
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.exists() else ast.Module([], [])
+    listed = [
+        each.value for each in tree.body if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "__all__"
+    ]
+    return tuple(ast.literal_eval(listed[0])) if listed else ()
 
 
 class _ImportContract(Contract):
@@ -36,7 +51,8 @@ class FrontDoors(_ImportContract):
     """A room is entered by its front door: ``mainstem.delivery``, never ``mainstem.delivery.lanes``.
 
     So an import ends in a package that holds the importer too. A sub-room has a door in its own room; a side door is a
-    sub-room that is also entered from outside (by whom is for an ``owners`` contract to say).
+    sub-room that is also entered from outside (by whom is for an ``owners`` contract to say). A module that a room
+    offers by name, in its ``__all__``, is part of its door.
     """
 
     type_name = "front_doors"
@@ -44,8 +60,10 @@ class FrontDoors(_ImportContract):
 
     def allows(self, importer: str, imported: str) -> bool:
         """Whether ``imported`` may be named in ``importer``."""
-        package = imported.rpartition(".")[0]
-        return not package or lies_in(importer, package) or imported in cast("set[str]", self.side_doors)
+        package, _, name = imported.rpartition(".")
+        if not package or lies_in(importer, package) or imported in cast("set[str]", self.side_doors):
+            return True
+        return name in offered_by(package) and self.allows(importer, package)
 
 
 class Owners(_ImportContract):

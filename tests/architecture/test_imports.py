@@ -38,10 +38,12 @@ def front_doors(side_doors: list[str]) -> FrontDoors:
         ("mainstem.delivery_extra", "mainstem.delivery.context", False),
         ("mainstem.service.start", "mainstem.broker.sqlite", True),
         ("mainstem.service.start", "mainstem.broker.sqlite.log", False),
+        ("mainstem.delivery.task", "mainstem.state.timers", True),
+        ("mainstem.delivery.task", "mainstem.state.values", False),
     ],
 )
 def test_a_room_has_one_door(importer: str, imported: str, allowed: bool) -> None:  # noqa: FBT001 - a column of the table
-    """From outside only the room itself may be named; inside, everything of the room and the doors of its sub-rooms."""
+    """From outside only the room itself may be named; inside, all of the room and the doors of its sub-rooms."""
     assert front_doors(["mainstem.broker.sqlite"]).allows(importer, imported) is allowed
 
 
