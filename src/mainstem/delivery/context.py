@@ -4,18 +4,18 @@ Everything a handler does through its context is kept apart until the handler ha
 no trace, except for what it committed itself with :meth:`Context.checkpoint`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar, overload
 
 from msgspec import Struct
 
-from mainstem.broker import Batch
+from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.clock import Clock
 from mainstem.delivery.outputs import Fact, Outputs
 from mainstem.delivery.stores import Store, row_key
-from mainstem.errors import DefinitionError, EventRefused, IncarnationOver, StoreRefused
-from mainstem.events import own_headers
+from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
+from mainstem.events import lineage
 from mainstem.identifiers import Derivation, derive
 from mainstem.state import TaskState, Timer, timers
 from mainstem.telemetry import EventLogger, event_logger
@@ -34,6 +34,10 @@ class Effects(Struct, gc=False):
     facts: list[Fact]
     writes: Writes
     wake_ms: int | None = None
+
+    def write(self, store: str, key: bytes, value: bytes | None) -> None:
+        """Change a row."""
+        self.writes[store, key] = value
 
     def take_in(self, later: "Effects") -> None:
         """Add what happened afterwards."""
@@ -112,7 +116,9 @@ class Context(Struct, gc=False, eq=False):
     _index: int
     _earlier: Writes | None = None
     _effects: Effects | None = None
-    _published: int = 0
+    published: int = 0
+    """How many events this handler has published for this event; ids of outputs count on from it."""
+    _lineage: Headers | None = None
     attempt: int = 1
     """1 in the first run of the handler for this event; one more after each failure."""
 
@@ -298,12 +304,14 @@ class Context(Struct, gc=False, eq=False):
             scope.incarnation.check()
             effects = self._effects = Effects([], {})
         cause = self.event_id
-        event_id = scope.derivation.of(cause, str(self._published))
-        own = own_headers(
-            event_id, correlation_id=self.correlation_id, causation_id=cause, traceparent=self.traceparent
-        )
-        effects.facts.append(scope.outputs.fact(event, event_id, own, self._batch.timestamps[self._index]))
-        self._published += 1
+        event_id = scope.derivation.of(cause, str(self.published))
+        inherited = self._lineage
+        if inherited is None:
+            inherited = self._lineage = lineage(
+                self.correlation_id, cause, self.traceparent, self._header("tracestate")
+            )
+        effects.facts.append(scope.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
+        self.published += 1
 
     def publish_result(self, result: object) -> None:
         """Publish what a handler has returned: an event, or several in a list or tuple."""
@@ -362,15 +370,3 @@ class Context(Struct, gc=False, eq=False):
     def take_effects(self) -> Effects | None:
         """What the handler has done, for the runtime to take in once it has succeeded."""
         return self._effects
-
-
-def merged(parts: Iterable[Effects | None]) -> Effects:
-    """Several effects, in order, as one."""
-    whole = no_effects()
-    for part in parts:
-        if part is not None:
-            whole.take_in(part)
-    return whole
-
-
-__all__ = ["Context", "Effects", "EventRefused", "Incarnation", "Scope", "Surroundings", "Writes", "merged", "no_effects"]

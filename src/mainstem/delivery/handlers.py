@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures.retry import Retry
@@ -18,7 +19,9 @@ from mainstem.delivery.processor import Call, Predicate, Processor
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
 from mainstem.events import Declaration, Topic, declaration_of
 
-Function = Callable[..., object]
+Function: TypeAlias = Callable[..., object]
+Declarable: TypeAlias = "type[object] | Topic[object]"
+"""An event type, or a topic that is not ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +30,12 @@ class Registration:
 
     function: Function
     name: str
-    types: tuple[object, ...] = ()
+    types: tuple[Declarable, ...] = ()
     timer: str | None = None
     retry: Retry = Retry()
     timeout_seconds: float | None = None
     where: Predicate | None = None
-    publishes: tuple[object, ...] = ()
+    publishes: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()
 
     @property
@@ -54,7 +57,9 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         )
     extra = {name: provided[kind] for name, kind in signature.wanted.items()}
     call = _bound(registration.function, signature, extra)
-    plain = not (inspect.iscoroutinefunction(registration.function) or inspect.isasyncgenfunction(registration.function))
+    plain = not (
+        inspect.iscoroutinefunction(registration.function) or inspect.isasyncgenfunction(registration.function)
+    )
     if inspect.isasyncgenfunction(registration.function):
         call = _collect_async(call)
     elif inspect.isgeneratorfunction(registration.function):
@@ -171,8 +176,9 @@ def _collect(call: Call) -> Call:
 
 def _timed(call: Call, name: str, timeout_seconds: float) -> Call:
     async def run(event: object, context: Context) -> object:
+        limit = asyncio.timeout(timeout_seconds)
         try:
-            async with asyncio.timeout(timeout_seconds) as limit:
+            async with limit:
                 return await typing.cast("Awaitable[object]", call(event, context))
         except TimeoutError as error:
             if not limit.expired():
@@ -195,7 +201,7 @@ def output_declarations(registration: Registration, returns: object) -> tuple[De
     for leaf in _leaves(returns):
         if leaf not in found:
             try:
-                declaration = declaration_of(leaf)
+                declaration = declaration_of(typing.cast(Declarable, leaf))
             except MainstemError as error:
                 raise DefinitionError(
                     f"handler {registration.name!r} returns {getattr(leaf, '__name__', leaf)}, which is not a declared event",

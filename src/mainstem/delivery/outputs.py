@@ -6,9 +6,9 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from mainstem.broker import Headers, Record, TopicPartition
+from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.errors import EventRefused
-from mainstem.events import Declaration, common_headers, key_function, partition_for
+from mainstem.events import Declaration, common_headers, key_function, own_headers, partition_for
 from mainstem.schemas import codec_for
 
 
@@ -43,10 +43,11 @@ class Outputs:
             for declaration in declarations
         }
 
-    def fact(self, event: object, event_id: str, own: Headers, timestamp_ms: int) -> Fact:
+    def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
         """The record of an event. Raises :class:`EventRefused` when its type is not declared or it cannot be encoded.
 
-        A keyless event goes to a partition that depends on its id, so that a retry sends it to the same one.
+        ``inherited`` are correlation, causation and trace context. A keyless event goes to a partition that depends
+        on its id, so that a retry sends it to the same one.
         """
         route = self._routes.get(type(event))
         if route is None:
@@ -63,6 +64,7 @@ class Outputs:
             ) from error
         partitions = route.partitions
         at = partitions[partition_for(event_id.encode() if key is None else key, len(partitions))]
+        own = own_headers(event_id, inherited) if route.declaration.envelope else NO_HEADERS
         return Fact(at, Record(key, value, timestamp_ms, route.common, own))
 
     def _undeclared(self, event: object) -> EventRefused:

@@ -78,3 +78,16 @@ def next_due_ms(state: TaskState) -> int | None:
     """When the earliest timer is due, or None when none is set."""
     rows = state.scan(BY_DUE, limit=1)
     return _timer(rows[0][0]).due_ms if rows else None
+
+
+def names(state: TaskState) -> list[str]:
+    """The names of all timers that are set, each once; a look per name, however many timers there are."""
+    found: list[str] = []
+    start = b""
+    while rows := state.scan(BY_KEY, start, limit=1):
+        row_key = rows[0][0]
+        end = _LENGTH + int.from_bytes(row_key[:_LENGTH], "big")
+        found.append(row_key[_LENGTH:end].decode())
+        # Behind the name comes 0 or 1, so this lies behind all rows of the name and before those of any other.
+        start = row_key[:end] + b"\x02"
+    return found

@@ -21,6 +21,7 @@ RETRY = "$retry:"
 """A timer whose name begins so belongs to a parked sequence of the handler named behind it."""
 
 TRACE_CHARACTERS = 4_000
+SEQUENCES_MOST = 1_000_000
 _SEQUENCE = 8
 
 
@@ -90,6 +91,10 @@ class Mark(Struct, frozen=True):
     def waiting(self) -> int:
         """How many events wait, the failed one included."""
         return self.end - self.first
+
+    def again(self, now_ms: int) -> "Mark":
+        """The same sequence, to be tried now, with its failures forgiven."""
+        return Mark(self.first, self.end, now_ms, msgspec.structs.replace(self.failure, failures=0))
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -180,11 +185,29 @@ class Parking:
         if mark.waiting == 1:
             self._forget(effects, handler, place)
             return None
-        # The next one has not failed yet, and is to be tried at once.
-        fresh = msgspec.structs.replace(mark.failure, failures=0)
-        left = Mark(mark.first + 1, mark.end, 0, fresh)
+        # The next one has not failed yet, and is tried at once; the timer's row stays until the sequence is done, so
+        # that whoever takes the task over in between goes on with it.
+        left = Mark(mark.first + 1, mark.end, mark.next_ms, msgspec.structs.replace(mark.failure, failures=0))
         effects.writes[MARKS, _row(handler, place)] = _encode(left)
         return left
+
+    def drop(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> None:
+        """Remove a whole sequence."""
+        for number in range(mark.first, mark.end):
+            effects.writes[LETTERS, _letter_row(handler, place, number)] = None
+        self._forget(effects, handler, place)
+
+    def rename(self, effects: Effects, old: str, new: str) -> None:
+        """Move every sequence of one handler to another name."""
+        for handler, place, mark in list(self.marks(SEQUENCES_MOST)):
+            if handler != old:
+                continue
+            for number in range(mark.first, mark.end):
+                row = self._state.get(LETTERS, _letter_row(old, place, number))
+                effects.write(LETTERS, _letter_row(old, place, number), None)
+                effects.write(LETTERS, _letter_row(new, place, number), row)
+            self._forget(effects, old, place)
+            self.write_mark(effects, new, place, mark)
 
     def write_mark(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> None:
         """Store a mark, and the timer for its next try."""
@@ -205,11 +228,8 @@ class Parking:
             at = (store, key)
             return effects.writes[at] if at in effects.writes else self._state.get(store, key)
 
-        def write(store: str, key: bytes, value: bytes | None) -> None:
-            effects.writes[store, key] = value
-
         if next_ms is None:
-            timers.cancel(read, write, RETRY + handler, place)
+            timers.cancel(read, effects.write, RETRY + handler, place)
         else:
-            timers.put(read, write, Timer(next_ms, RETRY + handler, place))
+            timers.put(read, effects.write, Timer(next_ms, RETRY + handler, place))
             effects.wake_ms = next_ms if effects.wake_ms is None else min(effects.wake_ms, next_ms)

@@ -5,6 +5,7 @@ while the key's lane stays busy; then the key is parked, and tried again after t
 then it is a dead letter. Tries are finite, always.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
@@ -76,7 +77,8 @@ class Retry:
     def also_on(self, *exceptions: type[Exception]) -> Self:
         """Begin another rule; the calls that follow speak of it."""
         for each in exceptions:
-            if not (isinstance(each, type) and issubclass(each, Exception)):
+            given: object = each
+            if not (inspect.isclass(given) and issubclass(given, Exception)):
                 raise DefinitionError(
                     f"{each!r} is not an exception type", remedy="name classes: Retry.on(TimeoutError, ConnectionError)"
                 )

@@ -62,11 +62,14 @@ class Progress:
 
     __slots__ = ("_completed", "_intakes", "_position")
 
-    def __init__(self, position: int, completed: Sequence[tuple[int, int]] = ()) -> None:
-        """``completed`` are the offsets beyond ``position`` that an earlier owner had completed."""
+    def __init__(self, position: int) -> None:
         self._position = position
-        self._completed = [each for each in completed if each[1] >= position]
+        self._completed: Ranges = []
         self._intakes: deque[Intake] = deque()
+
+    def restore(self, completed: Sequence[tuple[int, int]]) -> None:
+        """Before anything is read: what an earlier owner had completed beyond the position."""
+        self._completed = list(completed)
 
     def admit(self, batch: Batch) -> Intake:
         """Take a batch into work; what was completed before is done already."""

@@ -1,0 +1,51 @@
+"""The runtime under every pattern: handlers, their contexts, lanes, parking, and the commit."""
+
+from mainstem.delivery.context import Context
+from mainstem.delivery.failures import (
+    Action,
+    Answer,
+    Command,
+    Entry,
+    Retry,
+    answers_topic,
+    decode_answer,
+    decode_entry,
+    encode_command,
+)
+from mainstem.delivery.group import GroupRunner
+from mainstem.delivery.handlers import Registration, compile_handler, declared_outputs, wanted_types
+from mainstem.delivery.ledger import Counters
+from mainstem.delivery.outputs import Fact, Outputs
+from mainstem.delivery.plan import Plan, faults_of, tasks_for
+from mainstem.delivery.processor import Description, Predicate, Processor
+from mainstem.delivery.stores import Store
+from mainstem.delivery.tasks import Environment
+
+__all__ = [
+    "Action",
+    "Answer",
+    "Command",
+    "Context",
+    "Counters",
+    "Description",
+    "Entry",
+    "Environment",
+    "Fact",
+    "GroupRunner",
+    "Outputs",
+    "Plan",
+    "Predicate",
+    "Processor",
+    "Registration",
+    "Retry",
+    "Store",
+    "answers_topic",
+    "compile_handler",
+    "decode_answer",
+    "decode_entry",
+    "declared_outputs",
+    "encode_command",
+    "faults_of",
+    "tasks_for",
+    "wanted_types",
+]

@@ -1,0 +1,42 @@
+"""When handlers fail: retry policies, parked keys, dead letters, and commands about them."""
+
+from mainstem.delivery.failures.audit import Audit, Entry, Status, decode_entry
+from mainstem.delivery.failures.inbox import (
+    Action,
+    Answer,
+    Command,
+    answer,
+    answers_topic,
+    decode_answer,
+    decode_command,
+    encode_command,
+)
+from mainstem.delivery.failures.parking import RETRY, Failure, Letter, Mark, Parking, lane_of, place_of
+from mainstem.delivery.failures.retry import GiveUp, Park, Retry, RunAgain, Verdict
+
+__all__ = [
+    "RETRY",
+    "Action",
+    "Answer",
+    "Audit",
+    "Command",
+    "Entry",
+    "Failure",
+    "GiveUp",
+    "Letter",
+    "Mark",
+    "Park",
+    "Parking",
+    "Retry",
+    "RunAgain",
+    "Status",
+    "Verdict",
+    "answer",
+    "answers_topic",
+    "decode_answer",
+    "decode_command",
+    "decode_entry",
+    "encode_command",
+    "lane_of",
+    "place_of",
+]

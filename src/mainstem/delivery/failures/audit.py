@@ -1,0 +1,73 @@
+"""The dead-letter topic: the audit stream of what was parked, given up, redriven and discarded.
+
+It is written in the same commit as the change it tells of. One key per sequence, so that its last records are the
+list of what is parked now; a sequence that has been worked off ends with a tombstone. Partition n speaks of task n.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import Record, TopicPartition
+from mainstem.delivery.failures.parking import Failure, Letter, Mark, lane_of
+from mainstem.delivery.outputs import Fact
+
+Status = Literal["parked", "dead-lettered", "redriven", "discarded"]
+
+
+class Entry(Struct, frozen=True):
+    """What is said about a sequence. Times are wall-clock milliseconds; ``key`` is text where the bytes are."""
+
+    status: Status
+    handler: str
+    task: int
+    place: bytes
+    key: str | None
+    waiting: int
+    at_ms: int
+    next_ms: int | None
+    failure: Failure
+    letter: Letter
+    reason: str = ""
+
+
+class Audit:
+    """Makes the records of one task's audit stream."""
+
+    __slots__ = ("_at", "_task")
+
+    def __init__(self, topic: str, task: int) -> None:
+        self._at = TopicPartition(topic, task)
+        self._task = task
+
+    def tell(  # noqa: PLR0913 - one line of the record each
+        self, status: Status, handler: str, place: bytes, mark: Mark, letter: Letter, at_ms: int, reason: str = ""
+    ) -> Fact:
+        """A sequence has this status now."""
+        lane = lane_of(place)
+        entry = Entry(
+            status=status,
+            handler=handler,
+            task=self._task,
+            place=place,
+            key=None if lane is None else lane.decode(errors="replace"),
+            waiting=mark.waiting,
+            at_ms=at_ms,
+            next_ms=mark.next_ms,
+            failure=mark.failure,
+            letter=letter,
+            reason=reason,
+        )
+        return Fact(self._at, Record(self._key(handler, place), encode_entry(entry), at_ms))
+
+    def worked_off(self, handler: str, place: bytes, at_ms: int) -> Fact:
+        """Nothing waits in a sequence any more."""
+        return Fact(self._at, Record(self._key(handler, place), None, at_ms))
+
+    def _key(self, handler: str, place: bytes) -> bytes:
+        return handler.encode() + b"\x00" + place
+
+
+encode_entry = msgspec.json.Encoder().encode
+decode_entry = msgspec.json.Decoder(Entry).decode

@@ -1,0 +1,154 @@
+"""Membership: which tasks this process runs, from one assignment to the next.
+
+An assignment is a hint. Before a task is taken over, and after it has been lost, the group itself is asked whether
+the task is ours; three losses while the membership stays the same mean that something else is wrong, and end it.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from mainstem.broker import Membership
+from mainstem.delivery.ledger import Counters
+from mainstem.delivery.plan import Plan
+from mainstem.delivery.tasks import Environment, Task
+from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, IncarnationOver, MembershipLost
+from mainstem.state import Rows
+from mainstem.telemetry import log
+
+LOSSES_MOST = 3
+RowsOf = Callable[[int], Rows]
+"""Gives the committed rows of a task."""
+
+
+class GroupRunner:
+    """Runs a group's tasks in this process until it is drained."""
+
+    def __init__(self, plan: Plan, rows_of: RowsOf, environment: Environment) -> None:
+        self._plan = plan
+        self._rows_of = rows_of
+        self._environment = environment
+        self._tasks: dict[int, Task] = {}
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._losses: dict[int, int] = {}
+        self._failed: asyncio.Future[None] | None = None
+        self._draining = asyncio.Event()
+        self._done = Counters()
+
+    def drain(self) -> None:
+        """Give everything back in order; :meth:`run` returns when that is done."""
+        self._draining.set()
+
+    @property
+    def tasks(self) -> dict[int, Task]:
+        """The tasks that this process owns now."""
+        return dict(self._tasks)
+
+    async def run(self, *, static_id: str | None = None, pinned: frozenset[int] | None = None) -> None:
+        """Join, run what is assigned, leave. Raises what no new incarnation can mend."""
+        spec = self._plan.spec(self._environment.settings.session_timeout_seconds)
+        self._failed = asyncio.get_running_loop().create_future()
+        while not self._draining.is_set():
+            membership = await self._environment.broker.group.join(spec, static_id=static_id, pinned=pinned)
+            try:
+                await self._follow(membership)
+            except MembershipLost as error:
+                # Expelled, for instance after a long stall: whoever took over has fenced us, so nothing is lost.
+                log.warning("group %r: %s", self._plan.group, error)
+                await self._abandon()
+            except BaseException:
+                await self._abandon()
+                await asyncio.shield(_left(membership))
+                raise
+            else:
+                await _left(membership)
+
+    async def _follow(self, membership: Membership) -> None:
+        assert self._failed is not None
+        draining = asyncio.create_task(self._until_draining())
+        assignment = asyncio.create_task(membership.assignment())
+        try:
+            while True:
+                waiting: list[asyncio.Future[None] | asyncio.Future[frozenset[int]]] = [
+                    draining,
+                    assignment,
+                    self._failed,
+                ]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if self._failed.done():
+                    self._failed.result()
+                if draining.done():
+                    await self._give_back(membership, set(self._tasks))
+                    return
+                assigned = assignment.result()
+                assignment = asyncio.create_task(membership.assignment())
+                self._losses.clear()
+                await self._give_back(membership, set(self._tasks) - assigned)
+                for task in sorted(assigned - set(self._running)):
+                    self._running[task] = asyncio.create_task(self._own(membership, task), name=f"task {task}")
+        finally:
+            draining.cancel()
+            assignment.cancel()
+            await asyncio.gather(draining, assignment, return_exceptions=True)
+
+    async def _until_draining(self) -> None:
+        await self._draining.wait()
+
+    async def _give_back(self, membership: Membership, tasks: set[int]) -> None:
+        for task in tasks:
+            self._tasks[task].drain()
+        running = [self._running.pop(task) for task in tasks]
+        if running:
+            await asyncio.gather(*running)
+        for task in tasks:
+            await membership.release(task)
+
+    async def _own(self, membership: Membership, number: int) -> None:
+        """Run a task, as one incarnation after the other, until it is drained."""
+        try:
+            while not self._draining.is_set() and await membership.confirm(number):
+                ownership = await membership.take_over(number)
+                task = Task(self._plan, ownership, self._rows_of(number), self._environment)
+                self._tasks[number] = task
+                try:
+                    await task.run()
+                    return
+                except (Fenced, CommitRefused, CommitUnknown, IncarnationOver) as error:
+                    self._count_loss(number, error)
+                finally:
+                    self._tasks.pop(number, None)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - handed to whoever runs the group
+            assert self._failed is not None
+            if not self._failed.done():
+                self._failed.set_exception(error)
+        finally:
+            if self._running.get(number) is asyncio.current_task():
+                del self._running[number]
+
+    def _count_loss(self, number: int, error: BrokerError | IncarnationOver) -> None:
+        log.warning("task %d of %r is lost: %s", number, self._plan.group, error)
+        self._losses[number] = self._losses.get(number, 0) + 1
+        if self._losses[number] >= LOSSES_MOST:
+            raise CommitRefused(
+                f"task {number} of {self._plan.group!r} was lost {LOSSES_MOST} times while the group stayed the same",
+                why=str(error),
+                remedy="look for another process that uses this group's name with other members, and at the broker",
+            ) from error
+
+    async def _abandon(self) -> None:
+        for task in self._tasks.values():
+            task.kill()
+        running = list(self._running.values())
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._running.clear()
+        self._tasks.clear()
+
+
+async def _left(membership: Membership) -> None:
+    try:
+        await membership.leave()
+    except BrokerError as error:
+        log.warning("leaving the group: %s", error)

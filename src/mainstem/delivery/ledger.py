@@ -1,0 +1,189 @@
+"""What a task has done since its last commit: facts, store changes, and how far it has come.
+
+An event's effects and its completion enter together, in one call without an await, so a cut at any moment is
+consistent: it holds all of an event or nothing of it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from mainstem.broker import Change, Record, TopicPartition
+from mainstem.delivery.context import Effects
+from mainstem.delivery.lanes import Intake, Progress, Ranges
+from mainstem.errors import CommitRefused
+from mainstem.state import TaskState
+
+COMPLETED = "$completed"
+"""The store of what is completed beyond the position, by input partition."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a task has done since it began, for whoever watches."""
+
+    handled: int = 0
+    published: int = 0
+    commits: int = 0
+    failures: int = 0
+    parked: int = 0
+    dead_lettered: int = 0
+    redriven: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """Offsets completed beyond a position, and the topic id and position that they belong to."""
+
+    topic_id: str
+    position: int
+    ranges: Ranges
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Completed).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """All that one commit carries, and who waits for it."""
+
+    facts: Mapping[TopicPartition, list[Record]]
+    changes: list[Change]
+    positions: Mapping[TopicPartition, int]
+    waiters: list[asyncio.Future[None]]
+    events: int
+
+
+class Ledger:
+    """The books of one task."""
+
+    __slots__ = (
+        "_commit_events",
+        "_completed_rows",
+        "_facts",
+        "_topic_ids",
+        "_waiters",
+        "commit_due",
+        "counters",
+        "events",
+        "on_wake",
+        "progress",
+        "state",
+    )
+
+    def __init__(
+        self,
+        state: TaskState,
+        progress: Mapping[TopicPartition, Progress],
+        topic_ids: Mapping[str, str],
+        *,
+        commit_events: int,
+        on_wake: Callable[[int], None],
+    ) -> None:
+        """``on_wake`` hears the due time of every timer that is set."""
+        self.state = state
+        self.progress = progress
+        self.counters = Counters()
+        self.commit_due = asyncio.Event()
+        self.on_wake = on_wake
+        self.events = 0
+        self._topic_ids = topic_ids
+        self._commit_events = commit_events
+        self._facts: dict[TopicPartition, list[Record]] = {}
+        self._waiters: list[asyncio.Future[None]] = []
+        self._completed_rows: set[TopicPartition] = set()
+
+    def settle(self, intake: Intake, index: int, effects: Effects | None) -> None:
+        """An event is done, with these effects."""
+        if effects is not None:
+            self.absorb(effects)
+        intake.done(index)
+        self.events += 1
+        if self.events >= self._commit_events:
+            self.commit_due.set()
+
+    def absorb(self, effects: Effects) -> None:
+        """Take effects in that complete no event: those of a timer, a checkpoint, a worked-off letter."""
+        if effects.writes:
+            self.state.apply(effects.writes)
+        facts = self._facts
+        for at, record in effects.facts:
+            records = facts.get(at)
+            if records is None:
+                facts[at] = [record]
+            else:
+                records.append(record)
+        if effects.wake_ms is not None:
+            self.on_wake(effects.wake_ms)
+        if not self.events:
+            self.events = 1
+
+    def skip(self, intake: Intake, indexes: Iterable[int], type_name: str) -> None:
+        """Pass over records that no handler wants; counted by type, so that a misspelt one is seen."""
+        count = 0
+        for index in indexes:
+            if not intake.is_done(index):
+                intake.done(index)
+                count += 1
+        skipped = self.counters.skipped
+        skipped[type_name] = skipped.get(type_name, 0) + count
+
+    def committed(self) -> asyncio.Future[None]:
+        """A future for the commit that will carry everything taken in so far."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiters.append(future)
+        self.commit_due.set()
+        return future
+
+    def moved(self, positions: Mapping[TopicPartition, int]) -> bool:
+        """Whether there is anything to commit since ``positions`` were."""
+        return bool(self.events or self._waiters) or any(
+            each.position() != positions.get(at) for at, each in self.progress.items()
+        )
+
+    def cut(self) -> Cut:
+        """Take everything out for a commit."""
+        positions = {at: progress.position() for at, progress in self.progress.items()}
+        self.state.apply(self._completed(positions))
+        cut = Cut(self._facts, [Change(*row) for row in self.state.cut()], positions, self._waiters, self.events)
+        self._facts, self._waiters, self.events = {}, [], 0
+        self.commit_due.clear()
+        return cut
+
+    def _completed(self, positions: Mapping[TopicPartition, int]) -> dict[tuple[str, bytes], bytes | None]:
+        rows: dict[tuple[str, bytes], bytes | None] = {}
+        for at, progress in self.progress.items():
+            ranges = progress.completed()
+            if ranges:
+                self._completed_rows.add(at)
+                row = Completed(self._topic_ids[at.topic], positions[at], ranges)
+                rows[COMPLETED, completed_key(at)] = _encode(row)
+            elif at in self._completed_rows:
+                self._completed_rows.discard(at)
+                rows[COMPLETED, completed_key(at)] = None
+        return rows
+
+    def restore(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read what an earlier owner had completed beyond ``positions``. Raises CommitRefused when they disagree."""
+        for at, progress in self.progress.items():
+            row = self.state.get(COMPLETED, completed_key(at))
+            if row is None:
+                continue
+            found = _decode(row)
+            if found.topic_id != self._topic_ids[at.topic] or found.position != positions.get(at):
+                raise CommitRefused(
+                    f"the position of {at.topic}[{at.partition}] and what is completed beyond it disagree",
+                    where=f"position {positions.get(at)}, completed set of {found.position}",
+                    why="the position was moved, or the topic deleted and created again, behind the group's back",
+                    remedy="mainstem groups reset moves both together",
+                )
+            progress.restore(found.ranges)
+            self._completed_rows.add(at)
+
+
+def completed_key(at: TopicPartition) -> bytes:
+    """The key of an input partition in the store of completed sets."""
+    return f"{at.topic}/{at.partition}".encode()

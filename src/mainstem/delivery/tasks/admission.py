@@ -1,0 +1,174 @@
+"""From a batch to works: who wants which record, and its event, decoded."""
+
+from collections.abc import Mapping, Sequence
+
+from mainstem.broker import Batch, TopicPartition
+from mainstem.delivery.failures import Command, decode_command, lane_of
+from mainstem.delivery.lanes import Intake, Work
+from mainstem.delivery.tasks.desk import Desk
+from mainstem.delivery.tasks.handler import Handler
+from mainstem.delivery.tasks.routes import Bound, Routes
+from mainstem.delivery.tasks.works import CommandWork, EventWork, UndecodableWork
+from mainstem.errors import DecodingFailed
+from mainstem.events import CE_EVENTVERSION, CE_TYPE, Envelope, Origin, foreign_envelope
+from mainstem.schemas import DECODER_ERRORS
+from mainstem.telemetry import log
+
+
+class Admission:
+    """Makes the works of one task. What no handler wants is passed over without decoding, and counted by type."""
+
+    def __init__(
+        self, desk: Desk, routes: Routes, inbox: str, starts: Mapping[str, Mapping[TopicPartition, int]]
+    ) -> None:
+        """``starts`` says from which offset on a handler takes part that was added to a running group."""
+        self.desk = desk
+        self._routes = routes
+        self._inbox = inbox
+        self._starts = starts
+
+    def works(self, batch: Batch, intake: Intake) -> Sequence[Work]:
+        """The works of a batch, in offset order. Records that need none are done in the intake."""
+        if batch.topic == self._inbox:
+            return self._commands(batch, intake)
+        if not self._routes.has_envelope(batch.topic):
+            bound = self._routes.find(batch.topic, None)
+            assert bound is not None
+            return self._of_type(batch, intake, bound, range(len(batch)))
+        type_name = batch.common.get(CE_TYPE)
+        if type_name is not None:
+            return self._named(batch, intake, type_name, range(len(batch)))
+        return self._mixed(batch, intake)
+
+    def _mixed(self, batch: Batch, intake: Intake) -> Sequence[Work]:
+        if CE_TYPE not in batch.own.names():
+            return self._without_type(batch, intake, range(len(batch)))
+        indexes: dict[bytes | None, list[int]] = {}
+        for index, type_name in enumerate(batch.own.column(CE_TYPE)):
+            indexes.setdefault(type_name, []).append(index)
+        found: list[tuple[int, Work]] = []
+        for type_name, at in indexes.items():
+            if type_name is None:
+                works = self._without_type(batch, intake, at)
+            else:
+                works = self._named(batch, intake, type_name, at)
+            found += [(work.index, work) for work in works]  # type: ignore[attr-defined]
+        if len(indexes) > 1:
+            found.sort(key=lambda each: each[0])
+        return [work for _, work in found]
+
+    def _named(self, batch: Batch, intake: Intake, type_name: bytes, at: Sequence[int]) -> Sequence[Work]:
+        bound = self._routes.find(batch.topic, type_name)
+        if bound is None:
+            self.desk.ledger.skip(intake, at, type_name.decode(errors="replace"))
+            return []
+        return self._of_type(batch, intake, bound, at)
+
+    def _without_type(self, batch: Batch, intake: Intake, at: Sequence[int]) -> Sequence[Work]:
+        handlers = self._routes.of_topic(batch.topic)
+        error = DecodingFailed(
+            f"the record has no {CE_TYPE}",
+            where=batch.topic,
+            why="CloudEvents requires it; the record may come from a producer that writes no envelope",
+            remedy="correct the producer, or declare the topic with Topic(..., envelope=None)",
+        )
+        keys = batch.keys
+        return [
+            UndecodableWork(keys[index], self.desk, intake, index, error, handlers)
+            for index in at
+            if not intake.is_done(index)
+        ]
+
+    def _of_type(self, batch: Batch, intake: Intake, bound: Bound, at: Sequence[int]) -> Sequence[Work]:
+        desk, keys, values = self.desk, batch.keys, batch.values
+        whole = len(at) == len(batch) and not intake.low and not intake.ahead
+        if not whole:
+            at = [index for index in at if not intake.is_done(index)]
+        self._prefetch(bound, keys if whole else [keys[index] for index in at])
+        if self._selective(bound, batch):
+            return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]
+        if CE_EVENTVERSION not in batch.common and CE_EVENTVERSION not in batch.own.names():
+            decode, handlers = bound.decode, bound.handlers
+            try:
+                if whole:
+                    events = list(map(decode, values))  # type: ignore[arg-type]  # None raises TypeError
+                    return [
+                        EventWork(key, desk, intake, index, event, handlers)
+                        for index, (key, event) in enumerate(zip(keys, events, strict=True))
+                    ]
+                return [EventWork(keys[i], desk, intake, i, decode(values[i]), handlers) for i in at]  # type: ignore[arg-type]
+            except (*DECODER_ERRORS, TypeError):
+                pass  # one of them cannot be decoded: find out which
+        return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]
+
+    def _one(self, batch: Batch, intake: Intake, bound: Bound, index: int) -> Work | None:
+        desk, key = self.desk, batch.keys[index]
+        handlers = self._wanting(bound, batch, index)
+        if not handlers or batch.values[index] is None:
+            desk.ledger.skip(intake, (index,), bound.declaration.wire_name)
+            return None
+        version = batch.common.get(CE_EVENTVERSION)
+        if version is None and CE_EVENTVERSION in batch.own.names():
+            version = batch.own.column(CE_EVENTVERSION)[index]
+        try:
+            event = self._routes.decode(bound, batch, index, version)
+        except DecodingFailed as error:
+            return UndecodableWork(key, desk, intake, index, error, handlers)
+        return EventWork(key, desk, intake, index, event, handlers)
+
+    # -- handlers that do not want every event of their type
+
+    def _selective(self, bound: Bound, batch: Batch) -> bool:
+        at = TopicPartition(batch.topic, batch.partition)
+        return any(
+            each.processor.where is not None or self._starts.get(each.name, {}).get(at, 0) > batch.offsets[0]
+            for each in bound.handlers
+        )
+
+    def _wanting(self, bound: Bound, batch: Batch, index: int) -> tuple[Handler, ...]:
+        at = TopicPartition(batch.topic, batch.partition)
+        offset = batch.offsets[index]
+        envelope: Envelope | None = None
+        wanting: list[Handler] = []
+        for each in bound.handlers:
+            if self._starts.get(each.name, {}).get(at, 0) > offset:
+                continue
+            if each.processor.where is not None:
+                envelope = envelope or self._envelope(bound, batch, index)
+                if not each.processor.where(envelope):
+                    continue
+            wanting.append(each)
+        return tuple(wanting)
+
+    def _envelope(self, bound: Bound, batch: Batch, index: int) -> Envelope:
+        origin = Origin(batch.topic, batch.partition, batch.offsets[index], batch.timestamps[index], batch.keys[index])
+        if bound.declaration.envelope:
+            return Envelope(batch.common, batch.own_headers(index), origin)
+        return foreign_envelope(bound.declaration, batch.headers(index), origin)
+
+    def _prefetch(self, bound: Bound, keys: Sequence[bytes | None]) -> None:
+        desk = self.desk
+        known = [key for key in keys if key is not None]
+        for handler in bound.handlers:
+            for store in handler.scope.stores:
+                desk.ledger.state.prefetch(store, known)
+        if desk.parking.some:
+            desk.parking.prefetch([each.name for each in bound.handlers], known)
+
+    # -- the inbox
+
+    def _commands(self, batch: Batch, intake: Intake) -> Sequence[Work]:
+        works: list[Work] = []
+        for index, value in enumerate(batch.values):
+            if intake.is_done(index):
+                continue
+            try:
+                command: Command = decode_command(value or b"")
+            except DECODER_ERRORS as error:
+                log.error(
+                    "the command at %s[%d] offset %d: %s", batch.topic, batch.partition, batch.offsets[index], error
+                )
+                self.desk.ledger.skip(intake, (index,), "a command that cannot be read")
+                continue
+            works.append(CommandWork(lane_of(command.place), self.desk, self._routes, intake, index, command))
+        return works

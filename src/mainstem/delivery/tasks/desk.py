@@ -1,0 +1,152 @@
+"""What the works of a task share: running a handler until it succeeds, is parked, or is given up."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from mainstem.broker import Batch
+from mainstem.clock import Clock
+from mainstem.delivery.context import Context, Effects, Incarnation, Writes, no_effects
+from mainstem.delivery.failures import (
+    Audit,
+    Failure,
+    Letter,
+    Mark,
+    Park,
+    Parking,
+    RunAgain,
+    Status,
+    Verdict,
+    place_of,
+)
+from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.tasks.checkpoints import Checkpoints
+from mainstem.delivery.tasks.handler import Handler
+from mainstem.errors import DecodingFailed
+from mainstem.telemetry import event_logger, log
+
+
+class Desk(Struct, frozen=True):
+    """One incarnation's books, parked sequences and checkpoints, with time and chance."""
+
+    group: str
+    task: int
+    incarnation: Incarnation
+    ledger: Ledger
+    parking: Parking
+    checkpoints: Checkpoints
+    audit: Audit
+    clock: Clock
+    chance: Callable[[], float]
+    handlers: Mapping[str, Handler]
+    by_timer: Mapping[str, Handler]
+
+    @property
+    def plain_sailing(self) -> bool:
+        """Whether nothing is parked and nothing has been checkpointed, so that nobody need look."""
+        return not (self.parking.some or self.checkpoints.some)
+
+    async def handle(
+        self, handler: Handler, event: object, at: "Place", earlier: Writes, error: Exception | None = None
+    ) -> Effects:
+        """Run a handler for an event unless its key is parked; returns what is to be taken in.
+
+        ``error`` is how a first run has ended already, or why the event could not be decoded.
+        """
+        if self.parking.some and error is None:
+            letter = at.letter()
+            mark = self.parking.mark(handler.name, place_of(letter))
+            if mark is not None:
+                effects = no_effects()
+                self.parking.add_behind(effects, handler.name, letter, mark)
+                return effects
+        attempt = await self.attempt(handler, event, at, earlier, error=error)
+        if isinstance(attempt, Effects):
+            return attempt
+        return self.park(handler, at.letter(), attempt)
+
+    async def attempt(  # noqa: PLR0913 - what a run takes, and how the one before it ended
+        self,
+        handler: Handler,
+        event: object,
+        at: "Place",
+        earlier: Writes,
+        *,
+        error: Exception | None = None,
+        before: Failure | None = None,
+    ) -> "Effects | Stopped":
+        """Run a handler, again as often as its policy says inline; what it has done, or why it stopped."""
+        failure = before
+        while True:
+            context = handler.context(at.batch, at.index, earlier, attempt=1 + (failure.failures if failure else 0))
+            if self.checkpoints.some:
+                self.checkpoints.resume(context)
+            try:
+                if error is not None:
+                    raise error
+                effects = await handler.run(event, context) or no_effects()
+            except Exception as raised:  # noqa: BLE001 - whatever a handler raises, its policy decides
+                self.incarnation.check()
+                failure = Failure.of(raised, self.clock.now_ms(), failure)
+                verdict = self._verdict(handler, context, raised, failure)
+                if not isinstance(verdict, RunAgain):
+                    later = self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None
+                    return Stopped(failure, later)
+                error = None
+                await asyncio.sleep(verdict.after_seconds)
+            else:
+                if self.checkpoints.some:
+                    self.checkpoints.done(context, effects)
+                return effects
+
+    def _verdict(self, handler: Handler, context: Context, error: Exception, failure: Failure) -> Verdict:
+        self.ledger.counters.failures += 1
+        verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
+        event_logger(context.event_id, handler.name).warning(
+            "failed (%d): %s: %s; %s", failure.failures, failure.error_type, failure.error, verdict
+        )
+        return verdict
+
+    def park(self, handler: Handler, letter: Letter, stopped: "Stopped") -> Effects:
+        """Park the key of an event, or make it a dead letter."""
+        effects = no_effects()
+        mark = self.parking.park(effects, handler.name, letter, stopped.failure, stopped.next_ms)
+        self.tell_stopped(effects, handler.name, letter, mark)
+        return effects
+
+    def undecodable(self, handler: Handler, letter: Letter, error: DecodingFailed) -> Effects:
+        """Make a record that cannot be decoded a dead letter, with its bytes intact."""
+        self.ledger.counters.failures += 1
+        log.warning("%s[%d] offset %d for %s: %s", letter.topic, letter.partition, letter.offset, handler.name, error)
+        return self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None))
+
+    def tell_stopped(self, effects: Effects, handler: str, letter: Letter, mark: Mark) -> None:
+        """Count and tell that a sequence has stopped, for a while or for good."""
+        status: Status
+        if mark.next_ms is None:
+            self.ledger.counters.dead_lettered += 1
+            status = "dead-lettered"
+        else:
+            self.ledger.counters.parked += 1
+            status = "parked"
+        now = self.clock.now_ms()
+        effects.facts.append(self.audit.tell(status, handler, place_of(letter), mark, letter, now))
+
+
+class Stopped(Struct, frozen=True):
+    """A handler that is not run again now; ``next_ms`` None means never by itself."""
+
+    failure: Failure
+    next_ms: int | None
+
+
+class Place(Struct, frozen=True, gc=False):
+    """Where an event stands: its batch and its index there."""
+
+    batch: Batch
+    index: int
+
+    def letter(self) -> Letter:
+        """A copy of the record, to be kept."""
+        return Letter.of(self.batch, self.index)

@@ -1,0 +1,86 @@
+"""From a record to its event and its handlers, in one incarnation of a task."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from mainstem.broker import Batch
+from mainstem.delivery.failures import Letter
+from mainstem.delivery.plan import TIMER_TOPIC, Plan
+from mainstem.delivery.tasks.handler import Handler
+from mainstem.errors import DecodingFailed
+from mainstem.events import CE_EVENTVERSION, CE_TYPE, Declaration
+from mainstem.schemas import DECODER_ERRORS, decoding_failure, readable, version_failure
+from mainstem.state import Timer
+
+
+class Bound(NamedTuple):
+    """A route with its handlers bound to the task."""
+
+    declaration: Declaration
+    decode: Callable[[bytes], object]
+    handlers: tuple[Handler, ...]
+
+
+class Routes:
+    """The routes of a task, by topic and the bytes of the type header."""
+
+    __slots__ = ("_by_topic", "_routes")
+
+    def __init__(self, plan: Plan, handlers: Mapping[str, Handler]) -> None:
+        self._routes: dict[tuple[str, bytes | None], Bound] = {}
+        self._by_topic: dict[str, tuple[Handler, ...]] = {}
+        for (topic, name), route in plan.routes().items():
+            bound = tuple(handlers[each.name] for each in route.processors)
+            key = (topic, None if name is None else name.encode())
+            self._routes[key] = Bound(route.declaration, route.decode, bound)
+            known = self._by_topic.get(topic, ())
+            self._by_topic[topic] = known + tuple(each for each in bound if each not in known)
+
+    def has_envelope(self, topic: str) -> bool:
+        """Whether the types of a topic stand in its records."""
+        return (topic, None) not in self._routes
+
+    def find(self, topic: str, type_name: bytes | None) -> Bound | None:
+        """The route of a type, or None when no handler wants it."""
+        return self._routes.get((topic, type_name))
+
+    def of_topic(self, topic: str) -> tuple[Handler, ...]:
+        """All handlers that read a topic; a record without a type is everybody's."""
+        return self._by_topic.get(topic, ())
+
+    def decode(self, bound: Bound, batch: Batch, index: int, version: bytes | None) -> object:
+        """One record's event. Raises :class:`DecodingFailed`."""
+        value = batch.values[index]
+        check_version(bound.declaration, version)
+        try:
+            return bound.decode(value)  # type: ignore[arg-type]  # of a tombstone it raises TypeError
+        except (*DECODER_ERRORS, TypeError) as error:
+            raise decoding_failure(error, bound.declaration, value) from error
+
+    def open(self, letter: Letter) -> object:
+        """The event of a record that was parked; a timer for a firing."""
+        if letter.topic.startswith(f"{TIMER_TOPIC}:"):
+            return Timer(letter.timestamp_ms, letter.topic.removeprefix(f"{TIMER_TOPIC}:"), letter.key)
+        type_name = letter.headers.get(CE_TYPE) if self.has_envelope(letter.topic) else None
+        bound = self.find(letter.topic, type_name)
+        if bound is None:
+            raise DecodingFailed(
+                f"no handler of this group takes {(type_name or b'records without a type').decode(errors='replace')}",
+                where=f"{letter.topic}[{letter.partition}] offset {letter.offset}",
+                remedy="subscribe to the type again, or discard the dead letter",
+            )
+        return self.decode(bound, letter.batch(), 0, letter.headers.get(CE_EVENTVERSION))
+
+
+def check_version(declaration: Declaration, version: bytes | None) -> None:
+    """Raise :class:`DecodingFailed` for a major version that is later than the one this program knows."""
+    if version is None:
+        return
+    try:
+        stated = int(version)
+    except ValueError as error:
+        raise DecodingFailed(
+            f"{CE_EVENTVERSION} is {version!r}", where=declaration.label, why="it must be a number"
+        ) from error
+    if not readable(declaration, stated):
+        raise version_failure(declaration, stated)

@@ -1,0 +1,263 @@
+"""A task: one incarnation of owning it, from reading to committing."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from mainstem.broker import Broker, Ownership, Reader, TopicPartition
+from mainstem.clock import Clock
+from mainstem.delivery.commit import Point, commit, no_point
+from mainstem.delivery.context import Context, Effects, Incarnation, Scope, Surroundings, no_effects
+from mainstem.delivery.failures import Audit, Parking
+from mainstem.delivery.lanes import Lanes, Progress, Work
+from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.plan import Plan
+from mainstem.delivery.tasks.admission import Admission
+from mainstem.delivery.tasks.alarm import Alarm
+from mainstem.delivery.tasks.checkpoints import Checkpoints
+from mainstem.delivery.tasks.desk import Desk
+from mainstem.delivery.tasks.handler import Handler
+from mainstem.delivery.tasks.roster import Roster
+from mainstem.delivery.tasks.routes import Routes
+from mainstem.identifiers import Derivation
+from mainstem.settings import Settings
+from mainstem.state import Rows, TaskState
+from mainstem.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the tasks of a process share. Without an ``executor``, plain functions run in place, as a simulation wants.
+
+    ``point`` hears the named steps of a commit.
+    """
+
+    broker: Broker
+    clock: Clock
+    chance: random.Random
+    settings: Settings
+    executor: Executor | None
+    point: Point = no_point
+
+
+class Task:
+    """Reads the task's partitions, runs handlers in lanes, and commits, until it is drained or lost."""
+
+    def __init__(self, plan: Plan, ownership: Ownership, rows: Rows, environment: Environment) -> None:
+        self._plan = plan
+        self._ownership = ownership
+        self._environment = environment
+        self._settings = environment.settings
+        self._state = TaskState(rows)
+        self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
+        self._lanes = Lanes(plan.lanes, self._fail)
+        self._alarm = Alarm(self._state, environment.clock, self._add)
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._draining = asyncio.Event()
+        self._ticking: asyncio.TimerHandle | None = None
+        self._positions: Mapping[TopicPartition, int] = {}
+        self._event_bytes = 1
+        self.ledger: Ledger | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Events read and not finished."""
+        return self._lanes.in_flight
+
+    def drain(self) -> None:
+        """Stop reading, finish what is in flight within the grace period, commit, and return from :meth:`run`."""
+        self._draining.set()
+
+    def kill(self) -> None:
+        """End at once, without another commit: the task has been lost."""
+        self._incarnation.alive = False
+        if not self._failed.done():
+            self._failed.cancel()
+
+    async def run(self) -> None:
+        """Own the task until it is drained. Raises what made it impossible to go on; nothing is committed then."""
+        try:
+            admission = await self._prepare()
+            reader = self._environment.broker.log.reader(self._positions)
+            loops = (
+                asyncio.create_task(self._read(reader, admission)),
+                asyncio.create_task(self._commit_when_due(admission.desk.parking)),
+                asyncio.create_task(self._until_draining()),
+            )
+            try:
+                await asyncio.wait([*loops, self._failed], return_when=asyncio.FIRST_COMPLETED)
+                if self._draining.is_set() and not self._failed.done():
+                    await self._finish(*loops[:2])
+                for each in (*loops, self._failed):
+                    if each.done() and not each.cancelled():
+                        each.result()
+            finally:
+                for each in loops:
+                    each.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
+                reader.close()
+        finally:
+            self._incarnation.alive = False
+            self._alarm.stop()
+            if self._ticking is not None:
+                self._ticking.cancel()
+            await self._lanes.stop()
+
+    # -- taking over
+
+    async def _prepare(self) -> Admission:
+        plan, environment = self._plan, self._environment
+        positions = await self._first_positions()
+        progress = {at: Progress(position) for at, position in positions.items()}
+        described = await environment.broker.admin.topics({at.topic for at in positions})
+        ledger = self.ledger = Ledger(
+            self._state,
+            progress,
+            {name: each.topic_id for name, each in described.items()},
+            commit_events=self._settings.commit_events,
+            on_wake=self._alarm.wake,
+        )
+        ledger.restore(positions)
+        parking = Parking(self._state)
+        roster = no_effects()
+        starts = Roster(plan.group, self._state, parking).call(plan.processors, progress, roster)
+        desk = self._desk(ledger, parking)
+        routes = Routes(plan, desk.handlers)
+        ledger.absorb(roster)
+        # The first offsets are fixed before the first event: whoever takes over later must not choose again.
+        self._positions = (await commit(ledger, self._ownership, environment.point)).positions
+        self._alarm.begin(desk, routes)
+        return Admission(desk, routes, plan.inbox, starts)
+
+    async def _first_positions(self) -> dict[TopicPartition, int]:
+        positions = dict(self._ownership.positions)
+        for at in self._plan.inputs_of(self._ownership.task):
+            if at not in positions:
+                start, end = await self._environment.broker.log.bounds(at)
+                positions[at] = end if self._plan.start == "latest" and at.topic != self._plan.inbox else start
+        return {at: positions[at] for at in self._plan.inputs_of(self._ownership.task)}
+
+    def _desk(self, ledger: Ledger, parking: Parking) -> Desk:
+        plan, environment = self._plan, self._environment
+        checkpoints = Checkpoints(self._state)
+
+        async def checkpoint(context: Context, effects: Effects) -> None:
+            self._incarnation.check()
+            checkpoints.write(context, effects)
+            ledger.absorb(effects)
+            await ledger.committed()
+
+        surroundings = Surroundings(self._state, plan.outputs, environment.clock, checkpoint)
+        timer_names = frozenset(plan.timers())
+        handlers = {
+            each.name: Handler(
+                each,
+                Scope(
+                    each.name,
+                    Derivation(plan.service, plan.group, each.name),
+                    self._incarnation,
+                    surroundings,
+                    timer_names,
+                ),
+                environment.executor,
+            )
+            for each in plan.processors
+        }
+        return Desk(
+            group=plan.group,
+            task=self._ownership.task,
+            incarnation=self._incarnation,
+            ledger=ledger,
+            parking=parking,
+            checkpoints=checkpoints,
+            audit=Audit(plan.audit, self._ownership.task),
+            clock=environment.clock,
+            chance=environment.chance.random,
+            handlers=handlers,
+            by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
+        )
+
+    # -- running
+
+    async def _read(self, reader: Reader, admission: Admission) -> None:
+        ledger, lanes = self._books, self._lanes
+        while not self._draining.is_set():
+            batch = reader.take()
+            if batch is None:
+                if not lanes.in_flight and ledger.events:
+                    ledger.commit_due.set()
+                await reader.wait()
+                continue
+            intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
+            lanes.add(admission.works(batch, intake))
+            self._tick_soon()
+            # One turn of the loop: handlers that do not wait are through with the batch after it.
+            await asyncio.sleep(0)
+            if lanes.in_flight:
+                await lanes.at_most(self._room(sum(map(len, filter(None, batch.values))) // len(batch)))
+
+    def _room(self, event_bytes: int) -> int:
+        """How many events may be in flight before the next batch is read, with events as large as the last ones."""
+        self._event_bytes = max(event_bytes, (self._event_bytes + event_bytes) // 2, 1)
+        return min(self._settings.buffer_events, self._settings.buffer_bytes // self._event_bytes)
+
+    def _add(self, works: Sequence[Work]) -> None:
+        self._lanes.add(works)
+        self._tick_soon()
+
+    def _tick_soon(self) -> None:
+        if self._ticking is None:
+            delay = self._settings.commit_interval_ms / 1000
+            self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        ledger = self._books
+        if ledger.moved(self._positions):
+            ledger.commit_due.set()
+        if self._lanes.in_flight:
+            self._tick_soon()
+
+    async def _commit_when_due(self, parking: Parking) -> None:
+        ledger, point = self._books, self._environment.point
+        while True:
+            await ledger.commit_due.wait()
+            if not ledger.moved(self._positions):
+                ledger.commit_due.clear()
+                continue
+            self._positions = (await commit(ledger, self._ownership, point)).positions
+            if ledger.events or self._lanes.in_flight:
+                self._tick_soon()
+            elif parking.some:
+                # Nothing is under way that could be parking a key just now.
+                parking.look_again()
+
+    # -- ending
+
+    async def _until_draining(self) -> None:
+        await self._draining.wait()
+
+    async def _finish(self, reading: "asyncio.Task[None]", committing: "asyncio.Task[None]") -> None:
+        """Drain: the reading has stopped; let handlers finish, then commit what they did."""
+        self._alarm.stop()
+        reading.cancel()
+        try:
+            async with asyncio.timeout(self._settings.grace_seconds):
+                await self._lanes.at_most(0)
+        except TimeoutError:
+            log.warning("%s: %d events abandoned after the grace period", self._incarnation.name, self._lanes.in_flight)
+            await self._lanes.stop()
+        ledger = self._books
+        while ledger.moved(self._positions) and not committing.done() and not self._failed.done():
+            await asyncio.wait([ledger.committed(), committing, self._failed], return_when=asyncio.FIRST_COMPLETED)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    @property
+    def _books(self) -> Ledger:
+        assert self.ledger is not None
+        return self.ledger
