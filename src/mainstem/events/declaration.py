@@ -41,7 +41,8 @@ class Declaration:
         _check_names(self.wire_name, self.was, where)
         _check_version(self.version, where)
         key_types(self.type, self.key)
-        if self.kind == "domain" and not self.service:
+        _check_service(self.service, where)
+        if self.kind == "domain" and self.service is None:
             raise DefinitionError(
                 f"the domain event {self.wire_name} has no owner",
                 where=place_of(self.type),
@@ -115,6 +116,13 @@ def _check_version(version: object, where: str) -> None:
             f"version={version!r} is not a major version",
             where=where,
             remedy="count from 1; a field with a default needs no new version",
+        )
+
+
+def _check_service(service: object, where: str) -> None:
+    if service is not None and (not isinstance(service, str) or not service):
+        raise DefinitionError(
+            f"service={service!r} is not the name of a service", where=where, remedy='write service="booking"'
         )
 
 

@@ -137,6 +137,11 @@ class Envelope:
         """All headers of the record, as bytes, also those that are not CloudEvents attributes."""
         return {**self.common, **self.own}
 
+    def header(self, name: str) -> bytes | None:
+        """One header of the record, as bytes."""
+        value = self.own.get(name)
+        return self.common.get(name) if value is None else value
+
     def check(self) -> None:
         """Raise ``DecodingFailed`` for the first attribute that is missing or breaks its grammar."""
         for name in REQUIRED:
@@ -153,12 +158,8 @@ class Envelope:
         _ = self.version, self.time, self.correlation_id, self.kind, self.subject, self.causation_id, self.extensions
 
     def _optional(self, name: str) -> str | None:
-        value = self.own.get(name)
-        if value is None:
-            value = self.common.get(name)
-            if value is None:
-                return None
-        return text_of(name, value)
+        value = self.header(name)
+        return None if value is None else text_of(name, value)
 
     def _required(self, name: str) -> str:
         text = self._optional(name)

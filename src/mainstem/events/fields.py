@@ -7,7 +7,6 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -67,34 +66,29 @@ def _key_type(kind: type[object], name: str, fields: tuple[str, ...]) -> type[ob
             why="the key is taken from the event's own fields",
             remedy=nearest(name, fields),
         )
-    for candidate in _alternatives(_annotation(kind, name)):
-        for allowed in KEY_TYPES:
-            if isinstance(candidate, type) and issubclass(candidate, allowed) and not issubclass(candidate, bool):
-                return allowed
-        raise DefinitionError(
-            f"key field {name!r} of {kind.__name__} is a {_spelling(candidate)}, which cannot be a key",
-            where=f"{place_of(kind)}.{name}",
-            why="a key needs one spelling that every language writes alike: a float or bool has several, "
-            "and an absent value would put unrelated events in one lane",
-            remedy="choose a field of type str, int or UUID, or several of them",
-        )
-    raise AssertionError(f"no alternatives for {name}")
+    found = _plain_type(_annotation(kind, name))
+    for allowed in KEY_TYPES:
+        if isinstance(found, type) and issubclass(found, allowed) and not issubclass(found, bool):
+            return allowed
+    raise DefinitionError(
+        f"key field {name!r} of {kind.__name__} is a {_spelling(found)}, which cannot be a key",
+        where=f"{place_of(kind)}.{name}",
+        why="a key needs one spelling that every language writes alike: a float or bool has several, "
+        "and an absent value would put unrelated events in one lane",
+        remedy="choose a field of type str, int or UUID, or several of them",
+    )
 
 
-def _alternatives(annotation: object) -> Iterator[object]:
-    """The plain type behind an alias, a NewType or a Literal."""
-    while True:
-        if isinstance(annotation, typing.NewType):
-            annotation = annotation.__supertype__
-        elif hasattr(annotation, "__value__") and not isinstance(annotation, type):
-            annotation = annotation.__value__
-        else:
-            break
+def _plain_type(annotation: object) -> object:
+    """What stands behind an alias, a NewType, or a Literal whose values are of one type."""
+    while not isinstance(annotation, type) and (
+        hasattr(annotation, "__supertype__") or hasattr(annotation, "__value__")
+    ):
+        annotation = getattr(annotation, "__supertype__", None) or getattr(annotation, "__value__", None)
     if typing.get_origin(annotation) is typing.Literal:
         kinds = {type(value) for value in typing.get_args(annotation)}
-        yield kinds.pop() if len(kinds) == 1 else annotation
-    else:
-        yield annotation
+        return kinds.pop() if len(kinds) == 1 else annotation
+    return annotation
 
 
 def _spelling(annotation: object) -> str:
@@ -104,11 +98,10 @@ def _spelling(annotation: object) -> str:
 
 
 def _annotation(kind: type[object], name: str) -> object:
-    owner = next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
-    scope = vars(sys.modules[owner.__module__])
     try:
+        owner = next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
         written = types.SimpleNamespace(__annotations__={name: inspect.get_annotations(owner)[name]})
-        return typing.get_type_hints(written, globalns=scope)[name]
+        return typing.get_type_hints(written, globalns=vars(sys.modules[owner.__module__]))[name]
     except NameError as error:
         raise unresolved_annotation(kind, error) from error
 

@@ -61,9 +61,15 @@ def lineage_of(cause: Envelope, traceparent: str | None = None, tracestate: str 
 
     The trace context given is that of the handler's own span; without one, that of the cause is passed on.
     """
-    if traceparent is None:
-        traceparent, tracestate = cause.traceparent, cause.tracestate
-    return lineage(cause.correlation_id, cause.id, traceparent, tracestate)
+    identity = cause.header(CE_ID) or cause.id.encode()
+    inherited = {CE_CORRELATIONID: cause.header(CE_CORRELATIONID) or identity, CE_CAUSATIONID: identity}
+    if traceparent is not None:
+        inherited.update(lineage(traceparent=traceparent, tracestate=tracestate))
+    elif (passed_on := cause.header(TRACEPARENT)) is not None:
+        inherited[TRACEPARENT] = passed_on
+        if (vendors := cause.header(TRACESTATE)) is not None:
+            inherited[TRACESTATE] = vendors
+    return inherited
 
 
 def lineage(
@@ -89,7 +95,7 @@ def own_headers(
     subject: str | None = None,
     time: datetime | None = None,
     timestamp_ms: int | None = None,
-    extensions: Mapping[str, str] = NO_LINEAGE,  # type: ignore[assignment]
+    extensions: Mapping[str, str] | None = None,
 ) -> dict[str, bytes]:
     """The headers of one event alone: its id, what it inherits, and what else says more than the record does.
 
@@ -98,14 +104,22 @@ def own_headers(
     for an extension whose name is not allowed.
     """
     identity = event_id.encode()
-    own = {CE_ID: identity, **inherited}
-    if own.get(CE_CORRELATIONID) == identity:
-        del own[CE_CORRELATIONID]
+    if inherited:
+        own = {CE_ID: identity, **inherited}
+        if own.get(CE_CORRELATIONID) == identity:
+            del own[CE_CORRELATIONID]
+    else:
+        own = {CE_ID: identity}
     if subject is not None:
         own[CE_SUBJECT] = subject.encode()
     if time is not None and (timestamp_ms is None or time != from_milliseconds(timestamp_ms)):
         own[CE_TIME] = format_time(time).encode()
-    for name, text in extensions.items():
-        check_name(name)
-        own[PREFIX + name] = text.encode()
+    if extensions:
+        own.update(_extension_headers(extensions))
     return own
+
+
+def _extension_headers(extensions: Mapping[str, str]) -> dict[str, bytes]:
+    for name in extensions:
+        check_name(name)
+    return {PREFIX + name: text.encode() for name, text in extensions.items()}

@@ -127,7 +127,7 @@ def _is_json(value: bytes) -> bool:
     try:
         value.decode()
         msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
