@@ -1,6 +1,8 @@
 """Who may know whom, and what an import costs."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 from tests.architecture.contracts import FrontDoors, Owners
-from tests.architecture.source import ROOT
+from tests.architecture.source import PACKAGE, ROOT
 
 NOT_LOADED = ("opentelemetry", "rich", "click", "confluent_kafka", "httpx", "aiohttp", "starlette", "http.client")
 IMPORT_BUDGET_MS = 80
@@ -20,6 +22,43 @@ def test_the_contracts_are_kept(capsys: pytest.CaptureFixture[str], monkeypatch:
     monkeypatch.chdir(ROOT)
     broken = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
     assert not broken, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("importer", "statement", "contract"),
+    [
+        ("events/keys.py", "import mainstem.delivery", "Imports point down"),
+        ("state/values.py", "from mainstem import broker", "Imports point down"),
+        ("clock.py", "from mainstem import calendar", "Imports point down"),
+        ("sprawl/__init__.py", "", "Imports point down"),
+        ("delivery/commit.py", "from mainstem.state import values", "Rooms are entered by their front door"),
+        ("delivery/commit.py", "import mainstem.broker.sqlite", "Only the composition root and the testing kit name"),
+        ("broker/record.py", "import mainstem.events", "Logs and stores carry bytes"),
+        ("delivery/commit.py", "import mainstem", "Nothing inside imports the public names"),
+        ("broker/record.py", "from mainstem.broker import protocol", "No cycles, at any depth"),
+        ("state/values.py", "import sqlite3", "Only database touches SQLite"),
+        ("delivery/commit.py", "from confluent_kafka import Producer", "Only broker.kafka touches the Kafka client"),
+        ("testing/__init__.py", "import rich.table", "Only ops touches the terminal"),
+        ("delivery/commit.py", "from opentelemetry import trace", "Only telemetry touches OpenTelemetry"),
+    ],
+)
+def test_each_contract_can_break(importer: str, statement: str, contract: str, tmp_path: Path) -> None:
+    """An import planted inside a function, where it would pass unseen, breaks the contract that is against it."""
+    shutil.copytree(PACKAGE, tmp_path / "src" / "mainstem", ignore=shutil.ignore_patterns("__pycache__"))
+    planted = tmp_path / "src" / "mainstem" / importer
+    planted.parent.mkdir(exist_ok=True)
+    planted.touch()
+    planted.write_text(f"{planted.read_text()}\n\ndef planted():\n    {statement or 'pass'}\n")
+    completed = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", ROOT / "pyproject.toml"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path / 'src'}{os.pathsep}{ROOT}"},
+    )
+    assert completed.returncode == 1, completed.stdout + completed.stderr
+    assert re.search(rf"^{contract}.* BROKEN$", completed.stdout, re.MULTILINE), completed.stdout
 
 
 def front_doors(side_doors: list[str]) -> FrontDoors:
