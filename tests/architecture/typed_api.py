@@ -24,11 +24,11 @@ class Several(IntegrationEvent, topic="orders", key=("shop", "order"), version=2
     order: int
 
 
-class Misspelt(IntegrationEvent, topc="orders"):  # type: ignore[call-arg]  # pyright: ignore[reportGeneralTypeIssues]
+class Misspelt(IntegrationEvent, topc="orders"):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
     """A class keyword that does not exist."""
 
 
-class Numbered(IntegrationEvent, topic="orders", version="2"):  # type: ignore[arg-type]  # pyright: ignore[reportGeneralTypeIssues]
+class Numbered(IntegrationEvent, topic="orders", version="2"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
     """A class keyword of the wrong type."""
 
 
