@@ -68,7 +68,7 @@ def from_structured(headers: Mapping[str, bytes], body: bytes) -> tuple[dict[str
     """
     try:
         document = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _refuse(f"a structured event is not a JSON object: {error}", "the content type promises one")
     data, encoded = document.pop("data", None), document.pop("data_base64", None)
     plain = {name: value for name, value in headers.items() if not name.startswith(PREFIX) and name != CONTENT_TYPE}
@@ -112,7 +112,7 @@ def _payload(data: msgspec.Raw | None, encoded: msgspec.Raw | None, content_type
 def _attribute(name: str, raw: msgspec.Raw) -> str | None:
     try:
         value = msgspec.json.decode(raw, type=str | int | bool | None)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _refuse(f"the attribute {name!r} has an unfit value: {error}", "it is a text, a whole number or a boolean")
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -7,8 +7,8 @@ import msgspec
 from mainstem.errors import DecodingFailed, EventRefused
 from mainstem.events import Declaration
 
-DECODER_ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
-"""What a codec's ``decode`` raises."""
+DECODER_ERRORS: tuple[type[Exception], ...] = (Exception,)
+"""What a codec's ``decode`` raises: anything, because a type's own ``__post_init__`` may."""
 
 ENCODER_ERRORS = (TypeError, ValueError, OverflowError, RecursionError)
 """What a codec's ``encode`` raises."""
@@ -17,6 +17,7 @@ _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?", re.DOTALL)
 _EXPECTED = re.compile(r"Expected (?P<expected>.+?), got (?P<found>.+)", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field (?P<field>`.+`)")
 _FRAMED = 5
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decoding_failure(error: Exception, declaration: Declaration, raw: bytes | None) -> DecodingFailed:
@@ -70,6 +71,8 @@ def _likely_cause(error: Exception, raw: bytes | None) -> str:
         return "the value is empty"
     if isinstance(error, msgspec.ValidationError):
         return "its producer has another idea of this type, or published it without a new version"
+    if not isinstance(error, _MALFORMED):
+        return f"the type itself refuses these values: {type(error).__name__} from its __post_init__"
     if raw[0] == 0 and len(raw) > _FRAMED:
         return f"it looks framed by a schema registry (schema id {int.from_bytes(raw[1:_FRAMED])}), not plain JSON"
     return f"these {len(raw)} bytes are not JSON; the topic may hold another format"

@@ -148,6 +148,7 @@ def test_the_payload_of_a_document(changes: dict[str, object], value: bytes | No
         (b"[]", "not a JSON object"),
         (b'{"id": 1', "not a JSON object"),
         (b'{"\xff": 1}', "not a JSON object"),
+        (b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not a JSON object"),
         (document(id=...), "'id' is missing"),
         (document(id=""), "'id' is missing"),
         (document(source=None), "'source' is missing"),

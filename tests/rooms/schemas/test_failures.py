@@ -47,6 +47,7 @@ def failure(raw: bytes) -> DecodingFailed:
         (b'{"customer_id":"\xff"}', "not UTF-8", "not JSON"),
         (b"\0\0\0\1\2{}", "malformed", "schema id 258"),
         (b"\xff\xfe", "malformed", "2 bytes are not JSON"),
+        (b'{"more":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion", "not JSON"),
     ],
 )
 def test_a_decoding_failure_says_where_what_and_why(raw: bytes, what: str, why: str) -> None:
@@ -56,6 +57,24 @@ def test_a_decoding_failure_says_where_what_and_why(raw: bytes, what: str, why: 
     assert why in error.why
     assert error.where == "OrderPaid v2 on orders"
     assert "redrive" in error.remedy
+
+
+class Picky(IntegrationEvent, topic="orders"):
+    """A type that looks at its own values."""
+
+    rate: int
+
+    def __post_init__(self) -> None:
+        if self.rate > 1:
+            raise KeyError(self.rate)
+
+
+def test_whatever_the_type_itself_raises_is_a_decoding_failure() -> None:
+    """A __post_init__ may raise anything, and must not stop a partition."""
+    declaration = declaration_of(Picky)
+    with pytest.raises(DECODER_ERRORS) as caught:
+        codec_for(declaration).decode(b'{"rate":2}')
+    assert "KeyError from its __post_init__" in decoding_failure(caught.value, declaration, b'{"rate":2}').why
 
 
 def test_a_tombstone_is_called_one() -> None:
