@@ -204,7 +204,8 @@ def output_declarations(registration: Registration, returns: object) -> tuple[De
                 declaration = declaration_of(typing.cast(Declarable, leaf))
             except MainstemError as error:
                 raise DefinitionError(
-                    f"handler {registration.name!r} returns {getattr(leaf, '__name__', leaf)}, which is not a declared event",
+                    f"handler {registration.name!r} returns {getattr(leaf, '__name__', leaf)}, "
+                    "which is not a declared event",
                     where=registration.place,
                     remedy="return an event type, declare it with publishes=(Topic(...),), or return None",
                 ) from error

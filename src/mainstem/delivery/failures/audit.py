@@ -41,7 +41,7 @@ class Audit:
         self._at = TopicPartition(topic, task)
         self._task = task
 
-    def tell(  # noqa: PLR0913 - one line of the record each
+    def tell(
         self, status: Status, handler: str, place: bytes, mark: Mark, letter: Letter, at_ms: int, reason: str = ""
     ) -> Fact:
         """A sequence has this status now."""

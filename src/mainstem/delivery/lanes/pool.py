@@ -31,7 +31,7 @@ class Lanes:
     def __init__(self, count: int, failed: Callable[[BaseException], None]) -> None:
         """``failed`` hears what a work has raised: a defect of the runtime, not of a handler."""
         self._count = count
-        self._failed = failed
+        self.failed = failed
         self._ready: deque[Work] = deque()
         self._busy: set[bytes] = set()
         self._waiting: dict[bytes, deque[Work]] = {}
@@ -126,7 +126,7 @@ class Lanes:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - handed on: the task ends with it
-            self._failed(error)
+            self.failed(error)
 
     async def _work_off(self, number: int) -> None:
         ready, busy, waiting, running = self._ready, self._busy, self._waiting, self.running

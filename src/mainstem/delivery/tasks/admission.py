@@ -8,7 +8,7 @@ from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.routes import Bound, Routes
-from mainstem.delivery.tasks.works import CommandWork, EventWork, UndecodableWork
+from mainstem.delivery.tasks.works import BatchWork, CommandWork, EventWork, UndecodableWork
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE, Envelope, Origin, foreign_envelope
 from mainstem.schemas import DECODER_ERRORS
@@ -26,9 +26,14 @@ class Admission:
         self._routes = routes
         self._inbox = inbox
         self._starts = starts
+        self._batches = any(each.processor.batch for each in desk.handlers.values())
 
     def works(self, batch: Batch, intake: Intake) -> Sequence[Work]:
         """The works of a batch, in offset order. Records that need none are done in the intake."""
+        works = self._single(batch, intake)
+        return _together(works) if self._batches else works
+
+    def _single(self, batch: Batch, intake: Intake) -> Sequence[Work]:
         if batch.topic == self._inbox:
             return self._commands(batch, intake)
         if not self._routes.has_envelope(batch.topic):
@@ -97,7 +102,7 @@ class Admission:
                         for index, (key, event) in enumerate(zip(keys, events, strict=True))
                     ]
                 return [EventWork(keys[i], desk, intake, i, decode(values[i]), handlers) for i in at]  # type: ignore[arg-type]
-            except (*DECODER_ERRORS, TypeError):
+            except DECODER_ERRORS:
                 pass  # one of them cannot be decoded: find out which
         return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]
 
@@ -172,3 +177,18 @@ class Admission:
                 continue
             works.append(CommandWork(lane_of(command.place), self.desk, self._routes, intake, index, command))
         return works
+
+
+def _together(works: Sequence[Work]) -> Sequence[Work]:
+    """Neighbouring events for the same handlers as one work, where a batch handler is among these."""
+    joined: list[Work] = []
+    for work in works:
+        if not isinstance(work, EventWork) or not any(each.processor.batch for each in work.handlers):
+            joined.append(work)
+            continue
+        last = joined[-1] if joined else None
+        if isinstance(last, BatchWork) and last.handlers is work.handlers:
+            last.events.append((work.index, work.event))
+        else:
+            joined.append(BatchWork(None, work.desk, work.intake, [(work.index, work.event)], work.handlers))
+    return joined

@@ -101,5 +101,5 @@ def _check_known(state: TaskState, by_timer: Mapping[str, Handler], handlers: Ma
             raise DefinitionError(
                 f"timers {name!r} are set, and nobody handles them",
                 why="the handler was renamed or removed while its timers were waiting",
-                remedy=f"register a handler with on_timer({name!r}), and let it do nothing if they are of no use any more",
+                remedy=f"register one with on_timer({name!r}); let it do nothing if they are of no use any more",
             )

@@ -66,7 +66,7 @@ class Desk(Struct, frozen=True):
             return attempt
         return self.park(handler, at.letter(), attempt)
 
-    async def attempt(  # noqa: PLR0913 - what a run takes, and how the one before it ended
+    async def attempt(
         self,
         handler: Handler,
         event: object,

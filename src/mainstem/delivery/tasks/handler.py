@@ -12,7 +12,7 @@ from mainstem.errors import HandlerTimeout
 
 
 class Handler:
-    """A processor bound to its task. ``first`` are the offsets at which it begins, where it came later than its group."""
+    """A processor bound to its task."""
 
     __slots__ = ("_executor", "call", "name", "plain", "processor", "scope")
 

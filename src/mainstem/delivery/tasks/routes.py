@@ -54,7 +54,7 @@ class Routes:
         check_version(bound.declaration, version)
         try:
             return bound.decode(value)  # type: ignore[arg-type]  # of a tombstone it raises TypeError
-        except (*DECODER_ERRORS, TypeError) as error:
+        except DECODER_ERRORS as error:
             raise decoding_failure(error, bound.declaration, value) from error
 
     def open(self, letter: Letter) -> object:

@@ -19,6 +19,7 @@ from mainstem.delivery.tasks.alarm import Alarm
 from mainstem.delivery.tasks.checkpoints import Checkpoints
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
+from mainstem.delivery.tasks.hops import Hops, plain_events
 from mainstem.delivery.tasks.roster import Roster
 from mainstem.delivery.tasks.routes import Routes
 from mainstem.identifiers import Derivation
@@ -59,6 +60,7 @@ class Task:
         self._ticking: asyncio.TimerHandle | None = None
         self._positions: Mapping[TopicPartition, int] = {}
         self._event_bytes = 1
+        self._hops: Hops | None = None
         self.ledger: Ledger | None = None
 
     @property
@@ -103,6 +105,8 @@ class Task:
             self._alarm.stop()
             if self._ticking is not None:
                 self._ticking.cancel()
+            if self._hops is not None:
+                await self._hops.stop()
             await self._lanes.stop()
 
     # -- taking over
@@ -129,6 +133,9 @@ class Task:
         # The first offsets are fixed before the first event: whoever takes over later must not choose again.
         self._positions = (await commit(ledger, self._ownership, environment.point)).positions
         self._alarm.begin(desk, routes)
+        if environment.executor is not None and any(each.plain for each in plan.processors):
+            seconds = self._settings.commit_interval_ms / 1000
+            self._hops = Hops(environment.executor, self._lanes, plan.lanes, desk, seconds)
         return Admission(desk, routes, plan.inbox, starts)
 
     async def _first_positions(self) -> dict[TopicPartition, int]:
@@ -191,8 +198,13 @@ class Task:
                 await reader.wait()
                 continue
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
-            lanes.add(admission.works(batch, intake))
+            works = admission.works(batch, intake)
             self._tick_soon()
+            if self._hops is not None and admission.desk.plain_sailing and (plain := plain_events(works)):
+                self._hops.add(plain)
+                await lanes.at_most(0)
+                continue
+            lanes.add(works)
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer, place_of
+from mainstem.delivery.failures import Answer, Command, Failure, Letter, Mark, answer, place_of
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.plan import TIMER_TOPIC
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
@@ -53,6 +53,59 @@ class EventWork(Struct, gc=False, eq=False):
         for handler in self.handlers:
             effects.take_in(await self.desk.handle(handler, self.event, at, effects.writes))
         return effects
+
+
+class BatchWork(Struct, eq=False):
+    """Many events at once for the batch handlers among ``handlers``, then one by one for the others."""
+
+    key: bytes | None
+    desk: Desk
+    intake: Intake
+    events: list[tuple[int, object]]
+    handlers: tuple[Handler, ...]
+
+    async def run(self) -> None:
+        """Handle them; all their effects and completions enter the books together."""
+        desk, effects = self.desk, no_effects()
+        for handler in self.handlers:
+            if handler.processor.batch:
+                await self._together(handler, effects)
+            else:
+                for index, event in self.events:
+                    at = Place(self.intake.batch, index)
+                    effects.take_in(await desk.handle(handler, event, at, effects.writes))
+        desk.ledger.absorb(effects)
+        for index, _ in self.events:
+            desk.ledger.settle(self.intake, index, None)
+
+    async def _together(self, handler: Handler, effects: Effects) -> None:
+        """One call for all events whose key is not parked; if it fails for good, one call each finds the poison."""
+        desk = self.desk
+        free: list[tuple[int, object]] = []
+        for index, event in self.events:
+            letter = Letter.of(self.intake.batch, index) if desk.parking.some else None
+            mark = None if letter is None else desk.parking.mark(handler.name, place_of(letter), effects)
+            if mark is not None and letter is not None:
+                desk.parking.add_behind(effects, handler.name, letter, mark)
+            else:
+                free.append((index, event))
+        if not free:
+            return
+        whole = Place(self._as_one(free[0][0]), 0)
+        attempt = await desk.attempt(handler, [event for _, event in free], whole, effects.writes)
+        if isinstance(attempt, Effects):
+            effects.take_in(attempt)
+            return
+        for index, event in free:
+            at = Place(self.intake.batch, index)
+            effects.take_in(await desk.handle(handler, [event], at, effects.writes))
+
+    def _as_one(self, index: int) -> Batch:
+        """The record that a whole batch is handled as: it has no key, and the id and place of its first event."""
+        record = self.intake.batch.record(index)
+        keyless = Record(None, None, record.timestamp_ms, record.common, record.own)
+        at = TopicPartition(self.intake.batch.topic, self.intake.batch.partition)
+        return single(at, self.intake.batch.offsets[index], keyless)
 
 
 class UndecodableWork(Struct, gc=False, eq=False):
