@@ -6,7 +6,9 @@ A line that must be refused says so for both; a comment that is no longer needed
 from dataclasses import dataclass
 from typing import assert_type
 
-from mainstem.events import IntegrationEvent, Topic
+import msgspec
+
+from mainstem.events import Declaration, DomainEvent, IntegrationEvent, NotificationEvent, Topic, declaration_of
 
 
 class OrderPaid(IntegrationEvent, topic="orders", key="customer_id"):
@@ -24,12 +26,50 @@ class Several(IntegrationEvent, topic="orders", key=("shop", "order"), version=2
     order: int
 
 
+class BookingEvent(DomainEvent, key="room", namespace="Booking", service="booking"):
+    """A class without topic lends its fields, key, namespace and owner."""
+
+    room: int
+
+
+class RoomBooked(BookingEvent, topic="rooms"):
+    """It has the fields of its parent, and its own."""
+
+    guests: list[str] = msgspec.field(default_factory=list[str])
+
+
+class Reminder(NotificationEvent, topic="reminders", key=None):
+    """Without a key."""
+
+    text: str
+
+    def shortened(self) -> str:
+        """Events may have methods."""
+        return self.text[:10]
+
+
 class Misspelt(IntegrationEvent, topc="orders"):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
     """A class keyword that does not exist."""
 
 
 class Numbered(IntegrationEvent, topic="orders", version="2"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
     """A class keyword of the wrong type."""
+
+
+class Listed(IntegrationEvent, topic="orders", key=["a"]):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    """Several key fields are a tuple."""
+
+
+class Owned(DomainEvent, topic="orders", service=None):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    """An owner has a name."""
+
+
+class Formerly(IntegrationEvent, topic="orders", was="Old"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    """Former names are a tuple."""
+
+
+class Thawed(IntegrationEvent, topic="orders", frozen=False):  # type: ignore[call-arg, misc]  # pyright: ignore[reportCallIssue, reportGeneralTypeIssues]
+    """Events are frozen, all of them."""
 
 
 paid = OrderPaid("c-1", 4200)
@@ -39,7 +79,18 @@ assert_type(OrderPaid(customer_id="c-1", amount_cents=1, currency="CHF"), OrderP
 OrderPaid("c-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 OrderPaid("c-1", "4200")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 OrderPaid("c-1", 4200, curency="EUR")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+OrderPaid("c-1", 4200, "EUR", "late")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+RoomBooked("12")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+_ = paid.amount  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 paid.amount_cents = 1  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+assert_type(RoomBooked(12, ["ann"]).room, int)
+assert_type(RoomBooked(12).guests, list[str])
+assert_type(Reminder("see you").shortened(), str)
+
+match paid:
+    case OrderPaid(customer_id=customer):
+        assert_type(customer, str)
 
 
 @dataclass(frozen=True)
@@ -51,3 +102,9 @@ class ErpOrder:
 
 assert_type(Topic("erp.orders", ErpOrder, key="order_no", envelope=None), Topic[ErpOrder])
 Topic("erp.orders", ErpOrder, envelope="none")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Topic("erp.orders", ErpOrder("o-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Topic("erp.orders", ErpOrder, topic="erp.orders")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+assert_type(declaration_of(OrderPaid), Declaration)
+assert_type(declaration_of(Topic("erp.orders", ErpOrder)), Declaration)
+declaration_of("orders")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
