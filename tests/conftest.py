@@ -4,10 +4,17 @@ import asyncio
 import inspect
 import random
 
+import hypothesis
 import pytest
 
 from mainstem.clock import ManualClock
 from mainstem.identifiers import Identifiers
+
+# How long an example takes says something about the machine, and nothing about the rule.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)
