@@ -6,7 +6,6 @@ program reads them when it starts and hands the parts on; nothing else looks at 
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -81,10 +80,12 @@ _NOT_OURS: Final = re.compile(r"MAINSTEM_DEMO_.*|MAINSTEM_(.*_)?(SERVICE_HOST|SE
 
 
 def _read(path: Path, faults: list[MainstemError]) -> dict[str, object]:
+    if not path.exists():
+        return {}
+    import tomllib  # noqa: PLC0415 - a tenth of the time in which Mainstem is imported, and most programs have no file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:
         faults.append(DefinitionError("the settings file cannot be read", where=str(path), why=str(error)))
         return {}
