@@ -100,8 +100,9 @@ def _spelling(annotation: object) -> str:
 def _annotation(kind: type[object], name: str) -> object:
     try:
         owner = next(base for base in kind.__mro__ if name in inspect.get_annotations(base))
+        module = getattr(sys.modules.get(owner.__module__), "__dict__", {})
         written = types.SimpleNamespace(__annotations__={name: inspect.get_annotations(owner)[name]})
-        return typing.get_type_hints(written, globalns=vars(sys.modules[owner.__module__]))[name]
+        return typing.get_type_hints(written, globalns=module)[name]
     except NameError as error:
         raise unresolved_annotation(kind, error) from error
 

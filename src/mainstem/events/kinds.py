@@ -1,5 +1,12 @@
 """The three kinds of events, as classes whose class line says where they go.
 
+    class OrderPaid(IntegrationEvent, topic="orders", key="customer_id"): ...
+
+A class line may say ``topic``; ``key`` (one field, or a tuple of several); ``version`` (the major version);
+``namespace`` (the name on the wire is then ``Namespace.OrderPaid``); ``name`` (that whole name, word for word);
+``was`` (whole names that the type had before, and that are still read); ``service`` (the owner; a domain event needs
+one). A class without ``topic`` is no event type: it lends its fields, key, namespace and service to its subclasses.
+
 An event is a frozen msgspec struct. It is not watched by the cycle collector (``gc=False``): a batch makes thousands
 of them, and plain data that was decoded forms trees, never cycles. Whoever puts an event into a list that the same
 event holds makes a cycle that is not freed.
@@ -123,7 +130,10 @@ else:
 
 
 class DomainEvent(Event):
-    """A change of state inside one service, which the class line names (``service=``); nobody else may subscribe."""
+    """A change of state inside one service, which the class line names (``service=``).
+
+    Private: no other service may publish it or subscribe to it.
+    """
 
     __kind__: ClassVar[Kind] = "domain"
 
