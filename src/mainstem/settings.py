@@ -82,7 +82,7 @@ _NOT_OURS: Final = re.compile(r"MAINSTEM_DEMO_.*|MAINSTEM_(.*_)?(SERVICE_HOST|SE
 def _read(path: Path, faults: list[MainstemError]) -> dict[str, object]:
     if not path.exists():
         return {}
-    import tomllib  # noqa: PLC0415 - a tenth of the time in which Mainstem is imported, and most programs have no file
+    import tomllib  # noqa: PLC0415 - it takes milliseconds, and most programs have no file
 
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
