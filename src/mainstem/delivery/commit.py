@@ -52,6 +52,7 @@ async def commit(ledger: Ledger, ownership: Ownership, point: Point = no_point) 
     ledger.state.committed()
     counters = ledger.counters
     counters.commits += 1
+    counters.handled += cut.events
     counters.published += sum(map(len, cut.facts.values()))
     for waiter in cut.waiters:
         if not waiter.done():

@@ -66,6 +66,7 @@ class Ledger:
         "_facts",
         "_topic_ids",
         "_waiters",
+        "changed",
         "commit_due",
         "counters",
         "events",
@@ -90,6 +91,7 @@ class Ledger:
         self.commit_due = asyncio.Event()
         self.on_wake = on_wake
         self.events = 0
+        self.changed = False
         self._topic_ids = topic_ids
         self._commit_events = commit_events
         self._facts: dict[TopicPartition, list[Record]] = {}
@@ -118,8 +120,7 @@ class Ledger:
                 records.append(record)
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
-        if not self.events:
-            self.events = 1
+        self.changed = True
 
     def skip(self, intake: Intake, indexes: Iterable[int], type_name: str) -> None:
         """Pass over records that no handler wants; counted by type, so that a misspelt one is seen."""
@@ -140,7 +141,7 @@ class Ledger:
 
     def moved(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Whether there is anything to commit since ``positions`` were."""
-        return bool(self.events or self._waiters) or any(
+        return bool(self.events or self.changed or self._waiters) or any(
             each.position() != positions.get(at) for at, each in self.progress.items()
         )
 
@@ -149,7 +150,7 @@ class Ledger:
         positions = {at: progress.position() for at, progress in self.progress.items()}
         self.state.apply(self._completed(positions))
         cut = Cut(self._facts, [Change(*row) for row in self.state.cut()], positions, self._waiters, self.events)
-        self._facts, self._waiters, self.events = {}, [], 0
+        self._facts, self._waiters, self.events, self.changed = {}, [], 0, False
         self.commit_due.clear()
         return cut
 

@@ -193,7 +193,7 @@ class Task:
         while not self._draining.is_set():
             batch = reader.take()
             if batch is None:
-                if not lanes.in_flight and ledger.events:
+                if not lanes.in_flight and (ledger.events or ledger.changed):
                     ledger.commit_due.set()
                 await reader.wait()
                 continue
