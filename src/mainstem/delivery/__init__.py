@@ -14,6 +14,7 @@ from mainstem.delivery.failures import (
 )
 from mainstem.delivery.group import GroupRunner
 from mainstem.delivery.handlers import Registration, compile_handler, declared_outputs, wanted_types
+from mainstem.delivery.lanes import enter_handlers, inside_handler
 from mainstem.delivery.ledger import Counters
 from mainstem.delivery.outputs import Fact, Outputs
 from mainstem.delivery.plan import Plan, faults_of, tasks_for
@@ -45,7 +46,9 @@ __all__ = [
     "decode_answer",
     "decode_entry",
     "encode_command",
+    "enter_handlers",
     "faults_of",
+    "inside_handler",
     "tasks_for",
     "wanted_types",
 ]

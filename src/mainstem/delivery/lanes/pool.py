@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from mainstem.delivery.lanes.inside import enter_handlers
+
 
 class Work(Protocol):
     """Something to be done in the lane of a key (None: in any lane)."""
@@ -115,6 +117,7 @@ class Lanes:
         self._spare = True
 
     async def _run(self, number: int) -> None:
+        enter_handlers()
         try:
             while True:
                 self._spare = False
