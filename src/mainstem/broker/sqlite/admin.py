@@ -1,0 +1,304 @@
+"""Topics and groups as they are: the catalogue that every role looks things up in, and the verbs that change it."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from mainstem.broker import GroupDescription, TopicDescription, TopicPartition, TopicSpec
+from mainstem.database import OFFSET_BITS, Connection, Database, Query, Step, Write, integers
+from mainstem.errors import BrokerError, NotFound, TopicExists, UnknownTopic
+from mainstem.identifiers import Identifiers
+
+COMPLETED_STORE: Final = "$completed"
+"""The store in which a task keeps what is completed beyond its positions; :meth:`SqliteAdmin.reset` drops from it."""
+
+
+def completed_key(at: TopicPartition) -> bytes:
+    """The key of a partition in that store."""
+    return f"{at.topic}/{at.partition}".encode()
+
+
+class Topic(NamedTuple):
+    """A topic of the catalogue, with the numbers of its partitions."""
+
+    number: int
+    spec: TopicSpec
+    topic_id: str
+    partitions: tuple[int, ...]
+
+
+_STAMP = Query[tuple[str]]("select value from stamp where name = 'topics'")
+_SET_STAMP = Query[tuple[()]]("update stamp set value = ? where name = 'topics'")
+_TOPICS = Query[tuple[int, str, str, int, int | None, int, int]](
+    "select number, name, topic_id, partitions, retention_ms, compact, record_bytes_max from topic"
+)
+_PARTITIONS = Query[tuple[int, int]](
+    "select topic, number from partition where topic is not null order by topic, partition"
+)
+_ADD_TOPIC = Query[tuple[int]](
+    "insert into topic(name, topic_id, partitions, retention_ms, compact, record_bytes_max)"
+    " values(?, ?, ?, ?, ?, ?) returning number"
+)
+_ADD_PARTITION = Query[tuple[()]]("insert into partition(topic, partition) values(?, ?)")
+_ALTER_TOPIC = Query[tuple[()]]("update topic set retention_ms = ?, compact = ?, record_bytes_max = ? where number = ?")
+_DELETE_TOPIC = Query[tuple[()]]("delete from topic where number = ?")
+_DROP_PARTITIONS = Query[tuple[()]]("update partition set topic = null where topic = ?")
+_DROP_POSITIONS = Query[tuple[()]](
+    "delete from position where partition in (select number from partition where topic = ?)"
+)
+_BOUNDS = Query[tuple[int, int, int]](
+    f"select number, start, max(floor, coalesce((select last + 1 from log where id >= number << {OFFSET_BITS}"
+    f" and id < (number + 1) << {OFFSET_BITS} order by id desc limit 1), 0))"
+    " from partition where number in (select value from carray(?))"
+)
+
+
+class Catalogue:
+    """The topics, kept in memory for as long as the stamp in the file says that they are the same.
+
+    A stamp is an id that is used once; so what a transaction has read of its own, and rolled back, is never taken for
+    what another one has committed.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._stamp: str | None = None
+        self.topics: Mapping[str, Topic] = {}
+        self.names: Mapping[int, TopicPartition] = {}
+
+    def read(self, connection: Connection) -> Mapping[str, Topic]:
+        """The topics as ``connection`` sees them."""
+        row = _STAMP.one(connection)
+        stamp = row[0] if row else ""
+        if stamp != self._stamp:
+            self._load(connection, stamp)
+        return self.topics
+
+    def find(self, connection: Connection, at: TopicPartition) -> tuple[Topic, int]:
+        """The topic, and the number of the partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
+        topic = self.read(connection).get(at.topic)
+        if topic is None or not 0 <= at.partition < len(topic.partitions):
+            raise unknown_topic(at)
+        return topic, topic.partitions[at.partition]
+
+    def _load(self, connection: Connection, stamp: str) -> None:
+        numbers: dict[int, list[int]] = {}
+        for topic, number in _PARTITIONS.all(connection):
+            numbers.setdefault(topic, []).append(number)
+        topics = {}
+        for number, name, topic_id, partitions, retention_ms, compact, size in _TOPICS.all(connection):
+            spec = TopicSpec(name, partitions, retention_ms, bool(compact), size)
+            topics[name] = Topic(number, spec, topic_id, tuple(numbers.get(number, ())))
+        self.names = {
+            number: TopicPartition(name, index)
+            for name, topic in topics.items()
+            for index, number in enumerate(topic.partitions)
+        }
+        self.topics, self._stamp = topics, stamp
+
+
+def unknown_topic(at: TopicPartition) -> UnknownTopic:
+    """There is no such topic, or it has no such partition."""
+    return UnknownTopic(
+        f"There is no partition {at.partition} of a topic {at.topic!r}",
+        where=f"{at.topic}/{at.partition}",
+        why="the topic has not been created, has been deleted, or has fewer partitions",
+        remedy="mainstem topics list shows what is there; mainstem topics apply creates what a service declares",
+    )
+
+
+def bounds(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Start and end of each partition that is there."""
+    wanted = list(numbers)
+    return {number: (start, end) for number, start, end in _BOUNDS.all(connection, integers(wanted))} if wanted else {}
+
+
+def create_topic(write: Write, spec: TopicSpec, identifiers: Identifiers) -> None:
+    """Create a topic inside a write transaction; the caller knows that it is not there."""
+    connection = write.connection
+    row = _ADD_TOPIC.one(
+        connection,
+        spec.name,
+        identifiers.new(),
+        spec.partitions,
+        spec.retention_ms,
+        int(spec.compact),
+        spec.record_bytes_max,
+    )
+    assert row is not None
+    _ADD_PARTITION.run_many(connection, [(row[0], index) for index in range(spec.partitions)])
+    _SET_STAMP.run(connection, identifiers.new())
+
+
+_GROUPS = Query[tuple[int, str, str, int, str]]("select number, name, service, tasks, inputs from groups order by name")
+_MEMBERS = Query[tuple[str]]("select member from member where grp = ? order by number")
+_TASKS = Query[tuple[str | None, int]]("select owner, epoch from task where grp = ? order by task")
+_POSITIONS = Query[tuple[int, int]]("select partition, next from position where grp = ?")
+_SET_POSITION = Query[tuple[()]]("insert or replace into position(grp, task, partition, next) values(?, ?, ?, ?)")
+_BUMP = Query[tuple[()]]("update task set epoch = epoch + 1, owner = null where grp = ? and task = ?")
+_DELETE_COMPLETED = Query[tuple[()]](
+    "delete from entry where task = ? and key = ? and store = (select number from store where grp = ? and name = ?)"
+)
+_DELETE_GROUP = (
+    Query[tuple[()]]("delete from entry where store in (select number from store where grp = ?)"),
+    Query[tuple[()]]("delete from store where grp = ?"),
+    Query[tuple[()]]("delete from position where grp = ?"),
+    Query[tuple[()]]("delete from task where grp = ?"),
+    Query[tuple[()]]("delete from member where grp = ?"),
+    Query[tuple[()]]("delete from alarm where grp = ?"),
+    Query[tuple[()]]("delete from groups where number = ?"),
+)
+
+
+class SqliteAdmin:
+    """Topics and groups as they are."""
+
+    def __init__(
+        self, database: Database, catalogue: Catalogue, identifiers: Identifiers, is_alive: Callable[[str], bool]
+    ) -> None:
+        """``is_alive`` tells whether a member's process is there."""
+        self._is_alive = is_alive
+        self._database = database
+        self._catalogue = catalogue
+        self._identifiers = identifiers
+
+    async def create(self, spec: TopicSpec) -> None:
+        """Create a topic; one that exists with the same specification is left alone, another is refused."""
+
+        def create(write: Write) -> None:
+            existing = self._catalogue.read(write.connection).get(spec.name)
+            if existing is None:
+                create_topic(write, spec, self._identifiers)
+            elif existing.spec != spec:
+                raise TopicExists(
+                    f"The topic {spec.name!r} exists with other properties",
+                    where=str(existing.spec),
+                    why=f"it would now be created as {spec}",
+                    remedy="mainstem topics plan shows the difference; all but the number of partitions can be altered",
+                )
+
+        await self._database.writer.submit(Step(create))
+
+    async def alter(self, spec: TopicSpec) -> None:
+        """Change retention, compaction or limits."""
+
+        def alter(write: Write) -> None:
+            topic = self._find(write.connection, spec.name)
+            if topic.spec.partitions != spec.partitions:
+                raise TopicExists(
+                    f"The topic {spec.name!r} has {topic.spec.partitions} partitions, and keeps them",
+                    why="with another number, keys would move to other partitions and lose their order",
+                    remedy="create another topic and move the events there",
+                )
+            _ALTER_TOPIC.run(
+                write.connection, spec.retention_ms, int(spec.compact), spec.record_bytes_max, topic.number
+            )
+            _SET_STAMP.run(write.connection, self._identifiers.new())
+
+        await self._database.writer.submit(Step(alter))
+
+    async def delete(self, topic: str) -> None:
+        """Delete a topic; its rows go in slices, by maintenance."""
+        await self._database.writer.submit(Step(lambda write: self._delete(write, topic)))
+
+    async def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
+        """Describe these topics, or all."""
+        wanted = None if names is None else set(names)
+        with self._database.reading() as connection:
+            topics = [
+                topic
+                for name, topic in sorted(self._catalogue.read(connection).items())
+                if wanted is None or name in wanted
+            ]
+            known = bounds(connection, (number for topic in topics for number in topic.partitions))
+        return {
+            topic.spec.name: TopicDescription(
+                topic.spec,
+                topic.topic_id,
+                tuple(known[number][0] for number in topic.partitions),
+                tuple(known[number][1] for number in topic.partitions),
+            )
+            for topic in topics
+        }
+
+    async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
+        """Describe these groups, or all."""
+        wanted = None if names is None else set(names)
+        with self._database.reading() as connection:
+            self._catalogue.read(connection)
+            return {
+                name: self._describe(
+                    connection,
+                    number,
+                    GroupDescription(name, service, tasks, json.loads(inputs), (), (), (), {}),
+                )
+                for number, name, service, tasks, inputs in _GROUPS.all(connection)
+                if wanted is None or name in wanted
+            }
+
+    async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Move positions of a group without live members, and drop the completed sets that belong to them."""
+
+        def reset(write: Write) -> None:
+            connection = write.connection
+            number, tasks, inbox = self._unattended(connection, group)
+            for at, offset in positions.items():
+                _, partition = self._catalogue.find(connection, at)
+                task = at.partition if at.topic == inbox else at.partition % tasks
+                _SET_POSITION.run(connection, number, task, partition, offset)
+                _DELETE_COMPLETED.run(connection, task, completed_key(at), number, COMPLETED_STORE)
+                _BUMP.run(connection, number, task)
+
+        await self._database.writer.submit(Step(reset))
+
+    async def delete_group(self, group: str) -> None:
+        """Forget a group without live members: positions, stores and inbox."""
+
+        def delete(write: Write) -> None:
+            number, _, inbox = self._unattended(write.connection, group)
+            for statement in _DELETE_GROUP:
+                statement.run(write.connection, number)
+            self._delete(write, inbox)
+
+        await self._database.writer.submit(Step(delete))
+
+    def _delete(self, write: Write, name: str) -> None:
+        topic = self._find(write.connection, name)
+        for statement in (_DROP_POSITIONS, _DROP_PARTITIONS, _DELETE_TOPIC):
+            statement.run(write.connection, topic.number)
+        _SET_STAMP.run(write.connection, self._identifiers.new())
+        write.touched.update(topic.partitions)
+
+    def _find(self, connection: Connection, name: str) -> Topic:
+        topic = self._catalogue.read(connection).get(name)
+        if topic is None:
+            raise unknown_topic(TopicPartition(name, 0))
+        return topic
+
+    def _describe(self, connection: Connection, number: int, group: GroupDescription) -> GroupDescription:
+        owners = _TASKS.all(connection, number)
+        names = self._catalogue.names
+        return replace(
+            group,
+            members=tuple(member for (member,) in _MEMBERS.all(connection, number)),
+            owners=tuple(owner for owner, _ in owners),
+            epochs=tuple(epoch for _, epoch in owners),
+            positions={names[at]: offset for at, offset in _POSITIONS.all(connection, number) if at in names},
+        )
+
+    def _unattended(self, connection: Connection, group: str) -> tuple[int, int, str]:
+        """Number, tasks and inbox of a group that has no live member."""
+        found = [row for row in _GROUPS.all(connection) if row[1] == group]
+        if not found:
+            raise NotFound(f"There is no group {group!r}", remedy="mainstem groups shows which there are")
+        number, _, _, tasks, _ = found[0]
+        if live := [member for (member,) in _MEMBERS.all(connection, number) if self._is_alive(member)]:
+            raise BrokerError(
+                f"The group {group!r} has live members",
+                where=", ".join(live),
+                why="they would go on from positions of their own",
+                remedy="stop the processes of the group first",
+            )
+        return number, tasks, f"{group}.inbox"

@@ -1,0 +1,218 @@
+"""The embedded broker: one SQLite file that several processes share, or a memory for one."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from mainstem.broker import Admin, Group, Log
+from mainstem.broker.sqlite.admin import Catalogue, SqliteAdmin
+from mainstem.broker.sqlite.group import SqliteGroup
+from mainstem.broker.sqlite.log import SqliteLog
+from mainstem.broker.sqlite.members import GROUPS_CHANGED
+from mainstem.broker.sqlite.reader import Readers
+from mainstem.clock import Clock, SystemClock
+from mainstem.database import (
+    Alone,
+    Connection,
+    Database,
+    Neighbours,
+    Query,
+    SharedFolder,
+    Step,
+    TaskRows,
+    Write,
+    WriterOptions,
+    integers,
+)
+from mainstem.errors import DatabaseFailed
+from mainstem.identifiers import Identifiers
+from mainstem.telemetry import log
+
+
+class SqliteOptions(Struct, frozen=True, kw_only=True):
+    """What only the embedded broker has.
+
+    ``drain_seconds`` bounds how long a take-over waits for an owner that is draining. ``reserve_bytes`` of the disk
+    are kept for commits and maintenance. ``latency`` and ``at`` are for simulation and crash tests, see
+    :class:`~mainstem.database.WriterOptions`; ``vfs`` names another file layer of SQLite. ``failed`` is called in the
+    event loop when the file has failed and the process must end.
+    """
+
+    drain_seconds: float = 30.0
+    reserve_bytes: int = 64_000_000
+    latency: Callable[[], float] | None = None
+    at: Callable[[str], None] | None = None
+    vfs: str | None = None
+    failed: Callable[[DatabaseFailed], None] | None = None
+
+
+class SqliteBroker:
+    """A broker on one SQLite file, or with no path in memory: the same code, for one process, without an fsync."""
+
+    log: Log
+    group: Group
+    admin: Admin
+
+    def __init__(
+        self,
+        path: Path | str | None,
+        *,
+        clock: Clock | None = None,
+        identifiers: Identifiers | None = None,
+        options: SqliteOptions | None = None,
+    ) -> None:
+        """Nothing is opened yet."""
+        clock = clock or SystemClock()
+        self._options = options or SqliteOptions()
+        self._identifiers = identifiers or Identifiers(clock)
+        self._path = None if path is None else Path(path)
+        self.name = "sqlite in memory" if path is None else f"sqlite file {self._path}"
+        self._writer_options = WriterOptions(clock=clock, latency=self._options.latency, at=self._options.at)
+        self.database = Database(
+            self._path, clock=clock, reserve_bytes=self._options.reserve_bytes, vfs=self._options.vfs
+        )
+        self._neighbours: Neighbours = (
+            Alone(clock) if self._path is None else SharedFolder(self._path, self._identifiers.new(), clock)
+        )
+        self._catalogue = Catalogue()
+        self._readers = Readers(self._listen)
+        self.log = SqliteLog(self.database, self._catalogue, self._readers)
+        self._group = SqliteGroup(
+            self.database,
+            self._catalogue,
+            self._neighbours,
+            self._identifiers,
+            self._listen,
+            drain_seconds=self._options.drain_seconds,
+        )
+        self.group = self._group
+        self.admin = SqliteAdmin(self.database, self._catalogue, self._identifiers, self._group.is_alive)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._listening: frozenset[int] = frozenset()
+        self._listen_soon = False
+        self._data_version = 0
+
+    async def open(self) -> None:
+        """Open or create the file; raises what stands in the way."""
+        self._loop = asyncio.get_running_loop()
+        if self._path is None:
+            self.database.open(self, self._writer_options)
+        else:
+            # Another process may hold the lock of the file for a while.
+            await asyncio.to_thread(self.database.open, self, self._writer_options)
+        self._neighbours.open(self._loop, self._hear)
+
+    async def close(self) -> None:
+        """Finish what was submitted, then close."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self._path is None:
+            self.database.close()
+        else:
+            if self._listening:
+                await self._listen_to(frozenset())
+            await asyncio.to_thread(self.database.close)
+        self._neighbours.close()
+
+    def rows(self, group: str, task: int) -> TaskRows:
+        """The committed rows of the stores of one task."""
+        return self.database.rows(group, task)
+
+    def silence(self, member: str, *, dead: bool = False) -> None:
+        """Let a member of this process beat its heart no more; ``dead`` as if its process had ended."""
+        self._group.silence(member, dead=dead)
+
+    def committed(self, connection: Connection, touched: frozenset[int]) -> None:
+        """Wake whoever waits for what has changed, here and in other processes. In the thread that writes."""
+        loop = self._loop
+        if not touched or loop is None:
+            return
+        if self._options.latency is not None:
+            loop.call_soon(self._hear, touched)
+            return
+        loop.call_soon_threadsafe(self._hear, touched)
+        if self._path is None:
+            return
+        processes = [process for (process,) in _LISTENERS.all(connection, integers(touched), self._neighbours.process)]
+        if gone := self._neighbours.wake(processes, touched):
+            loop.call_soon_threadsafe(self._bury, gone)
+
+    def failed(self, error: DatabaseFailed) -> None:
+        """The file has failed. In the thread that writes."""
+        log.critical("%s", error)
+        if self._options.failed is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._options.failed, error)
+
+    def _hear(self, touched: frozenset[int] | None) -> None:
+        self._readers.notify(touched)
+        if touched is None or GROUPS_CHANGED in touched:
+            self._group.refresh()
+
+    def _listen(self) -> None:
+        """Readers or memberships have come or gone: tick while there are any, and let the other processes know."""
+        if self._loop is None:
+            return
+        if self._ticking is None:
+            self._tick()
+        if self._path is not None and not self._listen_soon:
+            self._listen_soon = True
+            self._loop.call_soon(self._sync)
+
+    def _sync(self) -> None:
+        self._listen_soon = False
+        wanted = self._wanted()
+        if wanted != self._listening and self._loop is not None:
+            self._listen_to(wanted)
+
+    def _wanted(self) -> frozenset[int]:
+        return frozenset(self._readers.numbers() | ({GROUPS_CHANGED} if self._group.beat_seconds else set()))
+
+    def _listen_to(self, wanted: frozenset[int]) -> "asyncio.Future[None]":
+        more, less = wanted - self._listening, self._listening - wanted
+        self._listening = wanted
+        process = self._neighbours.process
+
+        def listen(write: Write) -> None:
+            _LISTEN.run_many(write.connection, [(number, process) for number in more])
+            _UNLISTEN.run_many(write.connection, [(number, process) for number in less])
+
+        return self.database.writer.submit(Step(listen))
+
+    def _bury(self, gone: list[str]) -> None:
+        """Strike out processes that ended without a word."""
+        if self._loop is not None:
+            self.database.writer.submit(
+                Step(lambda write: _BURY.run_many(write.connection, [(process,) for process in gone]))
+            )
+
+    def _tick(self) -> None:
+        """Beat the heart, and look whether a wake-up was missed."""
+        self._ticking = None
+        loop, beat_seconds, poll_seconds = self._loop, self._group.beat_seconds, self._neighbours.poll_seconds
+        if loop is None or not self._wanted():
+            return
+        if poll_seconds is not None:
+            row = self.database.one(_DATA_VERSION)
+            if row is not None and row[0] != self._data_version:
+                self._data_version = row[0]
+                self._hear(None)
+        if beat_seconds is not None:
+            self._group.beat()
+        delays = [delay for delay in (beat_seconds, poll_seconds) if delay is not None]
+        if delays:
+            self._ticking = loop.call_later(min(delays), self._tick)
+
+
+_DATA_VERSION = Query[tuple[int]]("pragma data_version")
+_LISTENERS = Query[tuple[str]](
+    "select distinct process from listener where partition in (select value from carray(?)) and process <> ?"
+)
+_LISTEN = Query[tuple[()]]("insert or ignore into listener(partition, process) values(?, ?)")
+_UNLISTEN = Query[tuple[()]]("delete from listener where partition = ? and process = ?")
+_BURY = Query[tuple[()]]("delete from listener where process = ?")

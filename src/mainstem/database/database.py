@@ -1,0 +1,131 @@
+"""A database: the file or the memory, its writer, and a connection to read with for whoever asks."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from mainstem.clock import Clock
+from mainstem.database import schema
+from mainstem.database.connection import Binding, Connection, Query, connect, require_safe_sqlite, translated
+from mainstem.database.disk import Reserve, require_local
+from mainstem.database.lock import FileLock, ThreadLock, WriteLock
+from mainstem.database.rows import TaskRows
+from mainstem.database.writer import Listener, Writer, WriterOptions
+
+R = TypeVar("R")
+
+RESERVE_BYTES = 64_000_000
+
+_memories = count(1)
+
+
+class Database:
+    """One file, or one memory. Opened once in a process; several processes may have the same file open."""
+
+    def __init__(
+        self, path: Path | None, *, clock: Clock, reserve_bytes: int = RESERVE_BYTES, vfs: str | None = None
+    ) -> None:
+        """The file at ``path``, or with None a memory. ``vfs`` names another file layer of SQLite."""
+        self.path = path
+        self.where = f"memory {next(_memories)}" if path is None else str(path)
+        self._clock = clock
+        self._vfs = vfs
+        self._reserve = None if path is None else Reserve(path.parent, reserve_bytes, clock)
+        self._local = threading.local()
+        self._readers: list[Connection] = []
+        self._readers_lock = threading.Lock()
+        self._lock: WriteLock | None = None
+        self._connection: Connection | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def writer(self) -> Writer:
+        """The writer of an open database."""
+        assert self._writer is not None, "the database is not open"
+        return self._writer
+
+    def open(self, listener: Listener, options: WriterOptions) -> None:
+        """Open or create it; raises what stands in the way. Blocks while another process holds the lock."""
+        require_safe_sqlite(apsw.sqlite_lib_version())
+        if self.path is None:
+            self._lock = ThreadLock()
+            connection = connect(":memory:", writes=True)
+        else:
+            require_local(self.path.parent)
+            self._lock = FileLock(self.path.with_name(self.path.name + "-lock"), self._clock)
+            connection = connect(str(self.path), writes=True, vfs=self._vfs)
+        self._connection = connection
+        self._lock.acquire()
+        try:
+            schema.prepare(connection, self.where)
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._lock.release()
+        self._writer = Writer(connection, self._lock, listener, options, self.where)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees committed rows only. For any thread; not to be kept, and not across an await."""
+        if self.path is None:
+            lock, memory = self._lock, self._connection
+            assert lock is not None, "the database is not open"
+            assert memory is not None, "the database is not open"
+            lock.acquire()
+            try:
+                yield memory
+            finally:
+                lock.release()
+            return
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect_reader()
+        try:
+            yield connection
+        except apsw.Error as error:
+            raise translated(error, self.where) from error
+
+    def all(self, query: Query[R], *bindings: Binding) -> list[R]:
+        """Every committed row of a query."""
+        with self.reading() as connection:
+            return query.all(connection, *bindings)
+
+    def one(self, query: Query[R], *bindings: Binding) -> R | None:
+        """The first committed row of a query, or None."""
+        with self.reading() as connection:
+            return query.one(connection, *bindings)
+
+    def require_space(self) -> None:
+        """Raise :class:`~mainstem.errors.DiskFull` when only the reserve is left."""
+        if self._reserve is not None:
+            self._reserve.require()
+
+    def rows(self, group: str, task: int) -> TaskRows:
+        """The rows of the stores of one task."""
+        return TaskRows(self.reading, group, task)
+
+    def close(self) -> None:
+        """Finish what was submitted, then close every connection. Nobody reads any more."""
+        if self._writer is not None:
+            self._writer.close()
+        with self._readers_lock:
+            readers, self._readers = self._readers, []
+        for connection in readers:
+            connection.close()
+        if self._connection is not None:
+            self._connection.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _connect_reader(self) -> Connection:
+        connection = connect(self.where, writes=False, vfs=self._vfs)
+        connection.pragma("query_only", 1)
+        with self._readers_lock:
+            self._readers.append(connection)
+        return connection

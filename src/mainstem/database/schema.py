@@ -1,0 +1,92 @@
+"""The schema of the file, and the numbers that say whose file it is and in which format."""
+
+import apsw
+
+from mainstem.database.connection import PAGE_SIZE_BYTES, Connection, translated
+from mainstem.errors import WrongFileFormat
+
+APPLICATION_ID = 0x4D53544D
+FORMAT_VERSION = 1
+
+OFFSET_BITS = 40
+"""A row of ``log`` has the id ``partition number << OFFSET_BITS | offset of its first record``."""
+
+# A large row has no place in a WITHOUT ROWID table: its body would be copied at every split. ``last``, ``oldest``
+# and ``newest`` stand before the body, so that looking at them does not read it.
+_TABLES = """
+create table stamp(name text primary key, value text not null) without rowid;
+create table topic(
+    number integer primary key autoincrement, name text not null unique, topic_id text not null,
+    partitions integer not null, retention_ms integer, compact integer not null, record_bytes_max integer not null);
+create table partition(
+    number integer primary key autoincrement, topic integer, partition integer not null,
+    start integer not null default 0, floor integer not null default 0, compacted integer not null default 0);
+create table log(
+    id integer primary key, last integer not null, oldest integer not null, newest integer not null,
+    body blob not null);
+create table groups(
+    number integer primary key autoincrement, name text not null unique, service text not null,
+    tasks integer not null, inputs text not null);
+create table member(
+    number integer primary key autoincrement, grp integer not null, member text not null unique,
+    process text not null, static_id text, pinned text, session_timeout real not null);
+create table task(
+    grp integer not null, task integer not null, owner text, epoch integer not null default 0, assigned text,
+    primary key(grp, task)) without rowid;
+create table position(
+    grp integer not null, task integer not null, partition integer not null, next integer not null,
+    primary key(grp, task, partition)) without rowid;
+create table listener(
+    partition integer not null, process text not null, primary key(partition, process)) without rowid;
+create table alarm(
+    partition integer not null, grp integer not null, position integer not null, raised_ms integer not null,
+    primary key(partition, grp)) without rowid;
+create table store(
+    number integer primary key autoincrement, grp integer not null, name text not null, unique(grp, name));
+create table entry(
+    store integer not null, task integer not null, key blob not null, value blob not null,
+    primary key(store, task, key)) without rowid;
+insert into stamp values('topics', ''), ('listeners', ''), ('groups', '');
+"""
+
+
+def prepare(connection: Connection, where: str) -> None:
+    """Create the schema in an empty file; refuse a file that is not ours, or of another format version.
+
+    The caller holds the lock of the file: two processes may open a new one at the same moment.
+    """
+    try:
+        _prepare(connection, where)
+    except apsw.Error as error:
+        raise translated(error, where) from error
+
+
+def _prepare(connection: Connection, where: str) -> None:
+    application = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    if application == 0 and connection.pragma("schema_version") == 0:
+        connection.pragma("page_size", PAGE_SIZE_BYTES)
+        connection.pragma("journal_mode", "wal")
+        with connection:
+            connection.execute(_TABLES)
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", FORMAT_VERSION)
+        return
+    if application != APPLICATION_ID:
+        raise WrongFileFormat(
+            "The file is not a database of Mainstem",
+            where=where,
+            why=f"its application id is {application:#x}, and ours is {APPLICATION_ID:#x}",
+            remedy="name another file, or move this one away",
+        )
+    if version != FORMAT_VERSION:
+        newer = version > FORMAT_VERSION
+        raise WrongFileFormat(
+            f"The file has format version {version}; this library reads and writes version {FORMAT_VERSION}",
+            where=where,
+            why="it was written by a newer library" if newer else "it was written by an older library",
+            remedy="upgrade mainstem in this process"
+            if newer
+            else "open it once with the version between that upgrades files, or start with a new file",
+        )
+    connection.pragma("journal_mode", "wal")

@@ -1,0 +1,378 @@
+"""Group commit: one owner of the write connection, one fsync for everything that is waiting.
+
+What is submitted while a transaction runs goes into the next one together. Each piece of work has a savepoint, so that
+one that is refused does not take its neighbours along. Work is acknowledged after the fsync, and after the lock has
+been released.
+"""
+
+import asyncio
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+import apsw
+from msgspec import Struct
+
+from mainstem.clock import Clock, SystemClock
+from mainstem.database.connection import Connection, translated
+from mainstem.database.lock import WriteLock
+from mainstem.errors import CommitUnknown, DatabaseError, DatabaseFailed, MainstemError
+from mainstem.telemetry import log
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+# A thread that waits for the interpreter waits this long before it asks for it. With the usual 5 ms, a transaction of
+# twenty statements beside a busy event loop took 140 ms, all of them with the lock held.
+_SWITCH_INTERVAL_SECONDS = 5e-5
+
+# A wait for the lock that is longer than this is somebody's fault, and the log says whose.
+_PATIENCE_SECONDS = 1.5
+
+
+class Write:
+    """What a piece of work is given: the connection, and where to say which partitions it has appended to."""
+
+    __slots__ = ("connection", "touched")
+
+    def __init__(self, connection: Connection) -> None:
+        """Begin with nothing touched."""
+        self.connection = connection
+        self.touched: set[int] = set()
+
+
+class Work(Protocol[R_co]):
+    """Something to be done in a write transaction."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much it writes; a transaction takes no more work than fits its limit."""
+        ...
+
+    def prepare(self) -> None:
+        """Encode; called once, before the lock is taken. An error refuses this work alone."""
+        ...
+
+    def run(self, write: Write) -> R_co:
+        """Write. It runs while every other writer waits: no encoding, no waiting, no code of a user."""
+        ...
+
+
+class Step(Generic[R]):
+    """Work that needs no preparation: one function."""
+
+    __slots__ = ("_function", "size_bytes")
+
+    def __init__(self, function: Callable[[Write], R], size_bytes: int = 0) -> None:
+        """Run ``function`` as the work."""
+        self._function = function
+        self.size_bytes = size_bytes
+
+    def prepare(self) -> None:
+        """Nothing to encode."""
+
+    def run(self, write: Write) -> R:
+        """Call the function."""
+        return self._function(write)
+
+
+class WriterOptions(Struct, frozen=True, kw_only=True):
+    """How the writer works.
+
+    ``clock`` bounds how long a transaction takes. ``latency`` turns the thread off: work is gathered for so many
+    seconds, asked each time, and then runs on the event loop. ``at`` is called at each named step of a transaction;
+    what it raises makes the outcome unknown to everyone in that transaction, as a crash at this point would.
+    """
+
+    clock: Clock = SystemClock()
+    transaction_bytes_max: int = 16_000_000
+    transaction_seconds_max: float = 0.05
+    latency: Callable[[], float] | None = None
+    at: Callable[[str], None] | None = None
+
+
+class Listener(Protocol):
+    """Who hears what the writer does. Both are called in the thread that writes."""
+
+    def committed(self, connection: Connection, touched: frozenset[int]) -> None:
+        """A transaction is durable and the lock released; ``touched`` are the partitions that have grown."""
+        ...
+
+    def failed(self, error: DatabaseFailed) -> None:
+        """The writer will refuse everything from now on; the process must end."""
+        ...
+
+
+class _Pending:
+    __slots__ = ("error", "future", "loop", "prepared", "result", "touched", "work")
+
+    def __init__(self, work: Work[object], future: "asyncio.Future[object]") -> None:
+        self.work = work
+        self.future = future
+        self.loop = future.get_loop()
+        self.result: object = None
+        self.error: BaseException | None = None
+        self.touched: set[int] = set()
+        self.prepared = False
+
+
+class _Fault(Exception):
+    """What a fault point raised: as if the process had crashed there, and its work could not know the outcome."""
+
+
+class Writer:
+    """Owns the write connection; runs submitted work in group commits."""
+
+    def __init__(
+        self, connection: Connection, lock: WriteLock, listener: Listener, options: WriterOptions, where: str
+    ) -> None:
+        """``where`` names the database in errors."""
+        self._connection = connection
+        self._lock = lock
+        self._listener = listener
+        self._options = options
+        self._clock = options.clock
+        self._where = where
+        self._queue: deque[_Pending] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._scheduled = False
+        self._writing = False
+        self._watching = False
+        self._wal_pages = 0
+        self.failure: DatabaseError | None = None
+        connection.set_wal_hook(self._note_wal)
+        self._thread: threading.Thread | None = None
+        if options.latency is None:
+            self._thread = threading.Thread(target=self._serve, name="mainstem-writer", daemon=True)
+            self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is waiting to be written."""
+        return not self._queue
+
+    def submit(self, work: Work[R]) -> "asyncio.Future[R]":
+        """Queue ``work`` for the next transaction; call it in a running event loop.
+
+        The future gives what ``work.run`` returned once it is durable. It raises what the work raised (then nothing of
+        it happened), :class:`~mainstem.errors.DiskFull` or :class:`~mainstem.errors.CommitRefused` (the same),
+        :class:`~mainstem.errors.CommitUnknown`, or :class:`~mainstem.errors.DatabaseFailed` once the file has failed.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        if (failure := self.failure) is not None:
+            future.set_exception(failure)
+            return future
+        pending = _Pending(work, future)  # type: ignore[arg-type]  # the future takes what this very work returns
+        if self._options.latency is not None:
+            self._queue.append(pending)
+            if not self._scheduled:
+                self._scheduled = True
+                loop.call_later(self._options.latency(), self._run_scheduled)
+            return future
+        with self._wake:
+            self._queue.append(pending)
+            self._wake.notify()
+        if not self._watching:
+            self._watching = True
+            loop.call_later(_PATIENCE_SECONDS, self._watch, loop)
+        return future
+
+    def close(self) -> None:
+        """Finish what was submitted, then end the thread. Blocks."""
+        if self._thread is None:
+            while self._queue:
+                self._transact()
+        else:
+            with self._wake:
+                self._closing = True
+                self._wake.notify()
+            self._thread.join()
+        self._connection.set_wal_hook(None)
+        self.failure = self.failure or DatabaseError("The database is closed", where=self._where)
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue:
+                    if self._closing:
+                        return
+                    self._wake.wait()
+            interval = sys.getswitchinterval()
+            sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+            try:
+                self._transact()
+            finally:
+                sys.setswitchinterval(interval)
+
+    def _run_scheduled(self) -> None:
+        self._scheduled = False
+        while self._queue:
+            self._transact()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say who holds the lock, as long as somebody here waits for it."""
+        waited = self._lock.waiting_seconds()
+        if waited > 1:
+            log.warning(
+                "%s: waiting for the write lock for %.1f s; it is held by %s", self._where, waited, self._lock.holder()
+            )
+        self._watching = self._writing or bool(self._queue)
+        if self._watching:
+            loop.call_later(_PATIENCE_SECONDS, self._watch, loop)
+
+    def _note_wal(self, _connection: Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return 0
+
+    def _transact(self) -> None:
+        """One group commit, from taking work off the queue to acknowledging it."""
+        self._writing = True
+        works, refused = self._gather()
+        if works:
+            if self.failure is not None:
+                _refuse(works, self.failure)
+            else:
+                self._commit(works)
+        self._writing = False
+        self._acknowledge(refused + works)
+
+    def _gather(self) -> tuple[list[_Pending], list[_Pending]]:
+        """Take what fits one transaction off the queue and prepare it; what cannot be prepared is refused."""
+        works: list[_Pending] = []
+        refused: list[_Pending] = []
+        size = 0
+        while self._queue and size < self._options.transaction_bytes_max:
+            pending = self._queue.popleft()
+            if pending.future.cancelled():
+                continue
+            try:
+                if not pending.prepared:
+                    pending.work.prepare()
+                    pending.prepared = True
+            except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the one who submitted it
+                pending.error = error
+                refused.append(pending)
+                continue
+            size += pending.work.size_bytes
+            works.append(pending)
+        return works, refused
+
+    def _commit(self, works: list[_Pending]) -> None:
+        """Settle ``works``; those for which there was no time are taken out of the list and wait in the queue."""
+        committing = False
+        try:
+            self._lock.acquire()
+            try:
+                self._reach("lock-taken")
+                self._connection.execute("begin immediate")
+                self._reach("begun")
+                self._apply(works)
+                self._reach("before-commit")
+                committing = True
+                self._connection.execute("commit")
+                committing = False
+                self._reach("committed")
+            finally:
+                self._roll_back()
+                self._lock.release()
+            touched = frozenset().union(*(pending.touched for pending in works if pending.error is None))
+            self._listener.committed(self._connection, touched)
+            self._reach("before-acknowledge")
+        except _Fault as fault:
+            _refuse(works, _unknown(fault.__cause__, self._where))
+        except apsw.Error as error:
+            self._settle_error(works, error, committing=committing)
+
+    def _reach(self, point: str) -> None:
+        if self._options.at is None:
+            return
+        try:
+            self._options.at(point)
+        except Exception as error:
+            raise _Fault(point) from error
+
+    def _apply(self, works: list[_Pending]) -> None:
+        until = self._clock.monotonic() + self._options.transaction_seconds_max
+        for index, pending in enumerate(works):
+            if index and self._clock.monotonic() > until:
+                self._queue.extendleft(reversed(works[index:]))
+                del works[index:]
+                return
+            self._apply_one(pending)
+
+    def _apply_one(self, pending: _Pending) -> None:
+        """Run one work in its savepoint; its refusal stays its own unless SQLite has given everything up."""
+        connection = self._connection
+        write = Write(connection)
+        try:
+            connection.execute("savepoint work")
+            pending.result = pending.work.run(write)
+            connection.execute("release work")
+            pending.touched = write.touched
+        except Exception as error:
+            refusal = translated(error, self._where) if isinstance(error, apsw.Error) else error
+            if connection.get_autocommit() or isinstance(refusal, DatabaseFailed):
+                raise apsw.AbortError(str(error)) if not isinstance(error, apsw.Error) else error from error
+            connection.execute("rollback to work")
+            connection.execute("release work")
+            pending.error = refusal
+
+    def _roll_back(self) -> None:
+        if not self._connection.get_autocommit():
+            self._connection.execute("rollback")
+
+    def _settle_error(self, works: list[_Pending], error: apsw.Error, *, committing: bool) -> None:
+        """Nothing of the transaction is in the file, unless its commit met an I/O error: then nobody can know."""
+        meaning = translated(error, self._where)
+        if isinstance(meaning, DatabaseFailed):
+            self.failure = meaning
+            self._listener.failed(meaning)
+        unknown = committing and isinstance(meaning, DatabaseFailed)
+        _refuse(works, _unknown(error, self._where) if unknown else meaning)
+
+    def _acknowledge(self, works: Iterable[_Pending]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
+        for pending in works:
+            by_loop.setdefault(pending.loop, []).append(pending)
+        for loop, settled in by_loop.items():
+            if self._thread is None:
+                _resolve(settled)
+            else:
+                _call_in(loop, settled)
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, settled: list[_Pending]) -> None:
+    try:
+        loop.call_soon_threadsafe(_resolve, settled)
+    except RuntimeError:
+        # The loop has been closed: nobody waits for these any more.
+        return
+
+
+def _resolve(settled: list[_Pending]) -> None:
+    for pending in settled:
+        future = pending.future
+        if future.done():
+            continue
+        if pending.error is not None:
+            future.set_exception(pending.error)
+        else:
+            future.set_result(pending.result)
+
+
+def _refuse(works: Iterable[_Pending], error: MainstemError) -> None:
+    for pending in works:
+        pending.error = error
+
+
+def _unknown(error: BaseException | None, where: str) -> CommitUnknown:
+    return CommitUnknown(
+        "Whether this commit happened is not known",
+        where=where,
+        why=f"{type(error).__name__}: {error}",
+        remedy="take the task over again, and read positions and stores; never go on from memory",
+    )
