@@ -68,6 +68,11 @@ class Task:
         """Events read and not finished."""
         return self._lanes.in_flight
 
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The positions committed last, by input; empty before the first commit."""
+        return self._positions
+
     def drain(self) -> None:
         """Stop reading, finish what is in flight within the grace period, commit, and return from :meth:`run`."""
         self._draining.set()
