@@ -32,6 +32,7 @@ create table member(
     process text not null, static_id text, pinned text, session_timeout real not null);
 create table task(
     grp integer not null, task integer not null, owner text, epoch integer not null default 0, assigned text,
+    draining integer not null default 0,
     primary key(grp, task)) without rowid;
 create table position(
     grp integer not null, task integer not null, partition integer not null, next integer not null,

@@ -137,7 +137,7 @@ _MEMBERS = Query[tuple[str]]("select member from member where grp = ? order by n
 _TASKS = Query[tuple[str | None, int]]("select owner, epoch from task where grp = ? order by task")
 _POSITIONS = Query[tuple[int, int]]("select partition, next from position where grp = ?")
 _SET_POSITION = Query[tuple[()]]("insert or replace into position(grp, task, partition, next) values(?, ?, ?, ?)")
-_BUMP = Query[tuple[()]]("update task set epoch = epoch + 1, owner = null where grp = ? and task = ?")
+_BUMP = Query[tuple[()]]("update task set epoch = epoch + 1, owner = null, draining = 0 where grp = ? and task = ?")
 _DELETE_COMPLETED = Query[tuple[()]](
     "delete from entry where task = ? and key = ? and store = (select number from store where grp = ? and name = ?)"
 )

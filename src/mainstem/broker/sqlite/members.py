@@ -27,13 +27,18 @@ _SAME_STATIC = Query[tuple[str]]("select member from member where grp = ? and st
 _REMOVE_MEMBER = Query[tuple[()]]("delete from member where grp = ? and member = ?")
 _HAND_DOWN = Query[tuple[()]]("update task set assigned = ? where grp = ? and assigned = ?")
 _ASSIGNED = Query[tuple[int, str]]("select task, assigned from task where grp = ? and assigned is not null")
-_ASSIGN = Query[tuple[()]]("update task set assigned = ? where grp = ? and task = ? and assigned is not ?")
+_ASSIGN = Query[tuple[()]](
+    "update task set draining = draining or (owner is not null and owner is assigned), assigned = ?1"
+    " where grp = ?2 and task = ?3 and assigned is not ?1"
+)
 _IS_MEMBER = Query[tuple[int]]("select 1 from member where grp = ? and member = ?")
-_DRAINS = Query[tuple[str]]("select owner from task where grp = ? and task = ? and owner <> assigned")
+_DRAINS = Query[tuple[str]]("select owner from task where grp = ? and task = ? and draining")
 _MINE = Query[tuple[int]]("select task from task where grp = ? and assigned = ?")
-_TAKE = Query[tuple[int]]("update task set owner = ?, epoch = epoch + 1 where grp = ? and task = ? returning epoch")
-_GIVE_BACK = Query[tuple[()]]("update task set owner = null where grp = ? and task = ? and owner = ?")
-_GIVE_ALL_BACK = Query[tuple[()]]("update task set owner = null where grp = ? and owner = ?")
+_TAKE = Query[tuple[int]](
+    "update task set owner = ?, epoch = epoch + 1, draining = 0 where grp = ? and task = ? returning epoch"
+)
+_GIVE_BACK = Query[tuple[()]]("update task set owner = null, draining = 0 where grp = ? and task = ? and owner = ?")
+_GIVE_ALL_BACK = Query[tuple[()]]("update task set owner = null, draining = 0 where grp = ? and owner = ?")
 _POSITIONS = Query[tuple[int, int]]("select partition, next from position where grp = ? and task = ?")
 
 
@@ -148,7 +153,7 @@ def reassign(write: Write, group: int, tasks: int) -> None:
     assigned = assign(tasks, candidates, dict(_ASSIGNED.all(connection, group)))
     for task in range(tasks):
         member = assigned.get(task)
-        _ASSIGN.run(connection, member, group, task, member)
+        _ASSIGN.run(connection, member, group, task)
     write.touched.add(GROUPS_CHANGED)
 
 
@@ -163,7 +168,7 @@ def assigned_to(connection: Connection, group: int, member: str) -> frozenset[in
 
 
 def drains(connection: Connection, group: int, task: int) -> str | None:
-    """The member that owns a task which is assigned to another one by now."""
+    """The member that owns a task which has been assigned to another one meanwhile."""
     row = _DRAINS.one(connection, group, task)
     return None if row is None else row[0]
 
