@@ -1,0 +1,65 @@
+"""From a URL to a broker. The one place in production that names a concrete broker."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from mainstem.broker import Broker
+from mainstem.clock import Clock
+from mainstem.errors import DefinitionError
+from mainstem.identifiers import Identifiers
+from mainstem.state import Rows
+
+DEV_URL: Final = "sqlite:///mainstem.db"
+"""What plays the broker when nobody names one and ``dev`` is on: a file beside you."""
+
+_SQLITE: Final = "sqlite:///"
+
+
+class Backend(Broker, Protocol):
+    """A broker that keeps the rows of stores as well."""
+
+    def rows(self, group: str, task: int) -> Rows:
+        """The committed rows of a task."""
+        ...
+
+
+def connect(url: str, clock: Clock, identifiers: Identifiers) -> Backend:
+    """The broker behind a URL, not opened yet. Raises :class:`~mainstem.errors.DefinitionError`.
+
+    ``sqlite:///shop.db`` is a file in the current folder, ``sqlite:////var/lib/shop.db`` one with an absolute path,
+    and ``sqlite:///:memory:`` is gone with the process.
+    """
+    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+        # Loaded when used: a program that only declares a service needs no database.
+        from mainstem.broker.sqlite import SqliteBroker  # noqa: PLC0415
+
+        name = url.removeprefix(_SQLITE)
+        path = None if name == ":memory:" else Path(name)
+        return SqliteBroker(path, clock=clock, identifiers=identifiers)
+    if url.startswith("kafka:"):
+        raise DefinitionError(
+            "this version cannot use Kafka yet",
+            where=url,
+            remedy="use the embedded broker: sqlite:///shop.db",
+        )
+    raise DefinitionError(
+        f"{url!r} is not the URL of a broker",
+        why="it begins with sqlite:/// and a path",
+        remedy="write sqlite:///shop.db for a file beside you, or sqlite:////var/lib/shop.db for an absolute path",
+    )
+
+
+@asynccontextmanager
+async def connected(broker: str | Backend, clock: Clock, identifiers: Identifiers) -> AsyncIterator[Backend]:
+    """A broker that is open. One that is given by URL is closed again; one that is given itself stays open."""
+    if not isinstance(broker, str):
+        yield broker
+        return
+    backend = connect(broker, clock, identifiers)
+    await backend.open()
+    try:
+        yield backend
+    finally:
+        await backend.close()

@@ -1,0 +1,117 @@
+"""A service as it is written down: its groups, what it provides, its hooks and its topics."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from mainstem.broker import TopicSpec
+from mainstem.calendar import Duration, milliseconds, seconds
+from mainstem.errors import DefinitionError
+from mainstem.events import Declaration, declaration_of
+from mainstem.service.handlers import Declarable, Handlers
+from mainstem.service.publishing import Publisher
+
+T = TypeVar("T")
+Hook = TypeVar("Hook", bound=Callable[..., Awaitable[None] | None])
+Start: TypeAlias = Literal["earliest", "latest"]
+Factory: TypeAlias = Callable[..., object]
+
+LANES: Final = 64
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class HandlerGroup(Handlers):
+    """Handlers that share the reading and the position, with stores of their own.
+
+    ``lanes`` is how many keys are worked on at a time in each task; ``tasks`` is fixed when the group is created;
+    ``start`` says where a new group begins to read.
+    """
+
+    def __init__(self, name: str, *, lanes: int = LANES, tasks: int | None = None, start: Start = "earliest") -> None:
+        super().__init__()
+        if not _NAME.fullmatch(name):
+            raise DefinitionError(
+                f"{name!r} cannot be the name of a service or group",
+                why="topics are named after it",
+                remedy="begin with a letter or digit; go on with letters, digits, dots, underscores and hyphens",
+            )
+        if lanes < 1 or (tasks is not None and tasks < 1):
+            raise DefinitionError(f"{name!r} has lanes={lanes}, tasks={tasks}", remedy="count from 1")
+        if start not in ("earliest", "latest"):
+            raise DefinitionError(f"{name!r} has start={start!r}", remedy='write "earliest" or "latest"')
+        self.name = name
+        self.lanes = lanes
+        self.tasks = tasks
+        self.start: Start = start
+
+
+class Definition(HandlerGroup):
+    """Everything a service is made of. Making one opens and reads nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        lanes: int = LANES,
+        tasks: int | None = None,
+        start: Start = "earliest",
+        grace: Duration | None = None,
+        publishes: tuple[Declarable, ...] = (),
+    ) -> None:
+        super().__init__(name, lanes=lanes, tasks=tasks, start=start)
+        self.grace_seconds = None if grace is None else seconds(grace)
+        self.published: tuple[Declaration, ...] = tuple(declaration_of(each) for each in publishes)
+        self.groups: list[HandlerGroup] = [self]
+        self.topics: dict[str, TopicSpec] = {}
+        self.provided: dict[type[object], Factory] = {}
+        self.startup: list[Callable[..., Awaitable[None] | None]] = []
+        self.shutdown: list[Callable[..., Awaitable[None] | None]] = []
+        self.publishers: list[Publisher] = []
+
+    def group(
+        self, name: str, *, lanes: int = LANES, tasks: int | None = None, start: Start = "earliest"
+    ) -> HandlerGroup:
+        """A group beside the service's own, for handlers that must not hold the others back or start elsewhere.
+
+        It reads, commits and remembers by itself. On the broker it is called ``service.name``.
+        """
+        group = HandlerGroup(f"{self.name}.{name}", lanes=lanes, tasks=tasks, start=start)
+        if group.name in [each.name for each in self.groups]:
+            raise DefinitionError(f"service {self.name!r} has a group {name!r} already", remedy="choose another name")
+        self.groups.append(group)
+        return group
+
+    def topic(
+        self, name: str, *, partitions: int = 8, retention: Duration | None = None, compact: bool = False
+    ) -> None:
+        """Say how a topic is to be created. One that is not named here has 8 partitions and keeps its records.
+
+        ``retention`` is how long records are kept; ``compact`` keeps the last record of each key.
+        """
+        if partitions < 1:
+            raise DefinitionError(f"topic {name!r} has partitions={partitions}", remedy="count from 1")
+        if name in self.topics:
+            raise DefinitionError(f"topic {name!r} is declared twice", where=f"service {self.name!r}")
+        kept_ms = None if retention is None else milliseconds(retention)
+        self.topics[name] = TopicSpec(name, partitions, kept_ms, compact)
+
+    def provide(self, kind: type[T], factory: Callable[..., object]) -> None:
+        """Open what handlers ask for by the annotation ``kind``, once in each process, at start and in this order.
+
+        ``factory`` is a context manager's function, sync or async, a generator that yields it, or any function that
+        returns it; what can be entered is entered, and left again at the end, in reverse. Its parameters are found
+        by annotation among what was provided before.
+        """
+        if kind in self.provided:
+            raise DefinitionError(f"service {self.name!r} provides a {kind.__name__} already")
+        self.provided[kind] = factory
+
+    def on_startup(self, hook: Hook) -> Hook:
+        """Call a function, sync or async, before the first event; its parameters are provided by annotation."""
+        self.startup.append(hook)
+        return hook
+
+    def on_shutdown(self, hook: Hook) -> Hook:
+        """Call a function, sync or async, after the last event, while everything provided is still open."""
+        self.shutdown.append(hook)
+        return hook

@@ -1,0 +1,185 @@
+"""The registering surface: what a service, a group and a file of handlers have in common."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, Literal, TypeAlias, TypeVar
+
+from mainstem.calendar import Duration, seconds
+from mainstem.delivery import Predicate, Registration, Retry, Store
+from mainstem.errors import DefinitionError
+from mainstem.events import Topic, declaration_of
+
+F = TypeVar("F", bound=Callable[..., object])
+V = TypeVar("V")
+
+Declarable: TypeAlias = type[object] | Topic[object]
+"""An event type, or a topic that is not ours."""
+
+DEFAULT_RETRY: Final = Retry()
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
+
+
+class Handlers:
+    """Handlers and stores that are declared here and run where they are included.
+
+    Nothing runs and nothing is looked up before the start; a mistake that can be seen at once is raised at once, as
+    :class:`~mainstem.errors.DefinitionError`.
+    """
+
+    def __init__(self) -> None:
+        self._own: list[Registration] = []
+        self._stores: dict[str, Store[object]] = {}
+        self._included: list[Handlers] = []
+
+    def on(
+        self,
+        *types: Declarable,
+        name: str | None = None,
+        retry: Retry = DEFAULT_RETRY,
+        timeout: Duration | None = None,
+        where: Predicate | None = None,
+        publishes: tuple[Declarable, ...] = (),
+        was: tuple[str, ...] = (),
+    ) -> Callable[[F], F]:
+        """Let a function handle events of one type or several; the function is returned unchanged.
+
+        ``name`` is the handler's identity in its service: what it has parked and remembered is found by it. It is the
+        function's name unless stated; ``was`` are the names it had before. ``retry`` says what happens when it
+        raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
+        and says whether the handler wants it. ``publishes`` adds to the types in the return annotation.
+        """
+        if not types:
+            raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
+        for each in (*types, *publishes):
+            declaration_of(each)
+
+        def register(function: F) -> F:
+            self._register(
+                Registration(
+                    function=function,
+                    name=_name_of(function, name),
+                    types=types,
+                    retry=retry,
+                    timeout_seconds=None if timeout is None else seconds(timeout),
+                    where=where,
+                    publishes=publishes,
+                    was=was,
+                )
+            )
+            return function
+
+        return register
+
+    def on_timer(
+        self,
+        timer: str,
+        *,
+        name: str | None = None,
+        retry: Retry = DEFAULT_RETRY,
+        timeout: Duration | None = None,
+        publishes: tuple[Declarable, ...] = (),
+        was: tuple[str, ...] = (),
+    ) -> Callable[[F], F]:
+        """Let a function handle the timers of this name that ``context.wake(timer, ...)`` has set.
+
+        It takes the :class:`~mainstem.Timer` first, or leaves it out; the options are those of :meth:`on`.
+        """
+        if not _NAME.fullmatch(timer):
+            raise DefinitionError(
+                f"a timer cannot be called {timer!r}",
+                why="names that begin with $ belong to the runtime, and a name is one plain word",
+                remedy='write a word such as "remind"',
+            )
+        for each in publishes:
+            declaration_of(each)
+
+        def register(function: F) -> F:
+            self._register(
+                Registration(
+                    function=function,
+                    name=_name_of(function, name),
+                    timer=timer,
+                    retry=retry,
+                    timeout_seconds=None if timeout is None else seconds(timeout),
+                    publishes=publishes,
+                    was=was,
+                )
+            )
+            return function
+
+        return register
+
+    def store(
+        self,
+        name: str,
+        value_type: type[V],
+        *,
+        scope: Literal["key", "partition"] = "key",
+        version: int = 1,
+        expire_after: Duration | None = None,
+    ) -> Store[V]:
+        """Declare durable memory: one value of this type for each event key.
+
+        With ``scope="partition"`` keys are free; that needs ``lanes=1``. ``version`` is the schema version written
+        with each value, ``expire_after`` lets a value count as absent after a while.
+        """
+        if name in self._stores:
+            raise DefinitionError(
+                f"there is a store called {name!r} already", remedy="share the one there is, or choose another name"
+            )
+        store = Store(name, value_type, scope=scope, version=version, expire_after=expire_after)
+        self._stores[name] = store  # type: ignore[assignment]  # read back as bytes only
+        return store
+
+    def include(self, *others: "Handlers") -> None:
+        """Take in handlers and stores that were declared elsewhere, also those they are still to get."""
+        for other in others:
+            if self in other.family():
+                raise DefinitionError("handlers cannot include themselves", remedy="include them from one side only")
+            self._included.append(other)
+
+    def family(self) -> Iterator["Handlers"]:
+        """These handlers, and all that they include."""
+        yield self
+        for each in self._included:
+            yield from each.family()
+
+    @property
+    def registered(self) -> tuple[Registration, ...]:
+        """Everything registered here and in what is included, in this order."""
+        return tuple(registration for each in self.family() for registration in each._own)  # noqa: SLF001 - our own kind
+
+    @property
+    def stores(self) -> tuple[Store[object], ...]:
+        """Every store declared here and in what is included."""
+        return tuple(store for each in self.family() for store in each._stores.values())  # noqa: SLF001 - our own kind
+
+    def _register(self, registration: Registration) -> None:
+        for other in self._own:
+            if other.name == registration.name:
+                raise DefinitionError(
+                    f"two handlers are called {registration.name!r}",
+                    where=f"{other.place} and {registration.place}",
+                    why="the name is a handler's identity: what it has parked and remembered is found by it",
+                    remedy='give one of them name="..."',
+                )
+        self._own.append(registration)
+
+
+def _name_of(function: Callable[..., object], stated: str | None) -> str:
+    if not inspect.isroutine(function) or not hasattr(inspect.unwrap(function), "__code__"):
+        raise DefinitionError(
+            f"{function!r} is not a function",
+            why="what a handler takes and publishes is read from its signature",
+            remedy="write a function that calls it",
+        )
+    name = function.__name__ if stated is None else stated
+    if not _NAME.fullmatch(name):
+        raise DefinitionError(
+            f"a handler cannot be called {name!r}",
+            where=f"{function.__module__}.{function.__qualname__}",
+            why="the name is written into the log and the stores, and stays when the function is renamed",
+            remedy='give it name="...": a letter, then letters, digits, dots, underscores and hyphens',
+        )
+    return name

@@ -1,0 +1,262 @@
+"""Services checked against what is there: every fault found at once, then plans that can run."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, ParamSpec, TypeVar
+
+from mainstem.broker import GroupDescription, TopicDescription, TopicSpec
+from mainstem.delivery import (
+    Outputs,
+    Plan,
+    Registration,
+    Store,
+    answers_topic,
+    compile_handler,
+    declared_outputs,
+    faults_of,
+    tasks_for,
+)
+from mainstem.errors import DefinitionError, MainstemError, UnknownTopic
+from mainstem.events import Declaration, check_publication, check_subscription, declaration_of
+from mainstem.schemas import codec_for
+from mainstem.service.definition import Definition, HandlerGroup
+from mainstem.service.providing import faults_in
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CATALOGUE: Final = "mainstem.catalogue"
+"""The topic in which every group says at start what it publishes, wants and remembers."""
+
+ANSWERS_KEPT_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What the broker has: topics and groups by name."""
+
+    topics: Mapping[str, TopicDescription] = field(default_factory=dict)
+    groups: Mapping[str, GroupDescription] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Services that are to run in one process. ``faults`` is everything that must be mended first."""
+
+    services: Sequence[Definition]
+    existing: Existing
+    faults: list[MainstemError] = field(default_factory=list)
+    inputs: dict[str, tuple[Declaration, ...]] = field(default_factory=dict)
+    outputs: dict[str, tuple[Declaration, ...]] = field(default_factory=dict)
+    topics: dict[str, TopicSpec] = field(default_factory=dict)
+    """Every topic that is needed: as it is, or as it is to be created."""
+
+    @property
+    def missing(self) -> list[TopicSpec]:
+        """The topics that are not there yet."""
+        return [spec for name, spec in self.topics.items() if name not in self.existing.topics]
+
+    def attempt(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Do something that may find a fault; None when it has."""
+        try:
+            return function(*args, **kwargs)
+        except MainstemError as fault:
+            if str(fault) not in map(str, self.faults):
+                self.faults.append(fault)
+            return None
+
+
+def topics_of(services: Iterable[Definition], existing: Existing | None = None) -> list[TopicSpec]:
+    """Every topic that these services need, as it should be. Raises the first fault in their declarations.
+
+    Inboxes are left out: a group creates its own. What is there already stays as it is where no service says
+    anything else.
+    """
+    drafted = draft(tuple(services), existing or Existing())
+    if drafted.faults:
+        raise drafted.faults[0]
+    return list(drafted.topics.values())
+
+
+def draft(services: Sequence[Definition], existing: Existing) -> Draft:
+    """Which events and topics the services need, and what is wrong with these."""
+    drafted = Draft(services, existing)
+    names = [service.name for service in services]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        drafted.faults.append(DefinitionError(f"two services are called {name!r}", remedy="rename one of them"))
+    for service in services:
+        drafted.inputs[service.name] = _inputs(service, drafted)
+        drafted.outputs[service.name] = _outputs(service, drafted)
+        for declaration in (*drafted.inputs[service.name], *drafted.outputs[service.name]):
+            drafted.topics.setdefault(declaration.topic, _as_it_is(TopicSpec(declaration.topic), existing))
+    stated: dict[str, tuple[TopicSpec, Definition]] = {}
+    for service in services:
+        for spec in service.topics.values():
+            drafted.attempt(_state, spec, service, stated, drafted)
+    for group in (group for service in services for group in service.groups if group.registered):
+        for spec in _topics_of_a_group(group, tasks_of(group, drafted)):
+            drafted.topics[spec.name] = _as_it_is(spec, existing)
+    drafted.topics[CATALOGUE] = _as_it_is(TopicSpec(CATALOGUE, 1, compact=True), existing)
+    return drafted
+
+
+def check(drafted: Draft, replaced: Mapping[type[object], object], *, may_create: bool) -> None:
+    """Look for everything else that can be wrong before the first event."""
+    for service in drafted.services:
+        drafted.faults += faults_in(service, replaced)
+        outputs = outputs_of(service, drafted)
+        provided = {**dict.fromkeys(service.provided), **replaced}
+        names: dict[str, str] = {}
+        for group in service.groups:
+            plan = plan_of(service, group, outputs, drafted, provided)
+            drafted.faults += faults_of(plan)
+            drafted.attempt(plan.routes)
+            drafted.faults += [*_used_elsewhere(group, names), *_tasks_changed(group, drafted), *_twice(group)]
+    if not may_create:
+        drafted.faults += [_missing(spec, drafted.services) for spec in drafted.missing]
+
+
+def outputs_of(service: Definition, drafted: Draft) -> Outputs:
+    """What encodes the events that a service may publish."""
+    encodable = [each for each in drafted.outputs[service.name] if drafted.attempt(codec_for, each) is not None]
+    counts = {name: spec.partitions for name, spec in drafted.topics.items()}
+    return Outputs(encodable, counts, f"/{service.name}")
+
+
+def plan_of(
+    service: Definition, group: HandlerGroup, outputs: Outputs, drafted: Draft, provided: Mapping[type, object]
+) -> Plan:
+    """A group, compiled with what its service provides; faults go into the draft."""
+    attempts = [drafted.attempt(compile_handler, registration, provided) for registration in group.registered]
+    processors = tuple(each for each in attempts if each is not None)
+    return Plan(
+        service=service.name,
+        group=group.name,
+        processors=processors,
+        partitions={topic: drafted.topics[topic].partitions for topic in sorted(_topics_read(group))},
+        outputs=outputs,
+        stores={store.name: store for store in group.stores},
+        lanes=group.lanes,
+        tasks=tasks_of(group, drafted),
+        start=group.start,
+    )
+
+
+def tasks_of(group: HandlerGroup, drafted: Draft) -> int:
+    """How many tasks a group has; fixed when it was created."""
+    described = drafted.existing.groups.get(group.name)
+    if described is not None:
+        return described.tasks
+    return group.tasks or tasks_for(drafted.topics[topic].partitions for topic in _topics_read(group))
+
+
+# --- declarations
+
+
+def _inputs(service: Definition, drafted: Draft) -> tuple[Declaration, ...]:
+    found = {each.type: each for group in service.groups for each in inputs_of(group.registered)}
+    for declaration in found.values():
+        drafted.attempt(check_subscription, declaration, service.name)
+    return tuple(found.values())
+
+
+def _outputs(service: Definition, drafted: Draft) -> tuple[Declaration, ...]:
+    """What its handlers publish, what it says it publishes from outside, and what it reads and owns itself."""
+    found = {each.type: each for each in service.published}
+    for group in service.groups:
+        for registration in group.registered:
+            found.update({each.type: each for each in drafted.attempt(declared_outputs, registration) or ()})
+    for declaration in drafted.inputs[service.name]:
+        if declaration.service == service.name:
+            found.setdefault(declaration.type, declaration)
+    for declaration in found.values():
+        drafted.attempt(check_publication, declaration, service.name)
+    return tuple(found.values())
+
+
+def inputs_of(registrations: Iterable[Registration]) -> list[Declaration]:
+    """The declarations of what handlers subscribe to, each once."""
+    return list(dict.fromkeys(declaration_of(each) for registration in registrations for each in registration.types))
+
+
+def _topics_read(group: HandlerGroup) -> set[str]:
+    return {each.topic for each in inputs_of(group.registered)}
+
+
+# --- topics
+
+
+def _as_it_is(spec: TopicSpec, existing: Existing) -> TopicSpec:
+    described = existing.topics.get(spec.name)
+    return spec if described is None else described.spec
+
+
+def _state(
+    spec: TopicSpec, service: Definition, stated: dict[str, tuple[TopicSpec, Definition]], drafted: Draft
+) -> None:
+    """Take in what a service says about a topic."""
+    other, by = stated.setdefault(spec.name, (spec, service))
+    if other != spec:
+        raise DefinitionError(
+            f"topic {spec.name!r} is declared in two ways, by {by.name!r} and by {service.name!r}",
+            remedy="let one of them declare it",
+        )
+    described = drafted.existing.topics.get(spec.name)
+    if described is not None and described.spec.partitions != spec.partitions:
+        raise DefinitionError(
+            f"topic {spec.name!r} has {described.spec.partitions} partitions, and {service.name!r} declares "
+            f"{spec.partitions}",
+            why="the number of partitions never changes: it decides where each key lives",
+            remedy=f"declare partitions={described.spec.partitions}, or move to a topic of another name",
+        )
+    drafted.topics[spec.name] = spec
+
+
+def _topics_of_a_group(group: HandlerGroup, tasks: int) -> tuple[TopicSpec, TopicSpec]:
+    audit = TopicSpec(f"{group.name}.dead-letters", tasks, compact=True)
+    return audit, TopicSpec(answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS)
+
+
+# --- faults
+
+
+def _missing(spec: TopicSpec, services: Sequence[Definition]) -> MainstemError:
+    names = " ".join(service.name for service in services)
+    return UnknownTopic(
+        f"topic {spec.name!r} is not there",
+        where=f"needed by {names}",
+        why="topics are created by themselves only with --dev",
+        remedy="mainstem topics apply, with the services as for mainstem run; or start with --dev",
+    )
+
+
+def _used_elsewhere(group: HandlerGroup, names: dict[str, str]) -> Iterator[MainstemError]:
+    for registration in group.registered:
+        if names.setdefault(registration.name, group.name) != group.name:
+            yield DefinitionError(
+                f"two groups have a handler called {registration.name!r}: {names[registration.name]!r} and "
+                f"{group.name!r}",
+                why="the name is a handler's identity, unique in its service",
+                remedy='give one of them name="..."',
+            )
+
+
+def _tasks_changed(group: HandlerGroup, drafted: Draft) -> Iterator[MainstemError]:
+    described = drafted.existing.groups.get(group.name)
+    if described is not None and group.tasks not in (None, described.tasks):
+        yield DefinitionError(
+            f"group {group.name!r} has {described.tasks} tasks, and tasks={group.tasks} is declared",
+            why="the number is fixed when a group is created: it decides which task keeps which key's memory",
+            remedy=f"declare tasks={described.tasks}, or leave it out",
+        )
+
+
+def _twice(group: HandlerGroup) -> Iterator[MainstemError]:
+    seen: dict[str, Store[object]] = {}
+    for store in group.stores:
+        if seen.setdefault(store.name, store) is not store:
+            yield DefinitionError(
+                f"two stores of {group.name!r} are called {store.name!r}",
+                why="they would share their rows",
+                remedy="declare it once, and let both files of handlers use it",
+            )

@@ -1,0 +1,191 @@
+"""Publishing from outside a handler: durable when the answer is there, encoded where it is called."""
+
+import asyncio
+import concurrent.futures
+from collections.abc import Generator, Sequence
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from mainstem.broker import Log, Record, TopicPartition
+from mainstem.clock import Clock
+from mainstem.delivery import Outputs, inside_handler
+from mainstem.errors import DefinitionError, EventRefused
+from mainstem.events import lineage
+from mainstem.identifiers import Identifiers
+from mainstem.telemetry import traceparent_of_current_span
+
+Records: TypeAlias = dict[TopicPartition, list[Record]]
+
+
+class Published:
+    """Events on their way to the log. Await it, or in a thread call :meth:`result`; both return once it is durable.
+
+    The events are on their way already; whoever gives up waiting does not take them back.
+    """
+
+    __slots__ = ("_loop", "_waiting")
+
+    def __init__(
+        self, waiting: "asyncio.Task[None] | concurrent.futures.Future[None]", loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._waiting = waiting
+        self._loop = loop
+
+    def __await__(self) -> Generator[object, None, None]:
+        waiting = self._waiting
+        future = waiting if isinstance(waiting, asyncio.Task) else asyncio.wrap_future(waiting)
+        return asyncio.shield(future).__await__()
+
+    def result(self, timeout_seconds: float | None = None) -> None:
+        """Wait in a thread that runs no event loop. Raises what publishing has raised, and ``TimeoutError``."""
+        if _running_loop() is self._loop:
+            raise DefinitionError(
+                "result() would stop the event loop that it waits for",
+                why="it was called on the loop that runs the service",
+                remedy="await it: await service.publish(event)",
+            )
+        waiting = self._waiting
+        if isinstance(waiting, asyncio.Task):
+            waiting = asyncio.run_coroutine_threadsafe(_done(waiting), self._loop)
+        waiting.result(timeout_seconds)
+
+
+class Publisher:
+    """Publishes the events of one service in one process, for any thread."""
+
+    def __init__(self, service: str, outputs: Outputs, log: Log, clock: Clock, identifiers: Identifiers) -> None:
+        self._service = service
+        self._outputs = outputs
+        self._log = log
+        self._clock = clock
+        self._identifiers = identifiers
+        self._loop = asyncio.get_running_loop()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def encode(self, events: Sequence[object], records: Records) -> None:
+        """Add the records of these events. Raises :class:`~mainstem.errors.EventRefused`."""
+        self._check_usable(events)
+        traceparent = traceparent_of_current_span()
+        inherited = {} if traceparent is None else lineage(traceparent=traceparent.decode())
+        now = self._clock.now_ms()
+        make_fact, make_id = self._outputs.fact, self._identifiers.new
+        for event in events:
+            at, record = make_fact(event, make_id(), inherited, now)
+            try:
+                records[at].append(record)
+            except KeyError:
+                records[at] = [record]
+
+    def send(self, records: Records) -> Published:
+        """Put records on their way; all of them become durable, or none."""
+        if _running_loop() is self._loop:
+            return Published(self._begin(records), self._loop)
+        waiting: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def begin() -> None:
+            try:
+                task = self._begin(records)
+            except EventRefused as error:
+                waiting.set_exception(error)
+            else:
+                task.add_done_callback(lambda done: _hand_over(done, waiting))
+
+        try:
+            self._loop.call_soon_threadsafe(begin)
+        except RuntimeError as error:
+            raise not_running(self._service) from error
+        return Published(waiting, self._loop)
+
+    async def close(self) -> None:
+        """Take no more, and wait for what is on its way."""
+        self._closed = True
+        if self._sending:
+            await asyncio.wait(self._sending)
+
+    def _begin(self, records: Records) -> "asyncio.Task[None]":
+        if self._closed:
+            raise not_running(self._service)
+        task = self._loop.create_task(self._append(records))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return task
+
+    async def _append(self, records: Records) -> None:
+        if len(records) == 1:
+            [(at, found)] = records.items()
+            if len(found) == 1:
+                # Alone it may share a row with what others publish at the same moment.
+                await self._log.append(at, found)
+                return
+        if records:
+            transaction = self._log.transaction()
+            for at, found in records.items():
+                transaction.append(at, found)
+            await transaction.commit()
+
+    def _check_usable(self, events: Sequence[object]) -> None:
+        if inside_handler():
+            raise EventRefused(
+                f"service.publish was called inside a handler of {self._service!r}",
+                where=repr(events[0])[:200] if events else "",
+                why="it would escape the commit: published although the handler fails, and again when it is retried",
+                remedy="return the event, or call context.publish(event)",
+            )
+        if self._closed:
+            raise not_running(self._service)
+
+
+class PublishTransaction:
+    """Several events from outside a handler, published together at the end of the block, or not at all."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._records: Records = {}
+        self._over = False
+
+    def publish(self, *events: object) -> None:
+        """Add events. Raises :class:`~mainstem.errors.EventRefused` for one that cannot be encoded."""
+        if self._over:
+            raise EventRefused("the transaction is over", remedy="publish inside the block of async with")
+        self._publisher.encode(events, self._records)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over = True
+        if kind is None:
+            await self._publisher.send(self._records)
+
+
+def not_running(service: str) -> EventRefused:
+    """Nobody can publish for a service that does not run."""
+    return EventRefused(
+        f"service {service!r} is not running, so nothing can be published",
+        remedy="publish inside `async with service.running(...)`; with consume=False it only publishes",
+    )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def _done(task: "asyncio.Task[None]") -> None:
+    await asyncio.shield(task)
+
+
+def _hand_over(done: "asyncio.Task[None]", waiting: "concurrent.futures.Future[None]") -> None:
+    if not waiting.set_running_or_notify_cancel():
+        return
+    if done.cancelled():
+        waiting.set_exception(concurrent.futures.CancelledError())
+    elif (error := done.exception()) is not None:
+        waiting.set_exception(error)
+    else:
+        waiting.set_result(None)

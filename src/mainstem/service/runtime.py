@@ -1,0 +1,301 @@
+"""The composition root: services, a broker and an event loop become a running process."""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from dataclasses import replace as with_changes
+from functools import partial
+from typing import Final
+
+from msgspec.structs import replace
+
+from mainstem.broker import TopicPartition
+from mainstem.clock import Clock, SystemClock
+from mainstem.delivery import Counters, Environment, GroupRunner, Plan, enter_handlers
+from mainstem.errors import DefinitionError, MainstemError, StartRefused
+from mainstem.identifiers import Identifiers
+from mainstem.service.catalogue import entry_of, write_catalogue
+from mainstem.service.connect import DEV_URL, Backend, connected
+from mainstem.service.definition import Definition, HandlerGroup
+from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of
+from mainstem.service.providing import call_hook, open_provided
+from mainstem.service.publishing import Publisher
+from mainstem.settings import Settings
+from mainstem.telemetry import log
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """What a process stands on: time, ids and chance. A simulation hands in its own.
+
+    With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit.
+    """
+
+    clock: Clock
+    identifiers: Identifiers
+    chance: random.Random
+    threads: bool = True
+    point: Callable[[str], None] | None = None
+
+    @classmethod
+    def of_this_machine(cls) -> "Floor":
+        """The clock and the randomness of the operating system."""
+        clock = SystemClock()
+        identifiers = Identifiers(clock)
+        return cls(clock=clock, identifiers=identifiers, chance=random.Random(identifiers.new()))  # noqa: S311 - jitter
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatistics:
+    """A task that this process owns.
+
+    ``lag`` counts the offsets between the committed positions and the ends; ``in_flight`` the events that were read
+    and are not finished.
+    """
+
+    group: str
+    task: int
+    counters: Counters
+    in_flight: int
+    lag: int
+    positions: Mapping[TopicPartition, int]
+
+
+class Running:
+    """Services that run in this process, on one broker."""
+
+    def __init__(self, broker: Backend, clock: Clock) -> None:
+        self.broker = broker
+        self.clock = clock
+        self.plans: list[Plan] = []
+        self.runners: dict[str, GroupRunner] = {}
+
+    async def statistics(self) -> list[TaskStatistics]:
+        """Where every task of this process stands, by group and task."""
+        owned = [(group, n, task) for group, runner in self.runners.items() for n, task in runner.tasks.items()]
+        topics = {at.topic for _, _, task in owned for at in task.positions}
+        described = await self.broker.admin.topics(topics)
+        found = []
+        for group, number, task in sorted(owned, key=lambda each: each[:2]):
+            positions = dict(task.positions)
+            lag = sum(max(0, described[at.topic].ends[at.partition] - offset) for at, offset in positions.items())
+            counters = Counters() if task.ledger is None else task.ledger.counters
+            found.append(TaskStatistics(group, number, counters, task.in_flight, lag, positions))
+        return found
+
+
+@asynccontextmanager
+async def running(
+    *services: Definition,
+    broker: str | Backend | None = None,
+    dev: bool = False,
+    consume: bool = True,
+    settings: Settings | None = None,
+    floor: Floor | None = None,
+    replaced: Mapping[type[object], object] | None = None,
+) -> AsyncIterator[Running]:
+    """Run services in this event loop until the block ends; then drain them, and close what was opened.
+
+    ``broker`` is a URL, or a broker that is open and stays open; without one the settings name it. ``dev`` creates
+    missing topics, and a file for a missing broker. With ``consume=False`` nothing is handled, and the services only
+    publish. ``replaced`` stands in for what services provide, by type.
+
+    Raises :class:`~mainstem.errors.StartRefused` with all faults at once. When a group fails, the block is cancelled
+    and the group's error raised.
+    """
+    floor = floor or Floor.of_this_machine()
+    settings = settings or Settings.load()
+    async with AsyncExitStack() as stack:
+        drafted, backend = await _drafted(
+            services, broker or settings.broker or (DEV_URL if dev else None), floor, stack
+        )
+        check(drafted, replaced or {}, may_create=dev)
+        if drafted.faults or backend is None:
+            raise _refused(drafted)
+        for spec in drafted.missing:
+            await backend.admin.create(spec)
+        process = Running(backend, floor.clock)
+        crew = _Crew()
+        for service in services:
+            prepared = _Service(service, drafted, process, settings)
+            prepared.publish_with(floor, stack)
+            if consume:
+                await prepared.provide(replaced or {}, stack)
+                for group in service.groups:
+                    prepared.man(group, floor, crew, stack)
+        now = floor.clock.now_ms()
+        await write_catalogue(backend, [entry_of(plan, drafted.outputs[plan.service], now) for plan in process.plans])
+        await stack.enter_async_context(crew)
+        yield process
+
+
+async def serve(
+    *services: Definition,
+    broker: str | Backend | None = None,
+    dev: bool = False,
+    settings: Settings | None = None,
+    floor: Floor | None = None,
+) -> None:
+    """Run services until SIGTERM or SIGINT, then drain within the grace period.
+
+    A second signal ends the process at once; the next owner goes on from the last commit. Raises what
+    :func:`running` raises, also when a group fails.
+    """
+    with _signalled() as stopped:
+        async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor):
+            await stopped.wait()
+            log.info("draining")
+
+
+async def _drafted(
+    services: tuple[Definition, ...], broker: str | Backend | None, floor: Floor, stack: AsyncExitStack
+) -> tuple[Draft, Backend | None]:
+    """Compare the services with what the broker has; a broker that cannot be reached is one fault among others."""
+    existing = Existing()
+    backend: Backend | None = None
+    fault: MainstemError | None = None
+    if broker is None:
+        fault = DefinitionError(
+            "no broker is named",
+            why="a broker, topics and files appear by themselves only with --dev",
+            remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or start with --dev",
+        )
+    else:
+        try:
+            backend = await stack.enter_async_context(connected(broker, floor.clock, floor.identifiers))
+            log.info("broker: %s", backend.name)
+            names = [group.name for service in services for group in service.groups]
+            existing = Existing(await backend.admin.topics(), await backend.admin.groups(names))
+        except MainstemError as error:
+            fault = error
+    drafted = draft(services, existing)
+    if fault is not None:
+        drafted.faults.insert(0, fault)
+    return drafted, backend
+
+
+def _refused(drafted: Draft) -> StartRefused:
+    names = ", ".join(repr(service.name) for service in drafted.services)
+    count = len(drafted.faults)
+    return StartRefused(f"{names} cannot start: {count} fault{'s'[: count - 1]}", tuple(drafted.faults))
+
+
+class _Crew:
+    """The groups that run. When one of them fails, whoever waits in the block is woken, and gets its error."""
+
+    def __init__(self) -> None:
+        self.runners: list[GroupRunner] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._host: asyncio.Task[object] | None = None
+        self._error: BaseException | None = None
+        self._woken = False
+
+    async def __aenter__(self) -> None:
+        self._host = asyncio.current_task()
+        for runner in self.runners:
+            task = asyncio.create_task(runner.run())
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        host, self._host = self._host, None
+        for runner in self.runners:
+            runner.drain()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._woken and host is not None:
+            host.uncancel()
+        if self._error is not None and (kind is None or issubclass(kind, asyncio.CancelledError)):
+            raise self._error from None
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        log.error("a group has failed: %s", error)
+        self._error = self._error or error
+        if self._host is not None and not self._woken:
+            self._woken = True
+            self._host.cancel()
+
+
+class _Service:
+    """One service of the process, on its way up."""
+
+    def __init__(self, service: Definition, drafted: Draft, process: Running, settings: Settings) -> None:
+        self._service = service
+        self._drafted = drafted
+        self._process = process
+        self._outputs = outputs_of(service, drafted)
+        self._provided: Mapping[type[object], object] = {}
+        grace = service.grace_seconds
+        self._settings = settings if grace is None else replace(settings, grace_seconds=grace)
+
+    def publish_with(self, floor: Floor, stack: AsyncExitStack) -> None:
+        """Let the service publish from outside."""
+        service = self._service
+        publisher = Publisher(service.name, self._outputs, self._process.broker.log, floor.clock, floor.identifiers)
+        service.publishers.append(publisher)
+        stack.push_async_callback(publisher.close)
+        stack.callback(service.publishers.remove, publisher)
+
+    async def provide(self, replaced: Mapping[type[object], object], stack: AsyncExitStack) -> None:
+        """Open what handlers ask for, and run the hooks."""
+        service = self._service
+        self._provided = await open_provided(service, replaced, stack)
+        for hook in service.startup:
+            await call_hook(service, hook, self._provided)
+        for hook in reversed(service.shutdown):
+            stack.push_async_callback(call_hook, service, hook, self._provided)
+
+    def man(self, group: HandlerGroup, floor: Floor, crew: _Crew, stack: AsyncExitStack) -> None:
+        """Make the runner of a group."""
+        plan = plan_of(self._service, group, self._outputs, self._drafted, self._provided)
+        self._process.plans.append(plan)
+        if not plan.processors:
+            return
+        executor = _executor(plan, stack) if floor.threads else None
+        broker = self._process.broker
+        environment = Environment(broker, floor.clock, floor.chance, self._settings, executor)
+        if floor.point is not None:
+            environment = with_changes(environment, point=floor.point)
+        runner = GroupRunner(plan, partial(broker.rows, plan.group), environment)
+        self._process.runners[plan.group] = runner
+        crew.runners.append(runner)
+        log.info("group %r of service %r: %d tasks, %d lanes", plan.group, plan.service, plan.tasks, plan.lanes)
+
+
+def _executor(plan: Plan, stack: AsyncExitStack) -> Executor | None:
+    """Threads for plain functions, as many as lanes; made when they are used."""
+    if not any(each.plain for each in plan.processors):
+        return None
+    threads = ThreadPoolExecutor(plan.lanes, thread_name_prefix=plan.group, initializer=enter_handlers)
+    stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+    return threads
+
+
+@contextmanager
+def _signalled() -> Iterator[asyncio.Event]:
+    """An event that the first signal sets; a second one finds the default action, and ends the process."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def remove() -> None:
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+
+    def stop() -> None:
+        stopped.set()
+        remove()
+
+    for each in SIGNALS:
+        loop.add_signal_handler(each, stop)
+    try:
+        yield stopped
+    finally:
+        remove()

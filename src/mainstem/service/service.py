@@ -1,0 +1,53 @@
+"""A service: its definition, and the two things that can be done with one that runs."""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+
+from mainstem.service.connect import Backend
+from mainstem.service.definition import Definition
+from mainstem.service.publishing import Published, Publisher, PublishTransaction, Records, not_running
+from mainstem.service.runtime import Floor, Running, running
+from mainstem.settings import Settings
+
+
+class Service(Definition):
+    """A set of handlers with a name and an owner. Making one opens and reads nothing.
+
+    ``lanes``, ``tasks`` and ``start`` are those of its own group. ``grace`` is how long a stopping process may finish
+    what it has begun. ``publishes`` names the event types that are published from outside its handlers; what it
+    subscribes to and owns itself (``service=`` in the class line) counts as well.
+    """
+
+    def publish(self, *events: object) -> Published:
+        """Publish events from outside a handler, all of them or none; durable once the answer is there.
+
+        ``await service.publish(event)``, or in a thread ``service.publish(event).result()``. The events are encoded at
+        once, and :class:`~mainstem.errors.EventRefused` raised for one that cannot be, or that the service does not
+        declare. Two calls that are not awaited one after the other may reach the log in either order.
+        """
+        publisher = self._publisher()
+        records: Records = {}
+        publisher.encode(events, records)
+        return publisher.send(records)
+
+    def transaction(self) -> PublishTransaction:
+        """Gather events with ``publish`` in a block of ``async with``; at its end they are published, all or none."""
+        return PublishTransaction(self._publisher())
+
+    def running(
+        self,
+        *,
+        broker: str | Backend | None = None,
+        dev: bool = False,
+        consume: bool = True,
+        settings: Settings | None = None,
+        floor: Floor | None = None,
+        replaced: Mapping[type[object], object] | None = None,
+    ) -> AbstractAsyncContextManager[Running]:
+        """Run this service alone in this event loop; see :func:`mainstem.running`."""
+        return running(self, broker=broker, dev=dev, consume=consume, settings=settings, floor=floor, replaced=replaced)
+
+    def _publisher(self) -> Publisher:
+        if not self.publishers:
+            raise not_running(self.name)
+        return self.publishers[-1]

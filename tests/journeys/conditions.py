@@ -1,0 +1,43 @@
+"""Waiting for something to become true, and looking at what a running service has done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from mainstem import Service, Store
+from mainstem.service import Running
+
+E = TypeVar("E")
+V = TypeVar("V")
+
+
+async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], within_seconds: float = 10) -> None:
+    """Return once the condition holds; it is looked at again and again."""
+    async with asyncio.timeout(within_seconds):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.002)
+
+
+class Collected(Generic[E]):
+    """A service that does nothing but keep the events it is sent, in the order they came."""
+
+    def __init__(self, name: str, *types: type[E]) -> None:
+        self.service = Service(name)
+        self.events: list[E] = []
+
+        @self.service.on(*types, name="collect")
+        async def collect(event: E) -> None:
+            self.events.append(event)
+
+
+def stored(process: Running, group: str, store: Store[V], key: bytes) -> V | None:
+    """The committed value of a key, in whichever task has it."""
+    plan = next(plan for plan in process.plans if plan.group == group)
+    for task in range(plan.tasks):
+        row = process.broker.rows(group, task).get_many(store.name, [key]).get(key)
+        if row is not None:
+            return store.unpack(row, process.clock.now_ms())
+    return None
