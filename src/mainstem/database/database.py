@@ -24,14 +24,34 @@ RESERVE_BYTES = 64_000_000
 _memories = count(1)
 
 
+class Memory:
+    """A memory that several databases of one thread share, as several processes share a file; for simulations."""
+
+    def __init__(self) -> None:
+        """It is there until :meth:`close`."""
+        self.lock = ThreadLock()
+        self.connection = connect(":memory:", writes=True)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self.connection.close()
+
+
 class Database:
     """One file, or one memory. Opened once in a process; several processes may have the same file open."""
 
     def __init__(
-        self, path: Path | None, *, clock: Clock, reserve_bytes: int = RESERVE_BYTES, vfs: str | None = None
+        self,
+        path: Path | None,
+        *,
+        clock: Clock,
+        reserve_bytes: int = RESERVE_BYTES,
+        vfs: str | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """The file at ``path``, or with None a memory. ``vfs`` names another file layer of SQLite."""
+        """The file at ``path``, or with None ``memory`` or one of its own. ``vfs`` names another file layer."""
         self.path = path
+        self._shared_memory = memory
         self.where = f"memory {next(_memories)}" if path is None else str(path)
         self._clock = clock
         self._vfs = vfs
@@ -53,8 +73,9 @@ class Database:
         """Open or create it; raises what stands in the way. Blocks while another process holds the lock."""
         require_safe_sqlite(apsw.sqlite_lib_version())
         if self.path is None:
-            self._lock = ThreadLock()
-            connection = connect(":memory:", writes=True)
+            memory = self._shared_memory or Memory()
+            self._lock = memory.lock
+            connection = memory.connection
         else:
             require_local(self.path.parent)
             self._lock = FileLock(self.path.with_name(self.path.name + "-lock"), self._clock)
@@ -118,7 +139,7 @@ class Database:
             readers, self._readers = self._readers, []
         for connection in readers:
             connection.close()
-        if self._connection is not None:
+        if self._connection is not None and self._shared_memory is None:
             self._connection.close()
         if self._lock is not None:
             self._lock.close()

@@ -17,6 +17,7 @@ from mainstem.database import (
     Alone,
     Connection,
     Database,
+    Memory,
     Neighbours,
     Query,
     SharedFolder,
@@ -37,7 +38,8 @@ class SqliteOptions(Struct, frozen=True, kw_only=True):
     ``drain_seconds`` bounds how long a take-over waits for an owner that is draining. ``reserve_bytes`` of the disk
     are kept for commits and maintenance. ``latency`` and ``at`` are for simulation and crash tests, see
     :class:`~mainstem.database.WriterOptions`; ``vfs`` names another file layer of SQLite. ``failed`` is called in the
-    event loop when the file has failed and the process must end.
+    event loop when the file has failed and the process must end. ``memory`` is shared with other brokers in this event
+    loop, which are found through ``neighbours``, as simulated processes share a file.
     """
 
     drain_seconds: float = 30.0
@@ -46,6 +48,8 @@ class SqliteOptions(Struct, frozen=True, kw_only=True):
     at: Callable[[str], None] | None = None
     vfs: str | None = None
     failed: Callable[[DatabaseFailed], None] | None = None
+    memory: Memory | None = None
+    neighbours: Neighbours | None = None
 
 
 class SqliteBroker:
@@ -71,11 +75,16 @@ class SqliteBroker:
         self.name = "sqlite in memory" if path is None else f"sqlite file {self._path}"
         self._writer_options = WriterOptions(clock=clock, latency=self._options.latency, at=self._options.at)
         self.database = Database(
-            self._path, clock=clock, reserve_bytes=self._options.reserve_bytes, vfs=self._options.vfs
+            self._path,
+            clock=clock,
+            reserve_bytes=self._options.reserve_bytes,
+            vfs=self._options.vfs,
+            memory=self._options.memory,
         )
-        self._neighbours: Neighbours = (
+        self._neighbours: Neighbours = self._options.neighbours or (
             Alone(clock) if self._path is None else SharedFolder(self._path, self._identifiers.new(), clock)
         )
+        self._shared = self._path is not None or self._options.neighbours is not None
         self._catalogue = Catalogue()
         self._readers = Readers(self._listen)
         self.log = SqliteLog(self.database, self._catalogue, self._readers)
@@ -112,11 +121,11 @@ class SqliteBroker:
             return
         if self._ticking is not None:
             self._ticking.cancel()
+        if self._listening:
+            await self._listen_to(frozenset())
         if self._path is None:
             self.database.close()
         else:
-            if self._listening:
-                await self._listen_to(frozenset())
             await asyncio.to_thread(self.database.close)
         self._neighbours.close()
 
@@ -133,15 +142,13 @@ class SqliteBroker:
         loop = self._loop
         if not touched or loop is None:
             return
-        if self._options.latency is not None:
-            loop.call_soon(self._hear, touched)
-            return
-        loop.call_soon_threadsafe(self._hear, touched)
-        if self._path is None:
+        call_soon = loop.call_soon_threadsafe if self._options.latency is None else loop.call_soon
+        call_soon(self._hear, touched)
+        if not self._shared:
             return
         processes = [process for (process,) in _LISTENERS.all(connection, integers(touched), self._neighbours.process)]
         if gone := self._neighbours.wake(processes, touched):
-            loop.call_soon_threadsafe(self._bury, gone)
+            call_soon(self._bury, gone)
 
     def failed(self, error: DatabaseFailed) -> None:
         """The file has failed. In the thread that writes."""
@@ -160,7 +167,7 @@ class SqliteBroker:
             return
         if self._ticking is None:
             self._tick()
-        if self._path is not None and not self._listen_soon:
+        if self._shared and not self._listen_soon:
             self._listen_soon = True
             self._loop.call_soon(self._sync)
 
