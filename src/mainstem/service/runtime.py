@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import TopicPartition
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Counters, Environment, GroupRunner, Plan, enter_handlers
+from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Processor, enter_handlers
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
@@ -34,7 +34,8 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 class Floor:
     """What a process stands on: time, ids and chance. A simulation hands in its own.
 
-    With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit.
+    With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit, and
+    ``around`` may put something around each handler.
     """
 
     clock: Clock
@@ -42,6 +43,7 @@ class Floor:
     chance: random.Random
     threads: bool = True
     point: Callable[[str], None] | None = None
+    around: Callable[[Processor], Processor] | None = None
 
     @classmethod
     def of_this_machine(cls) -> "Floor":
@@ -256,6 +258,8 @@ class _Service:
     def man(self, group: HandlerGroup, floor: Floor, crew: _Crew, stack: AsyncExitStack) -> None:
         """Make the runner of a group."""
         plan = plan_of(self._service, group, self._outputs, self._drafted, self._provided)
+        if floor.around is not None:
+            plan = with_changes(plan, processors=tuple(map(floor.around, plan.processors)))
         self._process.plans.append(plan)
         if not plan.processors:
             return
