@@ -1,7 +1,7 @@
 """Who plays in the rules: members that follow their assignment, and tasks that they own."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from mainstem.broker import Broker, Change, GroupSpec, Membership, Ownership, Record, TopicPartition, Transaction
@@ -31,6 +31,11 @@ class Member:
         except MembershipLost as lost:
             self.assigned = frozenset()
             self.lost = lost
+
+    def keeps(self) -> Callable[[], bool]:
+        """A question to be asked later: whether nothing that is assigned now has been taken away in between."""
+        had, known = self.assigned, len(self.history)
+        return lambda: all(had <= assigned for assigned in self.history[known:])
 
     async def unfollow(self) -> None:
         """Look no more; the membership stays."""
@@ -98,8 +103,7 @@ async def join(
     pinned: frozenset[int] | None = None,
 ) -> Member:
     """A new member that follows its assignment."""
-    joining = (on or stage.broker).group.join(group, static_id=static_id, pinned=pinned)
-    member = Member(await stage.during(joining))
+    member = Member(await (on or stage.broker).group.join(group, static_id=static_id, pinned=pinned))
     stage.at_close(member.unfollow)
     return member
 
@@ -122,9 +126,9 @@ async def shared(stage: Stage, *members: Member, tasks: Iterable[int]) -> None:
     await stage.until(fair)
 
 
-async def take_over(stage: Stage, member: Member, group: GroupSpec, task: int = 0) -> Task:
+async def take_over(member: Member, group: GroupSpec, task: int = 0) -> Task:
     """Make the member the task's owner, assigned or not."""
-    return Task(group, await stage.during(member.membership.take_over(task)))
+    return Task(group, await member.membership.take_over(task))
 
 
 async def committed(stage: Stage, group: GroupSpec) -> Mapping[TopicPartition, int]:

@@ -44,7 +44,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """The session timeout that the groups of the suite are joined with; the shortest that the backend takes."""
 
     patience_seconds: float = 20.0
-    """Real seconds that a rule may take before it counts as failed; nothing in the suite waits for it to pass."""
+    """Real seconds that a rule may take before it counts as failed; no rule waits for them to pass."""
 
     model_examples: int = 60
     """How many random histories the model rule tries."""
@@ -78,7 +78,10 @@ class Harness(Protocol):
         ...
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, real or virtual, for everybody: members that are alive stay alive through it."""
+        """Let time pass, real or virtual, for everybody: members that are alive stay alive through it.
+
+        While a rule waits for something else, time passes by itself.
+        """
         ...
 
     async def maintained(self) -> None:

@@ -15,7 +15,7 @@ async def a_new_group_has_no_positions(stage: Stage) -> None:
     await stage.broker.log.append(orders, stage.records("a"))
     group = new_group(stage, inputs={orders.topic: 1})
     member = await sole_member(stage, group)
-    task = await take_over(stage, member, group)
+    task = await take_over(member, group)
     assert task.ownership.task == 0
     assert not task.ownership.positions
     assert not await committed(stage, group)
@@ -26,8 +26,8 @@ async def taking_over_fences_the_older_owner(stage: Stage) -> None:
     """Once a task has been taken over, its older owner commits nothing, though it still believes in its assignment."""
     orders, out = await stage.partition("orders"), await stage.partition("out")
     group = new_group(stage, inputs={orders.topic: 1})
-    older = await take_over(stage, await sole_member(stage, group), group)
-    newer = await take_over(stage, await join(stage, group, on=await stage.client()), group)
+    older = await take_over(await sole_member(stage, group), group)
+    newer = await take_over(await join(stage, group, on=await stage.client()), group)
     with refused(Fenced):
         await older.transaction(facts={out: stage.records("older")}, changes=[Change("s", b"k", b"older")]).commit()
     await newer.transaction(facts={out: stage.records("newer")}, changes=[Change("s", b"k", b"newer")]).commit()
@@ -41,9 +41,9 @@ async def taking_over_fences_the_older_owner(stage: Stage) -> None:
 async def an_owner_that_only_changes_a_store_is_fenced(stage: Stage) -> None:
     """The fence holds for an older owner that appends nothing and moves no position, but changes a store."""
     group = new_group(stage)
-    older = await take_over(stage, await sole_member(stage, group), group)
+    older = await take_over(await sole_member(stage, group), group)
     await older.transaction(changes=[Change("timers", b"k", b"before")]).commit()
-    newer = await take_over(stage, await join(stage, group, on=await stage.client()), group)
+    newer = await take_over(await join(stage, group, on=await stage.client()), group)
     with refused(Fenced):
         await older.transaction(changes=[Change("timers", b"k", b"zombie")]).commit()
     assert await stage.harness.stored(group, "timers", 0) == {b"k": b"before"}
@@ -56,9 +56,9 @@ async def an_owner_that_changes_nothing_is_fenced(stage: Stage) -> None:
     """The fence holds for an older owner that only names its positions again: so an idle one learns of its loss."""
     orders = await stage.partition("orders")
     group = new_group(stage, inputs={orders.topic: 1})
-    older = await take_over(stage, await sole_member(stage, group), group)
+    older = await take_over(await sole_member(stage, group), group)
     await older.transaction().commit()
-    await take_over(stage, await join(stage, group, on=await stage.client()), group)
+    await take_over(await join(stage, group, on=await stage.client()), group)
     with refused(Fenced):
         await older.transaction().commit()
 
@@ -68,9 +68,9 @@ async def an_open_transaction_is_fenced(stage: Stage) -> None:
     """A transaction that was begun and filled before the take-over is refused after it."""
     out = await stage.partition("out")
     group = new_group(stage)
-    older = await take_over(stage, await sole_member(stage, group), group)
+    older = await take_over(await sole_member(stage, group), group)
     open_one = older.transaction(facts={out: stage.records("older")}, changes=[Change("s", b"k", b"older")])
-    await take_over(stage, await join(stage, group, on=await stage.client()), group)
+    await take_over(await join(stage, group, on=await stage.client()), group)
     with refused(Fenced):
         await open_one.commit()
     await stage.broker.log.append(out, stage.records("after"))
@@ -84,8 +84,8 @@ async def a_member_fences_its_own_past(stage: Stage) -> None:
     out = await stage.partition("out")
     group = new_group(stage)
     member = await sole_member(stage, group)
-    older = await take_over(stage, member, group)
-    newer = await take_over(stage, member, group)
+    older = await take_over(member, group)
+    newer = await take_over(member, group)
     with refused(Fenced):
         await older.transaction(facts={out: stage.records("older")}).commit()
     await newer.transaction(facts={out: stage.records("newer")}).commit()
@@ -98,12 +98,12 @@ async def an_expelled_owner_is_fenced(stage: Stage) -> None:
     out = await stage.partition("out")
     group = new_group(stage)
     silent = await sole_member(stage, group, on=await stage.client())
-    older = await take_over(stage, silent, group)
+    older = await take_over(silent, group)
     other = await join(stage, group)
     await silent.unfollow()
     await stage.harness.silence(silent.membership)
     await stage.until(lambda: other.assigned == {0})
-    newer = await take_over(stage, other, group)
+    newer = await take_over(other, group)
     await newer.transaction(facts={out: stage.records("newer")}).commit()
     for _ in range(2):
         with refused(Fenced):
@@ -120,9 +120,9 @@ async def a_fenced_task_takes_no_neighbour_along(stage: Stage) -> None:
     out = await stage.partition("out")
     group = new_group(stage, tasks=4)
     member = await sole_member(stage, group)
-    tasks = [await take_over(stage, member, group, task) for task in range(4)]
+    tasks = [await take_over(member, group, task) for task in range(4)]
     thief = await join(stage, group, on=await stage.client())
-    await take_over(stage, thief, group, 2)
+    await take_over(thief, group, 2)
     transactions = [
         task.transaction(facts={out: stage.records(str(n))}, changes=[Change("s", b"k", b"v")])
         for n, task in enumerate(tasks)
@@ -142,7 +142,7 @@ async def epochs_rise(stage: Stage) -> None:
     for _ in range(2):
         member = await sole_member(stage, group)
         for _ in range(2):
-            epochs.append((await take_over(stage, member, group)).ownership.epoch)
+            epochs.append((await take_over(member, group)).ownership.epoch)
             described = (await stage.broker.admin.groups([group.name]))[group.name]
             assert described.epochs == (epochs[-1],)
         await member.leave()
@@ -161,12 +161,12 @@ async def positions_outlive_their_owner(stage: Stage) -> None:
         ends[at] = (await stage.broker.log.bounds(at))[1]
     member = await sole_member(stage, group)
     for number in range(2):
-        task = await take_over(stage, member, group, number)
+        task = await take_over(member, group, number)
         await task.transaction(moved={at: end for at, end in ends.items() if at in task.inputs}).commit()
     await member.leave()
     member = await sole_member(stage, group, on=await stage.client())
     for number in range(2):
-        task = await take_over(stage, member, group, number)
+        task = await take_over(member, group, number)
         assert {at: task.positions[at] for at in task.inputs[1:]} == {
             TopicPartition(topic, partition): ends[TopicPartition(topic, partition)]
             for partition in (number, number + 2)
@@ -182,7 +182,7 @@ async def groups_have_their_own_positions(stage: Stage) -> None:
     await stage.broker.log.append(orders, stage.records("a"))
     end = (await stage.broker.log.bounds(orders))[1]
     groups = [new_group(stage, label, inputs={orders.topic: 1}) for label in ("billing", "mailer")]
-    tasks = [await take_over(stage, await sole_member(stage, group), group) for group in groups]
+    tasks = [await take_over(await sole_member(stage, group), group) for group in groups]
     await tasks[0].transaction(changes=[Change("s", b"k", b"v")], moved={orders: end}).commit()
     await tasks[1].transaction().commit()
     assert [(await committed(stage, group))[orders] for group in groups] == [end, 0]
@@ -196,9 +196,9 @@ async def a_hand_over_loses_no_commit(stage: Stage) -> None:
     group = new_group(stage, tasks=2, inputs={topic: 2})
     giving = await sole_member(stage, group)
     await giving.unfollow()
-    tasks = [await take_over(stage, giving, group, number) for number in range(2)]
+    tasks = [await take_over(giving, group, number) for number in range(2)]
     taking = await join(stage, group, on=await stage.client())
-    kept = await stage.during(giving.membership.assignment())
+    kept = await giving.membership.assignment()
     (lost,) = {0, 1} - kept
     orders = TopicPartition(topic, lost)
     await stage.broker.log.append(orders, stage.records("a"))
@@ -206,7 +206,7 @@ async def a_hand_over_loses_no_commit(stage: Stage) -> None:
 
     async def taken() -> Task:
         await stage.until(lambda: taking.assigned == {lost})
-        return await take_over(stage, taking, group, lost)
+        return await take_over(taking, group, lost)
 
     newer = asyncio.ensure_future(taken())
     await stage.harness.advance(0.05)
@@ -227,7 +227,7 @@ async def work_is_counted_once_through_take_overs(stage: Stage) -> None:
     zombies = []
     for turn in range(9):
         await stage.broker.log.append(orders, stage.records("a", "b"))
-        task = await take_over(stage, members[turn % 3], group)
+        task = await take_over(members[turn % 3], group)
         stored = await stage.harness.stored(group, "count", 0)
         batch = await stage.take(stage.reader_at({orders: task.positions[orders]}))
         count = int(stored.get(b"all", b"0")) + len(batch)
@@ -253,7 +253,7 @@ async def positions_are_reset_without_members_only(stage: Stage) -> None:
     start, end = await stage.broker.log.bounds(orders)
     group = new_group(stage, inputs={orders.topic: 1})
     member = await sole_member(stage, group)
-    task = await take_over(stage, member, group)
+    task = await take_over(member, group)
     await task.transaction(changes=[Change("s", b"k", b"v")], moved={orders: end}).commit()
     with refused(BrokerError):
         await stage.broker.admin.reset(group.name, {orders: start})
@@ -261,7 +261,7 @@ async def positions_are_reset_without_members_only(stage: Stage) -> None:
     await member.leave()
     await stage.broker.admin.reset(group.name, {orders: start})
     assert (await committed(stage, group))[orders] == start
-    again = await take_over(stage, await sole_member(stage, group), group)
+    again = await take_over(await sole_member(stage, group), group)
     assert again.positions[orders] == start
 
 
@@ -271,7 +271,7 @@ async def a_group_is_deleted_without_members_only(stage: Stage) -> None:
     orders = await stage.partition("orders")
     group = new_group(stage, tasks=1, inputs={orders.topic: 1})
     member = await sole_member(stage, group)
-    task = await take_over(stage, member, group)
+    task = await take_over(member, group)
     await task.transaction(changes=[Change("s", b"k", b"v")], moved={orders: 0}).commit()
     with refused(BrokerError):
         await stage.broker.admin.delete_group(group.name)
@@ -282,6 +282,6 @@ async def a_group_is_deleted_without_members_only(stage: Stage) -> None:
     assert await stage.broker.admin.topics([group.inbox, orders.topic]) == await stage.broker.admin.topics(
         [orders.topic]
     )
-    task = await take_over(stage, await sole_member(stage, group), group)
+    task = await take_over(await sole_member(stage, group), group)
     assert not task.ownership.positions
     assert await stage.harness.stored(group, "s", 0) == {}

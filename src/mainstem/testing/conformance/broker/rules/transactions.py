@@ -178,7 +178,7 @@ async def _desk(stage: Stage) -> Desk:
     _, end = await stage.broker.log.bounds(orders)
     group = new_group(stage, inputs={orders.topic: 1})
     member = await sole_member(stage, group)
-    task = await take_over(stage, member, group)
+    task = await take_over(member, group)
     return Desk(group, orders, end, await stage.partition("out"), member, task)
 
 
@@ -237,7 +237,7 @@ async def a_refused_task_commit_leaves_nothing(stage: Stage) -> None:
     with refused(UnknownTopic):
         change = Change("spent", b"ann", b"1")
         await desk.task.transaction(facts=facts, changes=[change], moved={desk.orders: desk.end}).commit()
-    again = await take_over(stage, desk.member, desk.group)
+    again = await take_over(desk.member, desk.group)
     assert again.positions[desk.orders] == 0
     assert await stage.harness.stored(desk.group, "spent", 0) == {}
     await again.transaction(facts={desk.out: stage.records("after")}).commit()
@@ -252,14 +252,14 @@ async def every_input_must_be_named(stage: Stage) -> None:
     member = await sole_member(stage, group)
     out = await stage.partition("out")
     for missing in (TopicPartition(topic, 1), TopicPartition(topic, 3)):
-        task = await take_over(stage, member, group, 1)
+        task = await take_over(member, group, 1)
         with refused(BrokerError) as refusal:
             transaction = task.ownership.transaction()
             transaction.append(out, stage.records("refused"))
             transaction.positions({at: position for at, position in task.positions.items() if at != missing})
             await transaction.commit()
         assert not isinstance(refusal.error, Fenced | CommitUnknown)
-    task = await take_over(stage, member, group, 1)
+    task = await take_over(member, group, 1)
     await task.transaction(facts={out: stage.records("complete")}).commit()
     assert values(await stage.content(out, 1)) == ["complete"]
 
@@ -290,7 +290,7 @@ async def commits_survive_a_restart(stage: Stage) -> None:
             await transaction.commit()
     await stage.restart()
     assert await stage.harness.stored(desk.group, "spent", 0) == {b"ann": b"paid"}
-    again = await take_over(stage, await join(stage, desk.group), desk.group)
+    again = await take_over(await join(stage, desk.group), desk.group)
     assert again.positions[desk.orders] == desk.end
     assert again.ownership.epoch > desk.task.ownership.epoch
     await again.transaction(facts={desk.out: stage.records("after")}).commit()

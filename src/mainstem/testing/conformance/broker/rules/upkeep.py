@@ -1,6 +1,9 @@
 """Rules of upkeep: what retention and compaction take away, and what they must leave."""
 
 import asyncio
+import logging
+from contextlib import suppress
+from typing import Self
 
 from mainstem.broker import Record, TopicPartition
 from mainstem.errors import OffsetOutOfRange
@@ -83,17 +86,39 @@ async def an_offset_that_retention_has_passed_is_refused(stage: Stage) -> None:
     assert values(await stage.read(reader, 3)) == ["young0", "young1", "young2"]
 
 
+@rule("maintenance_on_demand")
+async def nothing_is_skipped_in_silence(stage: Stage) -> None:
+    """A reader that retention overtakes goes on with the next record or is told: it never passes over one."""
+    at = TopicPartition(await stage.topic(retention_ms=10 * MINUTE_MS), 0)
+    stamp = stage.harness.now_ms() - 60 * MINUTE_MS
+    for first in range(0, 3_000, 300):
+        old = [Record(b"k", f"{n:04d}".encode() + b"x" * 500, stamp) for n in range(first, first + 300)]
+        await stage.broker.log.append(at, old)
+    await _aged(stage, at, "young", 1)
+    reader = await stage.reader(at, on=await stage.client())
+    batch = await stage.take(reader)
+    await stage.harness.maintained()
+    read = [(value or b"")[:4].decode() for value in batch.values]
+    assert len(read) < 3_000, "the first batch holds everything, so nobody falls behind"
+    with suppress(OffsetOutOfRange):
+        while len(read) < 3_000:
+            read += [(value or b"")[:4].decode() for value in (await stage.take(reader)).values]
+    assert read == [f"{n:04d}" for n in range(len(read))]
+
+
 @rule("maintenance_on_demand", "retention_waits")
 async def retention_waits_for_a_live_group(stage: Stage) -> None:
-    """Retention takes what a live group has handled and waits at its position; it goes on when the group has."""
+    """Retention waits at the position of a live group, with a warning in the log; it goes on when the group has."""
     at = TopicPartition(await stage.topic("orders", retention_ms=10 * MINUTE_MS), 0)
     await _aged(stage, at, "old", 60)
     before = await stage.content(at, 3)
     _, end = await stage.broker.log.bounds(at)
     group = new_group(stage, inputs={at.topic: 1})
-    task = await take_over(stage, await sole_member(stage, group), group)
+    task = await take_over(await sole_member(stage, group), group)
     await task.transaction(moved={at: before[1].offset}).commit()
-    await stage.harness.maintained()
+    with Warnings() as warnings:
+        await stage.harness.maintained()
+    assert [text for text in warnings.texts if group.name in text and at.topic in text], "nobody was warned"
     start, _ = await stage.broker.log.bounds(at)
     assert start <= before[1].offset
     assert await stage.read(stage.reader_at({at: before[1].offset}), 2) == before[1:]
@@ -110,7 +135,7 @@ async def retention_waits_for_no_group_that_has_gone(stage: Stage) -> None:
     start, end = await stage.broker.log.bounds(at)
     group = new_group(stage, inputs={at.topic: 1})
     member = await sole_member(stage, group)
-    task = await take_over(stage, member, group)
+    task = await take_over(member, group)
     await task.transaction(moved={at: start}).commit()
     await member.leave()
     await stage.harness.maintained()
@@ -179,10 +204,10 @@ async def a_group_reads_through_compaction(stage: Stage) -> None:
     before = await stage.content(at, 4)
     group = new_group(stage, inputs={at.topic: 1})
     member = await sole_member(stage, group)
-    task = await take_over(stage, member, group)
+    task = await take_over(member, group)
     await task.transaction(moved={at: before[1].offset}).commit()
     await stage.harness.maintained()
-    again = await take_over(stage, member, group)
+    again = await take_over(member, group)
     assert again.positions[at] == before[1].offset
     assert await stage.read(stage.reader_at({at: again.positions[at]}), 2) == before[2:]
 
@@ -206,6 +231,45 @@ async def upkeep_disturbs_no_writer(stage: Stage) -> None:
     assert values(await stage.content(at, 40)) == [str(n) for n in range(40)]
     await stage.harness.maintained()
     assert values(await stage.content(other, 1)) == ["39"]
+
+
+@rule("maintenance_on_demand")
+async def the_end_never_goes_back(stage: Stage) -> None:
+    """An offset is given once: the end stays when compaction takes the last record, at every moment of it."""
+    at = TopicPartition(await stage.topic("table", compact=True), 0)
+    long_ago = stage.harness.now_ms() - 400 * 24 * 60 * MINUTE_MS
+    for n in range(20):
+        await stage.broker.log.append(at, [Record(f"{n % 3}".encode(), b"x", long_ago)])
+    await stage.broker.log.append(at, [Record(f"{n}".encode(), None, long_ago) for n in range(3)])
+    _, end = await stage.broker.log.bounds(at)
+    reader = stage.reader_at({at: end})
+    maintaining = asyncio.ensure_future(stage.harness.maintained())
+    while not maintaining.done():
+        assert (await stage.broker.log.bounds(at))[1] == end
+        assert reader.take() is None
+        await asyncio.sleep(0)
+    await maintaining
+    assert await stage.broker.log.append(at, stage.records("new")) == end
+    assert values(await stage.read(reader, 1)) == ["new"]
+
+
+class Warnings(logging.Handler):
+    """Hears the warnings that the library logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text."""
+        self.texts.append(record.getMessage())
+
+    def __enter__(self) -> Self:
+        logging.getLogger("mainstem").addHandler(self)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        logging.getLogger("mainstem").removeHandler(self)
 
 
 async def _aged(stage: Stage, at: TopicPartition, label: str, minutes: int) -> None:

@@ -1,0 +1,72 @@
+"""A simulated process: code that can be stopped for a while, or for good, between two of its steps.
+
+Every callback and every task of an event loop belongs to the process in whose context it was made. A process that has
+ended runs nothing any more, not even a ``finally``; one that stands still runs what it has missed when it goes on. That
+is how ``kill -9`` and a long pause look from the outside, and it needs no help from the code that is being tested.
+"""
+
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from typing import Final, TypeVarTuple, Unpack
+
+Ts = TypeVarTuple("Ts")
+
+
+class ProcessEnded(BaseException):
+    """Raised where a process ends in the middle of a synchronous function, so that this function ends with it."""
+
+
+class Process:
+    """Code that lives and dies together. Everything begun in :meth:`context` belongs to it."""
+
+    __slots__ = ("_held", "alive", "deaf", "name", "stalled")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+        """False from the moment of its end."""
+        self.stalled = False
+        """It stands still: nothing runs, and the rest of the world sees a process that is there and says nothing."""
+        self.deaf = False
+        """It runs, but its heart is not heard and it hears nothing: cut off, and not aware of it."""
+        self._held: list[tuple[Context, Callable[[], object]]] = []
+
+    def context(self) -> Context:
+        """A context for code of this process."""
+        context = copy_context()
+        context.run(PROCESS.set, self)
+        return context
+
+    def run(self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
+        """Run a callback of this process, now, later or never."""
+        if not self.alive:
+            return
+        if self.stalled:
+            self._held.append((copy_context(), lambda: callback(*args)))
+            return
+        callback(*args)
+
+    def stall(self) -> None:
+        """Stand still."""
+        self.stalled = True
+
+    def go_on(self) -> None:
+        """Run what was missed, in order, and go on."""
+        self.stalled = False
+        held, self._held = self._held, []
+        for context, callback in held:
+            # Something in it may let the process end.
+            if self.alive:
+                context.run(callback)
+
+    def end(self) -> None:
+        """Run nothing any more."""
+        self.alive = False
+        self._held.clear()
+
+    def __repr__(self) -> str:
+        return f"Process({self.name!r})"
+
+
+PROCESS: Final[ContextVar[Process | None]] = ContextVar("process", default=None)
+"""The process that the running code belongs to; None for the test itself, and for the world around all processes."""
