@@ -58,7 +58,7 @@ class Batch:
     headers that every record of the batch has with the same value. The columns are read-only.
     """
 
-    __slots__ = ("common", "keys", "next_offset", "offsets", "own", "partition", "timestamps", "topic", "values")
+    __slots__ = ("_columns", "common", "keys", "next_offset", "offsets", "own", "partition", "timestamps", "topic", "values")
 
     def __init__(
         self,
@@ -77,6 +77,7 @@ class Batch:
         self.common = common
         self.own = own
         self.next_offset = next_offset
+        self._columns: dict[str, Sequence[bytes | None] | None] = {}
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -86,6 +87,17 @@ class Batch:
         if name in self.common:
             return [self.common[name]] * len(self)
         return self.own.column(name)
+
+    def header(self, name: str, index: int) -> bytes | None:
+        """One header of one record, or None; the second question about a column costs next to nothing."""
+        value = self.common.get(name)
+        if value is not None:
+            return value
+        try:
+            column = self._columns[name]
+        except KeyError:
+            column = self._columns[name] = self.own.column(name) if name in self.own.names() else None
+        return None if column is None else column[index]
 
     def headers(self, index: int) -> dict[str, bytes]:
         """All headers of one record."""

@@ -15,7 +15,7 @@ from mainstem.clock import Clock
 from mainstem.delivery.outputs import Fact, Outputs
 from mainstem.delivery.stores import Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
-from mainstem.events import lineage
+from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE
 from mainstem.identifiers import Derivation, derive
 from mainstem.state import TaskState, Timer, timers
 from mainstem.telemetry import EventLogger, event_logger
@@ -191,12 +191,7 @@ class Context(Struct, gc=False, eq=False):
         return event_logger(self.event_id, self._scope.handler)
 
     def _header(self, name: str) -> str | None:
-        batch = self._batch
-        found = batch.common.get(name)
-        if found is None:
-            if name not in batch.own.names():
-                return None
-            found = batch.own.column(name)[self._index]
+        found = self._batch.header(name, self._index)
         return None if found is None else found.decode()
 
     # -- memory
@@ -303,15 +298,23 @@ class Context(Struct, gc=False, eq=False):
         if effects is None:
             scope.incarnation.check()
             effects = self._effects = Effects([], {})
-        cause = self.event_id
-        event_id = scope.derivation.of(cause, str(self.published))
         inherited = self._lineage
         if inherited is None:
-            inherited = self._lineage = lineage(
-                self.correlation_id, cause, self.traceparent, self._header("tracestate")
-            )
+            inherited = self._lineage = self._inherited()
+        event_id = scope.derivation.of(inherited[CE_CAUSATIONID], str(self.published))
         effects.facts.append(scope.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
         self.published += 1
+
+    def _inherited(self) -> Headers:
+        """What every output inherits, as bytes from header to header."""
+        batch, index = self._batch, self._index
+        cause = batch.header(CE_ID, index) or self.event_id.encode()
+        inherited = {CE_CORRELATIONID: batch.header(CE_CORRELATIONID, index) or cause, CE_CAUSATIONID: cause}
+        for name in (TRACEPARENT, TRACESTATE):
+            value = batch.header(name, index)
+            if value is not None:
+                inherited[name] = value
+        return inherited
 
     def publish_result(self, result: object) -> None:
         """Publish what a handler has returned: an event, or several in a list or tuple."""
