@@ -1,5 +1,6 @@
 """The runtime under every pattern: handlers, their contexts, lanes, parking, and the commit."""
 
+from mainstem.delivery.commit import Point, no_point
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import (
     Action,
@@ -35,6 +36,7 @@ __all__ = [
     "GroupRunner",
     "Outputs",
     "Plan",
+    "Point",
     "Predicate",
     "Processor",
     "Registration",
@@ -49,6 +51,7 @@ __all__ = [
     "enter_handlers",
     "faults_of",
     "inside_handler",
+    "no_point",
     "tasks_for",
     "wanted_types",
 ]

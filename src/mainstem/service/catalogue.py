@@ -4,7 +4,6 @@ A group writes its entry when it starts. The topic is compacted by service, grou
 a group is what it runs now.
 """
 
-import importlib.metadata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -73,11 +72,14 @@ _decode = msgspec.json.Decoder(CatalogueEntry).decode
 
 def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> CatalogueEntry:
     """What a group has to say about itself."""
+    # A file that declares a service need not pay for this one.
+    from importlib.metadata import version  # noqa: PLC0415
+
     entry = CatalogueEntry(
         service=plan.service,
         group=plan.group,
         definition="",
-        library=importlib.metadata.version("mainstem"),
+        library=version("mainstem"),
         at_ms=0,
         tasks=plan.tasks,
         lanes=plan.lanes,

@@ -1,8 +1,9 @@
 """Services checked against what is there: every fault found at once, then plans that can run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, ParamSpec, TypeVar
+
+from msgspec import Struct
 
 from mainstem.broker import GroupDescription, TopicDescription, TopicSpec
 from mainstem.delivery import (
@@ -31,24 +32,22 @@ CATALOGUE: Final = "mainstem.catalogue"
 ANSWERS_KEPT_MS: Final = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Existing:
+class Existing(Struct, frozen=True):
     """What the broker has: topics and groups by name."""
 
-    topics: Mapping[str, TopicDescription] = field(default_factory=dict)
-    groups: Mapping[str, GroupDescription] = field(default_factory=dict)
+    topics: Mapping[str, TopicDescription] = {}
+    groups: Mapping[str, GroupDescription] = {}
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """Services that are to run in one process. ``faults`` is everything that must be mended first."""
 
     services: Sequence[Definition]
     existing: Existing
-    faults: list[MainstemError] = field(default_factory=list)
-    inputs: dict[str, tuple[Declaration, ...]] = field(default_factory=dict)
-    outputs: dict[str, tuple[Declaration, ...]] = field(default_factory=dict)
-    topics: dict[str, TopicSpec] = field(default_factory=dict)
+    faults: list[MainstemError] = []
+    inputs: dict[str, tuple[Declaration, ...]] = {}
+    outputs: dict[str, tuple[Declaration, ...]] = {}
+    topics: dict[str, TopicSpec] = {}
     """Every topic that is needed: as it is, or as it is to be created."""
 
     @property

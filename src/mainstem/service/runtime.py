@@ -3,14 +3,13 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from dataclasses import replace as with_changes
 from functools import partial
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mainstem.broker import TopicPartition
@@ -30,8 +29,7 @@ from mainstem.telemetry import log
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
+class Floor(Struct, frozen=True, kw_only=True):
     """What a process stands on: time, ids and chance. A simulation hands in its own.
 
     With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit, and
@@ -42,7 +40,7 @@ class Floor:
     identifiers: Identifiers
     chance: random.Random
     threads: bool = True
-    point: Callable[[str], None] | None = None
+    point: Point = no_point
     around: Callable[[Processor], Processor] | None = None
 
     @classmethod
@@ -53,8 +51,7 @@ class Floor:
         return cls(clock=clock, identifiers=identifiers, chance=random.Random(identifiers.new()))  # noqa: S311 - jitter
 
 
-@dataclass(frozen=True, slots=True)
-class TaskStatistics:
+class TaskStatistics(Struct, frozen=True):
     """A task that this process owns.
 
     ``lag`` counts the offsets between the committed positions and the ends; ``in_flight`` the events that were read
@@ -265,9 +262,7 @@ class _Service:
             return
         executor = _executor(plan, stack) if floor.threads else None
         broker = self._process.broker
-        environment = Environment(broker, floor.clock, floor.chance, self._settings, executor)
-        if floor.point is not None:
-            environment = with_changes(environment, point=floor.point)
+        environment = Environment(broker, floor.clock, floor.chance, self._settings, executor, floor.point)
         runner = GroupRunner(plan, partial(broker.rows, plan.group), environment)
         self._process.runners[plan.group] = runner
         crew.runners.append(runner)
