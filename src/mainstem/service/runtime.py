@@ -3,9 +3,10 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace as with_changes
 from functools import partial
 from typing import Final
 
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import TopicPartition
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Processor, enter_handlers
+from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
