@@ -33,6 +33,9 @@ class Row(NamedTuple):
     value: bytes | None
 
 
+_NOTHING: Mapping[bytes, bytes | None] = {}
+
+
 class _View:
     """One store: ``values`` is what a reader sees, as far as it is known; the other two say what is not committed."""
 
@@ -84,13 +87,25 @@ class TaskState:
             values[key] = found.get(key)
 
     def scan(
-        self, store: str, start: bytes = b"", stop: bytes | None = None, *, limit: int, reverse: bool = False
+        self,
+        store: str,
+        start: bytes = b"",
+        stop: bytes | None = None,
+        *,
+        limit: int,
+        reverse: bool = False,
+        over: Mapping[bytes, bytes | None] = _NOTHING,
     ) -> list[tuple[bytes, bytes]]:
-        """Rows with ``start <= key < stop`` in key order (``reverse``: falling), at most ``limit``."""
+        """Rows with ``start <= key < stop`` in key order (``reverse``: falling), at most ``limit``.
+
+        ``over`` are changes that are to be seen as well, although they have not been taken in yet.
+        """
         view = self._view(store)
+        # In this order: between the two looks a cut may move changes to those in flight, never back.
+        changed = view.changed
         waiting = {
             key: value
-            for source in (view.flying, view.changed)
+            for source in (view.flying, changed, over)
             for key, value in source.items()
             if key >= start and (stop is None or key < stop)
         }
@@ -112,7 +127,7 @@ class TaskState:
     def cut(self) -> list[Row]:
         """All changes since the last cut; until :meth:`committed` they are in flight."""
         rows: list[Row] = []
-        for store, view in self._views.items():
+        for store, view in list(self._views.items()):  # a thread that reads may add a view meanwhile
             if view.changed:
                 rows += [Row(store, key, value) for key, value in view.changed.items()]
                 view.flying = view.changed
@@ -121,7 +136,7 @@ class TaskState:
 
     def committed(self) -> None:
         """What was in flight is in the rows now."""
-        for view in self._views.values():
+        for view in list(self._views.values()):
             view.flying = {}
             if len(view.values) > self._cached_rows:
                 view.forget_clean()

@@ -28,12 +28,14 @@ def header(version: int, expires_ms: int | None = None) -> bytes:
 
 
 def unpack(value: bytes) -> Stored:
-    """Take a stored value apart; raises ValueError for a header of a later format."""
-    form = value[0]
+    """Take a stored value apart; raises ValueError for a header of a later format, and for bytes without one."""
+    form = value[0] if len(value) >= _PLAIN_LENGTH else None
     version = int.from_bytes(value[1:3], "big")
     if form == _PLAIN:
         return Stored(version, None, value[_PLAIN_LENGTH:])
-    if form == _EXPIRING:
+    if form == _EXPIRING and len(value) >= _EXPIRING_LENGTH:
         return Stored(version, int.from_bytes(value[3:11], "big"), value[_EXPIRING_LENGTH:])
-    message = f"stored value has header form {form}; this version reads forms 1 and 2"
+    message = (
+        f"stored value begins with {value[:_EXPIRING_LENGTH].hex() or 'nothing'}; this version reads forms 1 and 2"
+    )
     raise ValueError(message)

@@ -1,0 +1,113 @@
+"""Durable timers, against a plain model."""
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from mainstem.state import TaskState, Timer, timers
+from mainstem.state.timers import BY_DUE, BY_KEY
+from tests.rooms.state.rows import DictRows
+
+# Names that are prefixes of one another, and keys that could be taken for the end of a name.
+NAMES = st.sampled_from(["a", "ab", "abc", "b", "", "a\x00", "é", "n" * 300])
+KEYS = st.sampled_from([None, b"", b"\x00", b"\x01", b"b", b"bc", b"\x00\x01a", b"\xff"])
+TIMES = st.integers(0, 6) | st.sampled_from([2**40, 2**63])
+
+
+class AgainstAModel(RuleBasedStateMachine):
+    """Any order of setting, replacing, cancelling and looking."""
+
+    def __init__(self) -> None:
+        """No timer is set."""
+        super().__init__()
+        self.rows = DictRows()
+        self.state = TaskState(self.rows)
+        self.set: dict[tuple[str, bytes | None], int] = {}
+
+    def write(self, store: str, key: bytes, value: bytes | None) -> None:
+        """Change a row."""
+        self.state.apply({(store, key): value})
+
+    @rule(name=NAMES, key=KEYS, due_ms=TIMES)
+    def put(self, name: str, key: bytes | None, due_ms: int) -> None:
+        """Set or replace one."""
+        timers.put(self.state.get, self.write, Timer(due_ms, name, key))
+        self.set[name, key] = due_ms
+
+    @rule(name=NAMES, key=KEYS)
+    def cancel(self, name: str, key: bytes | None) -> None:
+        """Cancelling says whether there was one."""
+        assert timers.cancel(self.state.get, self.write, name, key) == (self.set.pop((name, key), None) is not None)
+
+    @rule(until_ms=TIMES, limit=st.integers(1, 4))
+    def due(self, until_ms: int, limit: int) -> None:
+        """The due ones come, the earliest first, at most as many as were asked for."""
+        due = sorted(due_ms for due_ms in self.set.values() if due_ms <= until_ms)
+        found = timers.due_until(self.state, until_ms, limit)
+        assert [each.due_ms for each in found] == due[:limit]
+        assert all(self.set[each.name, each.key] == each.due_ms for each in found)
+        assert len(set(found)) == len(found)
+
+    @rule()
+    def next(self) -> None:
+        """The next one is the earliest of all."""
+        assert timers.next_due_ms(self.state) == min(self.set.values(), default=None)
+
+    @rule()
+    def names(self) -> None:
+        """Every name comes once, however many keys have set it."""
+        assert sorted(timers.names(self.state)) == sorted({name for name, _ in self.set})
+
+    @rule(name=NAMES, key=KEYS, due_ms=TIMES)
+    def is_due(self, name: str, key: bytes | None, due_ms: int) -> None:
+        """A firing counts only if the timer is still set for that very time."""
+        assert timers.is_due(self.state.get, Timer(due_ms, name, key)) == (self.set.get((name, key)) == due_ms)
+
+    @rule()
+    def commit(self) -> None:
+        """What is set survives a change of owner."""
+        self.rows.write(self.state.cut())
+        self.state = TaskState(self.rows)
+
+    def teardown(self) -> None:
+        """Both kinds of rows are in step at the end: a row by time for each row by key, and no more."""
+        by_key = self.state.scan(BY_KEY, limit=100)
+        by_due = self.state.scan(BY_DUE, limit=100)
+        assert len(by_key) == len(self.set)
+        assert sorted(due + key for key, due in by_key) == sorted(key for key, _ in by_due)
+
+
+AgainstAModel.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
+TestAgainstAModel = AgainstAModel.TestCase
+
+
+@given(due_ms=st.integers(0, 2**64 - 1), name=NAMES, key=KEYS)
+@settings(max_examples=50)
+def test_a_timer_comes_back_as_it_was_set(due_ms: int, name: str, key: bytes | None) -> None:
+    """Name, key and time survive the way into a row and back, bit for bit."""
+    state = TaskState(DictRows())
+    timer = Timer(due_ms, name, key)
+    timers.put(state.get, lambda *row: state.apply({row[:2]: row[2]}), timer)
+    assert timers.due_until(state, 2**64 - 2, 10) == ([timer] if due_ms < 2**64 - 1 else [])
+
+
+def test_a_timer_before_1970_is_due_at_once() -> None:
+    """A time below zero counts as zero, and the firing is recognised as this timer's."""
+    state = TaskState(DictRows())
+    timers.put(state.get, lambda *row: state.apply({row[:2]: row[2]}), Timer(-5, "a", b"k"))
+    (found,) = timers.due_until(state, 0, 1)
+    assert timers.is_due(state.get, found)
+
+
+def test_a_name_costs_one_look() -> None:
+    """Listing the names of many timers takes as many looks as there are names."""
+    rows = DictRows()
+    state = TaskState(rows)
+    for number in range(200):
+        timers.put(state.get, lambda *row: state.apply({row[:2]: row[2]}), Timer(number, "a", b"%d" % number))
+    timers.put(state.get, lambda *row: state.apply({row[:2]: row[2]}), Timer(1, "b", None))
+    rows.write(state.cut())
+    state.committed()
+    reads = rows.reads
+    assert timers.names(state) == ["a", "b"]
+    assert rows.reads - reads == 3
