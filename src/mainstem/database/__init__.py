@@ -1,7 +1,7 @@
 """SQLite: the connections, the lock, the schema of the file, group commit and the rows of stores."""
 
 from mainstem.database.connection import Binding, Column, Connection, Query, blobs, integers
-from mainstem.database.database import Database, Memory
+from mainstem.database.database import Database, DatabaseOptions, Memory
 from mainstem.database.lock import Holder
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
 from mainstem.database.rows import TaskRows, write_rows
@@ -15,6 +15,7 @@ __all__ = [
     "Column",
     "Connection",
     "Database",
+    "DatabaseOptions",
     "Holder",
     "Listener",
     "Memory",

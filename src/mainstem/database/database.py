@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import apsw
+from msgspec import Struct
 
 from mainstem.clock import Clock
 from mainstem.database import schema
@@ -15,11 +16,10 @@ from mainstem.database.connection import Binding, Connection, Query, connect, re
 from mainstem.database.disk import Reserve, require_local
 from mainstem.database.lock import FileLock, ThreadLock, WriteLock
 from mainstem.database.rows import TaskRows
+from mainstem.database.wal import CHECKPOINT_PAGES, Checkpointer
 from mainstem.database.writer import Listener, Writer, WriterOptions
 
 R = TypeVar("R")
-
-RESERVE_BYTES = 64_000_000
 
 _memories = count(1)
 
@@ -30,6 +30,7 @@ class Memory:
     def __init__(self) -> None:
         """It is there until :meth:`close`."""
         self.lock = ThreadLock()
+        self.turn = ThreadLock(threading.Lock())
         self.connection = connect(":memory:", writes=True)
 
     def close(self) -> None:
@@ -37,31 +38,38 @@ class Memory:
         self.connection.close()
 
 
+class DatabaseOptions(Struct, frozen=True, kw_only=True):
+    """How a database works.
+
+    Below ``reserve_bytes`` of free disk, :meth:`Database.require_space` refuses. At ``checkpoint_pages`` of 16 KiB the
+    write-ahead log is checkpointed. ``vfs`` names another file layer of SQLite.
+    """
+
+    reserve_bytes: int = 64_000_000
+    checkpoint_pages: int = CHECKPOINT_PAGES
+    vfs: str | None = None
+    writer: WriterOptions = WriterOptions()
+
+
 class Database:
     """One file, or one memory. Opened once in a process; several processes may have the same file open."""
 
-    def __init__(
-        self,
-        path: Path | None,
-        *,
-        clock: Clock,
-        reserve_bytes: int = RESERVE_BYTES,
-        vfs: str | None = None,
-        memory: Memory | None = None,
-    ) -> None:
-        """The file at ``path``, or with None ``memory`` or one of its own. ``vfs`` names another file layer."""
+    def __init__(self, path: Path | None, clock: Clock, options: DatabaseOptions, memory: Memory | None = None) -> None:
+        """The file at ``path``, or with None ``memory``, or one of its own."""
         self.path = path
-        self._shared_memory = memory
         self.where = f"memory {next(_memories)}" if path is None else str(path)
         self._clock = clock
-        self._vfs = vfs
-        self._reserve = None if path is None else Reserve(path.parent, reserve_bytes, clock)
+        self._options = options
+        self._shared_memory = memory
+        self._reserve = None if path is None else Reserve(path.parent, options.reserve_bytes, clock)
         self._local = threading.local()
         self._readers: list[Connection] = []
         self._readers_lock = threading.Lock()
         self._lock: WriteLock | None = None
         self._connection: Connection | None = None
         self._writer: Writer | None = None
+        self._checkpointer: Checkpointer | None = None
+        self._turn: WriteLock | None = None
 
     @property
     def writer(self) -> Writer:
@@ -69,27 +77,45 @@ class Database:
         assert self._writer is not None, "the database is not open"
         return self._writer
 
-    def open(self, listener: Listener, options: WriterOptions) -> None:
+    @property
+    def turn(self) -> WriteLock:
+        """Held by whoever maintains an open database."""
+        assert self._turn is not None, "the database is not open"
+        return self._turn
+
+    def open(self, listener: Listener) -> None:
         """Open or create it; raises what stands in the way. Blocks while another process holds the lock."""
         require_safe_sqlite(apsw.sqlite_lib_version())
         if self.path is None:
             memory = self._shared_memory or Memory()
-            self._lock = memory.lock
-            connection = memory.connection
+            self._lock, self._turn, self._connection = memory.lock, memory.turn, memory.connection
         else:
             require_local(self.path.parent)
-            self._lock = FileLock(self.path.with_name(self.path.name + "-lock"), self._clock)
-            connection = connect(str(self.path), writes=True, vfs=self._vfs)
-        self._connection = connection
+            self._lock = self._file_lock("-lock")
+            self._turn = self._file_lock("-maintenance")
+            self._connection = connect(self.where, writes=True, vfs=self._options.vfs)
         self._lock.acquire()
         try:
-            schema.prepare(connection, self.where)
+            schema.prepare(self._connection, self.where)
         except BaseException:
-            connection.close()
+            self._connection.close()
             raise
         finally:
             self._lock.release()
-        self._writer = Writer(connection, self._lock, listener, options, self.where)
+        self._writer = Writer(self._connection, self._lock, listener, self._options.writer, self.where)
+        if self.path is not None:
+            self._checkpointer = Checkpointer(
+                connect(self.where, writes=True, vfs=self._options.vfs),
+                self._file_lock("-lock"),
+                self.where,
+                self._writer.fail,
+                self._options.checkpoint_pages,
+            )
+            self._connection.set_wal_hook(self._checkpointer.note)
+
+    def _file_lock(self, suffix: str) -> FileLock:
+        assert self.path is not None
+        return FileLock(self.path.with_name(self.path.name + suffix), self._clock)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -135,17 +161,20 @@ class Database:
         """Finish what was submitted, then close every connection. Nobody reads any more."""
         if self._writer is not None:
             self._writer.close()
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         with self._readers_lock:
             readers, self._readers = self._readers, []
         for connection in readers:
             connection.close()
         if self._connection is not None and self._shared_memory is None:
             self._connection.close()
-        if self._lock is not None:
-            self._lock.close()
+        for lock in (self._lock, self._turn):
+            if lock is not None:
+                lock.close()
 
     def _connect_reader(self) -> Connection:
-        connection = connect(self.where, writes=False, vfs=self._vfs)
+        connection = connect(self.where, writes=False, vfs=self._options.vfs)
         connection.pragma("query_only", 1)
         with self._readers_lock:
             self._readers.append(connection)

@@ -30,6 +30,10 @@ class WriteLock(Protocol):
         """Wait for it."""
         ...
 
+    def try_acquire(self) -> bool:
+        """Take it if nobody has it."""
+        ...
+
     def release(self) -> None:
         """Give it to the next one in the queue."""
         ...
@@ -60,16 +64,23 @@ class FileLock:
 
     def acquire(self) -> None:
         """Wait for the lock, then write down who holds it."""
+        if self.try_acquire():
+            return
+        self._since = self._clock.monotonic()
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        finally:
+            self._since = None
+        self._sign()
+
+    def try_acquire(self) -> bool:
+        """Take the lock if nobody has it."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._since = self._clock.monotonic()
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            finally:
-                self._since = None
-        if os.pread(self._descriptor, 20, 0) != self._mine:
-            os.pwrite(self._descriptor, self._mine, 0)
+            return False
+        self._sign()
+        return True
 
     def release(self) -> None:
         """Release the lock."""
@@ -92,17 +103,25 @@ class FileLock:
         """Close the lock file."""
         os.close(self._descriptor)
 
+    def _sign(self) -> None:
+        if os.pread(self._descriptor, 20, 0) != self._mine:
+            os.pwrite(self._descriptor, self._mine, 0)
+
 
 class ThreadLock:
-    """For a database in memory: readers of other threads take it as well, so that they see committed rows only."""
+    """For a database in memory: readers take it as well, so that they see committed rows only."""
 
-    def __init__(self) -> None:
-        """Nobody holds it."""
-        self._lock = threading.RLock()
+    def __init__(self, lock: "threading.Lock | threading.RLock | None" = None) -> None:
+        """Nobody holds it. A thread may take it again unless ``lock`` is of another kind."""
+        self._lock = lock or threading.RLock()
 
     def acquire(self) -> None:
         """Wait for the lock."""
         self._lock.acquire()
+
+    def try_acquire(self) -> bool:
+        """Take the lock if no other thread has it."""
+        return self._lock.acquire(blocking=False)
 
     def release(self) -> None:
         """Release the lock."""

@@ -141,9 +141,7 @@ class Writer:
         self._scheduled = False
         self._writing = False
         self._watching = False
-        self._wal_pages = 0
         self.failure: DatabaseError | None = None
-        connection.set_wal_hook(self._note_wal)
         self._thread: threading.Thread | None = None
         if options.latency is None:
             self._thread = threading.Thread(target=self._serve, name="mainstem-writer", daemon=True)
@@ -181,6 +179,12 @@ class Writer:
             loop.call_later(_PATIENCE_SECONDS, self._watch, loop)
         return future
 
+    def fail(self, error: DatabaseFailed) -> None:
+        """Refuse everything from now on: what the kernel still holds of the file is not known. For any thread."""
+        if self.failure is None:
+            self.failure = error
+            self._listener.failed(error)
+
     def close(self) -> None:
         """Finish what was submitted, then end the thread. Blocks."""
         if self._thread is None:
@@ -191,7 +195,6 @@ class Writer:
                 self._closing = True
                 self._wake.notify()
             self._thread.join()
-        self._connection.set_wal_hook(None)
         self.failure = self.failure or DatabaseError("The database is closed", where=self._where)
 
     def _serve(self) -> None:
@@ -223,10 +226,6 @@ class Writer:
         self._watching = self._writing or bool(self._queue)
         if self._watching:
             loop.call_later(_PATIENCE_SECONDS, self._watch, loop)
-
-    def _note_wal(self, _connection: Connection, _name: str, pages: int) -> int:
-        self._wal_pages = pages
-        return 0
 
     def _transact(self) -> None:
         """One group commit, from taking work off the queue to acknowledging it."""
@@ -329,8 +328,7 @@ class Writer:
         """Nothing of the transaction is in the file, unless its commit met an I/O error: then nobody can know."""
         meaning = translated(error, self._where)
         if isinstance(meaning, DatabaseFailed):
-            self.failure = meaning
-            self._listener.failed(meaning)
+            self.fail(meaning)
         unknown = committing and isinstance(meaning, DatabaseFailed)
         _refuse(works, _unknown(error, self._where) if unknown else meaning)
 

@@ -10,6 +10,7 @@ from mainstem.broker import Admin, Group, Log
 from mainstem.broker.sqlite.admin import Catalogue, SqliteAdmin
 from mainstem.broker.sqlite.group import SqliteGroup
 from mainstem.broker.sqlite.log import SqliteLog
+from mainstem.broker.sqlite.maintenance import Maintenance, RetentionAlarm, Upkeep
 from mainstem.broker.sqlite.members import GROUPS_CHANGED
 from mainstem.broker.sqlite.reader import Readers
 from mainstem.clock import Clock, SystemClock
@@ -17,6 +18,7 @@ from mainstem.database import (
     Alone,
     Connection,
     Database,
+    DatabaseOptions,
     Memory,
     Neighbours,
     Query,
@@ -27,7 +29,7 @@ from mainstem.database import (
     WriterOptions,
     integers,
 )
-from mainstem.errors import DatabaseFailed
+from mainstem.errors import DatabaseFailed, MainstemError
 from mainstem.identifiers import Identifiers
 from mainstem.telemetry import log
 
@@ -36,18 +38,27 @@ class SqliteOptions(Struct, frozen=True, kw_only=True):
     """What only the embedded broker has.
 
     ``drain_seconds`` bounds how long a take-over waits for an owner that is draining. ``reserve_bytes`` of the disk
-    are kept for commits and maintenance. ``latency`` and ``at`` are for simulation and crash tests, see
-    :class:`~mainstem.database.WriterOptions`; ``vfs`` names another file layer of SQLite. ``failed`` is called in the
-    event loop when the file has failed and the process must end. ``memory`` is shared with other brokers in this event
-    loop, which are found through ``neighbours``, as simulated processes share a file.
+    are kept for commits and maintenance, which runs every ``maintenance_seconds`` on a file, and in memory when asked.
+    Retention waits ``hold_seconds`` for a live group that does not move; ``alarm`` hears of it at the beginning.
+    Compaction keeps tombstones for ``tombstone_seconds``. ``failed`` is called when the file has failed and the process
+    must end. Both callbacks are called in the event loop.
+
+    The others are for simulation and crash tests. ``latency`` and ``at``: see
+    :class:`~mainstem.database.WriterOptions`. ``vfs`` names another file layer of SQLite. ``memory`` is shared with
+    other brokers in this event loop, which are found through ``neighbours``, as simulated processes share a file.
     """
 
     drain_seconds: float = 30.0
     reserve_bytes: int = 64_000_000
+    checkpoint_pages: int = 2_000
+    maintenance_seconds: float = 60.0
+    hold_seconds: float = 86_400.0
+    tombstone_seconds: float = 86_400.0
+    alarm: Callable[[RetentionAlarm], None] | None = None
+    failed: Callable[[DatabaseFailed], None] | None = None
     latency: Callable[[], float] | None = None
     at: Callable[[str], None] | None = None
     vfs: str | None = None
-    failed: Callable[[DatabaseFailed], None] | None = None
     memory: Memory | None = None
     neighbours: Neighbours | None = None
 
@@ -73,13 +84,8 @@ class SqliteBroker:
         self._identifiers = identifiers or Identifiers(clock)
         self._path = None if path is None else Path(path)
         self.name = "sqlite in memory" if path is None else f"sqlite file {self._path}"
-        self._writer_options = WriterOptions(clock=clock, latency=self._options.latency, at=self._options.at)
         self.database = Database(
-            self._path,
-            clock=clock,
-            reserve_bytes=self._options.reserve_bytes,
-            vfs=self._options.vfs,
-            memory=self._options.memory,
+            self._path, clock, _database_options(self._options, clock), memory=self._options.memory
         )
         self._neighbours: Neighbours = self._options.neighbours or (
             Alone(clock) if self._path is None else SharedFolder(self._path, self._identifiers.new(), clock)
@@ -98,7 +104,19 @@ class SqliteBroker:
         )
         self.group = self._group
         self.admin = SqliteAdmin(self.database, self._catalogue, self._identifiers, self._group.is_alive)
+        self._maintenance = Maintenance(
+            self.database,
+            self._catalogue,
+            clock,
+            Upkeep(
+                self._group.is_live,
+                self._options.alarm or _only_logged,
+                round(self._options.hold_seconds * 1_000),
+                round(self._options.tombstone_seconds * 1_000),
+            ),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._maintaining: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._listening: frozenset[int] = frozenset()
         self._listen_soon = False
@@ -108,10 +126,11 @@ class SqliteBroker:
         """Open or create the file; raises what stands in the way."""
         self._loop = asyncio.get_running_loop()
         if self._path is None:
-            self.database.open(self, self._writer_options)
+            self.database.open(self)
         else:
             # Another process may hold the lock of the file for a while.
-            await asyncio.to_thread(self.database.open, self, self._writer_options)
+            await asyncio.to_thread(self.database.open, self)
+            self._maintaining = asyncio.create_task(self._maintain_at_times(), name="mainstem maintenance")
         self._neighbours.open(self._loop, self._hear)
 
     async def close(self) -> None:
@@ -121,6 +140,9 @@ class SqliteBroker:
             return
         if self._ticking is not None:
             self._ticking.cancel()
+        if self._maintaining is not None:
+            self._maintaining.cancel()
+            await asyncio.gather(self._maintaining, return_exceptions=True)
         if self._listening:
             await self._listen_to(frozenset())
         if self._path is None:
@@ -132,6 +154,18 @@ class SqliteBroker:
     def rows(self, group: str, task: int) -> TaskRows:
         """The committed rows of the stores of one task."""
         return self.database.rows(group, task)
+
+    async def maintain(self) -> None:
+        """Apply retention and compaction now, to everything; waits for another process that is at it."""
+        await self._maintenance.run()
+
+    async def _maintain_at_times(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.maintenance_seconds)
+            try:
+                await self._maintenance.run_if_due(self._options.maintenance_seconds)
+            except MainstemError as error:
+                log.warning("%s: maintenance failed, and is tried again later: %s", self.name, error)
 
     def silence(self, member: str, *, dead: bool = False) -> None:
         """Let a member of this process beat its heart no more; ``dead`` as if its process had ended."""
@@ -214,6 +248,19 @@ class SqliteBroker:
         delays = [delay for delay in (beat_seconds, poll_seconds) if delay is not None]
         if delays:
             self._ticking = loop.call_later(min(delays), self._tick)
+
+
+def _database_options(options: SqliteOptions, clock: Clock) -> DatabaseOptions:
+    return DatabaseOptions(
+        reserve_bytes=options.reserve_bytes,
+        checkpoint_pages=options.checkpoint_pages,
+        vfs=options.vfs,
+        writer=WriterOptions(clock=clock, latency=options.latency, at=options.at),
+    )
+
+
+def _only_logged(_alarm: RetentionAlarm) -> None:
+    """The log has it already."""
 
 
 _DATA_VERSION = Query[tuple[int]]("pragma data_version")

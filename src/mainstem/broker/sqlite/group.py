@@ -234,6 +234,13 @@ class SqliteGroup:
         """Whether a member's process is there, as far as its lock tells."""
         return self.neighbours.look(member).alive
 
+    def is_live(self, name: str) -> bool:
+        """Whether a group has live members, or static ones that may come back."""
+        with self.database.reading() as connection:
+            number = members.find_group(connection, name)
+            rows = [] if number is None else members.members(connection, number)
+        return not all(self._is_gone(row) for row in rows)
+
     def _gone(self, name: str) -> list[str]:
         """The members of a group that have died, or have not moved for their session timeout."""
         with self.database.reading() as connection:
