@@ -8,16 +8,16 @@ from mainstem.events.declaration import Declaration, key_names
 from mainstem.events.fields import place_of
 from mainstem.events.kinds import EventMeta, class_line_declaration
 
-E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
 
 
-class Topic(Generic[E]):
+class Topic(Generic[E_co]):
     """A topic that is not ours, or one of plain dataclasses or msgspec structs; read from and published to alike.
 
     ``key`` names one field or several, as in an event's class line. ``envelope=None`` says that its records carry no
-    CloudEvents attributes: every record is then taken for an ``E``, its id derives from topic, partition and offset,
-    its source is the topic, and what is published there carries no attributes either. ``type_name`` is the name on
-    the wire, where it is not the name of the class.
+    CloudEvents attributes: every record is then taken for a ``type``, its id derives from topic, partition and
+    offset, its source is the topic, and what is published there carries no attributes either. ``type_name`` is the
+    name on the wire, where it is not the name of the class.
 
     Raises ``DefinitionError``.
     """
@@ -27,7 +27,7 @@ class Topic(Generic[E]):
     def __init__(
         self,
         name: str,
-        type: type[E],
+        type: type[E_co],
         *,
         key: str | tuple[str, ...] | None = None,
         envelope: Literal["cloudevents"] | None = "cloudevents",
@@ -67,7 +67,7 @@ class Topic(Generic[E]):
         return f"Topic({self.name!r}, {self.declaration.type.__name__})"
 
 
-def declaration_of(declared: type[object] | Topic[E]) -> Declaration:
+def declaration_of(declared: type[object] | Topic[object]) -> Declaration:
     """The declaration of an event class or a topic. Raises ``DefinitionError`` for what is not declared."""
     if isinstance(declared, Topic):
         return declared.declaration
