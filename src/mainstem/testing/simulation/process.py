@@ -7,7 +7,7 @@ is how ``kill -9`` and a long pause look from the outside, and it needs no help 
 
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
-from typing import Final, TypeVarTuple, Unpack
+from typing import Final, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
 
@@ -37,8 +37,8 @@ class Process:
         context.run(PROCESS.set, self)
         return context
 
-    def run(self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts]) -> None:
-        """Run a callback of this process, now, later or never."""
+    def run(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        """Run a callback of this process: now, when it goes on, or never."""
         if not self.alive:
             return
         if self.stalled:
@@ -46,18 +46,12 @@ class Process:
             return
         callback(*args)
 
-    def stall(self) -> None:
-        """Stand still."""
-        self.stalled = True
-
     def go_on(self) -> None:
-        """Run what was missed, in order, and go on."""
+        """After it stood still, run what was missed, in order."""
         self.stalled = False
         held, self._held = self._held, []
         for context, callback in held:
-            # Something in it may let the process end.
-            if self.alive:
-                context.run(callback)
+            context.run(self.run, callback)
 
     def end(self) -> None:
         """Run nothing any more."""
@@ -68,5 +62,5 @@ class Process:
         return f"Process({self.name!r})"
 
 
-PROCESS: Final[ContextVar[Process | None]] = ContextVar("process", default=None)
+PROCESS: Final[ContextVar[Process | None]] = ContextVar("simulated process", default=None)
 """The process that the running code belongs to; None for the test itself, and for the world around all processes."""

@@ -8,22 +8,23 @@ import asyncio
 import inspect
 import random
 import selectors
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextvars import Context
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar, TypeVarTuple, Unpack
+from pathlib import Path
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 from mainstem.clock import ManualClock
 from mainstem.errors import MainstemError
-from mainstem.testing.process import PROCESS, Process, ProcessEnded
+from mainstem.testing.simulation.process import PROCESS, Process, ProcessEnded
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 TURNS_MOST = 1_000_000
-"""So many turns of the loop without time going on are an endless loop."""
+"""So many turns of the loop while time stands still are an endless loop."""
 
 
 class SimulationStuck(MainstemError):
@@ -38,17 +39,16 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     def __init__(self, seed: int = 0, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()
         self.seed = seed
-        self.random = random.Random(seed)
+        self.random = random.Random(seed)  # noqa: S311 - chance that can be repeated is the point
         self.at_rest: Callable[[], bool] | None = None
         """Called when nothing is ready, before time goes on; True when something may be ready now."""
-        self.names_waiting: Callable[[], str] = self._tasks_waiting
+        self.waiting: Callable[[], str] = self._tasks_waiting
         """Says who waits, for errors."""
-        self._owners: WeakKeyDictionary[asyncio.Task[Any], Process] = WeakKeyDictionary()
-        self._timers: list[asyncio.TimerHandle] = []
-        self._opened = False
+        self.refused: list[SimulationStuck] = []
+        """What somebody was refused who reached out of the simulation, and may have kept to himself."""
+        self._owners: WeakKeyDictionary[asyncio.Task[object], Process] = WeakKeyDictionary()
+        self._sleepers: list[asyncio.TimerHandle] = []
         super().__init__(_Skipping(self))
-        self._opened = True
-        self.set_task_factory(self._task_of_process)
         self.set_exception_handler(_report)
 
     def time(self) -> float:
@@ -58,7 +58,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     # -- processes
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Call back in the next turn, if the process that asks for it is alive by then."""
         process = PROCESS.get() if context is None else context.get(PROCESS)
@@ -67,13 +67,13 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         return super().call_soon(process.run, callback, *args, context=context)
 
     def call_soon_threadsafe(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """The same: there are no other threads in a simulation."""
         return self.call_soon(callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call back at a time of this loop, if the process that asks for it is alive by then."""
         process = PROCESS.get() if context is None else context.get(PROCESS)
@@ -82,31 +82,36 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         else:
             handle = super().call_at(when, process.run, callback, *args, context=context)
         if not _is_housekeeping(callback):
-            self._timers.append(handle)
-            if len(self._timers) > 1_000:
+            self._sleepers.append(handle)
+            if len(self._sleepers) > 1_000:
                 self.somebody_sleeps()
         return handle
 
-    def somebody_sleeps(self) -> bool:
-        """Whether a timer is set that wakes a coroutine, and not only the engine's own housekeeping."""
-        now = self.time()
-        self._timers = [each for each in self._timers if not each.cancelled() and each.when() >= now]
-        return bool(self._timers)
-
-    def tasks_of(self, process: Process) -> list[asyncio.Task[Any]]:
-        """The tasks of a process that are not done."""
-        return [task for task, owner in self._owners.items() if owner is process and not task.done()]
-
-    def _task_of_process(
-        self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, R], context: Context | None = None
-    ) -> "asyncio.Task[R]":
-        task = asyncio.Task(coroutine, loop=loop, context=context)
+    def create_task(
+        self,
+        coro: Generator[object, None, R] | Coroutine[object, object, R],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[R]:
+        """A task of the process in whose context it is created."""
+        task = super().create_task(coro, name=name, context=context)
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is not None:
             self._owners[task] = process
         return task
 
+    def tasks_of(self, process: Process) -> list[asyncio.Task[object]]:
+        """The tasks of a process that are not done."""
+        return [task for task, owner in self._owners.items() if owner is process and not task.done()]
+
     # -- time
+
+    def somebody_sleeps(self) -> bool:
+        """Whether a timer is set that wakes a coroutine, and not only the engine's own housekeeping."""
+        now = self.time()
+        self._sleepers = [each for each in self._sleepers if not each.cancelled() and each.when() >= now]
+        return bool(self._sleepers)
 
     def pass_time(self, seconds: float | None) -> None:
         """Nothing is ready: go to the next timer, which is so many seconds away. None: there is no timer."""
@@ -115,18 +120,18 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         if seconds is None:
             raise SimulationStuck(
                 "everybody waits, and no timer is set that could wake anybody",
-                where=self.names_waiting(),
-                why="what is waited for is to come from somebody who has ended, or from nobody",
-                remedy="look at what is awaited there; in a simulation nothing comes from outside",
+                where=self.waiting(),
+                why="what is waited for would have to come from somebody who has ended, or from outside",
+                remedy="look at what is awaited there; a simulation has nothing outside",
             )
         self.clock.advance(seconds)
 
     def refuse_endless_turning(self) -> NoReturn:
-        """The loop turns and turns, and time does not go on."""
+        """The loop turns and turns, and time stands still."""
         raise SimulationStuck(
             f"{TURNS_MOST:,} turns of the event loop at the same moment",
-            where=self.names_waiting(),
-            why="somebody polls without waiting, with sleep(0) for instance",
+            where=self.waiting(),
+            why="somebody looks again and again without waiting, with sleep(0) for instance",
             remedy="let it await what it looks for, or sleep for a while",
         )
 
@@ -137,7 +142,10 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     # -- the outside
 
     def run_in_executor(
-        self, executor: object, func: Callable[[Unpack[Ts]], R], *args: Unpack[Ts]
+        self,
+        executor: object,  # noqa: ARG002 - asyncio's signature
+        func: Callable[[*Ts], R],
+        *args: *Ts,
     ) -> "asyncio.Future[R]":
         """Run it in place: threads would bring real time in."""
         future: asyncio.Future[R] = self.create_future()
@@ -147,37 +155,39 @@ class SimulationLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
-    async def getaddrinfo(self, host: object, port: object, **options: object) -> NoReturn:  # type: ignore[override]
+    async def getaddrinfo(self, host: object, port: object, **options: object) -> NoReturn:  # noqa: ARG002 - the same
         """There is no network here."""
         raise self.outside(f"a connection to {host}:{port}")
 
     def outside(self, what: str) -> SimulationStuck:
         """The error for somebody who reaches out of the simulation."""
-        return SimulationStuck(
+        error = SimulationStuck(
             f"{what} reaches out of the simulation",
-            where=self.names_waiting(),
-            why="what comes from a real socket comes in real time, and another time in every run",
-            remedy="give the handler something that plays the other side: simulate(..., replace={Bank: SlowBank()})",
+            where=self.waiting(),
+            why="what comes from a real socket comes in real time, and at another moment in every run",
+            remedy="let something play the other side: simulate(..., replace={Bank: SlowBank()})",
         )
+        self.refused.append(error)
+        return error
 
 
 class _Skipping(selectors.BaseSelector):
-    """Instead of waiting for sockets, let the clock go on. It takes the one socket that the loop itself has."""
+    """Instead of waiting for sockets, let the clock go on. It takes one socket: the loop's own, that wakes it up."""
 
     def __init__(self, loop: SimulationLoop) -> None:
         self._loop = loop
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._turns = 0
 
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        descriptor = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:  # noqa: ANN401
         if self._keys:
             raise self._loop.outside("waiting for a socket")
+        descriptor = _descriptor(fileobj)
         key = self._keys[descriptor] = selectors.SelectorKey(fileobj, descriptor, events, data)
         return key
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._keys.pop(fileobj if isinstance(fileobj, int) else fileobj.fileno())
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:  # noqa: ANN401
+        return self._keys.pop(_descriptor(fileobj))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
@@ -193,14 +203,14 @@ class _Skipping(selectors.BaseSelector):
         return self._keys
 
 
-def run_simulation(scenario: Callable[[], Coroutine[Any, Any, R]], *, seed: int = 0) -> R:
+def run_simulation(scenario: Callable[[], Coroutine[object, object, R]], *, seed: int = 0) -> R:
     """Run a coroutine function in a :class:`SimulationLoop` of its own."""
     with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
         return runner.run(scenario())
 
 
-def simulated(test: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
-    """Make a test that is a coroutine function one that any test runner can call: in virtual time, with seed 0."""
+def simulated(test: Callable[P, Coroutine[object, object, R]]) -> Callable[P, R]:
+    """Make of a coroutine function an ordinary one, that runs it in virtual time: a test that any test runner runs."""
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -209,21 +219,28 @@ def simulated(test: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
     return run
 
 
-def place_of(task: "asyncio.Task[Any]") -> str:
-    """Where a task waits: the innermost line of a coroutine that can be seen."""
+def place_of(task: "asyncio.Task[object]") -> str:
+    """Where a task waits: the innermost line that is not asyncio's own."""
     inner: object = task.get_coro()
     place = repr(inner)
     while inspect.iscoroutine(inner):
-        if inner.cr_frame is not None:
+        if inner.cr_frame is not None and not inner.cr_code.co_filename.startswith(_ASYNCIO):
             place = f"{inner.cr_code.co_filename}:{inner.cr_frame.f_lineno} in {inner.cr_code.co_qualname}"
         inner = inner.cr_await
     return place
 
 
+_ASYNCIO: Final = str(Path(asyncio.__file__).parent)
+
+
+def _descriptor(fileobj: Any) -> int:  # noqa: ANN401
+    return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
+
+
 def _is_housekeeping(callback: Callable[..., object]) -> bool:
     """Heartbeats, ticks and looks at the clock are methods of the engine; a sleeper is woken by asyncio."""
     owner = getattr(callback, "__self__", None)
-    return owner is not None and type(owner).__module__.partition(".")[0] == "mainstem"
+    return owner is not None and type(owner).__module__.startswith("mainstem.")
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

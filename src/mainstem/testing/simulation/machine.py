@@ -1,0 +1,117 @@
+"""The machine that simulated processes share: one memory in the place of a file, and what they know of each other."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable
+from contextvars import Context, copy_context
+from random import Random
+from typing import NamedTuple
+
+from mainstem.clock import Clock
+from mainstem.database import Heard, Memory, Presence
+from mainstem.testing.simulation.process import Process
+
+LATENCY_SECONDS = 0.005
+"""A wake-up, and a write, takes at most this long."""
+
+
+class Machine:
+    """One machine. Who lives on it is asked of the simulated processes themselves, as the kernel would know it."""
+
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self.memory = Memory()
+        self.clock = clock
+        self.random = random
+        self.listening: dict[str, _Listener] = {}
+        self.members: dict[str, _Member] = {}
+
+    def latency(self) -> float:
+        """How long the next thing takes, in seconds."""
+        return self.random.random() * LATENCY_SECONDS
+
+    def close(self) -> None:
+        """Switch it off."""
+        self.memory.close()
+
+
+class _Listener(NamedTuple):
+    """A process that can be woken, and the context in which it hears."""
+
+    process: Process
+    loop: AbstractEventLoop
+    heard: Heard
+    context: Context
+
+
+class _Member(NamedTuple):
+    process: Process
+    beat: float
+
+
+class SimulatedNeighbours:
+    """What one simulated process knows of the others: the neighbours of an embedded broker."""
+
+    poll_seconds: float | None = None
+
+    def __init__(self, machine: Machine, process: Process, name: str) -> None:
+        """``name`` is one that no process has had before."""
+        self.process = name
+        self._machine = machine
+        self._of = process
+
+    def open(self, loop: AbstractEventLoop, heard: Heard) -> None:
+        """Listen, in the context that calls."""
+        self._machine.listening[self.process] = _Listener(self._of, loop, heard, copy_context())
+
+    def wake(self, processes: Iterable[str], numbers: Iterable[int]) -> list[str]:
+        """Tell processes what has changed, a moment later; returns those that are no more."""
+        message = frozenset(numbers)
+        gone: list[str] = []
+        for name in processes:
+            listener = self._machine.listening.get(name)
+            if listener is None or not listener.process.alive:
+                gone.append(name)
+            elif not listener.process.deaf:
+                self._send(listener, message)
+        return gone
+
+    def _send(self, listener: _Listener, message: frozenset[int]) -> None:
+        listener.loop.call_later(self._machine.latency(), listener.heard, message, context=listener.context)
+
+    def hear_everything(self) -> None:
+        """After being deaf: something may have been missed."""
+        listener = self._machine.listening[self.process]
+        listener.loop.call_soon(listener.heard, None, context=listener.context)
+
+    def attend(self, member: str) -> None:
+        """Be present under this name."""
+        self._machine.members[member] = _Member(self._of, self._machine.clock.monotonic())
+
+    def beat(self, member: str) -> None:
+        """Beat the heart of a member that is present, unless nobody hears it."""
+        if member in self._machine.members and not self._of.deaf:
+            self.attend(member)
+
+    def depart(self, member: str) -> None:
+        """Be present no more; the last heartbeat stays until somebody forgets it."""
+        found = self._machine.members.get(member)
+        if found is not None:
+            self._machine.members[member] = _Member(_NOBODY, found.beat)
+
+    def look(self, member: str) -> Presence:
+        """Is a member there, and when was it heard last?"""
+        found = self._machine.members.get(member)
+        if found is None:
+            return Presence(alive=False, silent_seconds=float("inf"))
+        return Presence(found.process.alive, self._machine.clock.monotonic() - found.beat)
+
+    def forget(self, member: str) -> None:
+        """Remove what a member that is gone has left."""
+        self._machine.members.pop(member, None)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._machine.listening.pop(self.process, None)
+
+
+_NOBODY = Process("nobody")
+_NOBODY.end()
