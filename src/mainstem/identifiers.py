@@ -43,6 +43,14 @@ class Identifiers:
         prefix, counter = self._prefix_and_count
         return f"{prefix}{next(counter):012x}"
 
+    def many(self, count: int) -> list[str]:
+        """So many new ids, in order, for one reading of the clock."""
+        ms = self._clock.now_ms()
+        if ms > self._ms:
+            self._begin(ms)
+        prefix, counter = self._prefix_and_count
+        return [f"{prefix}{number:012x}" for number, _ in zip(counter, range(count), strict=False)]
+
     def _begin(self, ms: int) -> None:
         with self._lock:
             if ms <= self._ms:

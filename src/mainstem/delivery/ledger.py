@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mainstem.broker import Change, Record, TopicPartition
-from mainstem.delivery.context import Effects
 from mainstem.delivery.lanes import Intake, Progress, Ranges
+from mainstem.delivery.outputs import Effects
 from mainstem.errors import CommitRefused
 from mainstem.state import TaskState
 
@@ -111,13 +111,13 @@ class Ledger:
         """Take effects in that complete no event: those of a timer, a checkpoint, a worked-off letter."""
         if effects.writes:
             self.state.apply(effects.writes)
-        facts = self._facts
-        for at, record in effects.facts:
-            records = facts.get(at)
-            if records is None:
-                facts[at] = [record]
-            else:
-                records.append(record)
+        if effects.facts:
+            facts = self._facts
+            for at, record in effects.facts:
+                try:
+                    facts[at].append(record)
+                except KeyError:
+                    facts[at] = [record]
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
         self.changed = True

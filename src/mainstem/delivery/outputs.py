@@ -1,30 +1,94 @@
-"""From an event to the record that is appended: route, key, partition, bytes, headers.
+"""What an event causes: facts and store changes; and the way from an event to the record that is appended.
 
 Used by handlers, whose records wait for the commit, and by publishing from outside.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.errors import EventRefused
-from mainstem.events import Declaration, common_headers, key_function, own_headers, partition_for
-from mainstem.schemas import codec_for
+from mainstem.events import CE_ID, Declaration, common_headers, key_function, partition_for
+from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
+
+Fact: TypeAlias = tuple[TopicPartition, Record]
+"""A record, and the partition it goes to."""
 
 
-class Fact(NamedTuple):
-    """A record, and the partition it goes to."""
-
-    at: TopicPartition
-    record: Record
+Writes = dict[tuple[str, bytes], bytes | None]
 
 
-class _Route(NamedTuple):
-    declaration: Declaration
-    key: Callable[[object], bytes | None]
-    encode: Callable[[object], bytes]
-    common: Headers
-    partitions: tuple[TopicPartition, ...]
+Through = tuple[str, Batch, int]
+"""A handler, by name, that is through with an event: it has succeeded, parked or given up."""
+
+
+class Effects(Struct, gc=False):
+    """What a handler has done so far: facts to append, and store changes by store and key.
+
+    ``wake_ms`` is the earliest time that a timer among the changes is due.
+    """
+
+    facts: list[Fact]
+    writes: Writes
+    wake_ms: int | None = None
+
+    def write(self, store: str, key: bytes, value: bytes | None) -> None:
+        """Change a row."""
+        self.writes[store, key] = value
+
+    def take_in(self, later: "Effects") -> None:
+        """Add what happened afterwards."""
+        self.facts += later.facts
+        self.writes.update(later.writes)
+        if later.wake_ms is not None:
+            self.wake_ms = later.wake_ms if self.wake_ms is None else min(self.wake_ms, later.wake_ms)
+
+
+def no_effects() -> Effects:
+    """Nothing done yet."""
+    return Effects([], {})
+
+
+class Gathered(Effects, gc=False):
+    """What the handlers of an event have done so far, one after the other, and which of them are through with it."""
+
+    facts: list[Fact] = []
+    writes: Writes = {}
+    through: list[Through] = []
+
+    def hand_over(self, last: Effects) -> Effects:
+        """Everything so far and ``last``, to be committed now; what is gathered begins anew."""
+        given = Effects(self.facts, self.writes, self.wake_ms)
+        given.take_in(last)
+        self.facts, self.writes, self.wake_ms = [], {}, None
+        return given
+
+
+class _Route:
+    """How the events of one type become facts. The functions are attributes, because they are called for each event."""
+
+    __slots__ = ("common", "count", "declaration", "encode", "key", "partitions")
+
+    def __init__(self, declaration: Declaration, partitions: int, source: str) -> None:
+        self.declaration = declaration
+        self.key = key_function(declaration)
+        self.encode = codec_for(declaration).encode
+        self.common = common_headers(declaration, source)
+        self.partitions = tuple(TopicPartition(declaration.topic, n) for n in range(partitions))
+        self.count = partitions
+
+    def fact(self, event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
+        try:
+            key = self.key(event)
+            value = self.encode(event)
+        except ENCODER_ERRORS as error:
+            raise encoding_failure(error, self.declaration) from error
+        # The last digits of an id are as good as a hash, and cost nothing; a retry has the same id.
+        number = int(event_id[-6:], 16) % self.count if key is None else partition_for(key, self.count)
+        own: Headers = NO_HEADERS
+        if self.common:
+            own = {CE_ID: event_id, **inherited} if inherited else {CE_ID: event_id}
+        return self.partitions[number], Record(key, value, timestamp_ms, self.common, own)
 
 
 class Outputs:
@@ -32,40 +96,37 @@ class Outputs:
 
     def __init__(self, declarations: Iterable[Declaration], partitions: Mapping[str, int], source: str) -> None:
         """``partitions`` gives the partition count of every topic, ``source`` is the ``ce_source`` of the service."""
-        self._routes = {
-            declaration.type: _Route(
-                declaration,
-                key_function(declaration),
-                codec_for(declaration).encode,
-                common_headers(declaration, source),
-                tuple(TopicPartition(declaration.topic, n) for n in range(partitions[declaration.topic])),
-            )
-            for declaration in declarations
-        }
+        self._routes = {each.type: _Route(each, partitions[each.topic], source) for each in declarations}
 
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
         """The record of an event. Raises :class:`EventRefused` when its type is not declared or it cannot be encoded.
 
-        ``inherited`` are correlation, causation and trace context. A keyless event goes to a partition that depends
-        on its id, so that a retry sends it to the same one.
+        ``event_id`` is a UUID. ``inherited`` are correlation, causation and trace context. A keyless event goes to a
+        partition that depends on its id, so that a retry sends it to the same one.
         """
         route = self._routes.get(type(event))
         if route is None:
             raise self._undeclared(event)
-        try:
-            key = route.key(event)
-            value = route.encode(event)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise EventRefused(
-                f"{route.declaration.label} cannot be encoded",
-                where=repr(event)[:200],
-                why=str(error),
-                remedy="give every field a value of its declared type",
-            ) from error
-        partitions = route.partitions
-        at = partitions[partition_for(event_id.encode() if key is None else key, len(partitions))]
-        own = own_headers(event_id, inherited) if route.declaration.envelope else NO_HEADERS
-        return Fact(at, Record(key, value, timestamp_ms, route.common, own))
+        return route.fact(event, event_id.encode(), inherited, timestamp_ms)
+
+    def gather(
+        self,
+        events: Iterable[tuple[object, str]],
+        inherited: Headers,
+        timestamp_ms: int,
+        records: dict[TopicPartition, list[Record]],
+    ) -> None:
+        """Add the records of many events, each with its id, by partition; otherwise as :meth:`fact`."""
+        routes = self._routes
+        for event, event_id in events:
+            route = routes.get(type(event))
+            if route is None:
+                raise self._undeclared(event)
+            at, record = route.fact(event, event_id.encode(), inherited, timestamp_ms)
+            try:
+                records[at].append(record)
+            except KeyError:
+                records[at] = [record]
 
     def _undeclared(self, event: object) -> EventRefused:
         name = type(event).__name__

@@ -69,13 +69,8 @@ class Publisher:
         traceparent = traceparent_of_current_span()
         inherited = {} if traceparent is None else lineage(traceparent=traceparent.decode())
         now = self._clock.now_ms()
-        make_fact, make_id = self._outputs.fact, self._identifiers.new
-        for event in events:
-            at, record = make_fact(event, make_id(), inherited, now)
-            try:
-                records[at].append(record)
-            except KeyError:
-                records[at] = [record]
+        ids = self._identifiers.many(len(events))
+        self._outputs.gather(zip(events, ids, strict=True), inherited, now, records)
 
     def send(self, records: Records) -> Published:
         """Put records on their way; all of them become durable, or none."""

@@ -66,7 +66,7 @@ class TaskState:
 
     def get(self, store: str, key: bytes) -> bytes | None:
         """The value of a key, or None."""
-        view = self._view(store)
+        view = self._views.get(store) or self._view(store)
         try:
             return view.values[key]
         except KeyError:

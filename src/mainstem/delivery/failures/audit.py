@@ -59,11 +59,11 @@ class Audit:
             letter=letter,
             reason=reason,
         )
-        return Fact(self._at, Record(self._key(handler, place), encode_entry(entry), at_ms))
+        return self._at, Record(self._key(handler, place), encode_entry(entry), at_ms)
 
     def worked_off(self, handler: str, place: bytes, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""
-        return Fact(self._at, Record(self._key(handler, place), None, at_ms))
+        return self._at, Record(self._key(handler, place), None, at_ms)
 
     def _key(self, handler: str, place: bytes) -> bytes:
         return handler.encode() + b"\x00" + place

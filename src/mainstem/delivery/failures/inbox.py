@@ -48,4 +48,4 @@ def answers_topic(group: str) -> str:
 def answer(group: str, given: Answer, at_ms: int) -> Fact:
     """The record of an answer."""
     record = Record(given.id.encode(), encode_answer(given), at_ms)
-    return Fact(TopicPartition(answers_topic(group), 0), record)
+    return TopicPartition(answers_topic(group), 0), record
