@@ -3,9 +3,10 @@
 from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
-from mainstem.delivery.context import Effects, no_effects
+from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Answer, Command, Failure, Letter, Mark, answer, place_of
 from mainstem.delivery.lanes import Intake
+from mainstem.delivery.outputs import Effects, no_effects
 from mainstem.delivery.plan import TIMER_TOPIC
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
 from mainstem.delivery.tasks.handler import Handler
@@ -29,14 +30,20 @@ class EventWork(Struct, gc=False, eq=False):
         """Handle the event; its effects and its completion enter the books together."""
         desk = self.desk
         handlers = self.handlers
-        if len(handlers) != 1 or not desk.plain_sailing:
+        if len(handlers) != 1 or desk.parking.some or desk.checkpoints.some:
             desk.ledger.settle(self.intake, self.index, await self._all())
             return
         # The common case, with nothing between the event and its handler.
         handler = handlers[0]
-        context = handler.context(self.intake.batch, self.index)
+        context = Context(handler.scope, self.intake.batch, self.index)
         try:
-            effects = await handler.run(self.event, context)
+            if handler.plain:
+                effects = await handler.run(self.event, context)
+            else:
+                result = await handler.call(self.event, context)  # type: ignore[misc]  # it is not plain
+                if result is not None:
+                    context.publish_result(result)
+                effects = context.take_effects()
         except Exception as error:  # noqa: BLE001 - whatever a handler raises, its policy decides
             desk.incarnation.check()
             at = Place(self.intake.batch, self.index)
