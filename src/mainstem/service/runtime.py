@@ -34,7 +34,7 @@ class Floor(Struct, frozen=True, kw_only=True):
     """What a process stands on: time, ids and chance. A simulation hands in its own.
 
     With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit, and
-    ``around`` may put something around each handler.
+    ``around`` is given each handler with its group's name, and may put something around it.
     """
 
     clock: Clock
@@ -42,7 +42,7 @@ class Floor(Struct, frozen=True, kw_only=True):
     chance: random.Random
     threads: bool = True
     point: Point = no_point
-    around: Callable[[Processor], Processor] | None = None
+    around: Callable[[str, Processor], Processor] | None = None
 
     @classmethod
     def of_this_machine(cls) -> "Floor":
@@ -257,7 +257,7 @@ class _Service:
         """Make the runner of a group."""
         plan = plan_of(self._service, group, self._outputs, self._drafted, self._provided)
         if floor.around is not None:
-            plan = with_changes(plan, processors=tuple(map(floor.around, plan.processors)))
+            plan = with_changes(plan, processors=tuple(floor.around(plan.group, each) for each in plan.processors))
         self._process.plans.append(plan)
         if not plan.processors:
             return
