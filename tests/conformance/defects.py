@@ -1,7 +1,7 @@
 """Brokers that are wrong in one way each: a layer around a right one that breaks one promise."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
 from msgspec.structs import replace
@@ -111,6 +111,63 @@ class UnfencedWithoutEffects(Plain):
                     return {}
 
         return Transacting(inner, self.plain)
+
+
+class Usurping(Layer):
+    """An owner that is fenced takes the task back and commits what it had in mind."""
+
+    def membership(self, inner: Membership) -> Membership:
+        return UsurpingMembership(inner, self)
+
+
+class UsurpingMembership(LayeredMembership):
+    """Lets what it owns take itself back."""
+
+    async def take_over(self, task: int) -> Ownership:
+        return UsurpingOwnership(await self.inner.take_over(task), self.layer, self.inner)
+
+
+class UsurpingOwnership(LayeredOwnership):
+    """Knows the member that it belongs to."""
+
+    def __init__(self, inner: Ownership, layer: Layer, member: Membership) -> None:
+        super().__init__(inner, layer)
+        self.member = member
+
+    def transaction(self) -> Transaction:
+        return UsurpingTransaction(self.inner.transaction(), self)
+
+
+class UsurpingTransaction(LayeredTransaction):
+    """Is played a second time when it is fenced."""
+
+    def __init__(self, inner: Transaction, owning: UsurpingOwnership) -> None:
+        super().__init__(inner)
+        self.owning = owning
+        self.effects: list[Callable[[Transaction], None]] = []
+
+    def append(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        self.effects.append(lambda transaction: transaction.append(at, records))
+        super().append(at, records)
+
+    def changes(self, changes: Iterable[Change]) -> None:
+        kept = list(changes)
+        self.effects.append(lambda transaction: transaction.changes(kept))
+        super().changes(kept)
+
+    def positions(self, positions: Positions) -> None:
+        self.effects.append(lambda transaction: transaction.positions(positions))
+        super().positions(positions)
+
+    async def commit(self) -> Positions:
+        try:
+            return await super().commit()
+        except Fenced:
+            self.owning.inner = await self.owning.member.take_over(self.owning.task)
+            again = self.owning.inner.transaction()
+            for effect in self.effects:
+                effect(again)
+            return await again.commit()
 
 
 class FactsAtOnce(Plain):

@@ -38,6 +38,9 @@ PLANTED: list[tuple[type[Layer], str]] = [
     (defects.UnfencedWithoutFacts, "ownership.an_owner_that_only_changes_a_store_is_fenced"),
     (defects.UnfencedWithoutEffects, "ownership.an_owner_that_changes_nothing_is_fenced"),
     (defects.ForgottenPositions, "ownership.positions_outlive_their_owner"),
+    (defects.ForgottenPositions, "churn.records_are_counted_once_whatever_happens_to_members"),
+    (defects.Usurping, "ownership.an_owner_that_only_changes_a_store_is_fenced"),
+    (defects.Usurping, "churn.records_are_counted_once_whatever_happens_to_members"),
     (defects.StandingEpochs, "ownership.epochs_rise"),
     (defects.CarelessReset, "ownership.positions_are_reset_without_members_only"),
 ]

@@ -59,7 +59,7 @@ class Stage:
         self.harness = harness
         self.capabilities = harness.capabilities
         self.broker: Broker
-        self._clients = 0
+        self._clients: list[Broker] = []
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -78,14 +78,19 @@ class Stage:
         if self._clients and not self.capabilities.several_clients:
             return self.broker
         broker = await self.harness.open()
-        self._clients += 1
-        self._open.push_async_callback(broker.close)
+        self._clients.append(broker)
+        self._open.push_async_callback(self.close, broker)
         return broker
+
+    async def close(self, broker: Broker) -> None:
+        """Close a client, once."""
+        if broker in self._clients:
+            self._clients.remove(broker)
+            await broker.close()
 
     async def restart(self) -> Broker:
         """Close everything, then open one client on what is left; it is the stage's broker from now on."""
         await self._open.aclose()
-        self._clients = 0
         self.broker = await self.client()
         return self.broker
 

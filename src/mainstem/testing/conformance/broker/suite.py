@@ -9,6 +9,7 @@ import pytest
 
 from mainstem.testing.conformance.broker.harness import Harness
 from mainstem.testing.conformance.broker.rules import (
+    churn,
     membership,
     model,
     ownership,
@@ -25,7 +26,7 @@ def _of(*modules: ModuleType) -> tuple[Rule, ...]:
     return tuple(each for module in modules for each in vars(module).values() if isinstance(each, Rule))
 
 
-RULES: Final = _of(topics, records, readers, transactions, membership, ownership, upkeep, model)
+RULES: Final = _of(topics, records, readers, transactions, membership, ownership, upkeep, model, churn)
 """Every rule of the suite, in the order in which they are best read."""
 
 

@@ -66,6 +66,20 @@ async def a_leaving_member_hands_its_tasks_over(stage: Stage) -> None:
     assert all(has_kept() for has_kept in kept), "a task moved between members that stayed"
 
 
+@rule("several_clients")
+async def closing_a_client_gives_its_tasks_up(stage: Stage) -> None:
+    """A client that closes without leaving its groups gives its tasks up, after the session at the latest."""
+    group = new_group(stage, tasks=4)
+    closing = await stage.client()
+    staying, going = await join(stage, group), await join(stage, group, on=closing)
+    await shared(stage, staying, going, tasks=range(4))
+    kept = staying.keeps()
+    await going.unfollow()
+    await stage.close(closing)
+    await shared(stage, staying, tasks=range(4))
+    assert kept()
+
+
 @rule()
 async def a_spare_member_takes_over(stage: Stage) -> None:
     """A member for whom no task was left is given those of a member that leaves."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mainstem.broker import Change, TopicPartition
+from mainstem.broker import Change, TopicPartition, TopicSpec
 from mainstem.errors import BrokerError, Fenced
 from mainstem.testing.conformance.broker.cast import Task, committed, join, new_group, sole_member, take_over
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule, values
@@ -173,6 +173,37 @@ async def positions_outlive_their_owner(stage: Stage) -> None:
         }
     positions = await committed(stage, group)
     assert {at: position for at, position in positions.items() if at.topic == topic} == ends
+
+
+@rule()
+async def the_inbox_is_an_input(stage: Stage) -> None:
+    """Partition n of the inbox is read by task n, and its position is committed like that of any other input."""
+    group = new_group(stage, tasks=2)
+    member = await sole_member(stage, group)
+    inbox = TopicPartition(group.inbox, 1)
+    await stage.broker.log.append(inbox, stage.records("first"))
+    task = await take_over(member, group, 1)
+    batch = await stage.take(stage.reader_at({inbox: task.positions[inbox]}))
+    await task.transaction(moved={inbox: batch.next_offset}).commit()
+    await stage.broker.log.append(inbox, stage.records("second"))
+    again = await take_over(member, group, 1)
+    assert values(await stage.read(stage.reader_at({inbox: again.positions[inbox]}), 1)) == ["second"]
+
+
+@rule()
+async def positions_go_with_their_topic(stage: Stage) -> None:
+    """A position in a topic that was deleted is forgotten: after creating it again it would mean something else."""
+    orders = await stage.partition("orders")
+    await stage.broker.log.append(orders, stage.records("a", "b"))
+    end = (await stage.broker.log.bounds(orders))[1]
+    group = new_group(stage, inputs={orders.topic: 1})
+    member = await sole_member(stage, group)
+    await (await take_over(member, group)).transaction(moved={orders: end}).commit()
+    await stage.broker.admin.delete(orders.topic)
+    await stage.broker.admin.create(TopicSpec(orders.topic, 1))
+    while orders in await committed(stage, group):
+        await stage.harness.advance(0.01)
+    assert orders not in (await take_over(member, group)).ownership.positions
 
 
 @rule()

@@ -104,6 +104,7 @@ async def a_busy_partition_starves_no_other(stage: Stage) -> None:
     """A partition in which there is always more to read does not keep a reader from the others."""
     topic = await stage.topic(partitions=3)
     busy, *others = (TopicPartition(topic, partition) for partition in (1, 0, 2))
+    others.append(await stage.partition("payments"))
     for _ in range(20):
         await stage.broker.log.append(busy, stage.records("busy"))
     for at in others:

@@ -89,7 +89,7 @@ async def headers_come_back_with_their_record(stage: Stage) -> None:
     """Each record has the headers it was appended with, common or own, and no other's."""
     at = await stage.partition()
     now = stage.harness.now_ms()
-    common = {"source": b"till", "kind": b"domain", "binary": bytes(range(256))}
+    common = {"source": b"till", "größe": b"domain", "binary": bytes(range(256))}
     appended = [
         Record(b"k", b"1", now, common, {"id": b"1"}),
         Record(b"k", b"2", now, common, {"id": b"2", "subject": b"s"}),

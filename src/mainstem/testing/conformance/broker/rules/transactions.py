@@ -3,7 +3,7 @@
 import asyncio
 from typing import NamedTuple
 
-from mainstem.broker import Change, GroupSpec, Record, TopicPartition
+from mainstem.broker import Change, GroupSpec, Record, TopicPartition, Transaction
 from mainstem.errors import BrokerError, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
 from mainstem.testing.conformance.broker.cast import Member, Task, committed, join, new_group, sole_member, take_over
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule, values
@@ -193,6 +193,29 @@ async def facts_changes_and_positions_commit_together(stage: Stage) -> None:
     assert await stage.harness.stored(desk.group, "spent", 0) == {b"ann": b"1", b"bob": b"2"}
     assert await stage.harness.stored(desk.group, "seen", 0) == {b"ann": b""}
     assert (await committed(stage, desk.group))[desk.orders] == desk.end
+
+
+@rule()
+async def the_next_transaction_is_filled_meanwhile(stage: Stage) -> None:
+    """While a commit of a task is under way its next transaction may be filled; both come, in their order."""
+    desk = await _desk(stage)
+    committing: asyncio.Task[object] | None = None
+    for n in range(5):
+        facts = {desk.out: stage.records(f"{n}a", f"{n}b")}
+        change = Change("last", b"k", str(n).encode())
+        transaction = desk.task.transaction(facts=facts, changes=[change], moved={desk.orders: desk.end})
+        if committing:
+            await committing
+        committing = asyncio.create_task(_committed(transaction))
+        await asyncio.sleep(0)
+    assert committing is not None
+    await committing
+    assert values(await stage.content(desk.out, 10)) == [f"{n}{letter}" for n in range(5) for letter in "ab"]
+    assert await stage.harness.stored(desk.group, "last", 0) == {b"k": b"4"}
+
+
+async def _committed(transaction: Transaction) -> object:
+    return await transaction.commit()
 
 
 @rule()
