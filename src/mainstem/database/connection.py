@@ -109,7 +109,7 @@ def connect(name: str, *, writes: bool, vfs: str | None = None) -> Connection:
     return connection
 
 
-def translated(error: apsw.Error, where: str) -> MainstemError:
+def translated(error: apsw.Error | OSError, where: str) -> MainstemError:
     """What an error of SQLite means to a caller; where nothing is known to have failed for good, a refusal."""
     text = str(error) or type(error).__name__
     if isinstance(error, apsw.FullError):
@@ -120,7 +120,7 @@ def translated(error: apsw.Error, where: str) -> MainstemError:
         return WrongFileFormat(
             "The file is not a database of Mainstem", where=where, why=text, remedy="name another file, or move it away"
         )
-    if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NoMemError):
+    if isinstance(error, OSError | apsw.IOError | apsw.CorruptError | apsw.NoMemError):
         return DatabaseFailed(
             "The database file failed",
             where=where,

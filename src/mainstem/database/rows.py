@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 
 from mainstem.database.connection import Binding, Connection, Query, blobs
 
@@ -26,8 +27,20 @@ _SCAN = {
     for bounded in (False, True)
     for reverse in (False, True)
 }
-_PUT = Query[tuple[()]]("insert or replace into entry(store, task, key, value) values(?, ?, ?, ?)")
-_DELETE = Query[tuple[()]]("delete from entry where store = ? and task = ? and key = ?")
+# Many rows in one statement: between statements this thread gives the interpreter up, and beside a busy event loop it
+# waits for it each time.
+_PUTS = [
+    (
+        size,
+        Query[tuple[()]](
+            "insert into entry(store, task, key, value) values"
+            + ", ".join(["(?1, ?2, ?, ?)"] * size)
+            + " on conflict do update set value = excluded.value"
+        ),
+    )
+    for size in (256, 32, 4, 1)
+]
+_DELETE = Query[tuple[()]]("delete from entry where store = ? and task = ? and key in (select value from carray(?))")
 _ADD_STORE = Query[tuple[()]]("insert or ignore into store(grp, name) values(?, ?)")
 _STORE_OF = Query[tuple[int]]("select number from store where grp = ? and name = ?")
 
@@ -96,5 +109,13 @@ def write_rows(
         row = _STORE_OF.one(connection, group, store)
     assert row is not None
     number = row[0]
-    _PUT.run_many(connection, [(number, task, key, value) for key, value in changes if value is not None])
-    _DELETE.run_many(connection, [(number, task, key) for key, value in changes if value is None])
+    puts = [change for change in changes if change[1] is not None]
+    start = 0
+    for size, statement in _PUTS:
+        while len(puts) - start >= size:
+            values: Iterable[Binding] = chain.from_iterable(puts[start : start + size])
+            statement.run(connection, number, task, *values)
+            start += size
+    deletes = [key for key, value in changes if value is None]
+    if deletes:
+        _DELETE.run(connection, number, task, blobs(deletes))

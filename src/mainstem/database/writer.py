@@ -10,7 +10,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar, TypeVarTuple
 
 import apsw
 from msgspec import Struct
@@ -23,6 +24,7 @@ from mainstem.telemetry import log
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+Arguments = TypeVarTuple("Arguments")
 
 # A thread that waits for the interpreter waits this long before it asks for it. With the usual 5 ms, a transaction of
 # twenty statements beside a busy event loop took 140 ms, all of them with the lock held.
@@ -94,24 +96,30 @@ class WriterOptions(Struct, frozen=True, kw_only=True):
 
 
 class Listener(Protocol):
-    """Who hears what the writer does. Both are called in the thread that writes."""
+    """Who hears what the writer does."""
 
     def committed(self, connection: Connection, touched: frozenset[int]) -> None:
-        """A transaction is durable and the lock released; ``touched`` are the partitions that have grown."""
+        """A transaction is durable and the lock released; ``touched`` are the partitions that have grown.
+
+        Called in the thread that writes, for other processes; it may read with ``connection``.
+        """
+        ...
+
+    def heard(self, touched: frozenset[int]) -> None:
+        """The same, in the event loop, before those whose work it was are told."""
         ...
 
     def failed(self, error: DatabaseFailed) -> None:
-        """The writer will refuse everything from now on; the process must end."""
+        """The writer will refuse everything from now on, and the process must end. In the event loop."""
         ...
 
 
 class _Pending:
-    __slots__ = ("error", "future", "loop", "prepared", "result", "touched", "work")
+    __slots__ = ("error", "future", "prepared", "result", "touched", "work")
 
     def __init__(self, work: Work[object], future: "asyncio.Future[object]") -> None:
         self.work = work
         self.future = future
-        self.loop = future.get_loop()
         self.result: object = None
         self.error: BaseException | None = None
         self.touched: set[int] = set()
@@ -141,25 +149,21 @@ class Writer:
         self._scheduled = False
         self._writing = False
         self._watching = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.failure: DatabaseError | None = None
         self._thread: threading.Thread | None = None
         if options.latency is None:
             self._thread = threading.Thread(target=self._serve, name="mainstem-writer", daemon=True)
             self._thread.start()
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is waiting to be written."""
-        return not self._queue
-
     def submit(self, work: Work[R]) -> "asyncio.Future[R]":
-        """Queue ``work`` for the next transaction; call it in a running event loop.
+        """Queue ``work`` for the next transaction; call it in the one event loop of this database.
 
         The future gives what ``work.run`` returned once it is durable. It raises what the work raised (then nothing of
         it happened), :class:`~mainstem.errors.DiskFull` or :class:`~mainstem.errors.CommitRefused` (the same),
         :class:`~mainstem.errors.CommitUnknown`, or :class:`~mainstem.errors.DatabaseFailed` once the file has failed.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         if (failure := self.failure) is not None:
             future.set_exception(failure)
@@ -176,14 +180,14 @@ class Writer:
             self._wake.notify()
         if not self._watching:
             self._watching = True
-            loop.call_later(_PATIENCE_SECONDS, self._watch, loop)
+            loop.call_later(_PATIENCE_SECONDS, self._watch)
         return future
 
     def fail(self, error: DatabaseFailed) -> None:
         """Refuse everything from now on: what the kernel still holds of the file is not known. For any thread."""
         if self.failure is None:
             self.failure = error
-            self._listener.failed(error)
+            self._call(self._listener.failed, error)
 
     def close(self) -> None:
         """Finish what was submitted, then end the thread. Blocks."""
@@ -204,19 +208,14 @@ class Writer:
                     if self._closing:
                         return
                     self._wake.wait()
-            interval = sys.getswitchinterval()
-            sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-            try:
-                self._transact()
-            finally:
-                sys.setswitchinterval(interval)
+            self._transact()
 
     def _run_scheduled(self) -> None:
         self._scheduled = False
         while self._queue:
             self._transact()
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _watch(self) -> None:
         """Say who holds the lock, as long as somebody here waits for it."""
         waited = self._lock.waiting_seconds()
         if waited > 1:
@@ -224,20 +223,25 @@ class Writer:
                 "%s: waiting for the write lock for %.1f s; it is held by %s", self._where, waited, self._lock.holder()
             )
         self._watching = self._writing or bool(self._queue)
-        if self._watching:
-            loop.call_later(_PATIENCE_SECONDS, self._watch, loop)
+        if self._watching and self._loop is not None:
+            self._loop.call_later(_PATIENCE_SECONDS, self._watch)
 
     def _transact(self) -> None:
         """One group commit, from taking work off the queue to acknowledging it."""
         self._writing = True
         works, refused = self._gather()
-        if works:
-            if self.failure is not None:
-                _refuse(works, self.failure)
-            else:
-                self._commit(works)
+        touched: frozenset[int] = frozenset()
+        if works and self.failure is not None:
+            _refuse(works, self.failure)
+        elif works:
+            interval = sys.getswitchinterval()
+            sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+            try:
+                touched = self._commit(works)
+            finally:
+                sys.setswitchinterval(interval)
         self._writing = False
-        self._acknowledge(refused + works)
+        self._call(self._settle, refused + works, touched)
 
     def _gather(self) -> tuple[list[_Pending], list[_Pending]]:
         """Take what fits one transaction off the queue and prepare it; what cannot be prepared is refused."""
@@ -260,8 +264,12 @@ class Writer:
             works.append(pending)
         return works, refused
 
-    def _commit(self, works: list[_Pending]) -> None:
-        """Settle ``works``; those for which there was no time are taken out of the list and wait in the queue."""
+    def _commit(self, works: list[_Pending]) -> frozenset[int]:
+        """Settle ``works``, and return what they have touched.
+
+        Those for which there was no time are taken out of the list, and wait in the queue.
+        """
+        touched: frozenset[int] = frozenset()
         committing = False
         try:
             self._lock.acquire()
@@ -274,17 +282,18 @@ class Writer:
                 committing = True
                 self._connection.execute("commit")
                 committing = False
+                touched = frozenset().union(*(pending.touched for pending in works if pending.error is None))
                 self._reach("committed")
             finally:
                 self._roll_back()
                 self._lock.release()
-            touched = frozenset().union(*(pending.touched for pending in works if pending.error is None))
             self._listener.committed(self._connection, touched)
             self._reach("before-acknowledge")
         except _Fault as fault:
             _refuse(works, _unknown(fault.__cause__, self._where))
-        except apsw.Error as error:
-            self._settle_error(works, error, committing=committing)
+        except (apsw.Error, OSError) as error:
+            self._refuse_all(works, error, committing=committing)
+        return touched
 
     def _reach(self, point: str) -> None:
         if self._options.at is None:
@@ -312,19 +321,24 @@ class Writer:
             pending.result = pending.work.run(write)
             connection.execute("release work")
             pending.touched = write.touched
-        except Exception as error:
-            refusal = translated(error, self._where) if isinstance(error, apsw.Error) else error
+        except apsw.Error as error:
+            refusal = translated(error, self._where)
             if connection.get_autocommit() or isinstance(refusal, DatabaseFailed):
-                raise apsw.AbortError(str(error)) if not isinstance(error, apsw.Error) else error from error
-            connection.execute("rollback to work")
-            connection.execute("release work")
-            pending.error = refusal
+                raise
+            self._take_back(pending, refusal)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the one who submitted it
+            self._take_back(pending, error)
+
+    def _take_back(self, pending: _Pending, refusal: Exception) -> None:
+        self._connection.execute("rollback to work")
+        self._connection.execute("release work")
+        pending.error = refusal
 
     def _roll_back(self) -> None:
         if not self._connection.get_autocommit():
             self._connection.execute("rollback")
 
-    def _settle_error(self, works: list[_Pending], error: apsw.Error, *, committing: bool) -> None:
+    def _refuse_all(self, works: list[_Pending], error: apsw.Error | OSError, *, committing: bool) -> None:
         """Nothing of the transaction is in the file, unless its commit met an I/O error: then nobody can know."""
         meaning = translated(error, self._where)
         if isinstance(meaning, DatabaseFailed):
@@ -332,34 +346,26 @@ class Writer:
         unknown = committing and isinstance(meaning, DatabaseFailed)
         _refuse(works, _unknown(error, self._where) if unknown else meaning)
 
-    def _acknowledge(self, works: Iterable[_Pending]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Pending]] = {}
-        for pending in works:
-            by_loop.setdefault(pending.loop, []).append(pending)
-        for loop, settled in by_loop.items():
-            if self._thread is None:
-                _resolve(settled)
+    def _call(self, function: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
+        """Call it in the event loop."""
+        if self._thread is None:
+            function(*arguments)
+        elif self._loop is not None:
+            with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+                self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _settle(self, settled: list[_Pending], touched: frozenset[int]) -> None:
+        """Tell everybody how it went. In the event loop."""
+        if touched:
+            self._listener.heard(touched)
+        for pending in settled:
+            future = pending.future
+            if future.done():
+                continue
+            if pending.error is not None:
+                future.set_exception(pending.error)
             else:
-                _call_in(loop, settled)
-
-
-def _call_in(loop: asyncio.AbstractEventLoop, settled: list[_Pending]) -> None:
-    try:
-        loop.call_soon_threadsafe(_resolve, settled)
-    except RuntimeError:
-        # The loop has been closed: nobody waits for these any more.
-        return
-
-
-def _resolve(settled: list[_Pending]) -> None:
-    for pending in settled:
-        future = pending.future
-        if future.done():
-            continue
-        if pending.error is not None:
-            future.set_exception(pending.error)
-        else:
-            future.set_result(pending.result)
+                future.set_result(pending.result)
 
 
 def _refuse(works: Iterable[_Pending], error: MainstemError) -> None:

@@ -172,23 +172,24 @@ class SqliteBroker:
         self._group.silence(member, dead=dead)
 
     def committed(self, connection: Connection, touched: frozenset[int]) -> None:
-        """Wake whoever waits for what has changed, here and in other processes. In the thread that writes."""
+        """Wake the processes that wait for what has changed. In the thread that writes."""
         loop = self._loop
-        if not touched or loop is None:
-            return
-        call_soon = loop.call_soon_threadsafe if self._options.latency is None else loop.call_soon
-        call_soon(self._hear, touched)
-        if not self._shared:
+        if not touched or loop is None or not self._shared:
             return
         processes = [process for (process,) in _LISTENERS.all(connection, integers(touched), self._neighbours.process)]
         if gone := self._neighbours.wake(processes, touched):
+            call_soon = loop.call_soon_threadsafe if self._options.latency is None else loop.call_soon
             call_soon(self._bury, gone)
 
     def failed(self, error: DatabaseFailed) -> None:
-        """The file has failed. In the thread that writes."""
+        """The file has failed."""
         log.critical("%s", error)
-        if self._options.failed is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._options.failed, error)
+        if self._options.failed is not None:
+            self._options.failed(error)
+
+    def heard(self, touched: frozenset[int]) -> None:
+        """Tell the readers and members of this process what has changed."""
+        self._hear(touched)
 
     def _hear(self, touched: frozenset[int] | None) -> None:
         self._readers.notify(touched)
