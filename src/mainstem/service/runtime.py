@@ -141,14 +141,17 @@ async def serve(
     dev: bool = False,
     settings: Settings | None = None,
     floor: Floor | None = None,
+    started: Callable[[Running], None] | None = None,
 ) -> None:
-    """Run services until SIGTERM or SIGINT, then drain within the grace period.
+    """Run services until SIGTERM or SIGINT, then drain within the grace period. ``started`` is called in between.
 
     A second signal ends the process at once; the next owner goes on from the last commit. Raises what
     :func:`running` raises, also when a group fails.
     """
     with _signalled() as stopped:
-        async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor):
+        async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
+            if started is not None:
+                started(process)
             await stopped.wait()
             log.info("draining")
 

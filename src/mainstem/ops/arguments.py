@@ -1,0 +1,90 @@
+"""What many commands take: services by name, and the broker."""
+
+import importlib
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import click
+
+from mainstem.clock import SystemClock
+from mainstem.errors import DefinitionError
+from mainstem.identifiers import Identifiers
+from mainstem.service import DEV_URL, Backend, Service, connected
+from mainstem.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def broker_options(command: F) -> F:
+    """Add ``--broker`` and ``--dev``."""
+    dev = click.option("--dev", is_flag=True, help=f"Without a broker use {DEV_URL}, and create what is missing.")
+    broker = click.option("--broker", metavar="URL", help="Instead of MAINSTEM_BROKER: sqlite:///shop.db")
+    return broker(dev(command))
+
+
+def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
+    """The broker that was named: by an option, by the settings, or with ``--dev`` a file in the current folder."""
+    url = given or settings.broker or (DEV_URL if dev else None)
+    if url is None:
+        raise DefinitionError(
+            "no broker is named",
+            why="a broker, topics and files appear by themselves only with --dev",
+            remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or give --broker, or --dev",
+        )
+    return url
+
+
+@asynccontextmanager
+async def opened(given: str | None, *, dev: bool) -> AsyncIterator[Backend]:
+    """The broker that was named, open."""
+    clock = SystemClock()
+    async with connected(broker_url(given, Settings.load(), dev=dev), clock, Identifiers(clock)) as backend:
+        yield backend
+
+
+def load_services(names: Sequence[str]) -> list[Service]:
+    """Import services, each named as ``module:service``; the current folder is looked in first.
+
+    Raises :class:`~mainstem.errors.DefinitionError` with what may have been meant; what a module raises itself
+    passes through.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    return [_load(name) for name in names]
+
+
+def _load(name: str) -> Service:
+    module_name, _, attribute = name.partition(":")
+    module = _module(module_name)
+    found = getattr(module, attribute, None)
+    if isinstance(found, Service):
+        return found
+    services = [f"{module_name}:{each}" for each, value in vars(module).items() if isinstance(value, Service)]
+    near = get_close_matches(name, services, n=1)
+    raise DefinitionError(
+        f"{name} is not a service" if attribute else f"{name} names a module, and no service in it",
+        where=module.__file__ or module_name,
+        why=f"its services are {', '.join(services)}" if services else "the module has no services",
+        remedy=f"did you mean {near[0] if near else services[0]}?" if services else "name a module that has one",
+    )
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        near = get_close_matches(name, [path.stem for path in Path.cwd().glob("*.py")], n=1)
+        raise DefinitionError(
+            f"there is no module {error.name!r}",
+            where=str(Path.cwd()),
+            why="modules are looked for in the current folder, then where Python looks",
+            remedy=f"did you mean {near[0]}?" if near else "name it as in an import: package.module:service",
+        ) from None

@@ -1,0 +1,63 @@
+"""The program ``mainstem``: its commands, each loaded when it is used, and what it says when one fails."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import click
+
+from mainstem.errors import MainstemError
+from mainstem.ops.report import tell
+
+
+class Place(NamedTuple):
+    """Where a command is, and what it does in one line."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Place]] = {
+    "run": Place("mainstem.ops.workers", "Run services until SIGTERM or Ctrl-C, then drain."),
+}
+"""A command is called in its module what it is called here."""
+
+
+class Commands(click.Group):
+    """Commands that are loaded when they are used, so that none waits for the libraries of another."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Load a command."""
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[name].module), name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.summary) for name, place in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. What Mainstem refuses is told in words, and ends with code 1."""
+        try:
+            return super().invoke(ctx)
+        except MainstemError as error:
+            tell(error)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mainstem", message="mainstem %(version)s")
+def mainstem() -> None:
+    """Event-driven services on one SQLite file, or on Apache Kafka."""
+
+
+def main() -> None:
+    """Run the program."""
+    mainstem()

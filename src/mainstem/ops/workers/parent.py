@@ -1,0 +1,42 @@
+"""A worker's line to its parent: one byte says that it has started, and the line's end that the parent has died."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from mainstem.telemetry import log
+
+CONFIGURATION_FAULT: Final = 78
+"""The code with which a worker ends that would fail again in the same way: sysexits.h calls it EX_CONFIG."""
+
+STARTED: Final = b"1"
+_OVERTIME_SECONDS: Final = 10.0
+
+
+class Parent:
+    """The other end of the line. The kernel closes it when the parent dies, however it dies."""
+
+    def __init__(self, descriptor: int) -> None:
+        """``descriptor`` is the worker's end, inherited from the parent."""
+        os.set_inheritable(descriptor, False)
+        self._line = socket.socket(fileno=descriptor)
+
+    def tell_started(self) -> None:
+        """The services run."""
+        self._line.send(STARTED)
+
+    def watch(self, grace_seconds: float) -> None:
+        """From now on drain when the parent dies, and end by force when draining takes longer than it may."""
+        threading.Thread(target=self._wait, args=(grace_seconds, os.kill), name="parent", daemon=True).start()
+
+    def _wait(self, grace_seconds: float, kill: Callable[[int, int], None]) -> None:
+        while self._line.recv(1):
+            pass
+        log.warning("the parent process has died: draining")
+        kill(os.getpid(), signal.SIGTERM)
+        # Nobody else would end a handler that never returns.
+        threading.Event().wait(grace_seconds + _OVERTIME_SECONDS)
+        kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,165 @@
+"""The parent of several workers: starts them, passes signals on, starts again what has died, ends what it started."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from mainstem.ops.workers.parent import CONFIGURATION_FAULT
+from mainstem.ops.workers.sources import Sources
+from mainstem.resilience import Backoff
+from mainstem.telemetry import log
+
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+ASKED_FOR: Final = (0, -signal.SIGTERM)
+"""How a worker ends that was told to: drained, or before it had begun."""
+
+BACKOFF: Final = Backoff(first_seconds=0.2, longest_seconds=30.0, jitter="equal")
+SETTLED_SECONDS: Final = 60.0
+"""A worker that has lived as long as this has not failed to start."""
+
+
+class Worker:
+    """A process with the same command, and the line to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
+        self.process = process
+        self._line = line
+
+    @classmethod
+    async def start(cls, arguments: Sequence[str]) -> "Worker":
+        """Start a process of this very program."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "mainstem.ops", *arguments, "--parent", str(theirs.fileno())),
+                pass_fds=(theirs.fileno(),),
+                # A terminal sends Ctrl-C to a whole process group. Workers get it once, from their parent.
+                process_group=0,
+            )
+        return cls(process, ours)
+
+    async def started(self) -> bool:
+        """Wait until its services run; False when it has ended before."""
+        return bool(await asyncio.get_running_loop().sock_recv(self._line, 1))
+
+    async def ended(self) -> int:
+        """Wait for its end; returns its code, negative for a signal."""
+        code = await self.process.wait()
+        self._line.close()
+        return code
+
+    def stop(self) -> None:
+        """Let it drain, if it is there still; told twice, it ends at once."""
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+
+
+class Supervisor:
+    """Keeps a number of workers going until it is told to stop."""
+
+    def __init__(
+        self, arguments: Sequence[str], count: int, chance: Callable[[], float], sources: Sources | None
+    ) -> None:
+        """``arguments`` are those of each worker. With ``sources`` they all start again when a file has changed."""
+        self._arguments = arguments
+        self._count = count
+        self._chance = chance
+        self._sources = sources
+        self._workers: set[Worker] = set()
+        self._stopping = asyncio.Event()
+        self._generation = 0
+        # The first worker starts alone, so that a fault is told once, and not by all of them.
+        self._sound = asyncio.Event()
+        self._turn = asyncio.Event()
+        self._code = 0
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT, or until a worker finds a fault in the configuration; returns a code."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._stop)
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.gather(*(self._keep(number) for number in range(1, self._count + 1)))
+        finally:
+            watching.cancel()
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+        return self._code
+
+    async def _keep(self, number: int) -> None:
+        """Keep one worker going."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            if number > 1:
+                await self._sound.wait()
+            if self._stopping.is_set():
+                return
+            generation, began = self._generation, loop.time()
+            worker = await self._start(number)
+            if number == 1 and await worker.started() and generation == self._generation:
+                self._sound.set()
+            code = await worker.ended()
+            self._workers.discard(worker)
+            if self._stopping.is_set():
+                self._code = self._code or int(code not in ASKED_FOR)
+            elif generation != self._generation:
+                failures = 0
+            elif code == CONFIGURATION_FAULT:
+                await self._refuse()
+            else:
+                failures = 1 if loop.time() - began > SETTLED_SECONDS else failures + 1
+                await self._back_off(f"worker {number} (process {worker.process.pid}) {manner(code)}", failures)
+
+    async def _start(self, number: int) -> Worker:
+        worker = await Worker.start(self._arguments)
+        self._workers.add(worker)
+        log.info("worker %d is process %d", number, worker.process.pid)
+        if self._stopping.is_set():
+            worker.stop()
+        return worker
+
+    async def _refuse(self) -> None:
+        """A worker would fail again in the same way, until somebody changes something."""
+        if self._sources is None:
+            self._code = 1
+            self._stop()
+        else:
+            log.info("waiting for a source file to change")
+            await self._turn.wait()
+
+    async def _back_off(self, ending: str, failures: int) -> None:
+        seconds = BACKOFF.delay(failures, self._chance)
+        log.warning("%s; starting it again in %.1f s", ending, seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._turn.wait(), seconds)
+
+    async def _watch(self) -> None:
+        """Let all workers end, and new ones start, whenever a source file has changed."""
+        while self._sources is not None:
+            changed = await self._sources.changed()
+            log.info("%s changed: starting again", ", ".join(path.name for path in changed))
+            self._generation += 1
+            self._sound.clear()
+            turn, self._turn = self._turn, asyncio.Event()
+            turn.set()
+            for worker in self._workers:
+                worker.stop()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._sound.set()
+        self._turn.set()
+        for worker in self._workers:
+            worker.stop()
+
+
+def manner(code: int) -> str:
+    """How a process has ended."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
