@@ -38,9 +38,9 @@ PLANTED: list[tuple[type[Layer], str]] = [
     (defects.UnfencedWithoutFacts, "ownership.an_owner_that_only_changes_a_store_is_fenced"),
     (defects.UnfencedWithoutEffects, "ownership.an_owner_that_changes_nothing_is_fenced"),
     (defects.ForgottenPositions, "ownership.positions_outlive_their_owner"),
-    (defects.ForgottenPositions, "churn.records_are_counted_once_whatever_happens_to_members"),
+    (defects.ForgottenPositions, "histories.records_are_counted_once_whatever_happens_to_members"),
     (defects.Usurping, "ownership.an_owner_that_only_changes_a_store_is_fenced"),
-    (defects.Usurping, "churn.records_are_counted_once_whatever_happens_to_members"),
+    (defects.Usurping, "histories.records_are_counted_once_whatever_happens_to_members"),
     (defects.StandingEpochs, "ownership.epochs_rise"),
     (defects.CarelessReset, "ownership.positions_are_reset_without_members_only"),
 ]
@@ -48,7 +48,7 @@ PLANTED: list[tuple[type[Layer], str]] = [
 # What these broke is that something happens at all.
 PLANTED_SILENCE: list[tuple[type[Layer], str]] = [
     (defects.Losing, "records.concurrent_producers_lose_and_double_nothing"),
-    (defects.Losing, "model.random_histories_agree_with_a_model"),
+    (defects.Losing, "histories.random_histories_agree_with_a_model"),
     (defects.EverybodyHasAll, "membership.members_share_all_tasks"),
     (defects.LostWakeUps, "readers.no_wake_up_is_lost"),
     (defects.OneWakeUp, "readers.every_waiting_reader_wakes"),

@@ -2,7 +2,8 @@
 
 from mainstem.testing.conformance.broker.gaps import Gaps, WithGaps
 from mainstem.testing.conformance.broker.harness import Capabilities, Harness
+from mainstem.testing.conformance.broker.rules import RULES
 from mainstem.testing.conformance.broker.stage import Rule
-from mainstem.testing.conformance.broker.suite import RULES, check
+from mainstem.testing.conformance.broker.suite import check
 
 __all__ = ["RULES", "Capabilities", "Gaps", "Harness", "Rule", "WithGaps", "check"]

@@ -1,33 +1,12 @@
-"""The suite: all rules, and how one is played."""
+"""How a rule is played."""
 
 import asyncio
 import threading
-from types import ModuleType
-from typing import Final
 
 import pytest
 
 from mainstem.testing.conformance.broker.harness import Harness
-from mainstem.testing.conformance.broker.rules import (
-    churn,
-    membership,
-    model,
-    ownership,
-    readers,
-    records,
-    topics,
-    transactions,
-    upkeep,
-)
 from mainstem.testing.conformance.broker.stage import Rule, Stage
-
-
-def _of(*modules: ModuleType) -> tuple[Rule, ...]:
-    return tuple(each for module in modules for each in vars(module).values() if isinstance(each, Rule))
-
-
-RULES: Final = _of(topics, records, readers, transactions, membership, ownership, upkeep, model, churn)
-"""Every rule of the suite, in the order in which they are best read."""
 
 
 def check(rule: Rule, harness: Harness) -> None:
