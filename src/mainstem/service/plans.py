@@ -17,7 +17,7 @@ from mainstem.delivery import (
     faults_of,
     tasks_for,
 )
-from mainstem.errors import DefinitionError, MainstemError, UnknownTopic
+from mainstem.errors import DefinitionError, MainstemError, StoreRefused, UnknownTopic
 from mainstem.events import Declaration, check_publication, check_subscription, declaration_of
 from mainstem.schemas import codec_for
 from mainstem.service.definition import Definition, HandlerGroup
@@ -110,7 +110,7 @@ def check(drafted: Draft, replaced: Mapping[type[object], object], *, may_create
             plan = plan_of(service, group, outputs, drafted, provided)
             drafted.faults += faults_of(plan)
             drafted.attempt(plan.routes)
-            drafted.faults += [*_used_elsewhere(group, names), *_tasks_changed(group, drafted), *_twice(group)]
+            drafted.faults += [*_used_elsewhere(group, names), *_taken(service, group, drafted), *_twice(group)]
     if not may_create:
         drafted.faults += [_missing(spec, drafted.services) for spec in drafted.missing]
 
@@ -240,9 +240,18 @@ def _used_elsewhere(group: HandlerGroup, names: dict[str, str]) -> Iterator[Main
             )
 
 
-def _tasks_changed(group: HandlerGroup, drafted: Draft) -> Iterator[MainstemError]:
+def _taken(service: Definition, group: HandlerGroup, drafted: Draft) -> Iterator[MainstemError]:
     described = drafted.existing.groups.get(group.name)
-    if described is not None and group.tasks not in (None, described.tasks):
+    if described is None:
+        return
+    if described.service != service.name:
+        yield StoreRefused(
+            f"the group {group.name!r} and its stores belong to the service {described.service!r}",
+            where=f"service {service.name!r}",
+            why="two services would write each other's memory",
+            remedy="choose another name",
+        )
+    elif group.tasks not in (None, described.tasks):
         yield DefinitionError(
             f"group {group.name!r} has {described.tasks} tasks, and tasks={group.tasks} is declared",
             why="the number is fixed when a group is created: it decides which task keeps which key's memory",

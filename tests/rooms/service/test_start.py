@@ -221,6 +221,22 @@ async def test_the_number_of_tasks_stays() -> None:
                 pass
 
 
+async def test_a_group_belongs_to_one_service() -> None:
+    """A service that takes the name of another one's group is refused before it reads anything."""
+    shop = Service("shop")
+
+    @shop.on(OrderPaid)
+    async def tally(order: OrderPaid) -> None: ...
+
+    async with embedded() as broker:
+        await broker.admin.create(TopicSpec("orders", 8))
+        membership = await broker.group.join(GroupSpec("shop", "somebody else", 8, {"orders": 8}))
+        await membership.leave()
+        with pytest.raises(StartRefused, match="belong to the service 'somebody else'"):
+            async with shop.running(broker=broker, dev=True):
+                pass
+
+
 async def test_two_services_must_agree_on_a_topic() -> None:
     """Declared in two ways it is a fault; declared alike, or by one of them, it is not."""
     one, two = Service("one"), Service("two")

@@ -1,0 +1,80 @@
+"""The catalogue: what every group says about itself at start."""
+
+from mainstem import Context, Service, running
+from mainstem.service import (
+    CatalogueEntry,
+    EventEntry,
+    StoreEntry,
+    SubscriptionEntry,
+    read_catalogue,
+)
+from tests.rooms.service.events import GoldReached, OrderPaid, SeatTaken, embedded
+
+PAID = EventEntry("OrderPaid", "orders", 1, "integration", ("customer_id",), None)
+GOLD = EventEntry("GoldReached", "loyalty", 1, "integration", ("customer_id",), None)
+SEAT = EventEntry("SeatTaken", "seats", 1, "domain", ("flight",), "booking")
+
+
+def loyalty() -> Service:
+    """A service with a bit of everything."""
+    service = Service("loyalty", lanes=8)
+    spent = service.store("spent", int, version=2)
+    mailer = service.group("mailer", lanes=200)
+
+    @service.on(OrderPaid)
+    async def tally(order: OrderPaid, context: Context) -> GoldReached | None:
+        context.put(spent, order.amount_cents)
+        return None
+
+    @service.on_timer("remind")
+    async def remind(context: Context) -> None: ...
+
+    @mailer.on(GoldReached)
+    async def mail(gold: GoldReached) -> None: ...
+
+    return service
+
+
+async def test_who_publishes_and_who_listens_can_be_asked() -> None:
+    """Events with version, kind, key and owner; handlers; timers; stores: by service and group."""
+    booking = Service("booking", publishes=(SeatTaken,))
+    async with embedded() as broker:
+        async with running(loyalty(), booking, broker=broker, dev=True):
+            pass
+        found = await read_catalogue(broker)
+    by_group = {entry.group: entry for entry in found}
+    assert list(by_group) == ["booking", "loyalty", "loyalty.mailer"]
+    assert (by_group["booking"].publishes, by_group["booking"].subscriptions) == ((SEAT,), ())
+    entry = by_group["loyalty"]
+    assert (entry.service, entry.tasks, entry.lanes, entry.publishes) == ("loyalty", 8, 8, (GOLD,))
+    assert entry.subscriptions == (
+        SubscriptionEntry("tally", (PAID,), (GOLD,), None, batch=False),
+        SubscriptionEntry("remind", (), (), "remind", batch=False),
+    )
+    assert entry.stores == (StoreEntry("spent", "key", 2),)
+    assert by_group["loyalty.mailer"].subscriptions[0].wants == (GOLD,)
+    assert entry.library
+    assert entry.at_ms > 0
+
+
+async def test_a_definition_has_a_number_of_its_own() -> None:
+    """It is the same in every process that runs the same, and another as soon as anything differs."""
+    async with embedded() as broker:
+
+        async def definition(service: Service) -> CatalogueEntry:
+            async with service.running(broker=broker, dev=True):
+                pass
+            return next(each for each in await read_catalogue(broker) if each.group == "loyalty")
+
+        first, same = await definition(loyalty()), await definition(loyalty())
+        changed = loyalty()
+        changed.store("another", str)
+        other = await definition(changed)
+        again = await definition(loyalty())
+    assert first.definition == same.definition == again.definition != other.definition
+
+
+async def test_the_catalogue_of_an_empty_broker_is_empty() -> None:
+    """Asking needs no service to have run."""
+    async with embedded() as broker:
+        assert await read_catalogue(broker) == []
