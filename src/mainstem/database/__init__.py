@@ -2,10 +2,10 @@
 
 from mainstem.database.connection import Binding, Column, Connection, Query, blobs, integers
 from mainstem.database.database import Database, DatabaseOptions, Memory
+from mainstem.database.file import OFFSET_BITS
 from mainstem.database.lock import Holder
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
 from mainstem.database.rows import TaskRows, write_rows
-from mainstem.database.schema import OFFSET_BITS
 from mainstem.database.writer import Listener, Step, Work, Write, Writer, WriterOptions
 
 __all__ = [

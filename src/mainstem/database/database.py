@@ -11,7 +11,7 @@ import apsw
 from msgspec import Struct
 
 from mainstem.clock import Clock
-from mainstem.database import schema
+from mainstem.database import file
 from mainstem.database.connection import Binding, Connection, Query, connect, require_safe_sqlite, translated
 from mainstem.database.disk import Reserve, require_local
 from mainstem.database.lock import FileLock, ThreadLock, WriteLock
@@ -96,10 +96,7 @@ class Database:
             self._connection = connect(self.where, writes=True, vfs=self._options.vfs)
         self._lock.acquire()
         try:
-            schema.prepare(self._connection, self.where)
-        except BaseException:
-            self._connection.close()
-            raise
+            file.prepare(self._connection, self.where)
         finally:
             self._lock.release()
         self._writer = Writer(self._connection, self._lock, listener, self._options.writer, self.where)
@@ -148,6 +145,19 @@ class Database:
         with self.reading() as connection:
             return query.one(connection, *bindings)
 
+    def faults(self) -> list[str]:
+        """What is wrong with the file; nothing when it is whole. It reads all of it, so call it in a thread."""
+        with self._apart() as connection:
+            return file.faults(connection)
+
+    def backup(self, target: Path) -> None:
+        """Write one consistent snapshot to a new file while others go on writing. Call it in a thread.
+
+        The write-ahead log grows by what is written meanwhile.
+        """
+        with self._apart() as connection:
+            file.copy(connection, target)
+
     def require_space(self) -> None:
         """Raise :class:`~mainstem.errors.DiskFull` when only the reserve is left."""
         if self._reserve is not None:
@@ -172,6 +182,19 @@ class Database:
         for lock in (self._lock, self._turn):
             if lock is not None:
                 lock.close()
+
+    @contextmanager
+    def _apart(self) -> Iterator[Connection]:
+        """A connection for something that takes long."""
+        if self.path is None:
+            with self.reading() as connection:
+                yield connection
+            return
+        connection = connect(self.where, writes=False, vfs=self._options.vfs)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def _connect_reader(self) -> Connection:
         connection = connect(self.where, writes=False, vfs=self._options.vfs)

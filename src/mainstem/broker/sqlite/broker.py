@@ -104,17 +104,8 @@ class SqliteBroker:
         )
         self.group = self._group
         self.admin = SqliteAdmin(self.database, self._catalogue, self._identifiers, self._group.is_alive)
-        self._maintenance = Maintenance(
-            self.database,
-            self._catalogue,
-            clock,
-            Upkeep(
-                self._group.is_live,
-                self._options.alarm or _only_logged,
-                round(self._options.hold_seconds * 1_000),
-                round(self._options.tombstone_seconds * 1_000),
-            ),
-        )
+        upkeep = _upkeep(self._options, self._group)
+        self._maintenance = Maintenance(self.database, self._catalogue, clock, upkeep)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._maintaining: asyncio.Task[None] | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -129,7 +120,11 @@ class SqliteBroker:
             self.database.open(self)
         else:
             # Another process may hold the lock of the file for a while.
-            await asyncio.to_thread(self.database.open, self)
+            try:
+                await asyncio.to_thread(self.database.open, self)
+            except BaseException:
+                self.database.close()
+                raise
             self._maintaining = asyncio.create_task(self._maintain_at_times(), name="mainstem maintenance")
         self._neighbours.open(self._loop, self._hear)
 
@@ -158,6 +153,10 @@ class SqliteBroker:
     async def maintain(self) -> None:
         """Apply retention and compaction now, to everything; waits for another process that is at it."""
         await self._maintenance.run()
+
+    async def backup(self, target: Path) -> None:
+        """Write one consistent snapshot to a new file while everybody goes on."""
+        await asyncio.to_thread(self.database.backup, target)
 
     async def _maintain_at_times(self) -> None:
         while True:
@@ -257,6 +256,15 @@ def _database_options(options: SqliteOptions, clock: Clock) -> DatabaseOptions:
         checkpoint_pages=options.checkpoint_pages,
         vfs=options.vfs,
         writer=WriterOptions(clock=clock, latency=options.latency, at=options.at),
+    )
+
+
+def _upkeep(options: SqliteOptions, group: SqliteGroup) -> Upkeep:
+    return Upkeep(
+        group.is_live,
+        options.alarm or _only_logged,
+        round(options.hold_seconds * 1_000),
+        round(options.tombstone_seconds * 1_000),
     )
 
 

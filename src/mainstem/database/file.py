@@ -1,9 +1,12 @@
-"""The schema of the file, and the numbers that say whose file it is and in which format."""
+"""The file: whose it is, in which format, what is in it, whether it is whole, and a copy of it."""
+
+import os
+from pathlib import Path
 
 import apsw
 
-from mainstem.database.connection import PAGE_SIZE_BYTES, Connection, translated
-from mainstem.errors import WrongFileFormat
+from mainstem.database.connection import PAGE_SIZE_BYTES, Connection, Query, translated
+from mainstem.errors import DatabaseError, WrongFileFormat
 
 APPLICATION_ID = 0x4D53544D
 FORMAT_VERSION = 1
@@ -91,3 +94,44 @@ def _prepare(connection: Connection, where: str) -> None:
             else "open it once with the version between that upgrades files, or start with a new file",
         )
     connection.pragma("journal_mode", "wal")
+
+
+_INTEGRITY = Query[tuple[str]]("pragma integrity_check")
+_COPY = Query[tuple[()]]("vacuum into ?")
+
+
+def faults(connection: Connection) -> list[str]:
+    """What is wrong with the file; nothing when it is whole. It reads all of it."""
+    return [fault for (fault,) in _INTEGRITY.all(connection) if fault != "ok"]
+
+
+def copy(connection: Connection, target: Path) -> None:
+    """Write one consistent snapshot to ``target``, which must not be there yet, and sync it.
+
+    Others go on writing. What they write meanwhile stays in the write-ahead log, so this is what the log grows by.
+    """
+    if target.exists():
+        raise DatabaseError(
+            "The backup would overwrite a file",
+            where=str(target),
+            why="a backup is a new file, so that an old one is never half replaced",
+            remedy="name another file",
+        )
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        _COPY.run(connection, str(partial))
+    except apsw.Error as error:
+        partial.unlink(missing_ok=True)
+        raise translated(error, str(target)) from error
+    _sync(partial)
+    partial.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
