@@ -12,7 +12,7 @@ from msgspec import Struct
 from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.clock import Clock
-from mainstem.delivery.outputs import Fact, Outputs
+from mainstem.delivery.outputs import Effects, Gathered, Outputs, Through
 from mainstem.delivery.stores import Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
 from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE
@@ -22,34 +22,6 @@ from mainstem.telemetry import EventLogger, event_logger
 
 V = TypeVar("V")
 D = TypeVar("D")
-Writes = dict[tuple[str, bytes], bytes | None]
-
-
-class Effects(Struct, gc=False):
-    """What a handler has done so far: facts to append, and store changes by store and key.
-
-    ``wake_ms`` is the earliest time that a timer among the changes is due.
-    """
-
-    facts: list[Fact]
-    writes: Writes
-    wake_ms: int | None = None
-
-    def write(self, store: str, key: bytes, value: bytes | None) -> None:
-        """Change a row."""
-        self.writes[store, key] = value
-
-    def take_in(self, later: "Effects") -> None:
-        """Add what happened afterwards."""
-        self.facts += later.facts
-        self.writes.update(later.writes)
-        if later.wake_ms is not None:
-            self.wake_ms = later.wake_ms if self.wake_ms is None else min(self.wake_ms, later.wake_ms)
-
-
-def no_effects() -> Effects:
-    """Nothing done yet."""
-    return Effects([], {})
 
 
 class Incarnation:
@@ -97,12 +69,16 @@ class Scope:
 
 
 class Surroundings(Struct, frozen=True):
-    """What a task lends its handlers. ``checkpoint`` commits effects and returns once that is durable."""
+    """What a task lends its handlers.
+
+    ``checkpoint`` commits a handler's effects, and of those that were through before it; it returns once that is
+    durable.
+    """
 
     state: TaskState
     outputs: Outputs
     clock: Clock
-    checkpoint: Callable[["Context", Effects], Awaitable[None]]
+    checkpoint: Callable[["Context", Effects, list[Through]], Awaitable[None]]
 
 
 class Context(Struct, gc=False, eq=False):
@@ -114,13 +90,14 @@ class Context(Struct, gc=False, eq=False):
     _scope: Scope
     _batch: Batch
     _index: int
-    _earlier: Writes | None = None
+    _earlier: Gathered | None = None
     _effects: Effects | None = None
     published: int = 0
     """How many events this handler has published for this event; ids of outputs count on from it."""
     _lineage: Headers | None = None
     attempt: int = 1
     """1 in the first run of the handler for this event; one more after each failure."""
+    _ended: bool = False
 
     # -- where the event stands
 
@@ -162,8 +139,7 @@ class Context(Struct, gc=False, eq=False):
     @property
     def event_id(self) -> str:
         """The event's id; for an event without envelope it is derived from topic, partition and offset."""
-        found = self._header("ce_id")
-        return found or derive(self.topic, str(self.partition), str(self.offset))
+        return event_id_of(self._batch, self._index)
 
     @property
     def correlation_id(self) -> str:
@@ -191,8 +167,7 @@ class Context(Struct, gc=False, eq=False):
         return event_logger(self.event_id, self._scope.handler)
 
     def _header(self, name: str) -> str | None:
-        found = self._batch.header(name, self._index)
-        return None if found is None else found.decode()
+        return _text(self._batch.header(name, self._index))
 
     # -- memory
 
@@ -206,6 +181,8 @@ class Context(Struct, gc=False, eq=False):
         Sees what this handler and earlier events of the key have put. The value is the caller's own copy.
         """
         row = self._read(store.name, self._row_key(store, key))
+        if key is None:
+            self._scope.stores.add(store.name)
         if row is None:
             return default
         value = store.unpack(row, 0 if store.expire_after_ms is None else self.now_ms)
@@ -225,14 +202,20 @@ class Context(Struct, gc=False, eq=False):
     ) -> list[tuple[bytes, V]]:
         """Rows with ``start <= key < stop`` in key order, at most ``limit``; for stores with ``scope="partition"``.
 
-        Expired rows are left out, so fewer than ``limit`` may come although more are there.
+        Sees what has been put so far. Expired rows are left out, so fewer than ``limit`` may come although there are
+        more.
         """
-        self._row_key(store, start)
-        self._refuse_unseen(store.name)
-        scope = self._scope
+        first = self._row_key(store, start)
         end = None if stop is None else row_key(stop)
         now = self.now_ms
-        rows = scope.state.scan(store.name, row_key(start), end, limit=limit)
+        uncommitted = {
+            key: value
+            for each in (self._earlier, self._effects)
+            if each is not None
+            for (name, key), value in each.writes.items()
+            if name == store.name
+        }
+        rows = self._scope.state.scan(store.name, first, end, limit=limit, over=uncommitted)
         return [(key, value) for key, row in rows if (value := store.unpack(row, now)) is not None]
 
     def _row_key(self, store: Store[V], key: str | int | bytes | None) -> bytes:
@@ -261,28 +244,27 @@ class Context(Struct, gc=False, eq=False):
         if effects is not None and at in effects.writes:
             return effects.writes[at]
         earlier = self._earlier
-        if earlier is not None and at in earlier:
-            return earlier[at]
-        scope = self._scope
-        scope.stores.add(store)
-        return scope.state.get(store, key)
+        if earlier is not None and at in earlier.writes:
+            return earlier.writes[at]
+        return self._scope.state.get(store, key)
 
     def _write(self, store: str, key: bytes, value: bytes | None) -> None:
         effects = self._effects
         if effects is None:
-            self._scope.incarnation.check()
-            effects = self._effects = Effects([], {})
+            effects = self._begin()
         effects.writes[store, key] = value
 
-    def _refuse_unseen(self, store: str) -> None:
-        # A scan merges committed rows with what waits in the task; with lanes=1 nothing else can be under way.
-        pending = {**(self._earlier or {}), **(self._effects.writes if self._effects else {})}
-        if any(name == store for name, _ in pending):
-            raise StoreRefused(
-                f"store {store!r} was changed by this event before it was scanned",
-                where=f"handler {self._scope.handler}",
-                remedy="scan first, then put; or await context.checkpoint() in between",
+    def _begin(self) -> Effects:
+        self._scope.incarnation.check()
+        if self._ended:
+            raise IncarnationOver(
+                f"a context of handler {self._scope.handler!r} was used after the handler had returned",
+                where=f"{self.topic}[{self.partition}] offset {self.offset}, event {self.event_id}",
+                why="what it does now would belong to no commit; something that the handler started still runs",
+                remedy="await it in the handler, or let it publish through the service",
             )
+        effects = self._effects = Effects([], {})
+        return effects
 
     # -- facts
 
@@ -296,8 +278,7 @@ class Context(Struct, gc=False, eq=False):
         scope = self._scope
         effects = self._effects
         if effects is None:
-            scope.incarnation.check()
-            effects = self._effects = Effects([], {})
+            effects = self._begin()
         inherited = self._lineage
         if inherited is None:
             inherited = self._lineage = self._inherited()
@@ -359,17 +340,36 @@ class Context(Struct, gc=False, eq=False):
     async def checkpoint(self) -> None:
         """Commit what this event has caused so far, and keep its lane; returns once that is durable.
 
-        If the handler fails or the process dies later, the next run finds in its stores what was put before.
+        That includes what the event's earlier handlers have caused: they are not run again. If the handler fails or
+        the process dies later, the next run finds in its stores what was put before.
         """
-        effects = self._effects
+        effects, earlier = self._effects, self._earlier
+        if effects is None and (earlier is None or not (earlier.writes or earlier.facts)):
+            return
+        effects = effects or self._begin()
         self._effects = None
-        if effects is not None:
-            await self._scope.checkpoint(self, effects)
+        if earlier is None:
+            await self._scope.checkpoint(self, effects, [])
+        else:
+            await self._scope.checkpoint(self, earlier.hand_over(effects), earlier.through)
 
     def idempotency_key(self, label: str) -> str:
         """A key for calls to the outside: the same in every run, another for each group, handler, event and label."""
         return self._scope.derivation.of("idempotency", self.event_id, label)
 
     def take_effects(self) -> Effects | None:
-        """What the handler has done, for the runtime to take in once it has succeeded."""
-        return self._effects
+        """The run has ended; returns what the handler has done, for the runtime to take in if it has succeeded."""
+        effects = self._effects
+        self._effects = None
+        self._ended = True
+        return effects
+
+
+def event_id_of(batch: Batch, index: int) -> str:
+    """The id of an event; for one without envelope it is derived from topic, partition and offset."""
+    return _text(batch.header(CE_ID, index)) or derive(batch.topic, str(batch.partition), str(batch.offsets[index]))
+
+
+def _text(value: bytes | None) -> str | None:
+    # Bytes that are no UTF-8 come from outside; they must stop neither the handler nor what is said about it.
+    return None if value is None else value.decode(errors="backslashreplace")

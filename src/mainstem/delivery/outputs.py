@@ -6,7 +6,10 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import NO_HEADERS, Batch, Headers, Record, TopicPartition
 from mainstem.errors import EventRefused
 from mainstem.events import CE_ID, Declaration, common_headers, key_function, partition_for
 from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
@@ -14,11 +17,10 @@ from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
 Fact: TypeAlias = tuple[TopicPartition, Record]
 """A record, and the partition it goes to."""
 
+Writes: TypeAlias = dict[tuple[str, bytes], bytes | None]
+"""Changed rows: store and key, and the new value or None."""
 
-Writes = dict[tuple[str, bytes], bytes | None]
-
-
-Through = tuple[str, Batch, int]
+Through: TypeAlias = tuple[str, Batch, int]
 """A handler, by name, that is through with an event: it has succeeded, parked or given up."""
 
 
@@ -52,9 +54,9 @@ def no_effects() -> Effects:
 class Gathered(Effects, gc=False):
     """What the handlers of an event have done so far, one after the other, and which of them are through with it."""
 
-    facts: list[Fact] = []
-    writes: Writes = {}
-    through: list[Through] = []
+    facts: list[Fact] = msgspec.field(default_factory=list)
+    writes: Writes = msgspec.field(default_factory=dict)
+    through: list[Through] = msgspec.field(default_factory=list)
 
     def hand_over(self, last: Effects) -> Effects:
         """Everything so far and ``last``, to be committed now; what is gathered begins anew."""

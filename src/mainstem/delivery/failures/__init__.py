@@ -11,7 +11,7 @@ from mainstem.delivery.failures.inbox import (
     decode_command,
     encode_command,
 )
-from mainstem.delivery.failures.parking import RETRY, Failure, Letter, Mark, Parking, lane_of, place_of
+from mainstem.delivery.failures.parking import RETRY, Failure, Letter, Mark, Parking, lane_of, place_at, place_of
 from mainstem.delivery.failures.retry import GiveUp, Park, Retry, RunAgain, Verdict
 
 __all__ = [
@@ -38,5 +38,6 @@ __all__ = [
     "decode_entry",
     "encode_command",
     "lane_of",
+    "place_at",
     "place_of",
 ]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
-from mainstem.delivery.context import Effects
+from mainstem.delivery.outputs import Effects
 from mainstem.state import TaskState, Timer, timers
 
 MARKS = "$parking"
@@ -38,15 +38,24 @@ class Failure(Struct, frozen=True):
     @classmethod
     def of(cls, error: BaseException, now_ms: int, before: "Failure | None" = None) -> "Failure":
         """One failure more."""
+        try:
+            said = str(error)
+        except Exception as second:  # noqa: BLE001 - an exception that cannot be told must not stop the task
+            said = f"(its text cannot be had: {type(second).__name__})"
         trace = "".join(traceback.format_exception(error))
         return cls(
             failures=1 + (before.failures if before else 0),
             first_ms=before.first_ms if before else now_ms,
             last_ms=now_ms,
             error_type=type(error).__qualname__,
-            error=str(error)[:TRACE_CHARACTERS],
-            trace=trace[-TRACE_CHARACTERS:],
+            error=_sayable(said[:TRACE_CHARACTERS]),
+            trace=_sayable(trace[-TRACE_CHARACTERS:]),
         )
+
+
+def _sayable(text: str) -> str:
+    """Lone surrogates, as names of files bring them along, have no form in bytes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class Letter(Struct, frozen=True):
@@ -103,10 +112,13 @@ _letter = msgspec.msgpack.Decoder(Letter).decode
 
 
 def place_of(letter: Letter) -> bytes:
-    """What names a sequence beside its handler: the key; a keyless event waits alone, under its place in the log."""
-    if letter.key is not None:
-        return b"k" + letter.key
-    return f"o{letter.topic}/{letter.partition}/{letter.offset}".encode()
+    """What names a sequence beside its handler."""
+    return place_at(letter.key, letter.topic, letter.partition, letter.offset)
+
+
+def place_at(key: bytes | None, topic: str, partition: int, offset: int) -> bytes:
+    """The key; a keyless event waits alone, under its place in the log."""
+    return f"o{topic}/{partition}/{offset}".encode() if key is None else b"k" + key
 
 
 def lane_of(place: bytes) -> bytes | None:

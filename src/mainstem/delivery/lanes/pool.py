@@ -13,6 +13,8 @@ from typing import Protocol
 
 from mainstem.delivery.lanes.inside import enter_handlers
 
+STOP_SECONDS = 5.0
+
 
 class Work(Protocol):
     """Something to be done in the lane of a key (None: in any lane)."""
@@ -40,6 +42,7 @@ class Lanes:
         self._runners: set[asyncio.Task[None]] = set()
         self._resting: list[asyncio.Future[None]] = []
         self._spare = False
+        self._stopped = False
         self._changed: asyncio.Future[None] | None = None
         self._wake_at = -1
         self.in_flight = 0
@@ -58,16 +61,19 @@ class Lanes:
     async def at_most(self, count: int) -> None:
         """Return when at most ``count`` works are in flight."""
         while self.in_flight > count:
-            self._wake_at = count
-            self._changed = asyncio.get_running_loop().create_future()
-            await self._changed
+            if self._changed is None:
+                self._changed = asyncio.get_running_loop().create_future()
+            self._wake_at = max(self._wake_at, count)
+            # Several may wait for it, and one of them may give up.
+            await asyncio.shield(self._changed)
 
-    def claim(self, key: bytes) -> bool:
-        """Take a key's lane for work done elsewhere; False when it is busy."""
-        if key in self._busy:
-            return False
-        self._busy.add(key)
-        return True
+    def claim(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Take lanes for work done elsewhere; returns the keys that are free, with nothing queued for them."""
+        free = set(keys) - self._busy
+        if self._ready:
+            free.difference_update([work.key for work in self._ready if work.key is not None])
+        self._busy |= free
+        return free
 
     def claimed(self, count: int) -> None:
         """So many events of claimed keys are in flight."""
@@ -78,30 +84,32 @@ class Lanes:
         self.in_flight -= count
         self._tell()
 
-    def release(self, key: bytes, first: Iterable[Work] = ()) -> None:
-        """Free a claimed lane; ``first`` runs before what has queued up behind it."""
-        self._busy.discard(key)
+    def release(self, keys: Iterable[bytes], first: Iterable[Work] = ()) -> None:
+        """Free claimed lanes; ``first`` come next in them, in order, before what has queued up behind."""
         queue = deque(first)
         self.in_flight += len(queue)
-        queue.extend(self._waiting.pop(key, ()))
+        for key in keys:
+            self._busy.discard(key)
+            queue.extend(self._waiting.pop(key, ()))
         self._ready.extendleft(reversed(queue))
         if self._ready and not self._spare:
             self._call_spare()
 
-    def behind(self, work: Work) -> None:
-        """Queue a work behind the lane that its key holds already."""
-        assert work.key is not None
-        self._waiting.setdefault(work.key, deque()).append(work)
-
     async def stop(self) -> None:
-        """Abandon everything that is not finished."""
+        """Abandon everything that is not finished. A work that does not let itself be cancelled is left behind."""
+        self._stopped = True
         self._ready.clear()
         self._waiting.clear()
         runners = [each for each in self._runners if each is not asyncio.current_task()]
         for runner in runners:
             runner.cancel()
-        await asyncio.gather(*runners, return_exceptions=True)
+        if runners:
+            await asyncio.wait(runners, timeout=STOP_SECONDS)
         self._runners.clear()
+        self._resting.clear()
+        self.running.clear()
+        self.in_flight = 0
+        self._tell()
 
     # -- the runners
 
@@ -122,6 +130,8 @@ class Lanes:
             while True:
                 self._spare = False
                 await self._work_off(number)
+                if self._stopped:
+                    return
                 rest = asyncio.get_running_loop().create_future()
                 self._resting.append(rest)
                 self._tell()

@@ -8,9 +8,9 @@ from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.routes import Bound, Routes
-from mainstem.delivery.tasks.works import BatchWork, CommandWork, EventWork, UndecodableWork
+from mainstem.delivery.tasks.works import BatchWork, CommandWork, EventWork, SpoiltWork
 from mainstem.errors import DecodingFailed
-from mainstem.events import CE_EVENTVERSION, CE_TYPE, Envelope, Origin, foreign_envelope
+from mainstem.events import CE_EVENTVERSION, CE_TYPE
 from mainstem.schemas import DECODER_ERRORS
 from mainstem.telemetry import log
 
@@ -30,6 +30,8 @@ class Admission:
 
     def works(self, batch: Batch, intake: Intake) -> Sequence[Work]:
         """The works of a batch, in offset order. Records that need none are done in the intake."""
+        if not len(batch):
+            return []
         works = self._single(batch, intake)
         return _together(works) if self._batches else works
 
@@ -70,19 +72,24 @@ class Admission:
         return self._of_type(batch, intake, bound, at)
 
     def _without_type(self, batch: Batch, intake: Intake, at: Sequence[int]) -> Sequence[Work]:
-        handlers = self._routes.of_topic(batch.topic)
         error = DecodingFailed(
             f"the record has no {CE_TYPE}",
             where=batch.topic,
             why="CloudEvents requires it; the record may come from a producer that writes no envelope",
             remedy="correct the producer, or declare the topic with Topic(..., envelope=None)",
         )
-        keys = batch.keys
+        handlers = self._routes.of_topic(batch.topic)
         return [
-            UndecodableWork(keys[index], self.desk, intake, index, error, handlers)
+            self._spoilt(batch, intake, index, self._begun(handlers, batch, index), error)
             for index in at
             if not intake.is_done(index)
         ]
+
+    def _spoilt(
+        self, batch: Batch, intake: Intake, index: int, handlers: tuple[Handler, ...], error: DecodingFailed
+    ) -> Work:
+        errors = {each.name: error for each in handlers}
+        return SpoiltWork(batch.keys[index], self.desk, intake, index, None, handlers, errors)
 
     def _of_type(self, batch: Batch, intake: Intake, bound: Bound, at: Sequence[int]) -> Sequence[Work]:
         desk, keys, values = self.desk, batch.keys, batch.values
@@ -108,7 +115,7 @@ class Admission:
 
     def _one(self, batch: Batch, intake: Intake, bound: Bound, index: int) -> Work | None:
         desk, key = self.desk, batch.keys[index]
-        handlers = self._wanting(bound, batch, index)
+        handlers, errors = self._wanting(bound, batch, index)
         if not handlers or batch.values[index] is None:
             desk.ledger.skip(intake, (index,), bound.declaration.wire_name)
             return None
@@ -118,7 +125,9 @@ class Admission:
         try:
             event = self._routes.decode(bound, batch, index, version)
         except DecodingFailed as error:
-            return UndecodableWork(key, desk, intake, index, error, handlers)
+            return self._spoilt(batch, intake, index, handlers, error)
+        if errors:
+            return SpoiltWork(key, desk, intake, index, event, handlers, errors)
         return EventWork(key, desk, intake, index, event, handlers)
 
     # -- handlers that do not want every event of their type
@@ -130,32 +139,35 @@ class Admission:
             for each in bound.handlers
         )
 
-    def _wanting(self, bound: Bound, batch: Batch, index: int) -> tuple[Handler, ...]:
+    def _wanting(self, bound: Bound, batch: Batch, index: int) -> tuple[tuple[Handler, ...], Mapping[str, Exception]]:
+        """Who wants an event, and whose predicate has raised."""
+        begun = self._begun(bound.handlers, batch, index)
+        if all(each.processor.where is None for each in begun):
+            return begun, {}
+        envelope = self._routes.envelope(bound.declaration, batch, index)
+        wanting: list[Handler] = []
+        errors: dict[str, Exception] = {}
+        for each in begun:
+            where = each.processor.where
+            try:
+                if where is None or where(envelope):
+                    wanting.append(each)
+            except Exception as error:  # noqa: BLE001 - a predicate may raise anything, and is its handler's business
+                wanting.append(each)
+                errors[each.name] = error
+        return tuple(wanting), errors
+
+    def _begun(self, handlers: tuple[Handler, ...], batch: Batch, index: int) -> tuple[Handler, ...]:
+        """Those whose first offset lies at or before an event."""
         at = TopicPartition(batch.topic, batch.partition)
         offset = batch.offsets[index]
-        envelope: Envelope | None = None
-        wanting: list[Handler] = []
-        for each in bound.handlers:
-            if self._starts.get(each.name, {}).get(at, 0) > offset:
-                continue
-            if each.processor.where is not None:
-                envelope = envelope or self._envelope(bound, batch, index)
-                if not each.processor.where(envelope):
-                    continue
-            wanting.append(each)
-        return tuple(wanting)
-
-    def _envelope(self, bound: Bound, batch: Batch, index: int) -> Envelope:
-        origin = Origin(batch.topic, batch.partition, batch.offsets[index], batch.timestamps[index], batch.keys[index])
-        if bound.declaration.envelope:
-            return Envelope(batch.common, batch.own_headers(index), origin)
-        return foreign_envelope(bound.declaration, batch.headers(index), origin)
+        return tuple(each for each in handlers if self._starts.get(each.name, {}).get(at, 0) <= offset)
 
     def _prefetch(self, bound: Bound, keys: Sequence[bytes | None]) -> None:
         desk = self.desk
         known = [key for key in keys if key is not None]
         for handler in bound.handlers:
-            for store in handler.scope.stores:
+            for store in tuple(handler.scope.stores):  # a worker thread may add one
                 desk.ledger.state.prefetch(store, known)
         if desk.parking.some:
             desk.parking.prefetch([each.name for each in bound.handlers], known)
@@ -187,7 +199,7 @@ def _together(works: Sequence[Work]) -> Sequence[Work]:
             joined.append(work)
             continue
         last = joined[-1] if joined else None
-        if isinstance(last, BatchWork) and last.handlers is work.handlers:
+        if isinstance(last, BatchWork) and last.handlers == work.handlers:
             last.events.append((work.index, work.event))
         else:
             joined.append(BatchWork(None, work.desk, work.intake, [(work.index, work.event)], work.handlers))

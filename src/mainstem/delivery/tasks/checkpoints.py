@@ -1,18 +1,24 @@
-"""How many outputs a handler had published before its last checkpoint, so that later ones keep other ids.
+"""What has been committed of an event that is not done yet, beside its effects: one row per handler and event.
 
 The id of an output comes from its place among the outputs of its event. A run after a checkpoint may leave out what
-was committed by it, so it goes on counting where the checkpoint stopped. One row per event that has been checkpointed
-and is not done.
+was committed by it, so it goes on counting where the checkpoint stopped. A handler that was through with the event
+when a later one made a checkpoint is committed with it, and must not run again.
 """
 
-from mainstem.delivery.context import Context, Effects
+from collections.abc import Iterable
+
+from mainstem.broker import Batch
+from mainstem.delivery.context import Context, event_id_of
+from mainstem.delivery.outputs import Effects, Gathered, Through
 from mainstem.state import TaskState
 
 STORE = "$checkpoints"
+ROWS_MOST = 1_000_000
+_THROUGH = b"!"
 
 
 class Checkpoints:
-    """The rows of one task."""
+    """The rows of one task: how many outputs are committed, and a mark where the handler is through."""
 
     __slots__ = ("_state", "some")
 
@@ -21,22 +27,65 @@ class Checkpoints:
         self.some = bool(state.scan(STORE, limit=1))
         """False when surely no event has been checkpointed and is not done."""
 
-    def write(self, context: Context, effects: Effects) -> None:
-        """The handler commits what it has done so far."""
+    def look_again(self) -> None:
+        """Find out whether there is any row still; for now and then, not for every event."""
+        self.some = bool(self._state.scan(STORE, limit=1))
+
+    def write(self, context: Context, effects: Effects, through: Iterable[Through]) -> None:
+        """A handler commits what it has done so far, and with it what those that were through before it have done."""
         self.some = True
-        effects.writes[STORE, self._key(context)] = b"%d" % context.published
+        for each in through:
+            key = _key(*each)
+            count = (self._row(effects, key) or b"0").removesuffix(_THROUGH)
+            effects.writes[STORE, key] = count + _THROUGH
+        effects.writes[STORE, _key_of(context)] = b"%d" % context.published
+
+    def is_through(self, handler: str, batch: Batch, index: int) -> bool:
+        """Whether a handler need not run for an event, because a later one's checkpoint has committed what it did."""
+        return (self._state.get(STORE, _key(handler, batch, index)) or b"").endswith(_THROUGH)
 
     def resume(self, context: Context) -> None:
         """Before a run: go on counting where the last checkpoint of this event and handler stopped."""
-        row = self._state.get(STORE, self._key(context))
+        row = self._state.get(STORE, _key_of(context))
         if row is not None:
-            context.published = int(row)
+            context.published = int(row.removesuffix(_THROUGH))
 
     def done(self, context: Context, effects: Effects) -> None:
         """The handler has succeeded; the row has served."""
-        key = self._key(context)
-        if self._state.get(STORE, key) is not None:
+        self._forget(effects, _key_of(context))
+
+    def close(self, gathered: Gathered) -> None:
+        """The event is done. Only a handler that has parked it still has to know where to go on counting."""
+        for each in gathered.through:
+            key = _key(*each)
+            row = self._row(gathered, key)
+            if row is not None and row.endswith(_THROUGH):
+                count = row.removesuffix(_THROUGH)
+                gathered.writes[STORE, key] = None if count == b"0" else count
+
+    def forget(self, handler: str, batch: Batch, effects: Effects) -> None:
+        """A parked event is given up."""
+        self._forget(effects, _key(handler, batch, 0))
+
+    def rename(self, effects: Effects, old: str, new: str) -> None:
+        """Move every row of one handler to another name."""
+        before, after = f"{old}\x00".encode(), f"{new}\x00".encode()
+        for key, row in self._state.scan(STORE, before, f"{old}\x01".encode(), limit=ROWS_MOST):
+            effects.write(STORE, key, None)
+            effects.write(STORE, after + key.removeprefix(before), row)
+
+    def _row(self, effects: Effects, key: bytes) -> bytes | None:
+        at = (STORE, key)
+        return effects.writes[at] if at in effects.writes else self._state.get(*at)
+
+    def _forget(self, effects: Effects, key: bytes) -> None:
+        if self._row(effects, key) is not None:
             effects.writes[STORE, key] = None
 
-    def _key(self, context: Context) -> bytes:
-        return f"{context.handler}\x00{context.event_id}".encode()
+
+def _key_of(context: Context) -> bytes:
+    return f"{context.handler}\x00{context.event_id}".encode()
+
+
+def _key(handler: str, batch: Batch, index: int) -> bytes:
+    return f"{handler}\x00{event_id_of(batch, index)}".encode()

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mainstem.broker import Batch
 from mainstem.clock import Clock
-from mainstem.delivery.context import Context, Effects, Incarnation, Writes, no_effects
+from mainstem.delivery.context import Context, Incarnation
 from mainstem.delivery.failures import (
     Audit,
     Failure,
@@ -18,12 +18,13 @@ from mainstem.delivery.failures import (
     RunAgain,
     Status,
     Verdict,
+    place_at,
     place_of,
 )
 from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.outputs import Effects, Gathered, no_effects
 from mainstem.delivery.tasks.checkpoints import Checkpoints
-from mainstem.delivery.tasks.handler import Handler
-from mainstem.errors import DecodingFailed
+from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.telemetry import event_logger, log
 
 
@@ -48,30 +49,51 @@ class Desk(Struct, frozen=True):
         return not (self.parking.some or self.checkpoints.some)
 
     async def handle(
-        self, handler: Handler, event: object, at: "Place", earlier: Writes, error: Exception | None = None
-    ) -> Effects:
-        """Run a handler for an event unless its key is parked; returns what is to be taken in.
+        self, handler: Handler, event: object, at: "Place", gathered: Gathered, error: Exception | None = None
+    ) -> None:
+        """Run a handler for an event, and gather what it does; when its key is parked, let the event wait instead.
 
-        ``error`` is how a first run has ended already, or why the event could not be decoded.
+        ``error`` is how a first run has ended already.
         """
-        if self.parking.some and error is None:
-            letter = at.letter()
-            mark = self.parking.mark(handler.name, place_of(letter))
-            if mark is not None:
-                effects = no_effects()
-                self.parking.add_behind(effects, handler.name, letter, mark)
-                return effects
-        attempt = await self.attempt(handler, event, at, earlier, error=error)
+        if error is None and self.passed_by(handler, at, gathered):
+            return
+        attempt = await self.attempt(handler, handler.alone(event), at, gathered, error=error)
         if isinstance(attempt, Effects):
-            return attempt
-        return self.park(handler, at.letter(), attempt)
+            gathered.take_in(attempt)
+        else:
+            self.park(handler, at.letter(), attempt, gathered)
+        gathered.through.append((handler.name, at.batch, at.index))
+
+    def refuse(self, handler: Handler, at: "Place", gathered: Gathered, error: Exception) -> None:
+        """Make an event that a handler cannot be given a dead letter of it, with its bytes intact."""
+        if self.passed_by(handler, at, gathered):
+            return
+        self.ledger.counters.failures += 1
+        letter = at.letter()
+        log.warning("%s[%d] offset %d for %s: %s", letter.topic, letter.partition, letter.offset, handler.name, error)
+        self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None), gathered)
+        gathered.through.append((handler.name, at.batch, at.index))
+
+    def passed_by(self, handler: Handler, at: "Place", gathered: Gathered) -> bool:
+        """Whether the handler need not run, because it is through with the event, or its key is parked."""
+        if self.checkpoints.some and self.checkpoints.is_through(handler.name, at.batch, at.index):
+            gathered.through.append((handler.name, at.batch, at.index))
+            return True
+        if not self.parking.some:
+            return False
+        mark = self.parking.mark(handler.name, at.name(), gathered)
+        if mark is None:
+            return False
+        self.parking.add_behind(gathered, handler.name, at.letter(), mark)
+        gathered.through.append((handler.name, at.batch, at.index))
+        return True
 
     async def attempt(
         self,
         handler: Handler,
-        event: object,
+        given: object,
         at: "Place",
-        earlier: Writes,
+        gathered: Gathered,
         *,
         error: Exception | None = None,
         before: Failure | None = None,
@@ -79,17 +101,18 @@ class Desk(Struct, frozen=True):
         """Run a handler, again as often as its policy says inline; what it has done, or why it stopped."""
         failure = before
         while True:
-            context = handler.context(at.batch, at.index, earlier, attempt=1 + (failure.failures if failure else 0))
+            context = handler.context(at.batch, at.index, gathered, attempt=1 + (failure.failures if failure else 0))
             if self.checkpoints.some:
                 self.checkpoints.resume(context)
             try:
                 if error is not None:
                     raise error
-                effects = await handler.run(event, context) or no_effects()
-            except Exception as raised:  # noqa: BLE001 - whatever a handler raises, its policy decides
+                effects = await handler.run(given, context) or no_effects()
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - its policy decides
+                found = failure_of(raised, handler.name)
                 self.incarnation.check()
-                failure = Failure.of(raised, self.clock.now_ms(), failure)
-                verdict = self._verdict(handler, context, raised, failure)
+                failure = Failure.of(found, self.clock.now_ms(), failure)
+                verdict = self._verdict(handler, context, found, failure)
                 if not isinstance(verdict, RunAgain):
                     later = self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None
                     return Stopped(failure, later)
@@ -108,18 +131,10 @@ class Desk(Struct, frozen=True):
         )
         return verdict
 
-    def park(self, handler: Handler, letter: Letter, stopped: "Stopped") -> Effects:
+    def park(self, handler: Handler, letter: Letter, stopped: "Stopped", effects: Effects) -> None:
         """Park the key of an event, or make it a dead letter."""
-        effects = no_effects()
         mark = self.parking.park(effects, handler.name, letter, stopped.failure, stopped.next_ms)
         self.tell_stopped(effects, handler.name, letter, mark)
-        return effects
-
-    def undecodable(self, handler: Handler, letter: Letter, error: DecodingFailed) -> Effects:
-        """Make a record that cannot be decoded a dead letter, with its bytes intact."""
-        self.ledger.counters.failures += 1
-        log.warning("%s[%d] offset %d for %s: %s", letter.topic, letter.partition, letter.offset, handler.name, error)
-        return self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None))
 
     def tell_stopped(self, effects: Effects, handler: str, letter: Letter, mark: Mark) -> None:
         """Count and tell that a sequence has stopped, for a while or for good."""
@@ -150,3 +165,8 @@ class Place(Struct, frozen=True, gc=False):
     def letter(self) -> Letter:
         """A copy of the record, to be kept."""
         return Letter.of(self.batch, self.index)
+
+    def name(self) -> bytes:
+        """What names a sequence that begins with this event, beside its handler."""
+        batch, index = self.batch, self.index
+        return place_at(batch.keys[index], batch.topic, batch.partition, batch.offsets[index])

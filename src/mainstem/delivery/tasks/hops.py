@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from mainstem.clock import Clock
-from mainstem.delivery.context import Effects, Writes, no_effects
 from mainstem.delivery.lanes import Lanes, Work
-from mainstem.delivery.tasks.desk import Desk, Place
-from mainstem.delivery.tasks.works import EventWork
+from mainstem.delivery.outputs import Effects, Gathered, no_effects
+from mainstem.delivery.tasks.desk import Desk
+from mainstem.delivery.tasks.works import BrokenWork, EventWork
 
 SLOW_SECONDS = 0.0005
 """A handler that takes longer than this is taken to be waiting for something."""
@@ -29,11 +31,10 @@ class Finished(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """An event that stopped a stretch: which of its handlers raised, what, and what those before it have done."""
+    """What one of an event's handlers raised, and what those before it have done."""
 
-    handler: int
     error: Exception
-    before: Effects
+    before: Gathered
 
 
 class Hops:
@@ -46,80 +47,99 @@ class Hops:
         self._width = width
         self._desk = desk
         self._seconds = seconds
-        self._event_seconds = 0.0
-        self._stretches: set[asyncio.Task[None]] = set()
+        self._slow = False
+        self._open = 0
+        self._idle = asyncio.Event()
 
-    def add(self, works: Sequence[EventWork]) -> None:
-        """Begin with these; they count as in flight in the lanes. Events of a key that is busy go there."""
+    async def work_off(self, works: Sequence[EventWork]) -> None:
+        """Hand these to threads, and return when that is done; what failed there may go on in its lane.
+
+        Events of a key that is busy go to the lanes at once; with a single lane all of them do while it is busy.
+        """
         lanes = self._lanes
-        claims: dict[bytes | None, bool] = {None: True}
-        mine: list[EventWork] = []
-        for work in works:
-            key = work.key
-            if key not in claims:
-                claims[key] = key is None or lanes.claim(key)
-            if claims[key]:
-                mine.append(work)
-            else:
-                lanes.add((work,))
+        if self._width == 1 and lanes.in_flight:
+            lanes.add(works)
+            return
+        free = lanes.claim({work.key for work in works if work.key is not None})
+        mine = [work for work in works if work.key is None or work.key in free]
+        if len(mine) < len(works):
+            lanes.add([work for work in works if work.key is not None and work.key not in free])
         lanes.claimed(len(mine))
-        width = self._width if self._event_seconds > SLOW_SECONDS else 1
+        self._spread(mine)
+        while self._open:
+            self._idle.clear()
+            await self._idle.wait()
+
+    def _spread(self, works: Sequence[EventWork]) -> None:
+        width = self._width if self._slow else 1
         stretches: list[list[EventWork]] = [[] for _ in range(width)]
-        for number, work in enumerate(mine):
+        for number, work in enumerate(works):
             stretches[(number if work.key is None else hash(work.key)) % width].append(work)
-        for stretch in stretches:
-            if stretch:
-                task = asyncio.get_running_loop().create_task(self._work_off(stretch))
-                self._stretches.add(task)
-                task.add_done_callback(self._stretches.discard)
+        found = [Stretch(self, works) for works in stretches if works]
+        self._open += len(found)
+        self._lanes.add(found)
 
-    async def stop(self) -> None:
-        """Abandon what is not finished; a thread that is in a handler stays there until it returns."""
-        stretches = list(self._stretches)
-        for each in stretches:
-            each.cancel()
-        await asyncio.gather(*stretches, return_exceptions=True)
-
-    async def _work_off(self, works: list[EventWork]) -> None:
-        try:
-            await self._hop(works)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - handed on: the task ends with it
-            self._lanes.failed(error)
-
-    async def _hop(self, works: list[EventWork]) -> None:
+    async def hop(self, works: list[EventWork]) -> None:
+        """Run one stretch to its end, or until it turns out that several threads are better."""
         desk, lanes, loop = self._desk, self._lanes, asyncio.get_running_loop()
-        keys = {work.key for work in works if work.key is not None}
-        done = 0
-        while done < len(works) and desk.plain_sailing:
-            finished = await loop.run_in_executor(self._executor, _run_some, works[done:], desk.clock, self._seconds)
+        narrow = not self._slow
+        while works and desk.plain_sailing and not (narrow and self._slow):
+            finished = await loop.run_in_executor(self._executor, _run_some, works, desk.clock, self._seconds)
             desk.incarnation.check()
-            for work, effects in zip(works[done:], finished.effects, strict=False):
+            for work, effects in zip(works, finished.effects, strict=False):
                 desk.ledger.settle(work.intake, work.index, effects)
             count = len(finished.effects)
-            if finished.broken is not None:
-                await self._recover(works[done + count], finished.broken)
-                count += 1
-            self._event_seconds = finished.seconds / count
+            self._slow = finished.seconds / (count + (finished.broken is not None)) > SLOW_SECONDS
+            works = self._release(works[:count], works[count:])
             lanes.finished(count)
-            done += count
-        # Something is parked: from here on each event has to be looked at on its own.
-        for work in works[done:]:
-            await work.run()
-            lanes.finished(1)
-        for key in keys:
-            lanes.release(key)
+            if finished.broken is not None:
+                works = self._set_aside(works, finished.broken)
+        if works and desk.plain_sailing:
+            self._spread(works)
+        else:
+            # Something is parked: from here on each event has to be looked at on its own, in its lane.
+            self._hand_over(works)
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
 
-    async def _recover(self, work: EventWork, broken: Broken) -> None:
-        """One event failed in the thread: go on with it here, as its handlers' policies say."""
-        desk, at = self._desk, Place(work.intake.batch, work.index)
-        effects = broken.before
-        error: Exception | None = broken.error
-        for handler in work.handlers[broken.handler :]:
-            effects.take_in(await desk.handle(handler, work.event, at, effects.writes, error))
-            error = None
-        desk.ledger.settle(work.intake, work.index, effects)
+    def _release(self, done: list[EventWork], works: list[EventWork]) -> list[EventWork]:
+        """Free the lanes of keys that have nothing left to do."""
+        left = {work.key for work in works}
+        self._lanes.release({work.key for work in done if work.key is not None and work.key not in left})
+        return works
+
+    def _set_aside(self, works: list[EventWork], broken: Broken) -> list[EventWork]:
+        """Let the first event, and with it the others of its key, go on in its lane; returns what is left."""
+        first = works[0]
+        again = BrokenWork(
+            first.key, first.desk, first.intake, first.index, first.event, first.handlers, broken.before, broken.error
+        )
+        if self._width == 1:  # in a single lane everything comes behind it
+            behind, left = works[1:], []
+        else:
+            its = [first.key is not None and each.key == first.key for each in works[1:]]
+            behind = [each for each, mine in zip(works[1:], its, strict=True) if mine]
+            left = [each for each, mine in zip(works[1:], its, strict=True) if not mine]
+        self._hand_over([again, *behind])
+        return left
+
+    def _hand_over(self, works: Sequence[Work]) -> None:
+        """Let events go on in the lanes of their keys, which they hold already."""
+        self._lanes.release({work.key for work in works if work.key is not None}, works)
+        self._lanes.finished(len(works))
+
+
+class Stretch(Struct, gc=False, eq=False):
+    """Events that are handed to one thread, as a work that takes a lane."""
+
+    hops: Hops
+    works: list[EventWork]
+    key: bytes | None = None
+
+    async def run(self) -> None:
+        """Run them all."""
+        await self.hops.hop(self.works)
 
 
 def plain_events(works: Sequence[Work]) -> list[EventWork]:
@@ -135,7 +155,7 @@ def _run_some(works: list[EventWork], clock: Clock, seconds: float) -> Finished:
     """In a thread: run handlers until time is up, the stretch ends or one raises."""
     began = clock.monotonic()
     effects: list[Effects] = []
-    earlier: Writes = {}
+    earlier = Gathered()
     for work in works:
         done = no_effects()
         for number, handler in enumerate(work.handlers):
@@ -144,13 +164,20 @@ def _run_some(works: list[EventWork], clock: Clock, seconds: float) -> Finished:
                 result = handler.call(work.event, context)
                 if result is not None:
                     context.publish_result(result)
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises, its policy decides
-                return Finished(effects, clock.monotonic() - began, Broken(number, error, done))
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its policy decides
+                context.take_effects()
+                return Finished(effects, clock.monotonic() - began, _broken(work, number, error, done))
             part = context.take_effects()
             if part is not None:
                 done.take_in(part)
-                earlier.update(part.writes)
+                earlier.writes.update(part.writes)
         effects.append(done)
         if clock.monotonic() - began > seconds:
             break
     return Finished(effects, clock.monotonic() - began)
+
+
+def _broken(work: EventWork, number: int, error: Exception | asyncio.CancelledError, done: Effects) -> Broken:
+    through = [(each.name, work.intake.batch, work.index) for each in work.handlers[:number]]
+    failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
+    return Broken(failure, Gathered(done.facts, done.writes, done.wake_ms, through))

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from mainstem.broker import TopicPartition
-from mainstem.delivery.context import Effects
 from mainstem.delivery.failures import Parking
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.ledger import completed_key
+from mainstem.delivery.outputs import Effects
 from mainstem.delivery.processor import Processor
+from mainstem.delivery.tasks.checkpoints import Checkpoints
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState
 
@@ -30,10 +31,11 @@ _decode = msgspec.msgpack.Decoder(dict[str, int]).decode
 class Roster:
     """The handlers recorded in one task's store."""
 
-    def __init__(self, group: str, state: TaskState, parking: Parking) -> None:
+    def __init__(self, group: str, state: TaskState, parking: Parking, checkpoints: Checkpoints) -> None:
         self._group = group
         self._state = state
         self._parking = parking
+        self._checkpoints = checkpoints
         self._known = {key.decode(): _decode(row) for key, row in state.scan(STORE, limit=HANDLERS_MOST)}
 
     def call(
@@ -50,6 +52,7 @@ class Roster:
                     row = renamed
                     effects.write(STORE, old.encode(), None)
                     self._parking.rename(effects, old, processor.name)
+                    self._checkpoints.rename(effects, old, processor.name)
                     effects.write(STORE, processor.name.encode(), _encode(row))
             if row is None:
                 topics = {each.topic for each in processor.inputs}

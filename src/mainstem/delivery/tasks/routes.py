@@ -8,7 +8,7 @@ from mainstem.delivery.failures import Letter
 from mainstem.delivery.plan import TIMER_TOPIC, Plan
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.errors import DecodingFailed
-from mainstem.events import CE_EVENTVERSION, CE_TYPE, Declaration
+from mainstem.events import CE_EVENTVERSION, CE_TYPE, Declaration, Envelope, Origin, foreign_envelope
 from mainstem.schemas import DECODER_ERRORS, decoding_failure, readable, version_failure
 from mainstem.state import Timer
 
@@ -70,6 +70,19 @@ class Routes:
                 remedy="subscribe to the type again, or discard the dead letter",
             )
         return self.decode(bound, letter.batch(), 0, letter.headers.get(CE_EVENTVERSION))
+
+    def wanted(self, handler: Handler, batch: Batch, index: int) -> bool:
+        """Whether a handler's predicate, if it has one, says yes to a record. Raises what the predicate raises."""
+        where = handler.processor.where
+        bound = self.find(batch.topic, batch.header(CE_TYPE, index) if self.has_envelope(batch.topic) else None)
+        return where is None or bound is None or where(self.envelope(bound.declaration, batch, index))
+
+    def envelope(self, declaration: Declaration, batch: Batch, index: int) -> Envelope:
+        """What a predicate looks at."""
+        origin = Origin(batch.topic, batch.partition, batch.offsets[index], batch.timestamps[index], batch.keys[index])
+        if declaration.envelope:
+            return Envelope(batch.common, batch.own_headers(index), origin)
+        return foreign_envelope(declaration, batch.headers(index), origin)
 
 
 def check_version(declaration: Declaration, version: bytes | None) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, commit, no_point
-from mainstem.delivery.context import Context, Effects, Incarnation, Scope, Surroundings, no_effects
+from mainstem.delivery.context import Context, Incarnation, Scope, Surroundings
 from mainstem.delivery.failures import Audit, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
 from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.outputs import Effects, Through, no_effects
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
@@ -90,7 +91,7 @@ class Task:
             reader = self._environment.broker.log.reader(self._positions)
             loops = (
                 asyncio.create_task(self._read(reader, admission)),
-                asyncio.create_task(self._commit_when_due(admission.desk.parking)),
+                asyncio.create_task(self._commit_when_due(admission.desk)),
                 asyncio.create_task(self._until_draining()),
             )
             try:
@@ -110,8 +111,6 @@ class Task:
             self._alarm.stop()
             if self._ticking is not None:
                 self._ticking.cancel()
-            if self._hops is not None:
-                await self._hops.stop()
             await self._lanes.stop()
 
     # -- taking over
@@ -130,9 +129,10 @@ class Task:
         )
         ledger.restore(positions)
         parking = Parking(self._state)
+        checkpoints = Checkpoints(self._state)
         roster = no_effects()
-        starts = Roster(plan.group, self._state, parking).call(plan.processors, progress, roster)
-        desk = self._desk(ledger, parking)
+        starts = Roster(plan.group, self._state, parking, checkpoints).call(plan.processors, progress, roster)
+        desk = self._desk(ledger, parking, checkpoints)
         routes = Routes(plan, desk.handlers)
         ledger.absorb(roster)
         # The first offsets are fixed before the first event: whoever takes over later must not choose again.
@@ -151,13 +151,12 @@ class Task:
                 positions[at] = end if self._plan.start == "latest" and at.topic != self._plan.inbox else start
         return {at: positions[at] for at in self._plan.inputs_of(self._ownership.task)}
 
-    def _desk(self, ledger: Ledger, parking: Parking) -> Desk:
+    def _desk(self, ledger: Ledger, parking: Parking, checkpoints: Checkpoints) -> Desk:
         plan, environment = self._plan, self._environment
-        checkpoints = Checkpoints(self._state)
 
-        async def checkpoint(context: Context, effects: Effects) -> None:
+        async def checkpoint(context: Context, effects: Effects, through: list[Through]) -> None:
             self._incarnation.check()
-            checkpoints.write(context, effects)
+            checkpoints.write(context, effects, through)
             ledger.absorb(effects)
             await ledger.committed()
 
@@ -206,10 +205,9 @@ class Task:
             works = admission.works(batch, intake)
             self._tick_soon()
             if self._hops is not None and admission.desk.plain_sailing and (plain := plain_events(works)):
-                self._hops.add(plain)
-                await lanes.at_most(0)
-                continue
-            lanes.add(works)
+                await self._hops.work_off(plain)
+            else:
+                lanes.add(works)
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:
@@ -237,7 +235,7 @@ class Task:
         if self._lanes.in_flight:
             self._tick_soon()
 
-    async def _commit_when_due(self, parking: Parking) -> None:
+    async def _commit_when_due(self, desk: Desk) -> None:
         ledger, point = self._books, self._environment.point
         while True:
             await ledger.commit_due.wait()
@@ -247,9 +245,10 @@ class Task:
             self._positions = (await commit(ledger, self._ownership, point)).positions
             if ledger.events or self._lanes.in_flight:
                 self._tick_soon()
-            elif parking.some:
+            elif not desk.plain_sailing:
                 # Nothing is under way that could be parking a key just now.
-                parking.look_again()
+                desk.parking.look_again()
+                desk.checkpoints.look_again()
 
     # -- ending
 

@@ -1,17 +1,19 @@
 """What runs in a lane: an event, a due timer, a parked sequence to be worked off, a command."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
+
 from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.delivery.context import Context
-from mainstem.delivery.failures import Answer, Command, Failure, Letter, Mark, answer, place_of
+from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
-from mainstem.delivery.outputs import Effects, no_effects
+from mainstem.delivery.outputs import Effects, Gathered, no_effects
 from mainstem.delivery.plan import TIMER_TOPIC
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
-from mainstem.delivery.tasks.handler import Handler
+from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.errors import DecodingFailed
 from mainstem.identifiers import derive
 from mainstem.state import Timer, timers
 
@@ -31,7 +33,7 @@ class EventWork(Struct, gc=False, eq=False):
         desk = self.desk
         handlers = self.handlers
         if len(handlers) != 1 or desk.parking.some or desk.checkpoints.some:
-            desk.ledger.settle(self.intake, self.index, await self._all())
+            await _one_after_the_other(self, handlers, Gathered())
             return
         # The common case, with nothing between the event and its handler.
         handler = handlers[0]
@@ -40,26 +42,50 @@ class EventWork(Struct, gc=False, eq=False):
             if handler.plain:
                 effects = await handler.run(self.event, context)
             else:
-                result = await handler.call(self.event, context)  # type: ignore[misc]  # it is not plain
+                result = await handler.awaitable(self.event, context)
                 if result is not None:
                     context.publish_result(result)
                 effects = context.take_effects()
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises, its policy decides
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its policy decides
+            context.take_effects()
+            failure = failure_of(error, handler.name)
             desk.incarnation.check()
-            at = Place(self.intake.batch, self.index)
-            effects = await desk.handle(handler, self.event, at, {}, error)
-        else:
-            if desk.checkpoints.some:
-                effects = effects or no_effects()
-                desk.checkpoints.done(context, effects)
+            await _one_after_the_other(self, handlers, Gathered(), failure)
+            return
+        if not desk.plain_sailing:
+            effects = effects or no_effects()
+            desk.checkpoints.done(context, effects)
         desk.ledger.settle(self.intake, self.index, effects)
 
-    async def _all(self) -> Effects:
-        at = Place(self.intake.batch, self.index)
-        effects = no_effects()
-        for handler in self.handlers:
-            effects.take_in(await self.desk.handle(handler, self.event, at, effects.writes))
-        return effects
+
+class BrokenWork(Struct, gc=False, eq=False):
+    """An event whose handler raised ``error`` in a worker thread, with what those before it have done."""
+
+    key: bytes | None
+    desk: Desk
+    intake: Intake
+    index: int
+    event: object
+    handlers: tuple[Handler, ...]
+    gathered: Gathered
+    error: Exception
+
+    async def run(self) -> None:
+        """Go on with it as the policy of the handler says, and with those behind it."""
+        await _one_after_the_other(self, self.handlers[len(self.gathered.through) :], self.gathered, self.error)
+
+
+async def _one_after_the_other(
+    work: EventWork | BrokenWork, handlers: Sequence[Handler], gathered: Gathered, error: Exception | None = None
+) -> None:
+    """Run handlers for an event, and settle it; ``error`` is how the first run of the first one has ended already."""
+    desk = work.desk
+    at = Place(work.intake.batch, work.index)
+    for handler in handlers:
+        await desk.handle(handler, work.event, at, gathered, error)
+        error = None
+    desk.checkpoints.close(gathered)
+    desk.ledger.settle(work.intake, work.index, gathered)
 
 
 class BatchWork(Struct, eq=False):
@@ -73,39 +99,36 @@ class BatchWork(Struct, eq=False):
 
     async def run(self) -> None:
         """Handle them; all their effects and completions enter the books together."""
-        desk, effects = self.desk, no_effects()
+        desk, gathered = self.desk, Gathered()
         for handler in self.handlers:
             if handler.processor.batch:
-                await self._together(handler, effects)
+                await self._together(handler, gathered)
             else:
                 for index, event in self.events:
-                    at = Place(self.intake.batch, index)
-                    effects.take_in(await desk.handle(handler, event, at, effects.writes))
-        desk.ledger.absorb(effects)
+                    await desk.handle(handler, event, Place(self.intake.batch, index), gathered)
+        desk.checkpoints.close(gathered)
+        desk.ledger.absorb(gathered)
         for index, _ in self.events:
             desk.ledger.settle(self.intake, index, None)
 
-    async def _together(self, handler: Handler, effects: Effects) -> None:
+    async def _together(self, handler: Handler, gathered: Gathered) -> None:
         """One call for all events whose key is not parked; if it fails for good, one call each finds the poison."""
-        desk = self.desk
-        free: list[tuple[int, object]] = []
-        for index, event in self.events:
-            letter = Letter.of(self.intake.batch, index) if desk.parking.some else None
-            mark = None if letter is None else desk.parking.mark(handler.name, place_of(letter), effects)
-            if mark is not None and letter is not None:
-                desk.parking.add_behind(effects, handler.name, letter, mark)
-            else:
-                free.append((index, event))
+        desk, batch = self.desk, self.intake.batch
+        free = [
+            (index, event)
+            for index, event in self.events
+            if desk.plain_sailing or not desk.passed_by(handler, Place(batch, index), gathered)
+        ]
         if not free:
             return
         whole = Place(self._as_one(free[0][0]), 0)
-        attempt = await desk.attempt(handler, [event for _, event in free], whole, effects.writes)
+        attempt = await desk.attempt(handler, [event for _, event in free], whole, gathered)
         if isinstance(attempt, Effects):
-            effects.take_in(attempt)
+            gathered.take_in(attempt)
+            gathered.through += [(handler.name, batch, index) for index, _ in free]
             return
         for index, event in free:
-            at = Place(self.intake.batch, index)
-            effects.take_in(await desk.handle(handler, [event], at, effects.writes))
+            await desk.handle(handler, event, Place(batch, index), gathered)
 
     def _as_one(self, index: int) -> Batch:
         """The record that a whole batch is handled as: it has no key, and the id and place of its first event."""
@@ -115,29 +138,32 @@ class BatchWork(Struct, eq=False):
         return single(at, self.intake.batch.offsets[index], keyless)
 
 
-class UndecodableWork(Struct, gc=False, eq=False):
-    """A record whose bytes are not what its envelope says: it becomes a dead letter of each handler that wants it."""
+class SpoiltWork(Struct, gc=False, eq=False):
+    """An event that cannot be given to some of its handlers, by name, because of an error: a dead letter of theirs.
+
+    Its bytes may not be what its envelope says, or a predicate may have failed to judge it.
+    """
 
     key: bytes | None
     desk: Desk
     intake: Intake
     index: int
-    error: DecodingFailed
+    event: object
     handlers: tuple[Handler, ...]
+    errors: Mapping[str, Exception]
 
     async def run(self) -> None:
-        """Park it with its bytes intact, behind what is parked of its key already."""
-        desk = self.desk
+        """Park it with its bytes intact, behind what is parked of its key already; the other handlers run."""
+        desk, gathered = self.desk, Gathered()
         at = Place(self.intake.batch, self.index)
-        letter = at.letter()
-        effects = no_effects()
         for handler in self.handlers:
-            mark = desk.parking.mark(handler.name, place_of(letter))
-            if mark is not None:
-                desk.parking.add_behind(effects, handler.name, letter, mark)
+            error = self.errors.get(handler.name)
+            if error is None:
+                await desk.handle(handler, self.event, at, gathered)
             else:
-                effects.take_in(desk.undecodable(handler, letter, self.error))
-        desk.ledger.settle(self.intake, self.index, effects)
+                desk.refuse(handler, at, gathered, error)
+        desk.checkpoints.close(gathered)
+        desk.ledger.settle(self.intake, self.index, gathered)
 
 
 class TimerWork(Struct, eq=False):
@@ -155,18 +181,29 @@ class TimerWork(Struct, eq=False):
             if not timers.is_due(desk.ledger.state.get, timer):
                 return
             handler = desk.by_timer[timer.name]
-            effects = no_effects()
-            timers.cancel(desk.ledger.state.get, effects.write, timer.name, timer.key)
-            at = Place(timer_batch(desk, handler, timer), 0)
-            effects.take_in(await desk.handle(handler, timer, at, effects.writes))
-            desk.ledger.absorb(effects)
+            gathered = Gathered()
+            await desk.handle(handler, timer, Place(timer_batch(desk, handler, timer), 0), gathered)
+            self._remove(gathered)
+            desk.checkpoints.close(gathered)
+            desk.ledger.absorb(gathered)
         finally:
             self.firing.discard(timer)
+
+    def _remove(self, effects: Effects) -> None:
+        """The timer has served, unless its handler has set it anew."""
+
+        def read(store: str, key: bytes) -> bytes | None:
+            at = (store, key)
+            return effects.writes[at] if at in effects.writes else self.desk.ledger.state.get(store, key)
+
+        if timers.is_due(read, self.timer):
+            timers.cancel(read, effects.write, self.timer.name, self.timer.key)
 
 
 def timer_batch(desk: Desk, handler: Handler, timer: Timer) -> Batch:
     """The record that a firing is handled as; it is copied when the firing parks."""
-    event_id = derive(desk.group, handler.name, timer.key or b"", timer.name, str(timer.due_ms))
+    key = () if timer.key is None else (timer.key,)
+    event_id = derive(desk.group, handler.name, timer.name, str(timer.due_ms), *key)
     record = Record(timer.key, None, timer.due_ms, own={"ce_id": event_id.encode()})
     return single(TopicPartition(f"{TIMER_TOPIC}:{timer.name}", desk.task), timer.due_ms, record)
 
@@ -200,14 +237,17 @@ async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -
     while mark is not None:
         letter = parking.first(handler.name, place, mark)
         at = Place(letter.batch(), 0)
-        effects = no_effects()
+        effects = Gathered()
+        before = mark.failure if mark.failure.failures else None
+        attempt: Effects | Stopped = no_effects()
         try:
             event = routes.open(letter)
-        except DecodingFailed as error:
-            attempt: Effects | Stopped = Stopped(Failure.of(error, desk.clock.now_ms(), mark.failure), None)
+            wanted = routes.wanted(handler, at.batch, 0)
+        except Exception as error:  # noqa: BLE001 - a predicate may raise anything
+            attempt = Stopped(Failure.of(error, desk.clock.now_ms(), before), None)
         else:
-            before = mark.failure if mark.failure.failures else None
-            attempt = await desk.attempt(handler, event, at, effects.writes, before=before)
+            if wanted:
+                attempt = await desk.attempt(handler, handler.alone(event), at, effects, before=before)
         if isinstance(attempt, Stopped):
             mark = Mark(mark.first, mark.end, attempt.next_ms, attempt.failure)
             parking.write_mark(effects, handler.name, place, mark)
@@ -259,4 +299,5 @@ class CommandWork(Struct, eq=False):
             return
         effects.facts.append(desk.audit.tell("discarded", handler, place, mark, letter, now, command.reason))
         desk.parking.drop(effects, handler, place, mark)
+        desk.checkpoints.forget(handler, letter.batch(), effects)
         effects.facts.append(desk.audit.worked_off(handler, place, now))
