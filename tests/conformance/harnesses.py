@@ -70,7 +70,7 @@ class OnDisk(SqliteHarness):
             maintenance_on_demand=True,
             retention_waits=True,
             pinning=True,
-            session_timeout_seconds=0.4,
+            session_timeout_seconds=0.6,
             model_examples=15,
         )
         super().__init__(folder / "log.db", SystemClock(), SqliteOptions(drain_seconds=0.2), capabilities)

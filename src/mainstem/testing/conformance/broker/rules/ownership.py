@@ -17,8 +17,8 @@ async def a_new_group_has_no_positions(stage: Stage) -> None:
     member = await sole_member(stage, group)
     task = await take_over(member, group)
     assert task.ownership.task == 0
-    assert not task.ownership.positions
-    assert not await committed(stage, group)
+    assert orders not in task.ownership.positions
+    assert orders not in await committed(stage, group)
 
 
 @rule()
@@ -297,6 +297,20 @@ async def positions_are_reset_without_members_only(stage: Stage) -> None:
 
 
 @rule()
+async def a_reset_drops_what_is_completed_beyond(stage: Stage) -> None:
+    """A reset drops the completed sets of the partitions that it moves, and leaves those of others."""
+    topic = await stage.topic("orders", 2)
+    moved, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    group = new_group(stage, inputs={topic: 2})
+    member = await sole_member(stage, group)
+    changes = [Change("$completed", f"{topic}/{at.partition}".encode(), b"set") for at in (moved, other)]
+    await (await take_over(member, group)).transaction(changes=changes).commit()
+    await member.leave()
+    await stage.broker.admin.reset(group.name, {moved: 0})
+    assert await stage.harness.stored(group, "$completed", 0) == {f"{topic}/1".encode(): b"set"}
+
+
+@rule()
 async def a_group_is_deleted_without_members_only(stage: Stage) -> None:
     """A group is deleted with its inbox, positions and stores, but not while a member lives."""
     orders = await stage.partition("orders")
@@ -314,5 +328,5 @@ async def a_group_is_deleted_without_members_only(stage: Stage) -> None:
         [orders.topic]
     )
     task = await take_over(await sole_member(stage, group), group)
-    assert not task.ownership.positions
+    assert orders not in task.ownership.positions
     assert await stage.harness.stored(group, "s", 0) == {}
