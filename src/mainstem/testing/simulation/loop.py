@@ -238,9 +238,8 @@ def _descriptor(fileobj: Any) -> int:  # noqa: ANN401
 
 
 def _is_housekeeping(callback: Callable[..., object]) -> bool:
-    """Heartbeats, ticks and looks at the clock are methods of the engine; a sleeper is woken by asyncio."""
-    owner = getattr(callback, "__self__", None)
-    return owner is not None and type(owner).__module__.startswith("mainstem.")
+    """Heartbeats, ticks and looks at the clock are methods of the library; a sleeper is woken by asyncio."""
+    return type(getattr(callback, "__self__", None)).__module__.startswith("mainstem.")
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

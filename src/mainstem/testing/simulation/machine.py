@@ -7,8 +7,10 @@ from random import Random
 from typing import NamedTuple
 
 from mainstem.clock import Clock
-from mainstem.database import Heard, Memory, Presence
+from mainstem.database import Memory, Presence
 from mainstem.testing.simulation.process import Process
+
+Heard = Callable[[frozenset[int] | None], None]
 
 LATENCY_SECONDS = 0.005
 """A wake-up, and a write, takes at most this long."""
@@ -27,6 +29,12 @@ class Machine:
     def latency(self) -> float:
         """How long the next thing takes, in seconds."""
         return self.random.random() * LATENCY_SECONDS
+
+    def hear_everything(self, process: Process) -> None:
+        """After a process was deaf: it may have missed something."""
+        for listener in self.listening.values():
+            if listener.process is process:
+                listener.loop.call_soon(listener.heard, None, context=listener.context)
 
     def close(self) -> None:
         """Switch it off."""
@@ -76,11 +84,6 @@ class SimulatedNeighbours:
 
     def _send(self, listener: _Listener, message: frozenset[int]) -> None:
         listener.loop.call_later(self._machine.latency(), listener.heard, message, context=listener.context)
-
-    def hear_everything(self) -> None:
-        """After being deaf: something may have been missed."""
-        listener = self._machine.listening[self.process]
-        listener.loop.call_soon(listener.heard, None, context=listener.context)
 
     def attend(self, member: str) -> None:
         """Be present under this name."""

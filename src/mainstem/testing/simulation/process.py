@@ -5,6 +5,7 @@ ended runs nothing any more, not even a ``finally``; one that stands still runs 
 is how ``kill -9`` and a long pause look from the outside, and it needs no help from the code that is being tested.
 """
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
 from typing import Final, TypeVarTuple
@@ -19,10 +20,12 @@ class ProcessEnded(BaseException):
 class Process:
     """Code that lives and dies together. Everything begun in :meth:`context` belongs to it."""
 
-    __slots__ = ("_held", "alive", "deaf", "name", "stalled")
+    __slots__ = ("_held", "alive", "deaf", "name", "stalled", "worker")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, worker: int | None = None) -> None:
+        """``worker`` is the number of the worker that it is, one life after the other."""
         self.name = name
+        self.worker = worker
         self.alive = True
         """False from the moment of its end."""
         self.stalled = False
@@ -39,27 +42,41 @@ class Process:
 
     def run(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Run a callback of this process: now, when it goes on, or never."""
-        if not self.alive:
-            return
-        if self.stalled:
+        if self.alive and not self.stalled:
+            callback(*args)
+        else:
             self._held.append((copy_context(), lambda: callback(*args)))
-            return
-        callback(*args)
 
-    def go_on(self) -> None:
+    def go_on(self, loop: AbstractEventLoop) -> None:
         """After it stood still, run what was missed, in order."""
         self.stalled = False
         held, self._held = self._held, []
         for context, callback in held:
-            context.run(self.run, callback)
+            loop.call_soon(callback, context=context)
 
     def end(self) -> None:
         """Run nothing any more."""
+        self.alive = False
+
+    def unwind(self, loop: AbstractEventLoop) -> None:
+        """When the simulation is over: come to life again, to be cancelled and swept up."""
+        self.alive = True
+        self.go_on(loop)
+
+    def forget(self) -> None:
+        """End for good, with what was held back."""
         self.alive = False
         self._held.clear()
 
     def __repr__(self) -> str:
         return f"Process({self.name!r})"
+
+
+def end_if_over() -> None:
+    """Raise :class:`ProcessEnded` in a process that has ended just now."""
+    process = PROCESS.get()
+    if process is not None and not process.alive:
+        raise ProcessEnded(process.name)
 
 
 PROCESS: Final[ContextVar[Process | None]] = ContextVar("simulated process", default=None)

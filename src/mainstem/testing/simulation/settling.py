@@ -1,0 +1,168 @@
+"""When is nothing left to do? The file is asked, as a stranger would ask it, and never the engine's own books."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from mainstem.broker.sqlite import SqliteBroker
+from mainstem.delivery import Plan
+from mainstem.state import timers
+from mainstem.testing.simulation.loop import SimulationStuck
+from mainstem.testing.simulation.machine import LATENCY_SECONDS
+from mainstem.testing.simulation.worker import Scene, Worker
+
+PATIENCE_SECONDS: Final = 60.0
+"""If nothing happens for so long, nobody sleeps and something is left to do, it will never be done."""
+
+LEAD_SECONDS: Final = 40.0
+"""The wall clock is set to so much before the next timer: the engine looks at it every thirty seconds."""
+
+
+class Left(NamedTuple):
+    """What is left to do now, in words, and when the next durable timer is due."""
+
+    work: list[str]
+    due_ms: int | None
+
+
+class Settling:
+    """Lets time pass, for as long as something is left to do."""
+
+    def __init__(self, scene: Scene, workers: Sequence[Worker], broker: SqliteBroker) -> None:
+        """``broker`` belongs to none of the workers."""
+        self._scene = scene
+        self._workers = workers
+        self._broker = broker
+        self._waiter: asyncio.Future[None] | None = None
+        self._seen = -1
+        self._until_ms = 0
+        self._since = 0.0
+        scene.loop.at_rest = self._at_rest
+
+    async def settle(self, horizon_seconds: float) -> None:
+        """Return when nothing is left to do. Raises :class:`SimulationStuck` when that is not within the horizon."""
+        clock = self._scene.loop.clock
+        horizon_ms = clock.now_ms() + round(horizon_seconds * 1_000)
+        while True:
+            left = await self._calm(horizon_ms)
+            if not left.work and left.due_ms is None:
+                return
+            if left.work or (left.due_ms is not None and left.due_ms > horizon_ms):
+                raise SimulationStuck(
+                    f"something is left to do after {horizon_seconds:g} s",
+                    where="; ".join(left.work) or f"a timer is due at {left.due_ms}",
+                    why="a timer that sets itself again, or a retry that never succeeds, goes on for ever",
+                    remedy='let a stretch of time pass instead: world.advance("1h")',
+                )
+            assert left.due_ms is not None
+            self._skip_to(left.due_ms)
+            await self._change(horizon_ms)
+
+    async def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+        clock = self._scene.loop.clock
+        end_ms = clock.now_ms() + round(seconds * 1_000)
+        while clock.now_ms() < end_ms:
+            left = await self._calm(end_ms)
+            if not left.work:
+                self._skip_to(end_ms if left.due_ms is None else min(left.due_ms, end_ms))
+            await self._change(end_ms)
+
+    async def _calm(self, until_ms: int) -> Left:
+        """Wait until nothing but timers is left, or until that time."""
+        # What was called for, and has not reached the file yet, arrives first.
+        await asyncio.sleep(LATENCY_SECONDS * 2)
+        while (left := await self.left()).work and self._scene.loop.clock.now_ms() < until_ms:
+            await self._change(until_ms)
+        return left
+
+    def _skip_to(self, wall_ms: int) -> None:
+        """Nothing happens until then: the wall clock alone goes on, as for a machine that was suspended.
+
+        So fourteen days cost no more than a minute. Whoever sleeps in the meantime does so by the loop's own time, and
+        then every heartbeat in between is lived through.
+        """
+        loop = self._scene.loop
+        rest = (wall_ms - loop.clock.now_ms()) / 1_000 - LEAD_SECONDS
+        if rest > 0 and not loop.somebody_sleeps():
+            loop.clock.jump(rest)
+
+    async def _change(self, until_ms: int) -> None:
+        """Wait until something has changed, or until that time."""
+        loop = self._scene.loop
+        self._until_ms = until_ms
+        self._since = loop.time()
+        rest = max(0.0, (until_ms - loop.clock.now_ms()) / 1_000)
+        over = loop.call_later(rest, self._time_is_over)
+        self._waiter = loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            over.cancel()
+            self._waiter = None
+
+    def _time_is_over(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _at_rest(self) -> bool:
+        scene, waiter = self._scene, self._waiter
+        if waiter is None or waiter.done():
+            return False
+        if scene.failures:
+            waiter.set_exception(scene.failures[0])
+        elif scene.changes != self._seen:
+            self._seen = scene.changes
+            waiter.set_result(None)
+        elif self._is_stuck():
+            waiter.set_exception(self._stuck())
+        else:
+            return False
+        return True
+
+    def _is_stuck(self) -> bool:
+        loop = self._scene.loop
+        quiet = loop.time() - max(self._since, self._scene.trace.last_seconds)
+        if quiet < PATIENCE_SECONDS or any(worker.returning for worker in self._workers):
+            return False
+        return not loop.somebody_sleeps()
+
+    def _stuck(self) -> SimulationStuck:
+        waiting = [each for worker in self._workers for each in worker.waiting()]
+        if self._scene.loop.refused:
+            return self._scene.loop.refused[0]
+        return SimulationStuck(
+            "a handler waits for what never comes" if waiting else "nobody does what is left to do",
+            where="; ".join(waiting) or "see world.trace",
+            why=f"nothing has happened for {PATIENCE_SECONDS:g} s, and no timer is set that could wake anybody",
+            remedy="look at what is awaited there; a simulation has nothing outside"
+            if waiting
+            else "read world.trace: a worker may have crashed for good, or an input may be paused",
+        )
+
+    async def left(self) -> Left:
+        """What is left to do now."""
+        scene, admin = self._scene, self._broker.admin
+        work = [f"{each.name} is not there" for each in self._workers if each.returning]
+        plans = [plan for plan in self._plans() if plan.processors]
+        groups = await admin.groups([plan.group for plan in plans])
+        topics = await admin.topics({topic for plan in plans for topic in (*plan.partitions, plan.inbox)})
+        due: list[int] = []
+        for plan in plans:
+            if plan.group not in groups:
+                work.append(f"group {plan.group} has not begun")
+                continue
+            positions = groups[plan.group].positions
+            for task in range(plan.tasks):
+                for at in plan.inputs_of(task):
+                    lag = topics[at.topic].ends[at.partition] - positions.get(at, -1)
+                    if lag:
+                        work.append(f"{lag} of {at.topic}[{at.partition}] in {plan.group}")
+                rows = self._broker.rows(plan.group, task).scan(timers.BY_DUE, limit=1)
+                due += [int.from_bytes(key[:8], "big") for key, _ in rows]
+        now_ms = scene.loop.clock.now_ms()
+        work += [f"a timer is due since {each}" for each in due if each <= now_ms]
+        return Left(work, min(due, default=None))
+
+    def _plans(self) -> Sequence[Plan]:
+        return next((worker.plans for worker in self._workers if worker.plans), ())

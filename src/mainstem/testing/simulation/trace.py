@@ -1,0 +1,37 @@
+"""What happened in a simulation, as data: the same seed gives the same trace."""
+
+from typing import NamedTuple
+
+from mainstem.clock import ManualClock
+from mainstem.testing.simulation.process import PROCESS
+
+
+class Step(NamedTuple):
+    """Something that happened: when, in seconds since the beginning; in which process; what; and about what."""
+
+    seconds: float
+    process: str
+    what: str
+    about: str
+
+    def __str__(self) -> str:
+        return f"{self.seconds:12.6f}  {self.process:<12}  {self.what:<24}  {self.about}"
+
+
+class Trace:
+    """The steps so far, in order. Printed, it is what one reads to understand a failure."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.steps: list[Step] = []
+        self.last_seconds = 0.0
+        """When the last step was taken."""
+
+    def note(self, what: str, about: str = "") -> None:
+        """Add a step of the process that is running."""
+        process = PROCESS.get()
+        self.last_seconds = self._clock.monotonic()
+        self.steps.append(Step(self.last_seconds, "" if process is None else process.name, what, about))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.steps))

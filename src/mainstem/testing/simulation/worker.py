@@ -1,0 +1,327 @@
+"""A simulated worker: one process after the other, each running all services on a broker of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
+from random import Random
+from typing import NamedTuple, cast
+
+from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
+from mainstem.delivery import Context as HandlerContext
+from mainstem.delivery import Plan, Processor
+from mainstem.errors import CommitRefused
+from mainstem.identifiers import Identifiers
+from mainstem.service import Definition, Floor, running
+from mainstem.settings import Settings
+from mainstem.testing.simulation.faults import Act, Crash, Function, LoseAnswer, Pause, Refuse
+from mainstem.testing.simulation.havoc import Havoc, Outcome
+from mainstem.testing.simulation.loop import SimulationLoop, place_of
+from mainstem.testing.simulation.machine import Machine, SimulatedNeighbours
+from mainstem.testing.simulation.process import PROCESS, Process, end_if_over
+from mainstem.testing.simulation.trace import Trace
+
+_UNTROUBLED = Outcome(0.0, None)
+
+
+class OutcomeLost(Exception):
+    """Raised at a point of a write transaction: nobody will know how it ended."""
+
+
+class Run(NamedTuple):
+    """One run of a handler that has not ended."""
+
+    about: str
+    task: "asyncio.Task[object] | None"
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """What all workers of a simulation share. ``outside`` is the context of what belongs to no process."""
+
+    loop: SimulationLoop
+    machine: Machine
+    random: Random
+    trace: Trace
+    havoc: Havoc
+    services: tuple[Definition, ...]
+    settings: Settings
+    replaced: Mapping[type[object], object]
+    outside: Context
+    troubled: dict[tuple[str, str], Function]
+    failures: list[BaseException] = field(default_factory=list)
+    changes: int = 0
+    """Write transactions, and workers that came up or went on: while it stays the same, nothing has changed."""
+    over: bool = False
+    """From the end on nothing goes wrong any more, and nothing is noted."""
+
+    def broker(self, process: Process, name: str) -> SqliteBroker:
+        """A broker for a process, on the memory that all share."""
+        identifiers = Identifiers(self.loop.clock, Random(self.random.getrandbits(64)))  # noqa: S311 - seeded
+        options = SqliteOptions(
+            latency=self.machine.latency,
+            at=self._write_reaches,
+            memory=self.machine.memory,
+            neighbours=SimulatedNeighbours(self.machine, process, name),
+        )
+        return SqliteBroker(None, clock=self.loop.clock, identifiers=identifiers, options=options)
+
+    def _write_reaches(self, point: str) -> None:
+        if point == "committed":
+            self.changes += 1
+        if self.over:
+            return
+        self.havoc.reach(f"writer.{point}")
+        process = PROCESS.get()
+        if process is not None and not process.alive:
+            raise OutcomeLost(point)
+
+
+class Worker:
+    """Runs all services of a simulation, and starts again after it has died."""
+
+    def __init__(self, number: int, scene: Scene) -> None:
+        self.number = number
+        self.name = f"worker {number}"
+        self.started: asyncio.Future[None] = scene.loop.create_future()
+        self.up = False
+        """It runs all services."""
+        self.returning = False
+        """It has ended or stands still, and will be back."""
+        self.plans: list[Plan] = []
+        self.runs: dict[int, Run] = {}
+        self.process = Process(self.name, number)
+        self._scene = scene
+        self._lives = 0
+        self._runs = 0
+        self._past: list[Process] = []
+        self._stop = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin a life."""
+        scene = self._scene
+        self.returning = False
+        if scene.over:
+            return
+        self._lives += 1
+        self.runs.clear()
+        process = self.process = Process(self.name, self.number)
+        self._past.append(process)
+        self._stop = asyncio.Event()
+        scene.trace.note("start", self.name)
+        self._main = scene.loop.create_task(self._live(process), name=self.name, context=process.context())
+        self._main.add_done_callback(self._ended, context=scene.outside)
+
+    async def _live(self, process: Process) -> None:
+        scene = self._scene
+        await asyncio.sleep(scene.machine.latency())
+        broker = scene.broker(process, f"{self.name}/{self._lives}")
+        await broker.open()
+        floor = Floor(
+            clock=scene.loop.clock,
+            identifiers=Identifiers(scene.loop.clock, Random(scene.random.getrandbits(64))),  # noqa: S311 - seeded
+            chance=Random(scene.random.getrandbits(64)),  # noqa: S311 - seeded
+            threads=False,
+            point=self._commit_reaches,
+            around=self._around,
+        )
+        async with running(
+            *scene.services, broker=broker, dev=True, settings=scene.settings, floor=floor, replaced=scene.replaced
+        ) as services:
+            self.plans = services.plans
+            self.up = True
+            scene.changes += 1
+            if not self.started.done():
+                self.started.set_result(None)
+            await self._stop.wait()
+        await broker.close()
+
+    def _ended(self, main: "asyncio.Task[None]") -> None:
+        self.up = False
+        error = None if main.cancelled() else main.exception()
+        self.process.end()
+        if error is None or self._scene.over:
+            return
+        self._scene.trace.note("failed", f"{self.name}: {error}")
+        if self.started.done():
+            self._scene.failures.append(error)
+        else:
+            self.started.set_exception(error)
+
+    # -- what befalls it
+
+    def strike(self, act: Act, where: str) -> None:
+        """Let something befall the process that runs now, at a place."""
+        trace = self._scene.trace
+        if isinstance(act, Refuse):
+            trace.note("commit refused", self.name)
+            raise CommitRefused("refused by the simulation", where=where)
+        if isinstance(act, LoseAnswer):
+            trace.note("answer lost", f"{self.name} at {where}")
+            raise OutcomeLost(where)
+        if isinstance(act, Crash):
+            self.crash(act.restart_seconds, where)
+        elif isinstance(act, Pause):
+            self.pause(act, where)
+
+    def crash(self, restart_seconds: float | None, where: str = "") -> None:
+        """End without a word; start again later."""
+        if not self.process.alive:
+            return
+        self._scene.trace.note("crash", f"{self.name} at {where}")
+        self.process.end()
+        self.up = False
+        self.runs.clear()
+        self.returning = restart_seconds is not None
+        if restart_seconds is not None:
+            self._scene.loop.call_later(restart_seconds, self.start, context=self._scene.outside)
+
+    def pause(self, act: Pause, where: str = "") -> None:
+        """Stand still, or be cut off."""
+        process, loop = self.process, self._scene.loop
+        if process.stalled or process.deaf or not process.alive:
+            return
+        seconds = self._scene.settings.session_timeout_seconds * 2 if act.seconds is None else act.seconds
+        self._scene.trace.note("cut off" if act.running else "stall", f"{self.name} at {where}, {seconds:g} s")
+        process.deaf = act.running
+        process.stalled = not act.running
+        self.returning = True
+        loop.call_later(seconds, self._go_on, process, context=self._scene.outside)
+
+    def _go_on(self, process: Process) -> None:
+        if not process.alive:
+            return
+        self.returning = False
+        self._scene.changes += 1
+        self._scene.trace.note("go on", self.name)
+        if process.stalled:
+            process.go_on(self._scene.loop)
+        if process.deaf:
+            process.deaf = False
+            self._scene.machine.hear_everything(process)
+
+    # -- what it tells
+
+    def _commit_reaches(self, point: str) -> None:
+        scene = self._scene
+        if scene.over:
+            return
+        if point in ("commit.commit", "commit.committed"):
+            scene.trace.note(point)
+        scene.havoc.reach(point)
+        end_if_over()
+
+    def _around(self, group: str, processor: Processor) -> Processor:
+        """Watch a handler, and let happen to it what is to happen."""
+        scene, inner = self._scene, processor.call
+        function = scene.troubled.get((group, processor.name))
+
+        async def call(event: object, context: HandlerContext) -> object:
+            number = self._begin(processor.name, context)
+            try:
+                await self._reach("handler.begin")
+                outcome = _UNTROUBLED if function is None else scene.havoc.befall(function)
+                await self._may_go_on(outcome.delay_seconds)
+                result = await cast("Awaitable[object]", inner(event, context))
+                if outcome.late is not None:
+                    raise outcome.late
+                await self._reach("handler.end")
+            except Exception as error:
+                self._end(number, f"raised {type(error).__name__}: {error}")
+                raise
+            self._end(number, "done")
+            return result
+
+        def call_now(event: object, context: HandlerContext) -> object:
+            number = self._begin(processor.name, context)
+            try:
+                self._reach_now("handler.begin")
+                outcome = _UNTROUBLED if function is None else scene.havoc.befall(function)
+                end_if_over()
+                scene.loop.clock.advance(outcome.delay_seconds)
+                result = inner(event, context)
+                if outcome.late is not None:
+                    raise outcome.late
+                self._reach_now("handler.end")
+            except Exception as error:
+                self._end(number, f"raised {type(error).__name__}: {error}")
+                raise
+            self._end(number, "done")
+            return result
+
+        return with_changes(processor, call=call_now if processor.plain else call)
+
+    def _begin(self, handler: str, context: HandlerContext) -> int:
+        about = f"{handler} for {context.topic}[{context.partition}] offset {context.offset}"
+        if context.attempt > 1:
+            about += f", attempt {context.attempt}"
+        self._runs += 1
+        self.runs[self._runs] = Run(about, asyncio.current_task())
+        if not self._scene.over:
+            self._scene.trace.note("handler begins", about)
+        return self._runs
+
+    def _end(self, number: int, how: str) -> None:
+        run = self.runs.pop(number, None)
+        if run is not None and not self._scene.over:
+            self._scene.trace.note("handler ends", f"{run.about}: {how}")
+
+    async def _reach(self, point: str) -> None:
+        if not self._scene.over:
+            self._scene.havoc.reach(point)
+            await self._may_go_on(0.0)
+
+    def _reach_now(self, point: str) -> None:
+        if not self._scene.over:
+            self._scene.havoc.reach(point)
+            end_if_over()
+
+    async def _may_go_on(self, delay_seconds: float) -> None:
+        """Wait, for ever in a process that has ended, and until it goes on in one that stands still."""
+        process = self.process
+        if delay_seconds or process.stalled or not process.alive:
+            await asyncio.sleep(delay_seconds)
+
+    def waiting(self) -> list[str]:
+        """The handlers that are running, and where they wait."""
+        return [
+            f"{run.about}, in {self.name}, at {'the start' if run.task is None else place_of(run.task)}"
+            for run in self.runs.values()
+        ]
+
+    # -- the end
+
+    async def stop(self) -> None:
+        """Drain, and end."""
+        self._stop.set()
+        if self._main is not None:
+            await asyncio.wait([self._main])
+
+    async def sweep(self) -> None:
+        """After the end: let everything that was left standing unwind, in every life there was."""
+        loop = self._scene.loop
+        for process in self._past:
+            for task in loop.tasks_of(process):
+                task.cancel()
+            process.unwind(loop)
+            for _ in range(10):
+                tasks = loop.tasks_of(process)
+                if not tasks:
+                    break
+                await asyncio.wait(tasks, timeout=1.0)
+                for task in tasks:
+                    task.cancel()
+            process.forget()
+
+
+def act_on(crew: Sequence[Worker]) -> Callable[[Act, str], None]:
+    """Lets an act befall the worker whose code runs."""
+
+    def strike(act: Act, where: str) -> None:
+        process = PROCESS.get()
+        if process is not None and process.worker is not None:
+            crew[process.worker].strike(act, where)
+
+    return strike
