@@ -26,7 +26,8 @@ an anchor in ``docs/errors.md``.
     │   └── DatabaseFailed         an I/O error: the process must not go on with this file
     ├── HandlerTimeout             a handler took longer than its time-out
     ├── IncarnationOver            a context used after its task was lost
-    └── NotFound                   a command named something that is not there
+    ├── NotFound                   a command named something that is not there
+    └── NotAnswered                a command was sent to a group, and nobody has taken it up yet
 """
 
 from typing import ClassVar
@@ -201,3 +202,9 @@ class NotFound(MainstemError):
     """A command named something that is not there."""
 
     code = "not-found"
+
+
+class NotAnswered(MainstemError):
+    """A command waits in the inbox of a group, and nobody has taken it up within the time allowed."""
+
+    code = "not-answered"

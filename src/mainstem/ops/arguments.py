@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from mainstem.calendar import milliseconds
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError
 from mainstem.identifiers import Identifiers
@@ -39,6 +40,19 @@ def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
     return url
 
 
+def json_option(command: F) -> F:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")(command)
+
+
+def length(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Read an option such as ``90s`` or ``2h30m``, as milliseconds."""
+    try:
+        return None if value is None else milliseconds(value)
+    except DefinitionError as error:
+        raise click.BadParameter(f"{error.what}: {error.remedy}") from None
+
+
 @asynccontextmanager
 async def opened(given: str | None, *, dev: bool) -> AsyncIterator[Backend]:
     """The broker that was named, open."""
@@ -59,6 +73,12 @@ def load_services(names: Sequence[str]) -> list[Service]:
     return [_load(name) for name in names]
 
 
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The question, or nothing when no name is near."""
+    near = get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
 def _load(name: str) -> Service:
     module_name, _, attribute = name.partition(":")
     module = _module(module_name)
@@ -66,12 +86,12 @@ def _load(name: str) -> Service:
     if isinstance(found, Service):
         return found
     services = [f"{module_name}:{each}" for each, value in vars(module).items() if isinstance(value, Service)]
-    near = get_close_matches(name, services, n=1)
+    remedy = did_you_mean(name, services) or (f"did you mean {services[0]}?" if services else "name another module")
     raise DefinitionError(
         f"{name} is not a service" if attribute else f"{name} names a module, and no service in it",
         where=module.__file__ or module_name,
         why=f"its services are {', '.join(services)}" if services else "the module has no services",
-        remedy=f"did you mean {near[0] if near else services[0]}?" if services else "name a module that has one",
+        remedy=remedy,
     )
 
 
@@ -81,10 +101,10 @@ def _module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        near = get_close_matches(name, [path.stem for path in Path.cwd().glob("*.py")], n=1)
         raise DefinitionError(
             f"there is no module {error.name!r}",
             where=str(Path.cwd()),
             why="modules are looked for in the current folder, then where Python looks",
-            remedy=f"did you mean {near[0]}?" if near else "name it as in an import: package.module:service",
+            remedy=did_you_mean(name, [path.stem for path in Path.cwd().glob("*.py")])
+            or "name it as in an import: package.module:service",
         ) from None

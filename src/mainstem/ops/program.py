@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import click
 
 from mainstem.errors import MainstemError
-from mainstem.ops.report import tell
+from mainstem.ops.screen import tell
 
 
 class Place(NamedTuple):
@@ -19,6 +19,7 @@ class Place(NamedTuple):
 
 COMMANDS: Final[Mapping[str, Place]] = {
     "run": Place("mainstem.ops.workers", "Run services until SIGTERM or Ctrl-C, then drain."),
+    "dead-letters": Place("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
 }
 """A command is called in its module what it is called here."""
 

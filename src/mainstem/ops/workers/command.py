@@ -12,7 +12,7 @@ from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import broker_options, broker_url, load_services
-from mainstem.ops.report import tell
+from mainstem.ops.screen import tell
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.supervisor import Supervisor

@@ -1,0 +1,101 @@
+"""The parked sequences of a group, as its audit topic tells, and which of them are wanted."""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import Broker
+from mainstem.delivery import Entry, decode_entry
+from mainstem.errors import NotFound
+from mainstem.ops.arguments import did_you_mean
+from mainstem.ops.records import read_all
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which sequences are meant; what is empty or None says nothing. Ages are in milliseconds."""
+
+    handlers: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    older_than_ms: int | None = None
+    newer_than_ms: int | None = None
+    parked: bool = False
+    """Also those that have a next try."""
+
+    @property
+    def narrows(self) -> bool:
+        """Whether some filter is set."""
+        return bool(self.handlers or self.keys or self.errors) or {self.older_than_ms, self.newer_than_ms} != {None}
+
+    def holds(self, entry: Entry, now_ms: int) -> bool:
+        """Whether a sequence is meant."""
+        age_ms = now_ms - entry.at_ms
+        return (
+            (self.parked or entry.status == "dead-lettered")
+            and (not self.handlers or entry.handler in self.handlers)
+            and (not self.keys or name_of(entry) in self.keys)
+            and (not self.errors or entry.failure.error_type in self.errors)
+            and (self.older_than_ms is None or age_ms > self.older_than_ms)
+            and (self.newer_than_ms is None or age_ms < self.newer_than_ms)
+        )
+
+
+def audit_topic(group: str) -> str:
+    """Where a group tells what it has parked."""
+    return f"{group}.dead-letters"
+
+
+def name_of(entry: Entry) -> str:
+    """What a person calls a sequence: its key; or, of an event without one, its place in the log."""
+    return entry.place[1:].decode(errors="replace") if entry.key is None else entry.key
+
+
+async def groups_of(broker: Broker, group: str | None) -> list[str]:
+    """This group, or all. Raises :class:`~mainstem.errors.NotFound`."""
+    names = list(await broker.admin.groups())
+    if group is None:
+        return names
+    if group not in names:
+        raise NotFound(
+            f"there is no group {group!r}",
+            where=broker.name,
+            why=f"the groups are {', '.join(names)}" if names else "no group has been started on this broker",
+            remedy=did_you_mean(group, names) or "mainstem groups list shows them",
+        )
+    return [group]
+
+
+async def parked(broker: Broker, group: str) -> list[Entry]:
+    """Everything that a group has parked, oldest first, as its audit topic has it now."""
+    topic = audit_topic(group)
+    described = (await broker.admin.topics([topic])).get(topic)
+    if described is None:
+        return []
+    entries: dict[tuple[int, bytes | None], Entry] = {}
+    async for batch in read_all(broker.log, topic, described.spec.partitions):
+        take_in(entries, batch.partition, zip(batch.keys, batch.values, strict=True))
+    return sorted(entries.values(), key=lambda entry: (entry.at_ms, entry.task, entry.place))
+
+
+def take_in(
+    entries: dict[tuple[int, bytes | None], Entry],
+    partition: int,
+    records: Iterable[tuple[bytes | None, bytes | None]],
+) -> None:
+    """Let later records of the audit topic replace earlier ones; a tombstone ends a sequence."""
+    for key, value in records:
+        if value is None:
+            entries.pop((partition, key), None)
+        else:
+            entries[partition, key] = decode_entry(value)
+
+
+def payload_of(value: bytes | None) -> object:
+    """A payload as JSON has it; bytes that are none stay bytes."""
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return value
