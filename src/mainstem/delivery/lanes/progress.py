@@ -5,6 +5,7 @@ and not completed, or where reading goes on. It is never "offset + 1": markers a
 completed beyond the position are kept as ranges, so that nothing is handled twice after a restart.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -42,11 +43,6 @@ class Intake:
         for index in indexes:
             self.done(index)
 
-    def done_all(self) -> None:
-        """The whole batch is completed."""
-        self.low = len(self.batch)
-        self.ahead.clear()
-
     def is_done(self, index: int) -> bool:
         """Whether the record at ``index`` is completed."""
         return index < self.low or index in self.ahead
@@ -75,12 +71,11 @@ class Progress:
         """Take a batch into work; what was completed before is done already."""
         intake = Intake(batch)
         if self._completed:
-            intake.done_many(
-                index
-                for index, offset in enumerate(batch.offsets)
-                if any(first <= offset <= last for first, last in self._completed)
-            )
-            self._completed = [each for each in self._completed if each[1] >= batch.next_offset]
+            offsets = batch.offsets
+            for first, last in self._completed:
+                intake.done_many(range(bisect_left(offsets, first), bisect_right(offsets, last)))
+            behind = batch.next_offset
+            self._completed = [(max(first, behind), last) for first, last in self._completed if last >= behind]
         self._intakes.append(intake)
         return intake
 
