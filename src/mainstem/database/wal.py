@@ -81,6 +81,8 @@ class Checkpointer:
     def _serve(self) -> None:
         while True:
             self._wake.wait()
+            # Cleared before the work: what close() or a commit asks for meanwhile must not be forgotten.
+            self._wake.clear()
             if self._closing:
                 return
             try:
@@ -102,4 +104,3 @@ class Checkpointer:
                 log.warning("%s: the checkpoint failed, and is tried again later: %s", self._where, meaning)
                 pages = self._due
             self._due = max(self._pages, pages + self._pages // 2)
-            self._wake.clear()
