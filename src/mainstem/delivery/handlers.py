@@ -123,6 +123,8 @@ class _Signature:
                 context = parameter.name
             elif event is None and parameter is parameters[0]:
                 event = parameter
+            elif parameter.default is not parameter.empty or parameter.kind in _OPEN:
+                continue  # the function's own business
             elif isinstance(hint, type):
                 wanted[parameter.name] = hint
             else:
@@ -140,6 +142,9 @@ class _Signature:
             )
         batch = event is not None and typing.get_origin(hints.get(event.name)) is list
         return cls(event is not None, batch, context, wanted, hints.get("return"))
+
+
+_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _bound(function: Function, signature: _Signature, extra: Mapping[str, object]) -> Call:

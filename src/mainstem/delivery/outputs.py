@@ -3,6 +3,7 @@
 Used by handlers, whose records wait for the commit, and by publishing from outside.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -66,18 +67,22 @@ class Gathered(Effects, gc=False):
         return given
 
 
+_NO_LIMITS: Mapping[str, int] = {}
+
+
 class _Route:
     """How the events of one type become facts. The functions are attributes, because they are called for each event."""
 
-    __slots__ = ("common", "count", "declaration", "encode", "key", "partitions")
+    __slots__ = ("bytes_max", "common", "count", "declaration", "encode", "key", "partitions")
 
-    def __init__(self, declaration: Declaration, partitions: int, source: str) -> None:
+    def __init__(self, declaration: Declaration, partitions: int, source: str, bytes_max: int) -> None:
         self.declaration = declaration
         self.key = key_function(declaration)
         self.encode = codec_for(declaration).encode
         self.common = common_headers(declaration, source)
         self.partitions = tuple(TopicPartition(declaration.topic, n) for n in range(partitions))
         self.count = partitions
+        self.bytes_max = bytes_max
 
     def fact(self, event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
         try:
@@ -85,6 +90,8 @@ class _Route:
             value = self.encode(event)
         except ENCODER_ERRORS as error:
             raise encoding_failure(error, self.declaration) from error
+        if len(value) + len(key or b"") > self.bytes_max:
+            raise self._too_large(len(value) + len(key or b""))
         # The last digits of an id are as good as a hash, and cost nothing; a retry has the same id.
         number = int(event_id[-6:], 16) % self.count if key is None else partition_for(key, self.count)
         own: Headers = NO_HEADERS
@@ -92,13 +99,34 @@ class _Route:
             own = {CE_ID: event_id, **inherited} if inherited else {CE_ID: event_id}
         return self.partitions[number], Record(key, value, timestamp_ms, self.common, own)
 
+    def _too_large(self, size_bytes: int) -> EventRefused:
+        # Found here it is this event's failure alone; found in the commit it would be that of the whole task.
+        return EventRefused(
+            f"a {self.declaration.wire_name} of {size_bytes} bytes is larger than its topic takes",
+            where=self.declaration.label,
+            why=f"the topic takes records of up to {self.bytes_max} bytes, keys included",
+            remedy="store the content elsewhere and publish where it is, or raise record_bytes_max of the topic",
+        )
+
 
 class Outputs:
     """Encodes the event types that a service may publish."""
 
-    def __init__(self, declarations: Iterable[Declaration], partitions: Mapping[str, int], source: str) -> None:
-        """``partitions`` gives the partition count of every topic, ``source`` is the ``ce_source`` of the service."""
-        self._routes = {each.type: _Route(each, partitions[each.topic], source) for each in declarations}
+    def __init__(
+        self,
+        declarations: Iterable[Declaration],
+        partitions: Mapping[str, int],
+        source: str,
+        bytes_max: Mapping[str, int] = _NO_LIMITS,
+    ) -> None:
+        """``source`` is the ``ce_source`` of the service.
+
+        By topic, ``partitions`` gives the partition counts, and ``bytes_max`` how large a record may be.
+        """
+        self._routes = {
+            each.type: _Route(each, partitions[each.topic], source, bytes_max.get(each.topic, sys.maxsize))
+            for each in declarations
+        }
 
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
         """The record of an event. Raises :class:`EventRefused` when its type is not declared or it cannot be encoded.

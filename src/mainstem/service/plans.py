@@ -119,7 +119,8 @@ def outputs_of(service: Definition, drafted: Draft) -> Outputs:
     """What encodes the events that a service may publish."""
     encodable = [each for each in drafted.outputs[service.name] if drafted.attempt(codec_for, each) is not None]
     counts = {name: spec.partitions for name, spec in drafted.topics.items()}
-    return Outputs(encodable, counts, f"/{service.name}")
+    limits = {name: spec.record_bytes_max for name, spec in drafted.topics.items()}
+    return Outputs(encodable, counts, f"/{service.name}", limits)
 
 
 def plan_of(

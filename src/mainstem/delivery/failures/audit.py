@@ -13,11 +13,17 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.failures.parking import Failure, Letter, Mark, lane_of
 from mainstem.delivery.outputs import Fact
 
+SHOWN_BYTES_MAX = 500_000
+"""In JSON bytes take a third more, and a topic takes records of a million bytes unless somebody says otherwise."""
+
 Status = Literal["parked", "dead-lettered", "redriven", "discarded"]
 
 
 class Entry(Struct, frozen=True):
-    """What is said about a sequence. Times are wall-clock milliseconds; ``key`` is text where the bytes are."""
+    """What is said about a sequence. Times are wall-clock milliseconds; ``key`` is text where the bytes are.
+
+    ``left_out_bytes`` is how much of a large letter is not repeated here; the task's store has all of it.
+    """
 
     status: Status
     handler: str
@@ -30,6 +36,7 @@ class Entry(Struct, frozen=True):
     failure: Failure
     letter: Letter
     reason: str = ""
+    left_out_bytes: int = 0
 
 
 class Audit:
@@ -46,6 +53,7 @@ class Audit:
     ) -> Fact:
         """A sequence has this status now."""
         lane = lane_of(place)
+        shown = _shown(letter)
         entry = Entry(
             status=status,
             handler=handler,
@@ -56,8 +64,9 @@ class Audit:
             at_ms=at_ms,
             next_ms=mark.next_ms,
             failure=mark.failure,
-            letter=letter,
+            letter=shown,
             reason=reason,
+            left_out_bytes=_size_bytes(letter) - _size_bytes(shown),
         )
         return self._at, Record(self._key(handler, place), encode_entry(entry), at_ms)
 
@@ -67,6 +76,20 @@ class Audit:
 
     def _key(self, handler: str, place: bytes) -> bytes:
         return handler.encode() + b"\x00" + place
+
+
+def _size_bytes(letter: Letter) -> int:
+    return len(letter.value or b"") + sum(map(len, letter.headers.values()))
+
+
+def _shown(letter: Letter) -> Letter:
+    """A letter that fits into a record, whatever limit the letter's own topic has."""
+    if _size_bytes(letter) <= SHOWN_BYTES_MAX:
+        return letter
+    without_value = msgspec.structs.replace(letter, value=None)
+    if _size_bytes(without_value) <= SHOWN_BYTES_MAX:
+        return without_value
+    return msgspec.structs.replace(without_value, headers={})
 
 
 encode_entry = msgspec.json.Encoder().encode
