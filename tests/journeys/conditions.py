@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from mainstem import Service, Store
+from mainstem import Service, Store, Topic
 from mainstem.service import Running
 
 E = TypeVar("E")
@@ -21,10 +21,30 @@ async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], w
             await asyncio.sleep(0.002)
 
 
+async def owned(process: Running) -> None:
+    """Return when this process has begun with every task of its groups."""
+    tasks = sum(plan.tasks for plan in process.plans if plan.processors)
+
+    async def begun() -> bool:
+        return sum(bool(each.positions) for each in await process.statistics()) == tasks
+
+    await until(begun)
+
+
+async def caught_up(process: Running) -> None:
+    """Return when every task is owned by this process, and has committed all that is in its inputs."""
+    await owned(process)
+
+    async def done() -> bool:
+        return all(each.lag == 0 for each in await process.statistics())
+
+    await until(done)
+
+
 class Collected(Generic[E]):
     """A service that does nothing but keep the events it is sent, in the order they came."""
 
-    def __init__(self, name: str, *types: type[E]) -> None:
+    def __init__(self, name: str, *types: type[E] | Topic[E]) -> None:
         self.service = Service(name)
         self.events: list[E] = []
 

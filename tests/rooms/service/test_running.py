@@ -13,9 +13,9 @@ import pytest
 from mainstem import Context, Handlers, Service, running
 from mainstem.broker import TopicPartition
 from mainstem.errors import DefinitionError
-from mainstem.service import Running, serve
+from mainstem.service import serve
 from mainstem.settings import Settings
-from tests.journeys.conditions import Collected, until
+from tests.journeys.conditions import Collected, owned, until
 from tests.rooms.service.events import GoldReached, OrderPaid, embedded
 
 MEMORY = "sqlite:///:memory:"
@@ -103,7 +103,7 @@ async def test_a_group_that_fails_ends_the_block() -> None:
 
     async with embedded() as broker:
         async with first.service.running(broker=broker, dev=True) as process:
-            await settled(process)
+            await owned(process)
         with pytest.raises(DefinitionError, match="remembers handlers that nobody registers: 'collect'"):
             async with renamed.running(broker=broker, dev=True):
                 await asyncio.Event().wait()
@@ -124,7 +124,7 @@ async def test_an_error_in_the_block_comes_out_as_it_is() -> None:
 async def fail_within(service: Service, broker_name: object) -> None:
     """Run a service, and fail."""
     async with service.running(broker=broker_name, dev=True) as process:  # type: ignore[arg-type]
-        await settled(process)
+        await owned(process)
         raise KeyError
 
 
@@ -136,7 +136,7 @@ async def test_a_cancelled_block_drains() -> None:
 
         async def program() -> None:
             async with shop.service.running(broker=broker, dev=True) as process:
-                await settled(process)
+                await owned(process)
                 joined.set()
                 await asyncio.Event().wait()
 
@@ -253,7 +253,7 @@ async def test_serving_ends_with_the_error_of_a_group() -> None:
 
     async with embedded() as broker:
         async with shop.service.running(broker=broker, dev=True) as process:
-            await settled(process)
+            await owned(process)
         with pytest.raises(DefinitionError, match="remembers handlers"):
             await serve(renamed, broker=broker, dev=True, settings=Settings())
 
@@ -295,15 +295,3 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             process.wait(0.3)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == -signal.SIGTERM
-
-
-async def settled(process: Running) -> None:
-    """Return when this process owns every task of its groups."""
-    await until(
-        lambda: all(len(process.runners[plan.group].tasks) == plan.tasks for plan in process.plans if plan.processors)
-    )
-
-    async def committed() -> bool:
-        return all(each.positions for each in await process.statistics())
-
-    await until(committed)
