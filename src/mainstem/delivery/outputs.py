@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import NO_HEADERS, Batch, Headers, Record, TopicPartition
-from mainstem.errors import EventRefused
+from mainstem.errors import EventRefused, RecordTooLarge
 from mainstem.events import CE_ID, Declaration, common_headers, key_function, partition_for
 from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
 
@@ -99,9 +99,9 @@ class _Route:
             own = {CE_ID: event_id, **inherited} if inherited else {CE_ID: event_id}
         return self.partitions[number], Record(key, value, timestamp_ms, self.common, own)
 
-    def _too_large(self, size_bytes: int) -> EventRefused:
+    def _too_large(self, size_bytes: int) -> RecordTooLarge:
         # Found here it is this event's failure alone; found in the commit it would be that of the whole task.
-        return EventRefused(
+        return RecordTooLarge(
             f"a {self.declaration.wire_name} of {size_bytes} bytes is larger than its topic takes",
             where=self.declaration.label,
             why=f"the topic takes records of up to {self.bytes_max} bytes, keys included",
@@ -129,7 +129,10 @@ class Outputs:
         }
 
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
-        """The record of an event. Raises :class:`EventRefused` when its type is not declared or it cannot be encoded.
+        """The record of an event.
+
+        Raises :class:`EventRefused` when its type is not declared or it cannot be encoded, and
+        :class:`RecordTooLarge` when it has more bytes than its topic takes.
 
         ``event_id`` is a UUID. ``inherited`` are correlation, causation and trace context. A keyless event goes to a
         partition that depends on its id, so that a retry sends it to the same one.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Self
 
 from mainstem.calendar import Duration, milliseconds
-from mainstem.errors import DecodingFailed, DefinitionError, EventRefused
+from mainstem.errors import DecodingFailed, DefinitionError, EventRefused, RecordTooLarge
 from mainstem.resilience import Backoff
 
 _INLINE_BACKOFF = Backoff(first_seconds=0.05, longest_seconds=2.0)
@@ -55,8 +55,8 @@ class Retry:
     """A retry policy: rules by exception type, the first that fits counts. Values; each call gives a new one.
 
     What is not listed follows the default: two more runs at once, then later after 10 s, 1 min and 10 min, then a dead
-    letter. What cannot succeed by waiting (bytes that cannot be decoded, an event that cannot be encoded, a mistake
-    in a declaration) is a dead letter at once.
+    letter. What cannot succeed by waiting (bytes that cannot be decoded, an event that cannot be encoded or is too
+    large, a mistake in a declaration) is a dead letter at once.
     """
 
     __slots__ = ("_rules",)
@@ -111,6 +111,6 @@ class Retry:
         return _HOPELESS.verdict(failures, chance) if isinstance(error, _NO_USE) else _DEFAULT.verdict(failures, chance)
 
 
-_NO_USE = (DecodingFailed, EventRefused, DefinitionError)
+_NO_USE = (DecodingFailed, EventRefused, RecordTooLarge, DefinitionError)
 _HOPELESS = Rule(_NO_USE, 0, _INLINE_BACKOFF, ())
 _DEFAULT = Rule((Exception,), 2, _INLINE_BACKOFF, (10_000, 60_000, 600_000))
