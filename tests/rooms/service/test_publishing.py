@@ -15,7 +15,7 @@ from mainstem import DomainEvent, IntegrationEvent, Service, Topic
 from mainstem.broker import Batch, TopicPartition
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.clock import SystemClock
-from mainstem.errors import DefinitionError, EventRefused, RecordTooLarge
+from mainstem.errors import DefinitionError, EventRefused, RecordTooLarge, UnknownTopic
 from mainstem.events import Envelope, Origin, partition_for
 from mainstem.identifiers import Identifiers
 from mainstem.service import PublishTransaction
@@ -187,11 +187,14 @@ async def test_a_thread_hears_what_went_wrong() -> None:
     def publish() -> None:
         with pytest.raises(EventRefused):
             shop.publish(OrderPaid("c-1"))
-        handle = shop.publish(Blob("x" * 2_000_000))
         with pytest.raises(RecordTooLarge):
+            shop.publish(Blob("x" * 2_000_000))
+        handle = shop.publish(Blob("x"))
+        with pytest.raises(UnknownTopic):
             handle.result(5)
 
     async with embedded() as broker, shop.running(broker=broker, dev=True):
+        await broker.admin.delete("blobs")
         await asyncio.to_thread(publish)
 
 
