@@ -291,6 +291,7 @@ async def simulate(
         outside=copy_context(),
         troubled=havoc.handlers(services),
     )
+    loop.traces.append(scene.trace)
     crew += [Worker(number, scene) for number in range(workers)]
     broker = scene.broker(Process("test"), "test")
     with havoc.in_place(services, replaced):
@@ -306,7 +307,7 @@ async def simulate(
                 await worker.stop()
         finally:
             loop.at_rest = None
-            scene.over = True
+            scene.over = scene.trace.closed = True
             for worker in crew:
                 await worker.sweep()
             await broker.close()

@@ -46,6 +46,8 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         """Says who waits, for errors."""
         self.refused: list[SimulationStuck] = []
         """What somebody was refused who reached out of the simulation, and may have kept to himself."""
+        self.traces: list[object] = []
+        """What has happened in the simulations so far, for whoever reports a failure."""
         self._owners: WeakKeyDictionary[asyncio.Task[object], Process] = WeakKeyDictionary()
         self._sleepers: list[asyncio.TimerHandle] = []
         super().__init__(_Skipping(self))
@@ -203,9 +205,11 @@ class _Skipping(selectors.BaseSelector):
         return self._keys
 
 
-def run_simulation(scenario: Callable[[], Coroutine[object, object, R]], *, seed: int = 0) -> R:
-    """Run a coroutine function in a :class:`SimulationLoop` of its own."""
-    with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
+def run_simulation(
+    scenario: Callable[[], Coroutine[object, object, R]], *, seed: int = 0, loop: SimulationLoop | None = None
+) -> R:
+    """Run a coroutine function in a :class:`SimulationLoop` of its own, or in one that was made for it."""
+    with asyncio.Runner(loop_factory=lambda: loop or SimulationLoop(seed)) as runner:
         return runner.run(scenario())
 
 

@@ -26,9 +26,13 @@ class Trace:
         self.steps: list[Step] = []
         self.last_seconds = 0.0
         """When the last step was taken."""
+        self.closed = False
+        """From the end of the simulation on nothing is added."""
 
     def note(self, what: str, about: str = "") -> None:
         """Add a step of the process that is running."""
+        if self.closed:
+            return
         process = PROCESS.get()
         self.last_seconds = self._clock.monotonic()
         self.steps.append(Step(self.last_seconds, "" if process is None else process.name, what, about))

@@ -21,6 +21,7 @@ from mainstem.testing.simulation.loop import SimulationLoop, place_of
 from mainstem.testing.simulation.machine import Machine, SimulatedNeighbours
 from mainstem.testing.simulation.process import PROCESS, Process, end_if_over
 from mainstem.testing.simulation.trace import Trace
+from mainstem.testing.simulation.witness import WitnessedGroup
 
 _UNTROUBLED = Outcome(0.0, None)
 
@@ -54,7 +55,7 @@ class Scene:
     changes: int = 0
     """Write transactions, and workers that came up or went on: while it stays the same, nothing has changed."""
     over: bool = False
-    """From the end on nothing goes wrong any more, and nothing is noted."""
+    """From the end on nothing goes wrong any more."""
 
     def broker(self, process: Process, name: str) -> SqliteBroker:
         """A broker for a process, on the memory that all share."""
@@ -119,6 +120,7 @@ class Worker:
         await asyncio.sleep(scene.machine.latency())
         broker = scene.broker(process, f"{self.name}/{self._lives}")
         await broker.open()
+        broker.group = WitnessedGroup(broker.group, scene.trace)
         floor = Floor(
             clock=scene.loop.clock,
             identifiers=Identifiers(scene.loop.clock, Random(scene.random.getrandbits(64))),  # noqa: S311 - seeded
@@ -208,8 +210,6 @@ class Worker:
         scene = self._scene
         if scene.over:
             return
-        if point in ("commit.commit", "commit.committed"):
-            scene.trace.note(point)
         scene.havoc.reach(point)
         end_if_over()
 
@@ -259,13 +259,12 @@ class Worker:
             about += f", attempt {context.attempt}"
         self._runs += 1
         self.runs[self._runs] = Run(about, asyncio.current_task())
-        if not self._scene.over:
-            self._scene.trace.note("handler begins", about)
+        self._scene.trace.note("handler begins", about)
         return self._runs
 
     def _end(self, number: int, how: str) -> None:
         run = self.runs.pop(number, None)
-        if run is not None and not self._scene.over:
+        if run is not None:
             self._scene.trace.note("handler ends", f"{run.about}: {how}")
 
     async def _reach(self, point: str) -> None:

@@ -1,0 +1,205 @@
+"""A service with everything on: stores, outputs, timers, retries, parked keys, checkpoints; and what must hold of it.
+
+The checker computes what must be from what was published, and compares it with the log and the stores as plain data.
+"""
+
+import asyncio
+from collections import defaultdict
+from random import Random
+
+from mainstem import Context, IntegrationEvent, Retry, Service
+from mainstem.settings import Settings
+from mainstem.testing import (
+    Fault,
+    World,
+    crash,
+    fail,
+    lose_answer,
+    lose_ownership,
+    refuse_commit,
+    simulate,
+    stall,
+)
+
+PARTITIONS = 2
+POISON = -1
+
+
+class Moved(IntegrationEvent, topic="moves", key="account"):
+    """So much was moved; ``number`` counts the moves of an account."""
+
+    account: str
+    number: int
+    amount: int
+
+
+class Applied(IntegrationEvent, topic="applied", key="account"):
+    """A move was applied, and this is the total since."""
+
+    account: str
+    number: int
+    total: int
+
+
+class Closed(IntegrationEvent, topic="closed", key="account"):
+    """A timer found so many moves."""
+
+    account: str
+    moves: int
+
+
+class Flaky(Exception):
+    """It may work next time."""
+
+
+class Outside:
+    """The outside world: it remembers every call, and decides how long each takes."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.poisoned = True
+        self.calls: list[tuple[str, int, str]] = []
+        self.before_checkpoint: list[tuple[str, int]] = []
+
+    async def think(self) -> None:
+        """Take a moment, or none."""
+        if self.random.random() < 0.6:
+            await asyncio.sleep(self.random.random() * 0.03)
+
+    async def call(self, account: str, number: int, key: str) -> None:
+        """Something that cannot be taken back."""
+        self.calls.append((account, number, key))
+        await self.think()
+
+
+accounts = Service("accounts", lanes=4)
+for _topic in ("moves", "applied", "closed"):
+    accounts.topic(_topic, partitions=PARTITIONS)
+numbers = accounts.store("numbers", list[int])
+total = accounts.store("total", int)
+begun = accounts.store("begun", int)
+sent = accounts.store("sent", list[int])
+
+
+def open_outside() -> Outside:
+    """In a simulation it is replaced."""
+    return Outside(Random(0))
+
+
+accounts.provide(Outside, open_outside)
+RETRY = Retry.on(Flaky).inline(1).later("2s", "5s", "20s").also_on(ValueError)
+
+
+@accounts.on(Moved, retry=RETRY)
+async def apply(move: Moved, context: Context, outside: Outside) -> Applied:
+    """Remember a move, and tell of it."""
+    seen = context.get(numbers, [])
+    before = context.get(total, 0)
+    context.put(numbers, [*seen, move.number])
+    context.wake("close", after=3 + outside.random.random())
+    await outside.think()
+    if move.amount == POISON and outside.poisoned:
+        message = f"poison in {move.account}"
+        raise ValueError(message)
+    context.put(total, before + move.amount)
+    await outside.think()
+    return Applied(move.account, move.number, before + move.amount)
+
+
+@accounts.on(Moved, retry=RETRY)
+async def notify(move: Moved, context: Context, outside: Outside) -> None:
+    """Do something outside that is remembered before, and again afterwards."""
+    context.put(begun, move.number)
+    await context.checkpoint()
+    await outside.call(move.account, move.number, context.idempotency_key("call"))
+    context.put(sent, [*context.get(sent, []), move.number])
+
+
+@accounts.on_timer("close", retry=RETRY)
+async def close(context: Context, outside: Outside) -> Closed:
+    """Tell how many moves there have been."""
+    await outside.think()
+    key = context.key
+    assert key is not None
+    return Closed(key.decode(), len(context.get(numbers, [])))
+
+
+def faults(random: Random) -> list[Fault]:
+    """Some of what can go wrong, chosen by chance."""
+    every = [
+        crash("commit.*", probability=0.05, times=2),
+        crash("writer.*", probability=0.02, times=2),
+        crash("handler.*", probability=0.05, times=2),
+        lose_ownership("*", probability=0.02, times=1),
+        lose_ownership("commit.*", probability=0.1, times=1, stand_still=True),
+        stall("*", by="4s", probability=0.02, times=2),
+        refuse_commit(probability=0.05),
+        lose_answer(happened=True, probability=0.05),
+        lose_answer(happened=False, probability=0.05),
+        fail(apply, Flaky, probability=0.15, times=6),
+        fail(apply, Flaky, probability=0.1, times=3, after=True),
+        fail(notify, Flaky, probability=0.1, times=4, after=True),
+        fail(close, Flaky, probability=0.2, times=3),
+    ]
+    return random.sample(every, random.randint(1, 5))
+
+
+async def scenario() -> None:
+    """Moves in a few accounts, while things go wrong; then everything must add up."""
+    loop = asyncio.get_running_loop()
+    random = Random(loop.seed)  # type: ignore[attr-defined]
+    outside = Outside(random)
+    async with simulate(
+        accounts,
+        replace={Outside: outside},
+        workers=random.randint(1, 3),
+        faults=faults(random),
+        settings=Settings(session_timeout_seconds=5, commit_events=random.choice([1, 3, 1_000])),
+    ) as world:
+        moves: dict[str, list[Moved]] = defaultdict(list)
+        poisoned = random.random() < 0.3
+        for _ in range(random.randint(8, 20)):
+            account = f"a{random.randint(1, 4)}"
+            amount = POISON if poisoned and random.random() < 0.1 else random.randint(1, 100)
+            move = Moved(account, len(moves[account]), amount)
+            moves[account].append(move)
+            await world.publish(move)
+            if random.random() < 0.2:
+                await asyncio.sleep(random.random() * 2)
+        await world.settle()
+        check(world, moves, outside, before_redrive=True)
+        outside.poisoned = False
+        for letter in world.dead_letters():
+            await world.redrive(letter)
+        await world.settle()
+        assert world.dead_letters() == []
+        check(world, moves, outside, before_redrive=False)
+
+
+def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, before_redrive: bool) -> None:
+    """Nothing is lost, nothing is applied twice, and each account's moves are applied in their order."""
+    for account, published in moves.items():
+        expected = list(published)
+        if before_redrive:
+            first = next((index for index, move in enumerate(published) if move.amount == POISON), len(published))
+            expected = published[:first]
+        want = [move.number for move in expected]
+        assert (world.value(numbers, account) or []) == want, f"numbers of {account}"
+        assert (world.value(total, account) or 0) == sum(move.amount for move in expected), f"total of {account}"
+        assert (world.value(sent, account) or []) == [move.number for move in published], f"sent of {account}"
+        applied = [event for event in world.published(Applied) if event.account == account]
+        assert [event.number for event in applied] == want, f"applied of {account}"
+        running = 0
+        for event, move in zip(applied, expected, strict=True):
+            running += move.amount
+            assert event.total == running, f"total told of {account}"
+        called = {number: set[str]() for number in range(len(published))}
+        for name, number, key in outside.calls:
+            if name == account:
+                called[number].add(key)
+        assert all(len(keys) == 1 for keys in called.values()), f"one key for each call of {account}: {called}"
+        closed = [event.moves for event in world.published(Closed) if event.account == account]
+        assert closed == sorted(set(closed)), f"a timer of {account} has fired twice: {closed}"
+        assert (closed[-1] if closed else 0) == len(want), f"the last timer of {account}"
+    ids = [fact.id for kind in (Applied, Closed) for fact in world.published(kind).facts]
+    assert len(ids) == len(set(ids)), "an id was published twice"
