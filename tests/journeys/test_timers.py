@@ -107,3 +107,24 @@ async def test_a_timer_that_fails_is_tried_again() -> None:
         await service.publish(BasketFilled("b-1"))
         await until(lambda: len(attempts) == 3)
     assert attempts == [1, 2, 3]
+
+
+async def test_a_timer_may_set_itself_again_at_once() -> None:
+    """A firing that sets its own timer for a time that has passed fires again, and publishes under other ids."""
+    service = Service("shop", publishes=(BasketFilled,))
+    ids: list[str] = []
+
+    @service.on(BasketFilled)
+    async def fill(event: BasketFilled, context: Context) -> None:
+        context.wake("again", at=1)
+
+    @service.on_timer("again")
+    async def again(context: Context) -> None:
+        ids.append(context.event_id)
+        if len(ids) < 3:
+            context.wake("again", at=1)
+
+    async with service.running(broker="sqlite:///:memory:", dev=True):
+        await service.publish(BasketFilled("b-1"))
+        await until(lambda: len(ids) == 3)
+    assert len(set(ids)) == 3

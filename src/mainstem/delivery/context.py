@@ -23,6 +23,9 @@ from mainstem.telemetry import EventLogger, event_logger
 V = TypeVar("V")
 D = TypeVar("D")
 
+TIMER_TOPIC = "$timer"
+"""The topic a due timer is said to come from; what follows the colon is the timer's name."""
+
 
 class Incarnation:
     """One taking-over of a task. Once it is over, nothing that still runs on its behalf can do anything."""
@@ -316,6 +319,9 @@ class Context(Struct, gc=False, eq=False):
             raise DefinitionError(f"wake({name!r}) takes either after= or at=", where=f"handler {self._scope.handler}")
         self._known_timer(name)
         due = at if at is not None else self.now_ms + milliseconds(after or 0)
+        if self._batch.topic == f"{TIMER_TOPIC}:{name}":
+            # Two firings at the same time would be one: the same row, and the same ids for what they publish.
+            due = max(due, self.timestamp_ms + 1)
         timers.put(self._read, self._write, Timer(due, name, self.key))
         effects = self._effects
         assert effects is not None

@@ -13,8 +13,6 @@ from mainstem.events import Declaration
 from mainstem.schemas import codec_for
 
 TASKS_MOST = 32
-TIMER_TOPIC = "$timer"
-"""The topic a due timer is said to come from; what follows the colon is the timer's name."""
 
 
 class Route(NamedTuple):

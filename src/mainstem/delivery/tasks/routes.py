@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from mainstem.broker import Batch
+from mainstem.delivery.context import TIMER_TOPIC
 from mainstem.delivery.failures import Letter
-from mainstem.delivery.plan import TIMER_TOPIC, Plan
+from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE, Declaration, Envelope, Origin, foreign_envelope
