@@ -32,6 +32,8 @@ They are reached in this order. Up to ``writer.before-commit`` nothing of a comm
 """
 
 PUBLISH: Final = "publish"
+OUTCOME: Final = "outcome"
+"""Where :func:`duplicate`, :func:`refuse_commit` and :func:`lose_answer` happen; nothing else does there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class LoseAnswer:
-    """Let nobody know how the commit ended."""
+    """Let nobody know how the commit ended, whether it ``happened`` or not."""
+
+    happened: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +174,13 @@ def stall(
 
 
 def refuse_commit(*, times: int | None = 1, worker: int | None = None, probability: float = 1.0) -> Fault:
-    """Let a commit be refused: nothing of it happens."""
-    return Fault(at="commit.commit", act=Refuse(), times=times, worker=worker, probability=probability)
+    """Let a task's commit be refused: nothing of it happens."""
+    return Fault(at=OUTCOME, act=Refuse(), times=times, worker=worker, probability=probability)
 
 
 def lose_answer(*, happened: bool, times: int | None = 1, worker: int | None = None, probability: float = 1.0) -> Fault:
-    """Let the outcome of a write transaction be unknown, whether it ``happened`` or not."""
-    at = "writer.committed" if happened else "writer.before-commit"
-    return Fault(at=at, act=LoseAnswer(), times=times, worker=worker, probability=probability)
+    """Let the outcome of a task's commit be unknown, whether it ``happened`` or not."""
+    return Fault(at=OUTCOME, act=LoseAnswer(happened), times=times, worker=worker, probability=probability)
 
 
 def duplicate(*, times: int | None = 1, probability: float = 1.0) -> Fault:
@@ -213,11 +216,13 @@ def points_of(fault: Fault) -> tuple[str, ...]:
     name = fault.at
     if not isinstance(name, str):
         return ()
-    found = tuple(point for point in (*POINTS, PUBLISH) if fnmatchcase(point, name))
+    if isinstance(fault.act, Duplicate | Refuse | LoseAnswer):
+        return (name,)
+    found = tuple(point for point in POINTS if fnmatchcase(point, name))
     if not found:
         raise DefinitionError(
             f"no point is called {name!r}",
             why=f"the points are {', '.join(POINTS)}",
-            remedy="name one of them, or a function",
+            remedy="name one of them, with * for any part of it; or a function",
         )
-    return tuple(point for point in found if (point == PUBLISH) == isinstance(fault.act, Duplicate))
+    return found

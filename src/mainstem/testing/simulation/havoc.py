@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 from mainstem.clock import ManualClock
 from mainstem.errors import DefinitionError
 from mainstem.service import Definition
-from mainstem.testing.simulation.faults import PUBLISH, Act, Armed, Fail, Fault, Function, Slow, points_of
+from mainstem.testing.simulation.faults import OUTCOME, PUBLISH, Act, Armed, Fail, Fault, Function, Slow, points_of
 from mainstem.testing.simulation.process import PROCESS, end_if_over
 
 Strike = Callable[[Act, str], None]
@@ -46,6 +46,11 @@ class Havoc:
         for armed in self._by_point.get(point, ()):
             if armed.fires(_worker()):
                 self._strike(armed.fault.act, point)
+
+    def outcome(self) -> Act | None:
+        """What befalls the commit that is being made, if anything does."""
+        firing = [armed.fault.act for armed in self._by_point.get(OUTCOME, ()) if armed.fires(_worker())]
+        return firing[0] if firing else None
 
     def duplicates(self) -> bool:
         """Whether what is published now is appended twice."""

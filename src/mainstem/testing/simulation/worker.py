@@ -11,11 +11,10 @@ from typing import NamedTuple, cast
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
 from mainstem.delivery import Context as HandlerContext
 from mainstem.delivery import Plan, Processor
-from mainstem.errors import CommitRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service import Definition, Floor, running
 from mainstem.settings import Settings
-from mainstem.testing.simulation.faults import Act, Crash, Function, LoseAnswer, Pause, Refuse
+from mainstem.testing.simulation.faults import Act, Crash, Function, Pause
 from mainstem.testing.simulation.havoc import Havoc, Outcome
 from mainstem.testing.simulation.loop import SimulationLoop, place_of
 from mainstem.testing.simulation.machine import Machine, SimulatedNeighbours
@@ -26,8 +25,8 @@ from mainstem.testing.simulation.witness import WitnessedGroup
 _UNTROUBLED = Outcome(0.0, None)
 
 
-class OutcomeLost(Exception):
-    """Raised at a point of a write transaction: nobody will know how it ended."""
+class EndedInWriting(Exception):
+    """Raised in a write transaction whose process has ended in it."""
 
 
 class Run(NamedTuple):
@@ -76,7 +75,7 @@ class Scene:
         self.havoc.reach(f"writer.{point}")
         process = PROCESS.get()
         if process is not None and not process.alive:
-            raise OutcomeLost(point)
+            raise EndedInWriting(point)
 
 
 class Worker:
@@ -120,7 +119,7 @@ class Worker:
         await asyncio.sleep(scene.machine.latency())
         broker = scene.broker(process, f"{self.name}/{self._lives}")
         await broker.open()
-        broker.group = WitnessedGroup(broker.group, scene.trace)
+        broker.group = WitnessedGroup(broker.group, scene.trace, scene.havoc)
         floor = Floor(
             clock=scene.loop.clock,
             identifiers=Identifiers(scene.loop.clock, Random(scene.random.getrandbits(64))),  # noqa: S311 - seeded
@@ -156,13 +155,6 @@ class Worker:
 
     def strike(self, act: Act, where: str) -> None:
         """Let something befall the process that runs now, at a place."""
-        trace = self._scene.trace
-        if isinstance(act, Refuse):
-            trace.note("commit refused", self.name)
-            raise CommitRefused("refused by the simulation", where=where)
-        if isinstance(act, LoseAnswer):
-            trace.note("answer lost", f"{self.name} at {where}")
-            raise OutcomeLost(where)
         if isinstance(act, Crash):
             self.crash(act.restart_seconds, where)
         elif isinstance(act, Pause):
