@@ -30,6 +30,7 @@ Row_co = TypeVar("Row_co", covariant=True)
 
 PAGE_SIZE_BYTES = 16_384
 BUSY_TIMEOUT_MS = 5_000
+SYNCHRONOUS = "full"
 _OLDEST_SAFE = (3, 51, 3)
 
 
@@ -97,7 +98,7 @@ def connect(name: str, *, writes: bool, vfs: str | None = None) -> Connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.pragma("mmap_size", 0)
         connection.pragma("wal_autocheckpoint", 0)
-        connection.pragma("synchronous", "full")
+        connection.pragma("synchronous", SYNCHRONOUS)
         connection.pragma("temp_store", "memory")
         connection.pragma("cache_size", -65_536 if writes else -16_384)
         if sys.platform == "darwin":

@@ -18,6 +18,8 @@ from mainstem.database.lock import FileLock, ThreadLock, WriteLock
 from mainstem.database.rows import TaskRows
 from mainstem.database.wal import CHECKPOINT_PAGES, Checkpointer
 from mainstem.database.writer import Listener, Writer, WriterOptions
+from mainstem.errors import DatabaseError, DatabaseFailed
+from mainstem.telemetry import log
 
 R = TypeVar("R")
 
@@ -112,7 +114,15 @@ class Database:
 
     def _file_lock(self, suffix: str) -> FileLock:
         assert self.path is not None
-        return FileLock(self.path.with_name(self.path.name + suffix), self._clock)
+        try:
+            return FileLock(self.path.with_name(self.path.name + suffix), self._clock)
+        except OSError as error:
+            raise DatabaseError(
+                "The database file cannot be opened for writing",
+                where=self.where,
+                why=str(error),
+                remedy="check that its folder exists and that this user may write to it",
+            ) from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -176,12 +186,22 @@ class Database:
         with self._readers_lock:
             readers, self._readers = self._readers, []
         for connection in readers:
-            connection.close()
+            self._close(connection)
         if self._connection is not None and self._shared_memory is None:
-            self._connection.close()
+            self._close(self._connection)
         for lock in (self._lock, self._turn):
             if lock is not None:
                 lock.close()
+
+    def _close(self, connection: Connection) -> None:
+        try:
+            if self._writer is not None and isinstance(self._writer.failure, DatabaseFailed):
+                # A file that has failed is not written to any more, not even to tidy it up.
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.close()
+        except apsw.Error as error:
+            # The last one to close checkpoints. If that fails, what was acknowledged is still in the log.
+            log.warning("%s: %s", self.where, translated(error, self.where))
 
     @contextmanager
     def _apart(self) -> Iterator[Connection]:

@@ -18,7 +18,7 @@ from mainstem.telemetry import log
 CHECKPOINT_PAGES: Final = 2_000
 """32 MB: the size at which the log is checkpointed."""
 
-_TRUNCATE_FACTOR: Final = 4
+_LONG_FACTOR: Final = 4
 _READERS_WAIT_MS: Final = 500
 
 
@@ -26,8 +26,9 @@ class Checkpointer:
     """Keeps the write-ahead log short.
 
     It is bounded as long as every read ends. A process that is stopped in the middle of one keeps the log from
-    beginning anew; at four times the usual size this waits for readers, briefly, with writers held up, and says so
-    when there is one that does not end. What then bounds the log is the reserve of the disk.
+    beginning anew; at four times the usual size, and whenever it has doubled since, this waits for readers, briefly,
+    with writers held up, and says so when there is one that does not end. What then bounds the log is the disk's
+    reserve.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Checkpointer:
         self._where = where
         self._pages = pages
         self._due = pages
+        self._long = pages * _LONG_FACTOR
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -67,16 +69,28 @@ class Checkpointer:
 
     def checkpoint(self) -> int:
         """Checkpoint now; returns the length of the log, or 0 when it can begin anew."""
-        passive, truncate = apsw.SQLITE_CHECKPOINT_PASSIVE, apsw.SQLITE_CHECKPOINT_TRUNCATE
-        self._connection.wal_checkpoint(mode=passive)
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._lock.acquire()
         try:
-            pages, done = self._connection.wal_checkpoint(mode=passive)
-            if pages >= self._pages * _TRUNCATE_FACTOR:
-                pages, done = self._connection.wal_checkpoint(mode=truncate)
+            pages, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if pages >= self._long:
+                pages = self._cut(pages)
         finally:
             self._lock.release()
         return pages if done < pages else 0
+
+    def _cut(self, pages: int) -> int:
+        """Wait for readers, and cut the log off; when one of them does not end, be longer about the next attempt."""
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            self._long = pages * 2
+            log.warning(
+                "%s: the write-ahead log has %d pages, because some process does not end its read", self._where, pages
+            )
+            return pages
+        self._long = self._pages * _LONG_FACTOR
+        return 0
 
     def _serve(self) -> None:
         while True:
@@ -88,14 +102,8 @@ class Checkpointer:
             try:
                 pages = self.checkpoint()
             except apsw.BusyError:
-                # Another process is at it, or a reader does not end.
+                # Another process is at it.
                 pages = self._due
-                if pages >= self._pages * _TRUNCATE_FACTOR:
-                    log.warning(
-                        "%s: the write-ahead log has more than %d pages, because some process does not end its read",
-                        self._where,
-                        pages,
-                    )
             except apsw.Error as error:
                 meaning = translated(error, self._where)
                 if isinstance(meaning, DatabaseFailed):
