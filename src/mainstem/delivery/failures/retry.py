@@ -76,6 +76,10 @@ class Retry:
 
     def also_on(self, *exceptions: type[Exception]) -> Self:
         """Begin another rule; the calls that follow speak of it."""
+        if not exceptions:
+            raise DefinitionError(
+                "a rule of a retry policy names no exceptions", remedy="name some; Retry.on(Exception) is for all of them"
+            )
         for each in exceptions:
             given: object = each
             if not (inspect.isclass(given) and issubclass(given, Exception)):
