@@ -71,6 +71,7 @@ class OnDisk(SqliteHarness):
             retention_waits=True,
             pinning=True,
             session_timeout_seconds=0.6,
+            wake_seconds=0.15,
             model_examples=15,
         )
         super().__init__(folder / "log.db", SystemClock(), SqliteOptions(drain_seconds=0.2), capabilities)

@@ -43,6 +43,9 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     session_timeout_seconds: float = 2.0
     """The session timeout that the groups of the suite are joined with; the shortest that the backend takes."""
 
+    wake_seconds: float = 0.5
+    """How soon a reader that waits hears of an append of another client, in the middle case of many."""
+
     patience_seconds: float = 20.0
     """Real seconds that a rule may take before it counts as failed; no rule waits for them to pass."""
 

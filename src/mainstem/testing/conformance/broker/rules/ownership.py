@@ -311,6 +311,30 @@ async def a_reset_drops_what_is_completed_beyond(stage: Stage) -> None:
 
 
 @rule()
+async def a_reset_and_a_deletion_fence_too(stage: Stage) -> None:
+    """An owner of before a reset, or of a group that was deleted, commits nothing: it would undo what was done."""
+    orders = await stage.partition("orders")
+    await stage.broker.log.append(orders, stage.records("a", "b"))
+    start, end = await stage.broker.log.bounds(orders)
+    for delete in (False, True):
+        group = new_group(stage, inputs={orders.topic: 1})
+        member = await sole_member(stage, group)
+        task = await take_over(member, group)
+        await task.transaction(moved={orders: end}).commit()
+        late = task.transaction(changes=[Change("s", b"k", b"late")], moved={orders: end})
+        await member.leave()
+        if delete:
+            await stage.broker.admin.delete_group(group.name)
+        else:
+            await stage.broker.admin.reset(group.name, {orders: start})
+        with refused(Fenced):
+            await late.commit()
+        assert await stage.harness.stored(group, "s", 0) == {}
+        if not delete:
+            assert (await committed(stage, group))[orders] == start
+
+
+@rule()
 async def a_group_is_deleted_without_members_only(stage: Stage) -> None:
     """A group is deleted with its inbox, positions and stores, but not while a member lives."""
     orders = await stage.partition("orders")

@@ -1,6 +1,7 @@
 """Rules of readers: where they begin, what they leave out, whom they serve, and what wakes them."""
 
 import asyncio
+from statistics import median
 
 from mainstem.broker import Broker, Reader, TopicPartition
 from mainstem.errors import OffsetOutOfRange, UnknownTopic
@@ -187,19 +188,24 @@ async def lag_is_what_is_left(stage: Stage) -> None:
 
 @rule()
 async def a_waiting_reader_wakes_on_an_append(stage: Stage) -> None:
-    """A reader that waits wakes when a record is appended, by its own client or by another one, each time."""
-    await _ping(stage, stage.broker)
-    await _ping(stage, await stage.client())
+    """A reader that waits wakes when a record is appended, by its own client or by another one, each time, and soon."""
+    assert median(await _pings(stage, stage.broker)) < stage.capabilities.wake_seconds
+    assert median(await _pings(stage, await stage.client())) < stage.capabilities.wake_seconds
 
 
-async def _ping(stage: Stage, writer: Broker) -> None:
+async def _pings(stage: Stage, writer: Broker) -> list[float]:
     at = await stage.partition("pings")
     reader = await stage.reader(at)
+    now = asyncio.get_running_loop().time
+    seconds = []
     for n in range(15):
         waiting = asyncio.ensure_future(stage.read(reader, 1))
         await asyncio.sleep(0)
         await writer.log.append(at, stage.records(str(n)))
+        appended = now()
         assert values(await waiting) == [str(n)]
+        seconds.append(now() - appended)
+    return seconds
 
 
 @rule()
