@@ -1,18 +1,20 @@
 """From a URL to a broker. The one place in production that names a concrete broker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from mainstem.broker import Broker
 from mainstem.clock import Clock
-from mainstem.errors import DefinitionError
+from mainstem.errors import DefinitionError, MainstemError
 from mainstem.identifiers import Identifiers
 from mainstem.state import Rows
 
 DEV_URL: Final = "sqlite:///mainstem.db"
 """What plays the broker when nobody names one and ``dev`` is on: a file beside you."""
+
+Failed: TypeAlias = Callable[[MainstemError], None]
 
 _SQLITE: Final = "sqlite:///"
 
@@ -25,19 +27,20 @@ class Backend(Broker, Protocol):
         ...
 
 
-def connect(url: str, clock: Clock, identifiers: Identifiers) -> Backend:
+def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | None = None) -> Backend:
     """The broker behind a URL, not opened yet. Raises :class:`~mainstem.errors.DefinitionError`.
 
     ``sqlite:///shop.db`` is a file in the current folder, ``sqlite:////var/lib/shop.db`` one with an absolute path,
-    and ``sqlite:///:memory:`` is gone with the process.
+    and ``sqlite:///:memory:`` is gone with the process. ``failed`` hears that the broker can be used no more, and that
+    the process must end.
     """
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         # Loaded when used: a program that only declares a service needs no database.
-        from mainstem.broker.sqlite import SqliteBroker  # noqa: PLC0415
+        from mainstem.broker.sqlite import SqliteBroker, SqliteOptions  # noqa: PLC0415
 
         name = url.removeprefix(_SQLITE)
         path = None if name == ":memory:" else Path(name)
-        return SqliteBroker(path, clock=clock, identifiers=identifiers)
+        return SqliteBroker(path, clock=clock, identifiers=identifiers, options=SqliteOptions(failed=failed))
     if url.startswith("kafka:"):
         raise DefinitionError(
             "this version cannot use Kafka yet",
@@ -52,12 +55,14 @@ def connect(url: str, clock: Clock, identifiers: Identifiers) -> Backend:
 
 
 @asynccontextmanager
-async def connected(broker: str | Backend, clock: Clock, identifiers: Identifiers) -> AsyncIterator[Backend]:
+async def connected(
+    broker: str | Backend, clock: Clock, identifiers: Identifiers, failed: Failed | None = None
+) -> AsyncIterator[Backend]:
     """A broker that is open. One that is given by URL is closed again; one that is given itself stays open."""
     if not isinstance(broker, str):
         yield broker
         return
-    backend = connect(broker, clock, identifiers)
+    backend = connect(broker, clock, identifiers, failed)
     await backend.open()
     try:
         yield backend

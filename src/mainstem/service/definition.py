@@ -11,7 +11,6 @@ from mainstem.events import Declaration, declaration_of
 from mainstem.service.handlers import Declarable, Handlers
 from mainstem.service.publishing import Publisher
 
-T = TypeVar("T")
 Hook = TypeVar("Hook", bound=Callable[..., Awaitable[None] | None])
 Start: TypeAlias = Literal["earliest", "latest"]
 Factory: TypeAlias = Callable[..., object]
@@ -95,7 +94,7 @@ class Definition(HandlerGroup):
         kept_ms = None if retention is None else milliseconds(retention)
         self.topics[name] = TopicSpec(name, partitions, kept_ms, compact)
 
-    def provide(self, kind: type[T], factory: Callable[..., object]) -> None:
+    def provide(self, kind: type[object], factory: Callable[..., object]) -> None:
         """Open what handlers ask for by the annotation ``kind``, once in each process, at start and in this order.
 
         ``factory`` is a context manager's function, sync or async, a generator that yields it, or any function that

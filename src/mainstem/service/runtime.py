@@ -111,17 +111,18 @@ async def running(
     """
     floor = floor or Floor.of_this_machine()
     settings = settings or Settings.load()
+    crew = _Crew()
     async with AsyncExitStack() as stack:
-        drafted, backend = await _drafted(
-            services, broker or settings.broker or (DEV_URL if dev else None), floor, stack
-        )
+        named = broker or settings.broker or (DEV_URL if dev else None)
+        backend, fault = (None, _NO_BROKER) if named is None else await _backend(named, floor, crew, stack)
+        drafted = draft(services, Existing() if backend is None else await _existing(services, backend))
+        drafted.faults[:0] = [] if fault is None else [fault]
         check(drafted, replaced or {}, may_create=dev)
         if drafted.faults or backend is None:
             raise _refused(drafted)
         for spec in drafted.missing:
             await backend.admin.create(spec)
         process = Running(backend, floor.clock)
-        crew = _Crew()
         for service in services:
             prepared = _Service(service, drafted, process, settings)
             prepared.publish_with(floor, stack)
@@ -156,31 +157,28 @@ async def serve(
             log.info("draining")
 
 
-async def _drafted(
-    services: tuple[Definition, ...], broker: str | Backend | None, floor: Floor, stack: AsyncExitStack
-) -> tuple[Draft, Backend | None]:
-    """Compare the services with what the broker has; a broker that cannot be reached is one fault among others."""
-    existing = Existing()
-    backend: Backend | None = None
-    fault: MainstemError | None = None
-    if broker is None:
-        fault = DefinitionError(
-            "no broker is named",
-            why="a broker, topics and files appear by themselves only with --dev",
-            remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or start with --dev",
-        )
-    else:
-        try:
-            backend = await stack.enter_async_context(connected(broker, floor.clock, floor.identifiers))
-            log.info("broker: %s", backend.name)
-            names = [group.name for service in services for group in service.groups]
-            existing = Existing(await backend.admin.topics(), await backend.admin.groups(names))
-        except MainstemError as error:
-            fault = error
-    drafted = draft(services, existing)
-    if fault is not None:
-        drafted.faults.insert(0, fault)
-    return drafted, backend
+_NO_BROKER: Final = DefinitionError(
+    "no broker is named",
+    why="a broker, topics and files appear by themselves only with --dev",
+    remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or start with --dev",
+)
+
+
+async def _backend(
+    named: str | Backend, floor: Floor, crew: "_Crew", stack: AsyncExitStack
+) -> tuple[Backend | None, MainstemError | None]:
+    """Open the broker; one that cannot be reached is a fault among others."""
+    try:
+        backend = await stack.enter_async_context(connected(named, floor.clock, floor.identifiers, crew.fail))
+    except MainstemError as fault:
+        return None, fault
+    log.info("broker: %s", backend.name)
+    return backend, None
+
+
+async def _existing(services: tuple[Definition, ...], backend: Backend) -> Existing:
+    groups = [group.name for service in services for group in service.groups]
+    return Existing(await backend.admin.topics(), await backend.admin.groups(groups))
 
 
 def _refused(drafted: Draft) -> StartRefused:
@@ -200,6 +198,8 @@ class _Crew:
         self._woken = False
 
     async def __aenter__(self) -> None:
+        if self._error is not None:
+            raise self._error
         self._host = asyncio.current_task()
         for runner in self.runners:
             task = asyncio.create_task(runner.run())
@@ -218,9 +218,12 @@ class _Crew:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
-        log.error("a group has failed: %s", error)
+        if error is not None:
+            log.error("a group has failed: %s", error)
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Something has happened after which this process must not go on."""
         self._error = self._error or error
         if self._host is not None and not self._woken:
             self._woken = True

@@ -12,7 +12,8 @@ import pytest
 
 from mainstem import Context, Handlers, Service, running
 from mainstem.broker import TopicPartition
-from mainstem.errors import DefinitionError
+from mainstem.broker.sqlite import SqliteBroker
+from mainstem.errors import DatabaseFailed, DefinitionError
 from mainstem.service import serve
 from mainstem.settings import Settings
 from tests.journeys.conditions import Collected, owned, until
@@ -110,6 +111,20 @@ async def test_a_group_that_fails_ends_the_block() -> None:
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+async def test_a_file_that_fails_ends_the_block(tmp_path: Path) -> None:
+    """What the kernel still holds of it is unknown then: the process must not go on, even if it only publishes."""
+    shop = Service("shop", publishes=(OrderPaid,))
+
+    async def program() -> None:
+        async with shop.running(broker=f"sqlite:///{tmp_path}/shop.db", dev=True, consume=False) as process:
+            assert isinstance(process.broker, SqliteBroker)
+            process.broker.failed(DatabaseFailed("the disk is gone"))
+            await asyncio.Event().wait()
+
+    with pytest.raises(DatabaseFailed, match="the disk is gone"):
+        await program()
 
 
 async def test_an_error_in_the_block_comes_out_as_it_is() -> None:
