@@ -1,0 +1,75 @@
+"""What is there, read from outside: a topic, what services remember, and the letterbox. Nothing is written."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import NamedTuple, TypeVar
+
+from examples.flights.surroundings import LETTERBOX
+from mainstem import Store
+from mainstem.broker import Batch, TopicPartition
+from mainstem.service import Backend
+
+V = TypeVar("V")
+ROWS_AT_ONCE = 5_000
+
+
+async def remembered(broker: Backend, group: str, store: Store[V]) -> dict[str, V]:
+    """All values of a store by key, out of all tasks of the group."""
+    found: dict[str, V] = {}
+    described = await broker.admin.groups([group])
+    for task in range(described[group].tasks if group in described else 0):
+        rows, start = broker.rows(group, task), b""
+        while page := rows.scan(store.name, start, None, limit=ROWS_AT_ONCE):
+            for key, row in page:
+                value = store.unpack(row, now_ms=0)
+                if value is not None:
+                    found[key.decode()] = value
+            start = page[-1][0] + b"\x00"
+    return found
+
+
+async def batches(broker: Backend, topic: str) -> AsyncIterator[Batch]:
+    """Everything that a topic has now, partition by partition."""
+    described = (await broker.admin.topics([topic]))[topic]
+    for partition, (start, end) in enumerate(zip(described.starts, described.ends, strict=True)):
+        reader = broker.log.reader({TopicPartition(topic, partition): start})
+        try:
+            position = start
+            while position < end:
+                batch = reader.take()
+                if batch is None:
+                    await reader.wait()
+                    continue
+                position = batch.next_offset
+                yield batch
+        finally:
+            reader.close()
+
+
+class Letters(NamedTuple):
+    """What was delivered: how often by idempotency key, and how long after the replay, in milliseconds."""
+
+    keys: Counter[str]
+    took_ms: Counter[int]
+
+
+def letters() -> Letters:
+    """Everything in the letterbox."""
+    found = Letters(Counter(), Counter())
+    with LETTERBOX.open(encoding="utf-8") as lines:
+        for line in lines:
+            letter = json.loads(line)
+            found.keys[letter["idempotency_key"]] += 1
+            found.took_ms[letter["delivered_ms"] - letter["replayed_ms"]] += 1
+    return found
+
+
+def percentile(latencies: Counter[int], part: float) -> int:
+    """The latency that this part of them does not exceed; 0 where there are none."""
+    left = latencies.total() * part
+    for milliseconds, count in sorted(latencies.items()):
+        left -= count
+        if left <= 0:
+            return milliseconds
+    return 0
