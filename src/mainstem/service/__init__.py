@@ -7,7 +7,7 @@ from mainstem.service.catalogue import (
     SubscriptionEntry,
     read_catalogue,
 )
-from mainstem.service.connect import DEV_URL, Backend, connect, connected
+from mainstem.service.connect import DEV_URL, Backend, connect, connected, file_of
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.handlers import Handlers
 from mainstem.service.plans import CATALOGUE, Existing, topics_of
@@ -35,6 +35,7 @@ __all__ = [
     "TaskStatistics",
     "connect",
     "connected",
+    "file_of",
     "read_catalogue",
     "running",
     "serve",

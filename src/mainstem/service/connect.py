@@ -38,9 +38,7 @@ def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | N
         # Loaded when used: a program that only declares a service needs no database.
         from mainstem.broker.sqlite import SqliteBroker, SqliteOptions  # noqa: PLC0415
 
-        name = url.removeprefix(_SQLITE)
-        path = None if name == ":memory:" else Path(name)
-        return SqliteBroker(path, clock=clock, identifiers=identifiers, options=SqliteOptions(failed=failed))
+        return SqliteBroker(file_of(url), clock=clock, identifiers=identifiers, options=SqliteOptions(failed=failed))
     if url.startswith("kafka:"):
         raise DefinitionError(
             "this version cannot use Kafka yet",
@@ -52,6 +50,12 @@ def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | N
         why="it begins with sqlite:/// and a path",
         remedy="write sqlite:///shop.db for a file beside you, or sqlite:////var/lib/shop.db for an absolute path",
     )
+
+
+def file_of(url: str) -> Path | None:
+    """The file behind a URL; None for a memory, and for a broker that is elsewhere."""
+    name = url.removeprefix(_SQLITE)
+    return Path(name) if url.startswith(_SQLITE) and name not in ("", ":memory:") else None
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from contextlib import (
 )
 
 from mainstem.errors import DefinitionError
+from mainstem.events import unresolved_annotation
 from mainstem.service.definition import Definition
 
 
@@ -25,26 +26,11 @@ async def open_provided(
     return opened
 
 
-async def call_hook(service: Definition, hook: Callable[..., object], opened: Mapping[type[object], object]) -> None:
+async def call_hook(hook: Callable[..., object], opened: Mapping[type[object], object]) -> None:
     """Call a start-up or shut-down hook with what it asks for."""
-    result = hook(**_arguments(service, hook, opened))
+    result = hook(**_arguments(hook, opened))
     if inspect.isawaitable(result):
         await result
-
-
-def wanted_by(function: Callable[..., object]) -> dict[str, object]:
-    """The annotations of a function's parameters that have no default."""
-    parameters = inspect.signature(function).parameters.values()
-    named = [
-        each
-        for each in parameters
-        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
-    if not named:
-        return {}
-    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]  # only its annotations
-    hints = typing.get_type_hints(target)
-    return {each.name: hints.get(each.name) for each in named}
 
 
 def faults_in(service: Definition, replaced: Mapping[type[object], object]) -> list[DefinitionError]:
@@ -61,24 +47,44 @@ def faults_in(service: Definition, replaced: Mapping[type[object], object]) -> l
 
 
 def _missing(service: Definition, function: Callable[..., object], known: set[type[object]]) -> list[DefinitionError]:
+    try:
+        wanted = _wanted(function, optional=False)
+    except DefinitionError as fault:
+        return [fault]
     return [
         DefinitionError(
             f"{_name(function)}() of service {service.name!r} wants {name!r}, which nobody has provided before it",
             why="what a factory or a hook takes is found by its annotation, among what was provided earlier",
             remedy="provide it first, or give the parameter a default",
         )
-        for name, kind in wanted_by(function).items()
+        for name, kind in wanted.items()
         if kind not in known
     ]
 
 
-def _arguments(
-    service: Definition, function: Callable[..., object], opened: Mapping[type[object], object]
-) -> dict[str, object]:
-    faults = _missing(service, function, set(opened))
-    if faults:
-        raise faults[0]
-    return {name: opened[kind] for name, kind in wanted_by(function).items() if isinstance(kind, type)}
+def _wanted(function: Callable[..., object], *, optional: bool = True) -> dict[str, object]:
+    """The annotations of a function's parameters; without ``optional``, of those that have no default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return {}  # a class that is written in C says nothing, and can be called without anything
+    named = [
+        each.name
+        for each in parameters
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) and (optional or each.default is each.empty)
+    ]
+    if not named:
+        return {}
+    target = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]  # only its annotations
+    try:
+        hints = typing.get_type_hints(target)
+    except NameError as error:
+        raise unresolved_annotation(_name(function), error) from error
+    return {name: hints.get(name) for name in named}
+
+
+def _arguments(function: Callable[..., object], opened: Mapping[type[object], object]) -> dict[str, object]:
+    return {name: opened[kind] for name, kind in _wanted(function).items() if isinstance(kind, type) and kind in opened}
 
 
 async def _open(
@@ -88,7 +94,7 @@ async def _open(
     opened: Mapping[type[object], object],
     stack: AsyncExitStack,
 ) -> object:
-    arguments = _arguments(service, factory, opened)
+    arguments = _arguments(factory, opened)
     if inspect.isasyncgenfunction(factory):
         factory = asynccontextmanager(factory)
     elif inspect.isgeneratorfunction(factory):

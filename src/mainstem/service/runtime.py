@@ -255,9 +255,9 @@ class _Service:
         service = self._service
         self._provided = await open_provided(service, replaced, stack)
         for hook in service.startup:
-            await call_hook(service, hook, self._provided)
+            await call_hook(hook, self._provided)
         for hook in reversed(service.shutdown):
-            stack.push_async_callback(call_hook, service, hook, self._provided)
+            stack.push_async_callback(call_hook, hook, self._provided)
 
     def man(self, group: HandlerGroup, floor: Floor, crew: _Crew, stack: AsyncExitStack) -> None:
         """Make the runner of a group."""

@@ -13,6 +13,7 @@ from tests.journeys.conditions import until
 from tests.rooms.service.events import Bank, OrderPaid
 
 MEMORY = "sqlite:///:memory:"
+STRAY = Bank()
 
 
 class Ledger:
@@ -73,6 +74,13 @@ async def test_a_factory_may_have_any_usual_form(factory: Callable[[], object]) 
     assert isinstance(await given(service, Bank), Bank)
 
 
+async def test_a_class_of_the_language_may_be_provided() -> None:
+    """It has no signature to be read, so it is called as it is."""
+    service = Service("shop")
+    service.provide(dict, dict)
+    assert await given(service, dict) == {}
+
+
 async def test_provided_once_in_order_and_closed_in_reverse() -> None:
     """One opening in a process, whatever the number of handlers; hooks run while everything is open."""
     steps: list[str] = []
@@ -99,7 +107,7 @@ async def test_provided_once_in_order_and_closed_in_reverse() -> None:
         seen.append(ledger.bank)
 
     @service.on_shutdown
-    def cool(bank: Bank) -> None:
+    def cool(bank: Bank = STRAY) -> None:
         steps.append("shutdown")
         seen.append(bank)
 
@@ -152,7 +160,7 @@ async def test_a_protocol_may_be_provided() -> None:
         """Any bank."""
 
     service = Service("shop")
-    service.provide(Pays, Bank)  # type: ignore[type-abstract]
+    service.provide(Pays, Bank)
     assert isinstance(await given(service, Pays), Bank)
 
 
@@ -181,6 +189,24 @@ async def test_what_is_asked_for_too_early_is_a_fault() -> None:
         "Ledger() of service 'shop' wants 'bank'",
         "test_what_is_asked_for_too_early_is_a_fault.<locals>.cool() of service 'shop' wants 'number'",
     ]
+
+
+async def test_an_annotation_of_a_factory_that_leads_nowhere_is_a_fault() -> None:
+    """It is told at the start with the others, and says where to move the type."""
+
+    class Local:
+        """Not to be found by a string."""
+
+    def open_bank(local: "Local") -> Bank:
+        raise AssertionError(local)
+
+    service = Service("shop")
+    service.provide(Bank, open_bank)
+    with pytest.raises(StartRefused) as refused:
+        async with service.running(broker=MEMORY, dev=True):
+            pass
+    [fault] = refused.value.faults
+    assert "move Local to module level" in fault.remedy
 
 
 async def test_what_was_opened_is_closed_when_the_start_fails() -> None:
