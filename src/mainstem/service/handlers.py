@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from mainstem.calendar import Duration, seconds
@@ -31,6 +32,7 @@ class Handlers:
         self._own: list[Registration] = []
         self._stores: dict[str, Store[object]] = {}
         self._included: list[Handlers] = []
+        self._holders = 0
 
     def on(
         self,
@@ -124,6 +126,7 @@ class Handlers:
         With ``scope="partition"`` keys are free; that needs ``lanes=1``. ``version`` is the schema version written
         with each value, ``expire_after`` lets a value count as absent after a while.
         """
+        self._check_open()
         if name in self._stores:
             raise DefinitionError(
                 f"there is a store called {name!r} already", remedy="share the one there is, or choose another name"
@@ -134,6 +137,7 @@ class Handlers:
 
     def include(self, *others: "Handlers") -> None:
         """Take in handlers and stores that were declared elsewhere, also those they are still to get."""
+        self._check_open()
         for other in others:
             if self in other.family():
                 raise DefinitionError("handlers cannot include themselves", remedy="include them from one side only")
@@ -145,6 +149,18 @@ class Handlers:
         for each in self._included:
             yield from each.family()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While they run nothing more can be declared: nobody would call it."""
+        family = list(self.family())
+        for each in family:
+            each._holders += 1  # noqa: SLF001 - our own kind
+        try:
+            yield
+        finally:
+            for each in family:
+                each._holders -= 1  # noqa: SLF001 - our own kind
+
     @property
     def registered(self) -> tuple[Registration, ...]:
         """Everything registered here and in what is included, in this order."""
@@ -155,7 +171,16 @@ class Handlers:
         """Every store declared here and in what is included."""
         return tuple(store for each in self.family() for store in each._stores.values())  # noqa: SLF001 - our own kind
 
+    def _check_open(self) -> None:
+        if self._holders:
+            raise DefinitionError(
+                "nothing more can be declared: the service is running",
+                why="what a service does is fixed when it starts, and this would have no effect",
+                remedy="declare it before the start, at the top of the module",
+            )
+
     def _register(self, registration: Registration) -> None:
+        self._check_open()
         for other in self._own:
             if other.name == registration.name:
                 raise DefinitionError(

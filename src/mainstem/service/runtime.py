@@ -123,6 +123,8 @@ async def running(
         for spec in drafted.missing:
             await backend.admin.create(spec)
         process = Running(backend, floor.clock)
+        for group in (group for service in services for group in service.groups):
+            stack.enter_context(group.held())
         for service in services:
             prepared = _Service(service, drafted, process, settings)
             prepared.publish_with(floor, stack)

@@ -244,6 +244,25 @@ async def test_groups_of_a_service_do_not_hold_each_other_back() -> None:
         done.set()
 
 
+async def test_nothing_is_declared_while_it_runs() -> None:
+    """A handler or store that comes too late would have no effect, so it is refused; afterwards it is welcome."""
+    shop, orders = Service("shop"), Handlers()
+    shop.include(orders)
+
+    async def late(order: OrderPaid) -> None: ...
+
+    async with shop.running(broker=MEMORY, dev=True):
+        for declare in (
+            lambda: shop.on(OrderPaid)(late),
+            lambda: orders.on(OrderPaid)(late),
+            lambda: orders.store("spent", int),
+            lambda: shop.include(Handlers()),
+        ):
+            with pytest.raises(DefinitionError, match="the service is running"):
+                declare()
+    orders.on(OrderPaid)(late)
+
+
 async def test_a_signal_drains() -> None:
     """SIGTERM ends ``serve`` as the end of a block would, and the signal handlers are taken away again."""
     before = signal.getsignal(signal.SIGTERM)
