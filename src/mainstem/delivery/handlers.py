@@ -1,7 +1,8 @@
 """From a user's function to a processor: what its signature says, checked when the service starts.
 
 A handler takes the event (or ``list[Event]``), then, in any order and each if it wants, the ``Context`` and what the
-service provides, found by annotation. It is ``async def`` or plain, and returns or yields what it publishes.
+service provides, found by annotation; what has a default and is not provided keeps it. It is ``async def`` or plain,
+and returns or yields what it publishes.
 """
 
 import asyncio
@@ -9,15 +10,17 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mainstem.delivery.context import Context
-from mainstem.delivery.failures.retry import Retry
+from mainstem.delivery.failures import Retry
 from mainstem.delivery.processor import Call, Predicate, Processor
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
 from mainstem.events import Declaration, Topic, declaration_of
+from mainstem.state import Timer
 
 Function: TypeAlias = Callable[..., object]
 Declarable: TypeAlias = "type[object] | Topic[object]"
@@ -41,21 +44,26 @@ class Registration:
     @property
     def place(self) -> str:
         """Where the function stands, for errors."""
-        code = inspect.unwrap(self.function).__code__
-        return f"{self.function.__module__}.{self.function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+        function = inspect.unwrap(self.function)
+        code = getattr(function, "__code__", None)
+        if code is None:  # a partial or another object that can be called
+            return repr(self.function)
+        return f"{function.__module__}.{function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
 
 
 def compile_handler(registration: Registration, provided: Mapping[type, object]) -> Processor:
     """Check the signature, bind what is provided, and make a processor. Raises :class:`DefinitionError`."""
     signature = _Signature.of(registration)
-    missing = [each for each in signature.wanted.values() if each not in provided]
+    missing = [
+        kind for name, kind in signature.wanted.items() if kind not in provided and name not in signature.optional
+    ]
     if missing:
         raise DefinitionError(
             f"handler {registration.name!r} wants a {missing[0].__name__}, which nobody provides",
             where=registration.place,
             remedy=f"service.provide({missing[0].__name__}, ...)",
         )
-    extra = {name: provided[kind] for name, kind in signature.wanted.items()}
+    extra = {name: provided[kind] for name, kind in signature.wanted.items() if kind in provided}
     call = _bound(registration.function, signature, extra)
     plain = not (
         inspect.iscoroutinefunction(registration.function) or inspect.isasyncgenfunction(registration.function)
@@ -83,7 +91,8 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
 
 def wanted_types(registration: Registration) -> frozenset[type]:
     """The types, beside event and context, that a handler wants to be provided."""
-    return frozenset(_Signature.of(registration).wanted.values())
+    signature = _Signature.of(registration)
+    return frozenset(kind for name, kind in signature.wanted.items() if name not in signature.optional)
 
 
 def declared_outputs(registration: Registration) -> tuple[Declaration, ...]:
@@ -93,64 +102,131 @@ def declared_outputs(registration: Registration) -> tuple[Declaration, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Signature:
-    """A handler's parameters by role."""
+    """A handler's parameters by role; an ``optional`` one keeps its default unless its type is provided."""
 
     takes_event: bool
     batch: bool
     context: str | None
     wanted: Mapping[str, type]
+    optional: frozenset[str]
     returns: object
 
     @classmethod
     def of(cls, registration: Registration) -> "_Signature":
-        function, place = registration.function, registration.place
-        try:
-            hints = typing.get_type_hints(function)
-        except NameError as error:
-            raise DefinitionError(
-                f"handler {registration.name!r}: the annotation {error.name!r} cannot be resolved",
-                where=place,
-                why="annotations that are strings are looked up in the module, and the type is defined elsewhere",
-                remedy="move the type to module level",
-            ) from error
-        parameters = list(inspect.signature(function).parameters.values())
+        hints = _hints(registration)
         event: inspect.Parameter | None = None
         context: str | None = None
         wanted: dict[str, type] = {}
-        for parameter in parameters:
+        parameters = inspect.signature(registration.function).parameters
+        for number, parameter in enumerate(parameters.values()):
             hint = hints.get(parameter.name)
-            if hint is Context:
-                context = parameter.name
-            elif event is None and parameter is parameters[0]:
+            if number == 0 and _is_event(registration, hint):
+                _check_kind(registration, parameter, _BY_PLACE, "make the event its first parameter, given by place")
                 event = parameter
-            elif parameter.default is not parameter.empty or parameter.kind in _OPEN:
-                continue  # the function's own business
-            elif isinstance(hint, type):
+            elif hint is Context and context is None:
+                places = _BY_PLACE | _BY_NAME if number == 1 and event is not None else _BY_NAME
+                _check_kind(registration, parameter, places, "let the context be given by name: no / behind it")
+                context = parameter.name
+            elif isinstance(hint, type) and hint is not Context:
+                _check_kind(
+                    registration, parameter, _BY_NAME, f"let {parameter.name!r} be given by name: no / behind it"
+                )
                 wanted[parameter.name] = hint
-            else:
+            elif parameter.default is inspect.Parameter.empty:
                 raise DefinitionError(
                     f"handler {registration.name!r}: nobody can tell what {parameter.name!r} should be",
-                    where=place,
-                    why="what follows the event is found by its annotation: Context, or a type that is provided",
+                    where=registration.place,
+                    why="what follows the event is found by its annotation: Context, once, or a type that is provided",
                     remedy=f"annotate {parameter.name!r}, or take it away",
                 )
         if event is None and registration.timer is None:
             raise DefinitionError(
                 f"handler {registration.name!r} does not take its event",
-                where=place,
+                where=registration.place,
                 remedy="make the event its first parameter",
             )
-        batch = event is not None and typing.get_origin(hints.get(event.name)) is list
-        return cls(event is not None, batch, context, wanted, hints.get("return"))
+        kind = None if event is None else hints.get(event.name)
+        batch = typing.get_origin(kind) is list
+        if registration.timer is None:
+            _check_event(registration, typing.get_args(kind)[0] if batch else kind)
+        optional = frozenset(each.name for each in parameters.values() if each.default is not inspect.Parameter.empty)
+        return cls(event is not None, batch, context, wanted, optional, hints.get("return"))
 
 
-_OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_BY_PLACE = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
+_BY_NAME = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
+
+
+def _hints(registration: Registration) -> Mapping[str, object]:
+    """The annotations, with those that are strings looked up."""
+    try:
+        return typing.get_type_hints(registration.function)
+    except (NameError, AttributeError) as error:
+        raise DefinitionError(
+            f"handler {registration.name!r}: the annotation {error.name!r} cannot be resolved",
+            where=registration.place,
+            why="annotations that are strings are looked up in the module, and the type is defined elsewhere",
+            remedy="move the type to module level",
+        ) from error
+    except (TypeError, SyntaxError) as error:
+        raise DefinitionError(
+            f"handler {registration.name!r} is not a function whose annotations can be read",
+            where=registration.place,
+            why=str(error),
+            remedy="register a function or a method; wrap anything else in one",
+        ) from error
+
+
+def _is_event(registration: Registration, hint: object) -> bool:
+    """Whether the first parameter is the event; a timer's handler need not take the timer."""
+    if registration.timer is not None:
+        return hint in (None, object, Timer)
+    return hint is not Context
+
+
+def _check_kind(
+    registration: Registration, parameter: inspect.Parameter, kinds: frozenset[object], remedy: str
+) -> None:
+    if parameter.kind not in kinds:
+        raise DefinitionError(
+            f"handler {registration.name!r} cannot be given its {parameter.name!r}",
+            where=registration.place,
+            why=f"the parameter is {parameter.kind.description}",
+            remedy=remedy,
+        )
+
+
+def _check_event(registration: Registration, hint: object) -> None:
+    """Refuse an annotation that is no type of what the handler is registered for; one that says nothing will do."""
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    origin = typing.get_origin(hint)
+    if inspect.isclass(origin) and issubclass(origin, Iterable):
+        raise _other_event(registration, hint, "a batch is a list: annotate list[Event]")
+    if any(
+        not inspect.isclass(kind) or typing.is_typeddict(kind) or getattr(kind, "_is_protocol", False) for kind in kinds
+    ):
+        return
+    for each in registration.types:
+        if not issubclass(declaration_of(each).type, kinds):
+            raise _other_event(
+                registration, hint, "annotate the type it is registered for, or register it for this one"
+            )
+
+
+def _other_event(registration: Registration, hint: object, remedy: str) -> DefinitionError:
+    registered = ", ".join(declaration_of(each).type.__name__ for each in registration.types)
+    return DefinitionError(
+        f"handler {registration.name!r} takes a {getattr(hint, '__name__', hint)}, and is registered for {registered}",
+        where=registration.place,
+        remedy=remedy,
+    )
 
 
 def _bound(function: Function, signature: _Signature, extra: Mapping[str, object]) -> Call:
     """A call that takes exactly event and context, with as little between as the signature allows."""
-    names = list(inspect.signature(function).parameters)
-    if signature.takes_event and not extra and signature.context == (names[1] if len(names) > 1 else ""):
+    second = next(iter([*inspect.signature(function).parameters.values()][1:2]), None)
+    in_place = second is not None and second.name == signature.context and second.kind in _BY_PLACE
+    if signature.takes_event and not extra and in_place:
         return function
     keyword = signature.context
     partial = functools.partial(function, **extra) if extra else function
@@ -165,16 +241,19 @@ def _bound(function: Function, signature: _Signature, extra: Mapping[str, object
 
 def _collect_async(call: Call) -> Call:
     async def run(event: object, context: Context) -> None:
-        async for output in typing.cast("AsyncIterable[object]", call(event, context)):
-            context.publish(output)
+        # Closed when an output is refused, so that it ends in its lane, and not whenever it is collected.
+        async with aclosing(typing.cast("AsyncGenerator[object]", call(event, context))) as outputs:
+            async for output in outputs:
+                context.publish(output)
 
     return run
 
 
 def _collect(call: Call) -> Call:
     def run(event: object, context: Context) -> None:
-        for output in typing.cast("Iterable[object]", call(event, context)):
-            context.publish(output)
+        with closing(typing.cast("Generator[object]", call(event, context))) as outputs:
+            for output in outputs:
+                context.publish(output)
 
     return run
 
@@ -220,7 +299,7 @@ def output_declarations(registration: Registration, returns: object) -> tuple[De
 
 def _leaves(annotation: object) -> Iterable[object]:
     """The types in a return annotation, out of unions, lists, tuples and iterators."""
-    if annotation in (None, type(None), inspect.Parameter.empty, typing.Any, Ellipsis):
+    if annotation in (None, type(None), inspect.Parameter.empty, typing.Any, Ellipsis, typing.Never, typing.NoReturn):
         return
     if isinstance(annotation, Topic):
         yield annotation

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mainstem.delivery.context import Context
-from mainstem.delivery.failures.retry import Retry
+from mainstem.delivery.failures import Retry
 from mainstem.events import Declaration, Envelope
 
 Call: TypeAlias = Callable[[object, Context], object]

@@ -78,7 +78,8 @@ class Retry:
         """Begin another rule; the calls that follow speak of it."""
         if not exceptions:
             raise DefinitionError(
-                "a rule of a retry policy names no exceptions", remedy="name some; Retry.on(Exception) is for all of them"
+                "a rule of a retry policy names no exceptions",
+                remedy="name some; Retry.on(Exception) is for all of them",
             )
         for each in exceptions:
             given: object = each
