@@ -110,7 +110,8 @@ def check(drafted: Draft, replaced: Mapping[type[object], object], *, may_create
             plan = plan_of(service, group, outputs, drafted, provided)
             drafted.faults += faults_of(plan)
             drafted.attempt(plan.routes)
-            drafted.faults += [*_used_elsewhere(group, names), *_taken(service, group, drafted), *_twice(group)]
+            drafted.faults += [*_used_elsewhere(group, names), *_taken(service, group, drafted)]
+            drafted.faults += [*_audited(group, drafted), *_twice(group)]
     if not may_create:
         drafted.faults += [_missing(spec, drafted.services) for spec in drafted.missing]
 
@@ -213,8 +214,13 @@ def _state(
 
 
 def _topics_of_a_group(group: HandlerGroup, tasks: int) -> tuple[TopicSpec, TopicSpec]:
-    audit = TopicSpec(f"{group.name}.dead-letters", tasks, compact=True)
-    return audit, TopicSpec(answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS)
+    return TopicSpec(_audit_topic(group), tasks, compact=True), TopicSpec(
+        answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS
+    )
+
+
+def _audit_topic(group: HandlerGroup) -> str:
+    return f"{group.name}.dead-letters"
 
 
 # --- faults
@@ -257,6 +263,18 @@ def _taken(service: Definition, group: HandlerGroup, drafted: Draft) -> Iterator
             f"group {group.name!r} has {described.tasks} tasks, and tasks={group.tasks} is declared",
             why="the number is fixed when a group is created: it decides which task keeps which key's memory",
             remedy=f"declare tasks={described.tasks}, or leave it out",
+        )
+
+
+def _audited(group: HandlerGroup, drafted: Draft) -> Iterator[MainstemError]:
+    audit = _audit_topic(group)
+    described = drafted.existing.topics.get(audit)
+    tasks = tasks_of(group, drafted)
+    if group.registered and described is not None and described.spec.partitions != tasks:
+        yield DefinitionError(
+            f"topic {audit!r} has {described.spec.partitions} partitions, and group {group.name!r} {tasks} tasks",
+            why="each task tells of its dead letters in a partition of its own; the group had another size before",
+            remedy=f"delete the topic, or declare tasks={described.spec.partitions}",
         )
 
 

@@ -198,11 +198,13 @@ class _Crew:
         self._host: asyncio.Task[object] | None = None
         self._error: BaseException | None = None
         self._woken = False
+        self._cancelling = 0
 
     async def __aenter__(self) -> None:
         if self._error is not None:
             raise self._error
         self._host = asyncio.current_task()
+        self._cancelling = self._host.cancelling() if self._host is not None else 0
         for runner in self.runners:
             task = asyncio.create_task(runner.run())
             task.add_done_callback(self._ended)
@@ -213,9 +215,11 @@ class _Crew:
         for runner in self.runners:
             runner.drain()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._woken and host is not None:
-            host.uncancel()
-        if self._error is not None and (kind is None or issubclass(kind, asyncio.CancelledError)):
+        if self._error is None or host is None:
+            return
+        cancelled = host.uncancel() if self._woken else host.cancelling()
+        if kind is None or (issubclass(kind, asyncio.CancelledError) and cancelled <= self._cancelling):
+            # Nobody else has cancelled this task, and no other error is on its way.
             raise self._error from None
 
     def _ended(self, task: "asyncio.Task[None]") -> None:

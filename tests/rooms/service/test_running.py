@@ -163,6 +163,30 @@ async def test_a_cancelled_block_drains() -> None:
         assert (await broker.admin.groups(["shop"]))["shop"].members == ()
 
 
+async def test_who_cancels_is_heard_also_when_a_group_fails() -> None:
+    """A failing group does not turn somebody else's cancellation into an error of its own."""
+    shop, source = Service("shop", grace="1s"), Service("source", publishes=(OrderPaid,))
+    begun = asyncio.Event()
+    both: list[asyncio.Task[None]] = []
+
+    @shop.on(OrderPaid)
+    async def end(order: OrderPaid) -> None:
+        begun.set()
+
+    async def program() -> None:
+        async with running(source, shop, broker=MEMORY, dev=True) as process:
+            await source.publish(OrderPaid("c-1"))
+            await begun.wait()
+            assert isinstance(process.broker, SqliteBroker)
+            both[0].cancel()
+            process.broker.failed(DatabaseFailed("the disk is gone"))
+            await asyncio.Event().wait()
+
+    both.append(asyncio.create_task(program()))
+    with pytest.raises(asyncio.CancelledError):
+        await both[0]
+
+
 async def test_draining_finishes_what_has_begun() -> None:
     """At the end of the block a handler that has begun is waited for, and what it did is committed."""
     shop, source = Service("shop"), Service("source", publishes=(OrderPaid,))

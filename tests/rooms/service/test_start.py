@@ -237,6 +237,20 @@ async def test_a_group_belongs_to_one_service() -> None:
                 pass
 
 
+async def test_a_new_group_needs_an_audit_stream_of_its_size() -> None:
+    """One that a former group has left behind with fewer partitions would refuse the commits of the other tasks."""
+    shop = Service("shop")
+
+    @shop.on(OrderPaid)
+    async def tally(order: OrderPaid) -> None: ...
+
+    async with embedded() as broker:
+        await broker.admin.create(TopicSpec("shop.dead-letters", 4, compact=True))
+        with pytest.raises(StartRefused, match="has 4 partitions, and group 'shop' 8 tasks"):
+            async with shop.running(broker=broker, dev=True):
+                pass
+
+
 async def test_two_services_must_agree_on_a_topic() -> None:
     """Declared in two ways it is a fault; declared alike, or by one of them, it is not."""
     one, two = Service("one"), Service("two")
