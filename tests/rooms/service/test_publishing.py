@@ -22,7 +22,7 @@ from mainstem.service import PublishTransaction
 from tests.journeys.conditions import until
 from tests.rooms.service.events import GoldReached, OrderPaid, embedded
 
-DEARER_THAN_BARE = 4
+DEARER_THAN_BARE = 2.5
 
 
 class Opened(DomainEvent, topic="accounts", key="account", service="shop"):
