@@ -218,7 +218,7 @@ class Writer:
     def _watch(self) -> None:
         """Say who holds the lock, as long as somebody here waits for it."""
         waited = self._lock.waiting_seconds()
-        if waited > 1:
+        if waited > _PATIENCE_SECONDS / 2:
             log.warning(
                 "%s: waiting for the write lock for %.1f s; it is held by %s", self._where, waited, self._lock.holder()
             )

@@ -53,9 +53,10 @@ async def test_commits_do_not_checkpoint(opened: Opener, tmp_path: Path) -> None
 
 
 async def test_a_read_that_does_not_end_is_reported_and_outlived(
-    opened: Opener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While a read transaction stays open the log grows and says why; when it ends, the log begins anew."""
+    monkeypatch.setattr("mainstem.database.wal._READERS_WAIT_MS", 20)
     caplog.set_level(logging.WARNING, "mainstem")
     path = tmp_path / "log.db"
     async with opened(path, checkpoint_pages=10) as database:

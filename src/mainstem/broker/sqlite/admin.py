@@ -83,6 +83,10 @@ class Catalogue:
             raise unknown_topic(at)
         return topic, topic.partitions[at.partition]
 
+    def expire(self) -> None:
+        """Look again before the next answer."""
+        self._stamp, self.topics = None, {}
+
     def _load(self, connection: Connection, stamp: str) -> None:
         numbers: dict[int, list[int]] = {}
         for topic, number in _PARTITIONS.all(connection):
@@ -198,6 +202,7 @@ class SqliteAdmin:
             _SET_STAMP.run(write.connection, self._identifiers.new())
 
         await self._database.writer.submit(Step(alter))
+        self._catalogue.expire()
 
     async def delete(self, topic: str) -> None:
         """Delete a topic; its rows go in slices, by maintenance."""

@@ -155,7 +155,9 @@ class SqliteTransaction:
         return await self._database.writer.submit(self)
 
     def abort(self) -> None:
-        """Drop it."""
+        """Drop it; one whose commit has begun may be on its way into the file, and stays whole."""
+        if self._over:
+            return
         self._over = True
         self._facts = Facts()
         self._changes = {}
