@@ -61,6 +61,7 @@ class Task:
         self._ticking: asyncio.TimerHandle | None = None
         self._positions: Mapping[TopicPartition, int] = {}
         self._event_bytes = 1
+        self._in_commit = False
         self._hops: Hops | None = None
         self.ledger: Ledger | None = None
 
@@ -242,7 +243,9 @@ class Task:
             if not ledger.moved(self._positions):
                 ledger.commit_due.clear()
                 continue
+            self._in_commit = True
             self._positions = (await commit(ledger, self._ownership, point)).positions
+            self._in_commit = False
             if ledger.events or self._lanes.in_flight:
                 self._tick_soon()
             elif not desk.plain_sailing:
@@ -266,7 +269,8 @@ class Task:
             log.warning("%s: %d events abandoned after the grace period", self._incarnation.name, self._lanes.in_flight)
             await self._lanes.stop()
         ledger = self._books
-        while ledger.moved(self._positions) and not committing.done() and not self._failed.done():
+        # A commit on its way may carry no positions: nothing in the books tells of it any more.
+        while (self._in_commit or ledger.moved(self._positions)) and not committing.done() and not self._failed.done():
             await asyncio.wait([ledger.committed(), committing, self._failed], return_when=asyncio.FIRST_COMPLETED)
 
     def _fail(self, error: BaseException) -> None:
