@@ -223,14 +223,17 @@ async def test_a_result_that_would_stop_its_own_loop_is_refused() -> None:
 
 
 async def test_who_stops_waiting_takes_nothing_back() -> None:
-    """A cancelled wait leaves the publish on its way; the end of the service waits for it."""
+    """A cancelled wait leaves the publish on its way: others may wait for it, and the end of the service does."""
     shop = Service("shop", publishes=(OrderPaid,))
     async with embedded() as broker:
         async with shop.running(broker=broker, dev=True):
-            waiting = asyncio.ensure_future(shop.publish(OrderPaid("c-1")))
-            await asyncio.sleep(0)
-            waiting.cancel()
-        assert len(envelopes(await written(broker, "orders"))) == 1
+            handle, another = shop.publish(OrderPaid("c-1")), shop.publish(OrderPaid("c-2"))
+            for each in (handle, another):
+                waiting = asyncio.ensure_future(each)
+                await asyncio.sleep(0)
+                waiting.cancel()
+            await handle
+        assert len(envelopes(await written(broker, "orders"))) == 2
 
 
 async def test_nothing_is_published_after_the_end() -> None:
