@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import click
 
+from mainstem.broker import Broker, GroupDescription
 from mainstem.calendar import milliseconds
 from mainstem.clock import SystemClock
-from mainstem.errors import DefinitionError
+from mainstem.errors import DefinitionError, NotFound
 from mainstem.identifiers import Identifiers
-from mainstem.service import DEV_URL, Backend, Service, connected
+from mainstem.service import DEV_URL, Backend, Service, connected, file_of
 from mainstem.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -29,7 +30,7 @@ def broker_options(command: F) -> F:
 
 
 def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
-    """The broker that was named: by an option, by the settings, or with ``--dev`` a file in the current folder."""
+    """The broker that was named, in full: by an option, by the settings, or with ``--dev`` a file in this folder."""
     url = given or settings.broker or (DEV_URL if dev else None)
     if url is None:
         raise DefinitionError(
@@ -37,7 +38,8 @@ def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
             why="a broker, topics and files appear by themselves only with --dev",
             remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or give --broker, or --dev",
         )
-    return url
+    path = file_of(url)
+    return url if path is None else f"sqlite:///{path.absolute()}"
 
 
 def json_option(command: F) -> F:
@@ -54,11 +56,33 @@ def length(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 
 
 @asynccontextmanager
-async def opened(given: str | None, *, dev: bool) -> AsyncIterator[Backend]:
-    """The broker that was named, open."""
+async def opened(given: str | None, *, dev: bool, create: bool = False) -> AsyncIterator[Backend]:
+    """The broker that was named, open. Raises :class:`~mainstem.errors.NotFound` for a file that is not there."""
+    url = broker_url(given, Settings.load(), dev=dev)
+    path = file_of(url)
+    if path is not None and not create and not path.exists():
+        raise NotFound(
+            "the broker's file is not there",
+            where=str(path),
+            why="no service has been started on it, or it has another name",
+            remedy="name another one with --broker; mainstem run --dev, or mainstem topics apply, creates it",
+        )
     clock = SystemClock()
-    async with connected(broker_url(given, Settings.load(), dev=dev), clock, Identifiers(clock)) as backend:
+    async with connected(url, clock, Identifiers(clock)) as backend:
         yield backend
+
+
+async def group_named(broker: Broker, group: str) -> GroupDescription:
+    """A group. Raises :class:`~mainstem.errors.NotFound` with what may have been meant."""
+    known = await broker.admin.groups()
+    if group in known:
+        return known[group]
+    raise NotFound(
+        f"there is no group {group!r}",
+        where=broker.name,
+        why=f"the groups are {', '.join(known)}" if known else "no group has been started on this broker",
+        remedy=did_you_mean(group, known) or "mainstem groups list shows them",
+    )
 
 
 def load_services(names: Sequence[str]) -> list[Service]:

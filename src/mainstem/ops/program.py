@@ -19,6 +19,11 @@ class Place(NamedTuple):
 
 COMMANDS: Final[Mapping[str, Place]] = {
     "run": Place("mainstem.ops.workers", "Run services until SIGTERM or Ctrl-C, then drain."),
+    "publish": Place("mainstem.ops.events", "Publish an event, or one for each line of standard input."),
+    "tail": Place("mainstem.ops.events", "Print the events of a topic."),
+    "topics": Place("mainstem.ops.topics", "List topics, and create or alter what services declare."),
+    "services": Place("mainstem.ops.topics", "Show who publishes what, who listens, and what each group remembers."),
+    "groups": Place("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
     "dead-letters": Place("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
 }
 """A command is called in its module what it is called here."""

@@ -72,3 +72,11 @@ def moment(timestamp_ms: int | None) -> str | None:
 def plural(count: int, noun: str) -> str:
     """``1 event``, ``2 events``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def length_of(length_ms: int) -> str:
+    """A length of time in its largest whole unit: ``7d``, ``90m``."""
+    for unit, size_ms in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
+        if length_ms and length_ms % size_ms == 0:
+            return f"{length_ms // size_ms}{unit}"
+    return f"{length_ms}ms"

@@ -12,8 +12,8 @@ from mainstem.broker import Batch, Broker, Record, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery import Action, Command, Entry, answers_topic, decode_answer, decode_entry, encode_command
 from mainstem.identifiers import Identifiers
+from mainstem.ops.events import partitions_of, read
 from mainstem.ops.letters.sequences import audit_topic
-from mainstem.ops.records import partitions_of, read
 
 AT_ONCE: Final = 500
 

@@ -7,9 +7,8 @@ from msgspec import Struct
 
 from mainstem.broker import Broker
 from mainstem.delivery import Entry, decode_entry
-from mainstem.errors import NotFound
-from mainstem.ops.arguments import did_you_mean
-from mainstem.ops.records import read_all
+from mainstem.ops.arguments import group_named
+from mainstem.ops.events import read_all
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -53,17 +52,7 @@ def name_of(entry: Entry) -> str:
 
 async def groups_of(broker: Broker, group: str | None) -> list[str]:
     """This group, or all. Raises :class:`~mainstem.errors.NotFound`."""
-    names = list(await broker.admin.groups())
-    if group is None:
-        return names
-    if group not in names:
-        raise NotFound(
-            f"there is no group {group!r}",
-            where=broker.name,
-            why=f"the groups are {', '.join(names)}" if names else "no group has been started on this broker",
-            remedy=did_you_mean(group, names) or "mainstem groups list shows them",
-        )
-    return [group]
+    return list(await broker.admin.groups()) if group is None else [(await group_named(broker, group)).name]
 
 
 async def parked(broker: Broker, group: str) -> list[Entry]:

@@ -1,0 +1,132 @@
+"""The command ``publish``: events by hand, checked by their type before anything is written."""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+import click
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import Record, TopicPartition
+from mainstem.clock import SystemClock
+from mainstem.delivery import Outputs, declared_outputs
+from mainstem.errors import EventRefused, NotFound, UnknownTopic
+from mainstem.events import Declaration, check_publication, declaration_of
+from mainstem.identifiers import Identifiers
+from mainstem.ops.arguments import broker_options, did_you_mean, json_option, load_services, opened
+from mainstem.ops.screen import plural, print_json, progress
+from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
+from mainstem.service import Backend, Existing, Service, topics_of
+
+AT_ONCE: Final = 1_000
+
+
+class PublishedCount(Struct, frozen=True):
+    """What was published, as JSON shows it."""
+
+    type: str
+    topic: str
+    published: int
+
+
+@click.command
+@click.argument("service", metavar="MODULE:SERVICE")
+@click.argument("type_name", metavar="TYPE")
+@click.argument("payload", metavar="JSON|-")
+@broker_options
+@json_option
+def publish(*, service: str, type_name: str, payload: str, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Publish an event in the name of a service; with - one for each line of standard input.
+
+    The service must publish the type or subscribe to it. Lines are published in blocks of 1000, each block as a whole.
+    """
+    [found] = load_services([service])
+    declaration = _declaration(found, type_name)
+    check_publication(declaration, found.name)
+    lines: Iterable[bytes] = sys.stdin.buffer if payload == "-" else [payload.encode()]
+    count = asyncio.run(_publish(found, declaration, lines, broker, dev=dev))
+    if as_json:
+        print_json(PublishedCount(declaration.wire_name, declaration.topic, count))
+    else:
+        click.echo(f"published {plural(count, declaration.wire_name + ' event')} to {declaration.topic}")
+
+
+async def _publish(
+    service: Service, declaration: Declaration, lines: Iterable[bytes], given: str | None, *, dev: bool
+) -> int:
+    clock = SystemClock()
+    identifiers = Identifiers(clock)
+    async with opened(given, dev=dev, create=dev) as broker:
+        count = await _partition_count(broker, service, declaration, dev=dev)
+        outputs = Outputs([declaration], {declaration.topic: count}, f"/{service.name}")
+        numbered = enumerate(lines, 1)
+        published = 0
+        with progress("publish", None) as heard:
+            while some := list(islice(numbered, AT_ONCE)):
+                records: dict[TopicPartition, list[Record]] = {}
+                for event in _events(declaration, some, published):
+                    at, record = outputs.fact(event, identifiers.new(), {}, clock.now_ms())
+                    records.setdefault(at, []).append(record)
+                transaction = broker.log.transaction()
+                for at, found in records.items():
+                    transaction.append(at, found)
+                await transaction.commit()
+                published += sum(map(len, records.values()))
+                heard(len(some))
+    return published
+
+
+def _events(declaration: Declaration, lines: Iterable[tuple[int, bytes]], published: int) -> Iterator[object]:
+    decode = codec_for(declaration).decode
+    for number, line in lines:
+        if line.strip():
+            try:
+                yield decode(line)
+            except DECODER_ERRORS as error:
+                failure = decoding_failure(error, declaration, line)
+                raise EventRefused(
+                    failure.what,
+                    where=f"line {number}",
+                    why="the type says otherwise" if isinstance(error, msgspec.ValidationError) else failure.why,
+                    remedy=f"correct it and go on from there; before it {plural(published, 'event')} were published"
+                    if published
+                    else "correct it; nothing was published",
+                ) from error
+
+
+async def _partition_count(broker: Backend, service: Service, declaration: Declaration, *, dev: bool) -> int:
+    topic = declaration.topic
+    described = (await broker.admin.topics([topic])).get(topic)
+    if described is not None:
+        return described.spec.partitions
+    if not dev:
+        raise UnknownTopic(
+            f"topic {topic!r} is not there",
+            where=broker.name,
+            why="topics are created by themselves only with --dev",
+            remedy="mainstem topics apply, with the service; or give --dev",
+        )
+    spec = next(spec for spec in topics_of([service], Existing(await broker.admin.topics())) if spec.name == topic)
+    await broker.admin.create(spec)
+    return spec.partitions
+
+
+def _declaration(service: Service, name: str) -> Declaration:
+    """The event type of this name among those that a service publishes or subscribes to."""
+    registered = [each for group in service.groups for each in group.registered]
+    declarations = [
+        *service.published,
+        *(each for registration in registered for each in declared_outputs(registration)),
+        *(declaration_of(each) for registration in registered for each in registration.types),
+    ]
+    known = {name: each for each in declarations for name in (each.wire_name, each.type.__name__)}
+    if name in known:
+        return known[name]
+    raise NotFound(
+        f"{service.name!r} knows no event type {name}",
+        why=f"it publishes or subscribes to {', '.join(sorted(known)) or 'none'}",
+        remedy=did_you_mean(name, known) or "name one of them, or another service",
+    )

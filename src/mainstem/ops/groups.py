@@ -1,0 +1,247 @@
+"""Groups as they are: members, tasks, positions, lag; where they go on reading; and a handler's memory, retired."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+from msgspec import Struct
+
+from mainstem.broker import GroupDescription, TopicPartition
+from mainstem.clock import SystemClock
+from mainstem.errors import DefinitionError, MainstemError, NotFound
+from mainstem.ops.arguments import broker_options, group_named, json_option, opened
+from mainstem.ops.events import point_of, resolve
+from mainstem.ops.screen import plural, print_json, print_table
+from mainstem.service import Backend
+
+
+class Position(Struct, frozen=True):
+    """Where a task stands in an input. ``position`` None: it has never committed, and ``lag`` counts from the start."""
+
+    topic: str
+    partition: int
+    position: int | None
+    end: int
+    lag: int
+
+
+class TaskLine(Struct, frozen=True):
+    """A task: its owner (a member, or None), its epoch, and where it stands."""
+
+    task: int
+    owner: str | None
+    epoch: int
+    lag: int
+    positions: list[Position]
+
+
+class GroupLine(Struct, frozen=True):
+    """A group as it is shown."""
+
+    group: str
+    service: str
+    members: tuple[str, ...]
+    inputs: Mapping[str, int]
+    lag: int
+    tasks: list[TaskLine]
+
+
+class Move(Struct, frozen=True):
+    """A position that is moved, from None where there was none yet."""
+
+    topic: str
+    partition: int
+    before: int | None
+    after: int
+
+
+class Reset(Struct, frozen=True):
+    """What a reset does, or would do."""
+
+    group: str
+    done: bool
+    moves: list[Move]
+
+
+@click.group
+def groups() -> None:
+    """List groups, show where they stand, and move their positions."""
+
+
+@groups.command("list")
+@broker_options
+@json_option
+def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
+    """List groups, with their members, tasks and lag."""
+    found = asyncio.run(_lines(broker, None, dev=dev))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("group", "service", "members", "tasks", "owned", "lag")
+    print_table(
+        columns,
+        [
+            (
+                each.group,
+                each.service,
+                len(each.members),
+                len(each.tasks),
+                sum(task.owner is not None for task in each.tasks),
+                each.lag,
+            )
+            for each in found
+        ],
+    )
+
+
+@groups.command
+@click.argument("group")
+@broker_options
+@json_option
+def show(*, group: str, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Show a group: who owns which task, and where each task stands in each of its inputs."""
+    [found] = asyncio.run(_lines(broker, group, dev=dev))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"{found.group} of service {found.service}: {plural(len(found.members), 'member')}, lag {found.lag}")
+    print_table(
+        ("task", "owner", "epoch", "input", "position", "end", "lag"),
+        [
+            (task.task, task.owner, task.epoch, f"{at.topic}/{at.partition}", at.position, at.end, at.lag)
+            for task in found.tasks
+            for at in task.positions
+        ],
+    )
+
+
+@groups.command
+@click.argument("group")
+@click.option("--to", "points", multiple=True, required=True, metavar="POINT", help="Where to; see below.")
+@click.option("--topic", "topics", multiple=True, help="Only positions in this input.")
+@click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is printed.")
+@broker_options
+@json_option
+def reset(*, group: str, yes: bool, broker: str | None, dev: bool, as_json: bool, **where: tuple[str, ...]) -> None:
+    """Move the positions of a group that nobody runs.
+
+    POINT is earliest, latest, a time such as 2026-01-31T08:00:00Z, how long ago (2h), or topic/partition=offset, which
+    may be given several times. Completed sets move with the positions, and older owners are fenced. Stores keep what
+    they remember: what is handled again counts again.
+    """
+    done = asyncio.run(_reset(group, broker, where["points"], where["topics"], yes=yes, dev=dev))
+    if as_json:
+        print_json(done)
+        return
+    print_table(
+        ("input", "position", "becomes", "by"),
+        [
+            (f"{move.topic}/{move.partition}", move.before, move.after, move.after - (move.before or 0))
+            for move in done.moves
+        ],
+    )
+    said = plural(len(done.moves), "position")
+    click.echo(f"{said} moved" if done.done else f"{said} would move. Nothing was done; --yes does it.")
+
+
+# --- as they are
+
+
+async def _lines(given: str | None, group: str | None, *, dev: bool) -> list[GroupLine]:
+    async with opened(given, dev=dev) as broker:
+        found = [await group_named(broker, group)] if group else list((await broker.admin.groups()).values())
+        names = {name for each in found for name in (*each.inputs, inbox_of(each))}
+        ends = {name: topic.ends for name, topic in (await broker.admin.topics(names)).items()}
+        starts = {name: topic.starts for name, topic in (await broker.admin.topics(names)).items()}
+    return [_line(each, starts, ends) for each in found]
+
+
+def _line(group: GroupDescription, starts: Mapping[str, Sequence[int]], ends: Mapping[str, Sequence[int]]) -> GroupLine:
+    tasks = []
+    for task, (owner, epoch) in enumerate(zip(group.owners, group.epochs, strict=True)):
+        positions = []
+        for at in inputs_of(group, task):
+            if at.topic not in ends:
+                continue
+            position, end = group.positions.get(at), ends[at.topic][at.partition]
+            begin = starts[at.topic][at.partition] if position is None else position
+            positions.append(Position(*at, position, end, max(0, end - begin)))
+        tasks.append(TaskLine(task, owner, epoch, sum(each.lag for each in positions), positions))
+    return GroupLine(group.name, group.service, group.members, group.inputs, sum(task.lag for task in tasks), tasks)
+
+
+def inbox_of(group: GroupDescription) -> str:
+    """The topic whose partitions are the tasks."""
+    return f"{group.name}.inbox"
+
+
+def inputs_of(group: GroupDescription, task: int) -> list[TopicPartition]:
+    """What a task reads, its inbox partition last."""
+    inputs = [
+        TopicPartition(topic, partition)
+        for topic, count in sorted(group.inputs.items())
+        for partition in range(task, count, group.tasks)
+    ]
+    return [*inputs, TopicPartition(inbox_of(group), task)]
+
+
+# --- reset
+
+
+async def _reset(
+    name: str, given: str | None, points: Sequence[str], topics: Sequence[str], *, yes: bool, dev: bool
+) -> Reset:
+    async with opened(given, dev=dev) as broker:
+        group = await group_named(broker, name)
+        wanted = await _positions(broker, group, points, topics)
+        if yes:
+            await broker.admin.reset(name, wanted)
+    return Reset(name, yes, [Move(*at, group.positions.get(at), offset) for at, offset in sorted(wanted.items())])
+
+
+async def _positions(
+    broker: Backend, group: GroupDescription, points: Iterable[str], topics: Sequence[str]
+) -> dict[TopicPartition, int]:
+    # The inbox only when it is named: whoever wants events again does not want old commands again.
+    inputs = [at for task in range(group.tasks) for at in inputs_of(group, task)]
+    events = [at for at in inputs if at.topic != inbox_of(group) and (not topics or at.topic in topics)]
+    now = SystemClock().now_ms()
+    wanted: dict[TopicPartition, int] = {}
+    for text in points:
+        name, equals, offset = text.partition("=")
+        if not equals:
+            point = point_of(text, now)
+            if point.kind == "offset":
+                raise _unread(text)
+            wanted.update({at: await resolve(broker.log, at, point) for at in events})
+            continue
+        topic, _, partition = name.rpartition("/")
+        if not (partition.isdecimal() and offset.isdecimal()):
+            raise _unread(text)
+        at = TopicPartition(topic, int(partition))
+        if at not in inputs:
+            raise NotFound(
+                f"{name} is no input of {group.name!r}",
+                why=f"its inputs are {', '.join(sorted({each.topic for each in inputs}))}",
+                remedy="mainstem groups show lists them with their partitions",
+            )
+        wanted[at] = await _within(broker, at, int(offset))
+    return wanted
+
+
+async def _within(broker: Backend, at: TopicPartition, offset: int) -> int:
+    start, end = await broker.log.bounds(at)
+    if not start <= offset <= end:
+        raise DefinitionError(
+            f"offset {offset} is not in {at.topic}/{at.partition}",
+            why=f"it holds {start} to {end}",
+            remedy="name an offset between the two",
+        )
+    return offset
+
+
+def _unread(text: str) -> MainstemError:
+    return DefinitionError(
+        f"{text!r} says no position",
+        remedy="write earliest, latest, a time, how long ago (2h), or topic/partition=offset",
+    )

@@ -1,0 +1,216 @@
+"""Topics as they are, and as services declare them: ``topics`` lists, plans and applies; ``services`` who uses them."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import click
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import Admin, TopicDescription, TopicSpec
+from mainstem.errors import TopicExists
+from mainstem.ops.arguments import broker_options, json_option, load_services, opened
+from mainstem.ops.screen import length_of, plural, print_json, print_table
+from mainstem.service import CatalogueEntry, Definition, EventEntry, Existing, read_catalogue, topics_of
+
+
+class TopicLine(Struct, frozen=True):
+    """A topic as it is listed. ``records`` counts offsets: what compaction has removed is counted still."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    records: int
+    retention_ms: int | None
+    compact: bool
+    record_bytes_max: int
+
+
+class Step(Struct, frozen=True):
+    """What is to be done about a topic, and which of its properties differ: as it is, and as it should be."""
+
+    action: Literal["create", "alter", "keep", "refuse"]
+    topic: str
+    wanted: TopicSpec
+    differs: dict[str, tuple[object, object]]
+
+
+@click.group
+def topics() -> None:
+    """List topics, and create or alter what services declare."""
+
+
+@topics.command("list")
+@broker_options
+@json_option
+def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
+    """List the topics of the broker."""
+    found = asyncio.run(_listed(broker, dev=dev))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("topic", "partitions", "records", "retention", "compact", "largest record")
+    print_table(
+        columns,
+        [
+            (
+                each.name,
+                each.partitions,
+                each.records,
+                "for ever" if each.retention_ms is None else length_of(each.retention_ms),
+                "yes" if each.compact else "no",
+                each.record_bytes_max,
+            )
+            for each in found
+        ],
+    )
+
+
+@topics.command
+@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@broker_options
+@json_option
+def plan(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: bool) -> None:
+    """Compare what services declare with what is there; change nothing."""
+    asyncio.run(_plan(services, broker, apply=False, dev=dev, as_json=as_json))
+
+
+@topics.command
+@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@broker_options
+@json_option
+def apply(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: bool) -> None:
+    """Create and alter topics as services declare them; nothing is ever deleted.
+
+    When something is refused, nothing is done.
+    """
+    asyncio.run(_plan(services, broker, apply=True, dev=dev, as_json=as_json))
+
+
+async def _listed(given: str | None, *, dev: bool) -> list[TopicLine]:
+    async with opened(given, dev=dev) as broker:
+        described = await broker.admin.topics()
+    return [
+        TopicLine(
+            name,
+            each.topic_id,
+            each.spec.partitions,
+            sum(each.ends) - sum(each.starts),
+            each.spec.retention_ms,
+            each.spec.compact,
+            each.spec.record_bytes_max,
+        )
+        for name, each in sorted(described.items())
+    ]
+
+
+async def _plan(names: Sequence[str], given: str | None, *, apply: bool, dev: bool, as_json: bool) -> None:
+    services = load_services(names)
+    async with opened(given, dev=dev, create=apply) as broker:
+        steps = await _steps(services, broker.admin)
+        refused = [step for step in steps if step.action == "refuse"]
+        if apply and not refused:
+            for step in steps:
+                await _take(step, broker.admin)
+    if as_json:
+        print_json(steps)
+    else:
+        _print_steps(steps, applied=apply and not refused)
+    if refused:
+        raise TopicExists(
+            f"{plural(len(refused), 'topic')} cannot become what is declared: "
+            + ", ".join(repr(step.topic) for step in refused),
+            why="the number of partitions never changes: it decides where each key lives",
+            remedy="declare the number that is there, or move to a topic of another name",
+        )
+
+
+async def _steps(services: Sequence[Definition], admin: Admin) -> list[Step]:
+    existing = Existing(await admin.topics(), await admin.groups())
+    stated = {spec.name: spec for service in services for spec in service.topics.values()}
+    # With the partitions as declared, so that one topic that is refused does not hide what the others need.
+    assumed = {
+        name: _with_partitions(each, stated[name].partitions) if name in stated else each
+        for name, each in existing.topics.items()
+    }
+    wanted = topics_of(services, Existing(assumed, existing.groups))
+    return [_step(spec, existing.topics.get(spec.name)) for spec in sorted(wanted, key=lambda spec: spec.name)]
+
+
+def _with_partitions(described: TopicDescription, partitions: int) -> TopicDescription:
+    spec = msgspec.structs.replace(described.spec, partitions=partitions)
+    return msgspec.structs.replace(described, spec=spec)
+
+
+def _step(wanted: TopicSpec, described: TopicDescription | None) -> Step:
+    if described is None:
+        return Step("create", wanted.name, wanted, {})
+    are, should = msgspec.structs.asdict(described.spec), msgspec.structs.asdict(wanted)
+    differs = {name: (are[name], should[name]) for name in are if are[name] != should[name]}
+    action: Literal["alter", "keep", "refuse"] = "keep"
+    if differs:
+        action = "refuse" if "partitions" in differs else "alter"
+    return Step(action, wanted.name, wanted, differs)
+
+
+async def _take(step: Step, admin: Admin) -> None:
+    if step.action == "create":
+        await admin.create(step.wanted)
+    elif step.action == "alter":
+        await admin.alter(step.wanted)
+
+
+def _print_steps(steps: Sequence[Step], *, applied: bool) -> None:
+    done = {"create": "created", "alter": "altered", "keep": "as declared"}
+    for step in steps:
+        said = done.get(step.action, step.action) if applied else step.action
+        how = ", ".join(f"{name} {was} -> {becomes}" for name, (was, becomes) in step.differs.items())
+        if step.action == "create":
+            how = f"{plural(step.wanted.partitions, 'partition')}{', compacted' if step.wanted.compact else ''}"
+        colour = {"create": "green", "alter": "yellow", "refuse": "red"}.get(step.action)
+        click.secho(f"{said:<12}", fg=colour, nl=False)
+        click.echo(f"{step.topic}{'  ' if how else ''}{how}")
+    changes = sum(step.action in ("create", "alter") for step in steps)
+    click.echo(f"{plural(changes, 'change')}{' made' if applied else ''}")
+
+
+# --- who uses them
+
+
+@click.command
+@broker_options
+@json_option
+def services(*, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Show who publishes what, who listens, and what each group remembers, as each has said when it started."""
+    entries = asyncio.run(_entries(broker, dev=dev))
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        _print_entry(entry)
+    click.echo(plural(len(entries), "group"))
+
+
+async def _entries(given: str | None, *, dev: bool) -> list[CatalogueEntry]:
+    async with opened(given, dev=dev) as broker:
+        return await read_catalogue(broker)
+
+
+def _print_entry(entry: CatalogueEntry) -> None:
+    name = entry.group if entry.group == entry.service else f"{entry.group} of {entry.service}"
+    click.secho(name, bold=True, nl=False)
+    click.echo(f"  {plural(entry.tasks, 'task')}, {plural(entry.lanes, 'lane')}, mainstem {entry.library}")
+    if entry.publishes:
+        click.echo(f"  publishes {_events(entry.publishes)}")
+    for each in entry.subscriptions:
+        wants = f"the timer {each.timer}" if each.timer else _events(each.wants)
+        becomes = f" -> {', '.join(event.name for event in each.publishes)}" if each.publishes else ""
+        click.echo(f"  {each.handler} takes {wants}{becomes}")
+    if entry.stores:
+        stores = ", ".join(f"{store.name} v{store.version} by {store.scope}" for store in entry.stores)
+        click.echo(f"  remembers {stores}")
+
+
+def _events(events: Iterable[EventEntry]) -> str:
+    return ", ".join(dict.fromkeys(f"{each.name} v{each.version} on {each.topic}" for each in events))
