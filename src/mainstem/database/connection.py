@@ -30,6 +30,8 @@ Row_co = TypeVar("Row_co", covariant=True)
 
 PAGE_SIZE_BYTES = 16_384
 BUSY_TIMEOUT_MS = 5_000
+CACHED_PAGES_WRITING = 1_024
+CACHED_PAGES_READING = 512
 SYNCHRONOUS = "full"
 _OLDEST_SAFE = (3, 51, 3)
 
@@ -100,7 +102,8 @@ def connect(name: str, *, writes: bool, vfs: str | None = None) -> Connection:
         connection.pragma("wal_autocheckpoint", 0)
         connection.pragma("synchronous", SYNCHRONOUS)
         connection.pragma("temp_store", "memory")
-        connection.pragma("cache_size", -65_536 if writes else -16_384)
+        # In pages: in bytes, SQLite would count with the size that pages have before the file is read, a quarter.
+        connection.pragma("cache_size", CACHED_PAGES_WRITING if writes else CACHED_PAGES_READING)
         if sys.platform == "darwin":
             # There, fsync alone leaves the data in the cache of the drive.
             connection.pragma("fullfsync", 1)
