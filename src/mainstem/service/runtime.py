@@ -84,7 +84,9 @@ class Running:
         found = []
         for group, number, task in sorted(owned, key=lambda each: each[:2]):
             positions = dict(task.positions)
-            lag = sum(max(0, described[at.topic].ends[at.partition] - offset) for at, offset in positions.items())
+            # A topic may have been deleted meanwhile; its task will say so.
+            there = ((at, offset) for at, offset in positions.items() if at.topic in described)
+            lag = sum(max(0, described[at.topic].ends[at.partition] - offset) for at, offset in there)
             counters = Counters() if task.ledger is None else task.ledger.counters
             found.append(TaskStatistics(group, number, counters, task.in_flight, lag, positions))
         return found
