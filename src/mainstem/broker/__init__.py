@@ -16,6 +16,7 @@ from mainstem.broker.protocol import (
     Transaction,
 )
 from mainstem.broker.record import (
+    COMPLETED_STORE,
     NO_HEADERS,
     Batch,
     HeaderColumns,
@@ -23,10 +24,12 @@ from mainstem.broker.record import (
     NoColumns,
     Record,
     TopicPartition,
+    completed_key,
     single,
 )
 
 __all__ = [
+    "COMPLETED_STORE",
     "NO_HEADERS",
     "Admin",
     "Batch",
@@ -47,5 +50,6 @@ __all__ = [
     "TopicPartition",
     "TopicSpec",
     "Transaction",
+    "completed_key",
     "single",
 ]

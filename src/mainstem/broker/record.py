@@ -6,7 +6,7 @@ those that are common to a batch are held once, and the others stay bytes until 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -21,6 +21,15 @@ class TopicPartition(NamedTuple):
 
     topic: str
     partition: int
+
+
+COMPLETED_STORE: Final = "$completed"
+"""The store in which a task keeps what is completed beyond its positions; a reset of positions drops from it."""
+
+
+def completed_key(at: TopicPartition) -> bytes:
+    """The key of an input partition in :data:`COMPLETED_STORE`."""
+    return f"{at.topic}/{at.partition}".encode()
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -58,7 +67,18 @@ class Batch:
     headers that every record of the batch has with the same value. The columns are read-only.
     """
 
-    __slots__ = ("_columns", "common", "keys", "next_offset", "offsets", "own", "partition", "timestamps", "topic", "values")
+    __slots__ = (
+        "_columns",
+        "common",
+        "keys",
+        "next_offset",
+        "offsets",
+        "own",
+        "partition",
+        "timestamps",
+        "topic",
+        "values",
+    )
 
     def __init__(
         self,

@@ -10,14 +10,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mainstem.broker import Change, Record, TopicPartition
+from mainstem.broker import COMPLETED_STORE, Change, Record, TopicPartition, completed_key
 from mainstem.delivery.lanes import Intake, Progress, Ranges
 from mainstem.delivery.outputs import Effects
 from mainstem.errors import CommitRefused
 from mainstem.state import TaskState
-
-COMPLETED = "$completed"
-"""The store of what is completed beyond the position, by input partition."""
 
 
 @dataclass(slots=True)
@@ -161,16 +158,16 @@ class Ledger:
             if ranges:
                 self._completed_rows.add(at)
                 row = Completed(self._topic_ids[at.topic], positions[at], ranges)
-                rows[COMPLETED, completed_key(at)] = _encode(row)
+                rows[COMPLETED_STORE, completed_key(at)] = _encode(row)
             elif at in self._completed_rows:
                 self._completed_rows.discard(at)
-                rows[COMPLETED, completed_key(at)] = None
+                rows[COMPLETED_STORE, completed_key(at)] = None
         return rows
 
     def restore(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read what an earlier owner had completed beyond ``positions``. Raises CommitRefused when they disagree."""
         for at, progress in self.progress.items():
-            row = self.state.get(COMPLETED, completed_key(at))
+            row = self.state.get(COMPLETED_STORE, completed_key(at))
             if row is None:
                 continue
             found = _decode(row)
@@ -183,8 +180,3 @@ class Ledger:
                 )
             progress.restore(found.ranges)
             self._completed_rows.add(at)
-
-
-def completed_key(at: TopicPartition) -> bytes:
-    """The key of an input partition in the store of completed sets."""
-    return f"{at.topic}/{at.partition}".encode()

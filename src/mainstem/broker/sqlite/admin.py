@@ -2,22 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mainstem.broker import GroupDescription, TopicDescription, TopicPartition, TopicSpec
+from mainstem.broker import (
+    COMPLETED_STORE,
+    GroupDescription,
+    TopicDescription,
+    TopicPartition,
+    TopicSpec,
+    completed_key,
+)
 from mainstem.database import OFFSET_BITS, Connection, Database, Query, Step, Write, integers
 from mainstem.errors import BrokerError, NotFound, TopicExists, UnknownTopic
 from mainstem.identifiers import Identifiers
-
-COMPLETED_STORE: Final = "$completed"
-"""The store in which a task keeps what is completed beyond its positions; :meth:`SqliteAdmin.reset` drops from it."""
-
-
-def completed_key(at: TopicPartition) -> bytes:
-    """The key of a partition in that store."""
-    return f"{at.topic}/{at.partition}".encode()
 
 
 class Topic(NamedTuple):

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from mainstem.broker import TopicPartition
+from mainstem.broker import TopicPartition, completed_key
 from mainstem.delivery.failures import Parking
 from mainstem.delivery.lanes import Progress
-from mainstem.delivery.ledger import completed_key
 from mainstem.delivery.outputs import Effects
 from mainstem.delivery.processor import Processor
 from mainstem.delivery.tasks.checkpoints import Checkpoints
