@@ -156,7 +156,7 @@ async def test_a_cancelled_block_drains() -> None:
                 await asyncio.Event().wait()
 
         task = asyncio.create_task(program())
-        await joined.wait()
+        await until(lambda: joined.is_set() or task.done())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -348,8 +348,11 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
-        process.send_signal(signal.SIGTERM)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.3)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == -signal.SIGTERM
+        try:
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.3)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(5) == -signal.SIGTERM
+        finally:
+            process.kill()
