@@ -2,7 +2,7 @@
 
 from mainstem.database.connection import Binding, Column, Connection, Query, blobs, integers
 from mainstem.database.database import Database, DatabaseOptions, Memory
-from mainstem.database.file import OFFSET_BITS
+from mainstem.database.file import OFFSET_BITS, Inspection, inspect
 from mainstem.database.lock import Holder
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
 from mainstem.database.rows import TaskRows, write_rows
@@ -17,6 +17,7 @@ __all__ = [
     "Database",
     "DatabaseOptions",
     "Holder",
+    "Inspection",
     "Listener",
     "Memory",
     "Neighbours",
@@ -30,6 +31,7 @@ __all__ = [
     "Writer",
     "WriterOptions",
     "blobs",
+    "inspect",
     "integers",
     "write_rows",
 ]

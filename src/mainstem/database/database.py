@@ -14,7 +14,7 @@ from mainstem.clock import Clock
 from mainstem.database import file
 from mainstem.database.connection import Binding, Connection, Query, connect, require_safe_sqlite, translated
 from mainstem.database.disk import Reserve, require_local
-from mainstem.database.lock import FileLock, ThreadLock, WriteLock
+from mainstem.database.lock import LOCK_SUFFIX, FileLock, ThreadLock, WriteLock
 from mainstem.database.rows import TaskRows
 from mainstem.database.wal import CHECKPOINT_PAGES, Checkpointer
 from mainstem.database.writer import Listener, Writer, WriterOptions
@@ -93,7 +93,7 @@ class Database:
             self._lock, self._turn, self._connection = memory.lock, memory.turn, memory.connection
         else:
             require_local(self.path.parent)
-            self._lock = self._file_lock("-lock")
+            self._lock = self._file_lock(LOCK_SUFFIX)
             self._turn = self._file_lock("-maintenance")
             self._connection = connect(self.where, writes=True, vfs=self._options.vfs)
         self._lock.acquire()
@@ -105,7 +105,7 @@ class Database:
         if self.path is not None:
             self._checkpointer = Checkpointer(
                 connect(self.where, writes=True, vfs=self._options.vfs),
-                self._file_lock("-lock"),
+                self._file_lock(LOCK_SUFFIX),
                 self.where,
                 self._writer.fail,
                 self._options.checkpoint_pages,

@@ -1,11 +1,23 @@
 """The file: whose it is, in which format, what is in it, whether it is whole, and a copy of it."""
 
 import os
+import time
 from pathlib import Path
 
 import apsw
+from msgspec import Struct
 
-from mainstem.database.connection import PAGE_SIZE_BYTES, Connection, Query, translated
+from mainstem.clock import Clock
+from mainstem.database.connection import (
+    PAGE_SIZE_BYTES,
+    Connection,
+    Query,
+    connect,
+    require_safe_sqlite,
+    translated,
+)
+from mainstem.database.disk import require_local
+from mainstem.database.lock import LOCK_SUFFIX, FileLock, Holder
 from mainstem.errors import DatabaseError, WrongFileFormat
 
 APPLICATION_ID = 0x4D53544D
@@ -76,6 +88,11 @@ def _prepare(connection: Connection, where: str) -> None:
             connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", FORMAT_VERSION)
         return
+    _require_ours(application, version, where)
+    connection.pragma("journal_mode", "wal")
+
+
+def _require_ours(application: int, version: int, where: str) -> None:
     if application != APPLICATION_ID:
         raise WrongFileFormat(
             "The file is not a database of Mainstem",
@@ -93,16 +110,80 @@ def _prepare(connection: Connection, where: str) -> None:
             if newer
             else "open it once with the version between that upgrades files, or start with a new file",
         )
-    connection.pragma("journal_mode", "wal")
 
 
 _INTEGRITY = Query[tuple[str]]("pragma integrity_check")
+_LOOKS = 100
+_LOOK_SECONDS = 0.01
 _COPY = Query[tuple[()]]("vacuum into ?")
 
 
 def faults(connection: Connection) -> list[str]:
     """What is wrong with the file; nothing when it is whole. It reads all of it."""
     return [fault for (fault,) in _INTEGRITY.all(connection) if fault != "ok"]
+
+
+class Inspection(Struct, frozen=True):
+    """A file as it is found. ``holder`` has held its lock for a second and more; ``faults`` is empty when it is whole.
+
+    ``wal_bytes`` is the write-ahead log beside it, ``free_bytes`` what is left of the disk.
+    """
+
+    path: str
+    size_bytes: int
+    wal_bytes: int
+    free_bytes: int
+    format_version: int
+    sqlite: str
+    holder: Holder | None
+    faults: list[str]
+
+
+def inspect(path: Path, clock: Clock) -> Inspection:
+    """Look at a file from the side, also while others use it, or while one of them stands still with the lock.
+
+    Raises :class:`~mainstem.errors.WrongFileFormat`, and what else keeps it from being read. It reads all of the file,
+    so call it in a thread.
+    """
+    require_safe_sqlite(apsw.sqlite_lib_version())
+    require_local(path.parent)
+    holder = _holder(FileLock(path.with_name(path.name + LOCK_SUFFIX), clock))
+    wal = path.with_name(path.name + "-wal")
+    disk = os.statvfs(path.parent)
+    connection = connect(str(path), writes=False)
+    try:
+        version = connection.pragma("user_version")
+        _require_ours(connection.pragma("application_id"), version, str(path))
+        found = faults(connection)
+    except apsw.CorruptError as error:
+        version, found = FORMAT_VERSION, [str(error)]
+    except apsw.Error as error:
+        raise translated(error, str(path)) from error
+    finally:
+        connection.close()
+    return Inspection(
+        path=str(path),
+        size_bytes=path.stat().st_size,
+        wal_bytes=wal.stat().st_size if wal.exists() else 0,
+        free_bytes=disk.f_bavail * disk.f_frsize,
+        format_version=version,
+        sqlite=apsw.sqlite_lib_version(),
+        holder=holder,
+        faults=found,
+    )
+
+
+def _holder(lock: FileLock) -> Holder | None:
+    """Who does not let go of the lock for a second; a busy writer does so every few milliseconds."""
+    try:
+        for _ in range(_LOOKS):
+            if lock.try_acquire():
+                lock.release()
+                return None
+            time.sleep(_LOOK_SECONDS)
+        return lock.holder()
+    finally:
+        lock.close()
 
 
 def copy(connection: Connection, target: Path) -> None:

@@ -15,6 +15,10 @@ from mainstem.clock import Clock
 _SIGN_BYTES: Final = 20
 
 
+LOCK_SUFFIX: Final = "-lock"
+"""The lock file of a database lies beside it, under its name and this."""
+
+
 class Holder(NamedTuple):
     """Who holds the lock: its process id, and what the system says about it, for example ``T (stopped)``."""
 

@@ -86,7 +86,7 @@ class Checkpointer:
         except apsw.BusyError:
             self._long = pages * 2
             log.warning(
-                "%s: the write-ahead log has %d pages, because some process does not end its read", self._where, pages
+                "%s: the write-ahead log has %d pages, because a backup or a read does not end", self._where, pages
             )
             return pages
         self._long = self._pages * _LONG_FACTOR

@@ -6,6 +6,7 @@ been released.
 """
 
 import asyncio
+import os
 import sys
 import threading
 from collections import deque
@@ -143,6 +144,7 @@ class Writer:
         self._options = options
         self._clock = options.clock
         self._where = where
+        self._process = os.getpid()
         self._queue: deque[_Pending] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -163,6 +165,13 @@ class Writer:
         it happened), :class:`~mainstem.errors.DiskFull` or :class:`~mainstem.errors.CommitRefused` (the same),
         :class:`~mainstem.errors.CommitUnknown`, or :class:`~mainstem.errors.DatabaseFailed` once the file has failed.
         """
+        if os.getpid() != self._process:
+            raise DatabaseError(
+                "The database was opened before this process was forked",
+                where=self._where,
+                why="locks and threads do not cross a fork",
+                remedy="spawn processes instead, or open the database after the fork",
+            )
         self._loop = loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         if (failure := self.failure) is not None:

@@ -59,17 +59,31 @@ def length(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
 async def opened(given: str | None, *, dev: bool, create: bool = False) -> AsyncIterator[Backend]:
     """The broker that was named, open. Raises :class:`~mainstem.errors.NotFound` for a file that is not there."""
     url = broker_url(given, Settings.load(), dev=dev)
+    if not create:
+        _require(file_of(url))
+    clock = SystemClock()
+    async with connected(url, clock, Identifiers(clock)) as backend:
+        yield backend
+
+
+def named_file(given: str | None, *, dev: bool) -> Path:
+    """The file of the broker that was named. Raises as :func:`opened` does, and where there is no file at all."""
+    url = broker_url(given, Settings.load(), dev=dev)
     path = file_of(url)
-    if path is not None and not create and not path.exists():
+    if path is None:
+        raise DefinitionError("only the embedded broker has a file", where=url, remedy="name one: sqlite:///shop.db")
+    _require(path)
+    return path
+
+
+def _require(path: Path | None) -> None:
+    if path is not None and not path.exists():
         raise NotFound(
             "the broker's file is not there",
             where=str(path),
             why="no service has been started on it, or it has another name",
             remedy="name another one with --broker; mainstem run --dev, or mainstem topics apply, creates it",
         )
-    clock = SystemClock()
-    async with connected(url, clock, Identifiers(clock)) as backend:
-        yield backend
 
 
 async def group_named(broker: Broker, group: str) -> GroupDescription:

@@ -25,6 +25,8 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "services": Place("mainstem.ops.topics", "Show who publishes what, who listens, and what each group remembers."),
     "groups": Place("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
     "dead-letters": Place("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
+    "backup": Place("mainstem.ops.file", "Copy the embedded broker's file while services go on."),
+    "check": Place("mainstem.ops.file", "Look at the embedded broker's file: format, integrity, disk, lock."),
 }
 """A command is called in its module what it is called here."""
 
