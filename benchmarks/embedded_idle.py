@@ -17,6 +17,8 @@ from mainstem.settings import Settings
 IDLE_SECONDS = 10.0
 FIFTY = 50
 MANY = 10_000_000
+PAUSE_SECONDS = 0.15
+"""Between two events that all fifty handle: each of them commits, one after the other."""
 
 
 class Tick(IntegrationEvent, topic="ticks", key="key"):
@@ -107,7 +109,7 @@ async def pings(path: Path) -> Latencies:
             began = time.perf_counter()
             await service.publish(Tick(str(number)))
             latencies.add(time.perf_counter() - began)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE_SECONDS)
     return latencies
 
 
