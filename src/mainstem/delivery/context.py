@@ -49,7 +49,18 @@ class Incarnation:
 class Scope:
     """A handler in one incarnation of a task: what all its contexts share."""
 
-    __slots__ = ("checkpoint", "clock", "derivation", "handler", "incarnation", "outputs", "state", "stores", "timers")
+    __slots__ = (
+        "checkpoint",
+        "clock",
+        "declared",
+        "derivation",
+        "handler",
+        "incarnation",
+        "outputs",
+        "state",
+        "stores",
+        "timers",
+    )
 
     def __init__(
         self,
@@ -68,19 +79,20 @@ class Scope:
         self.clock = surroundings.clock
         self.checkpoint = surroundings.checkpoint
         self.timers = timer_names
+        self.declared = surroundings.stores
         self.stores: set[str] = set()
 
 
 class Surroundings(Struct, frozen=True):
     """What a task lends its handlers.
 
-    ``checkpoint`` commits a handler's effects, and of those that were through before it; it returns once that is
-    durable.
+    ``checkpoint`` commits effects, and notes who was through before; it returns once that is durable.
     """
 
     state: TaskState
     outputs: Outputs
     clock: Clock
+    stores: Mapping[str, Store[object]]
     checkpoint: Callable[["Context", Effects, list[Through]], Awaitable[None]]
 
 
@@ -222,6 +234,13 @@ class Context(Struct, gc=False, eq=False):
         return [(key, value) for key, row in rows if (value := store.unpack(row, now)) is not None]
 
     def _row_key(self, store: Store[V], key: str | int | bytes | None) -> bytes:
+        if self._scope.declared.get(store.name) is not store:
+            raise StoreRefused(
+                f"store {store.name!r} is not one of this group's",
+                where=f"handler {self._scope.handler}",
+                why="a group has stores of its own; this one was declared by another group or service, or by nobody",
+                remedy="declare it on the handler's group, or include() the handlers that declare it",
+            )
         if key is not None:
             if store.scope == "partition":
                 return row_key(key)

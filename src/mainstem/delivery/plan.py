@@ -132,25 +132,18 @@ def _one_order(plan: Plan) -> Iterable[MainstemError]:
 
 
 def _shared_stores(plan: Plan) -> Iterable[MainstemError]:
-    keyed = {p.inputs[0].topic for p in plan.processors if p.inputs} | {
-        declaration.topic for processor in plan.processors for declaration in processor.inputs if declaration.key
-    }
+    if all(store.scope != "key" for store in plan.stores.values()):
+        return
+    # An event of our own that is declared without a key has none, and so no place in a store.
+    keyed = {each.topic for p in plan.processors for each in p.inputs if each.key or each.kind is None}
     counts = {topic: plan.partitions[topic] for topic in sorted(keyed) if topic in plan.partitions}
-    if plan.stores and len(set(counts.values())) > 1:
+    if len(set(counts.values())) > 1:
         yield DefinitionError(
             f"inputs that share stores have different partition counts: {counts}",
             where=f"group {plan.group!r}, stores {', '.join(sorted(plan.stores))}",
             why="a key would live in one task for one topic and in another task for the other",
             remedy="create the topics with equal partition counts, or give one input a group of its own",
         )
-    for topic, count in plan.partitions.items():
-        if plan.stores and count % plan.tasks:
-            yield DefinitionError(
-                f"topic {topic!r} has {count} partitions, which {plan.tasks} tasks do not divide",
-                where=f"group {plan.group!r}",
-                why="partition p belongs to task p mod tasks, so keys of one task would meet in another",
-                remedy="choose tasks= among the divisors, or give the input a group of its own",
-            )
 
 
 def _types(plan: Plan) -> Iterable[MainstemError]:
@@ -166,3 +159,11 @@ def _types(plan: Plan) -> Iterable[MainstemError]:
                         where=f"handler {processor.name!r}",
                         remedy="let all handlers of a group take the same type",
                     )
+    bare = {topic for topic, name in seen if name is None}
+    for topic in sorted(bare & {topic for topic, name in seen if name is not None}):
+        yield DefinitionError(
+            f"topic {topic!r} is declared with and without an envelope",
+            where=f"group {plan.group!r}",
+            why="without one every record counts as the same type, and the others would never be seen",
+            remedy="declare all its types alike, or take what carries no envelope from a topic of its own",
+        )

@@ -7,8 +7,14 @@ and one that it changes without putting it back changes nothing.
 from typing import Generic, Literal, TypeVar
 
 from mainstem.calendar import Duration, milliseconds
-from mainstem.errors import DefinitionError
-from mainstem.schemas import state_codec_for
+from mainstem.errors import DecodingFailed, DefinitionError
+from mainstem.schemas import (
+    DECODER_ERRORS,
+    ENCODER_ERRORS,
+    state_codec_for,
+    state_decoding_failure,
+    state_encoding_failure,
+)
 from mainstem.state import header, unpack
 
 V = TypeVar("V")
@@ -23,7 +29,7 @@ class Store(Generic[V]):
     schema version written with each value; ``expire_after`` lets a value count as absent after a while.
     """
 
-    __slots__ = ("_decode", "_encode", "_header", "expire_after_ms", "name", "scope", "version")
+    __slots__ = ("_decode", "_encode", "_header", "_type", "expire_after_ms", "name", "scope", "version")
 
     def __init__(
         self,
@@ -40,29 +46,61 @@ class Store(Generic[V]):
                 why="names that begin with $ belong to the runtime",
                 remedy='give it a plain name, such as "spent"',
             )
-        codec = state_codec_for(value_type)
+        codec = state_codec_for(value_type, f"store {name!r}")
         self.name = name
         self.scope = scope
         self.version = version
         self.expire_after_ms = None if expire_after is None else milliseconds(expire_after)
+        self._type = value_type
         self._encode = codec.encode
         self._decode = codec.decode
         self._header = header(version)
 
     def pack(self, value: V, now_ms: int) -> bytes:
-        """The bytes of a row. ``now_ms`` counts only for a store whose values expire."""
+        """The bytes of a row. ``now_ms`` counts only for a store whose values expire.
+
+        Raises :class:`~mainstem.errors.EventRefused` for a value that has no form in bytes.
+        """
+        try:
+            encoded = self._encode(value)
+        except ENCODER_ERRORS as error:
+            raise state_encoding_failure(error, self._type, self.name) from error
         if self.expire_after_ms is None:
-            return self._header + self._encode(value)
-        return header(self.version, now_ms + self.expire_after_ms) + self._encode(value)
+            return self._header + encoded
+        return header(self.version, now_ms + self.expire_after_ms) + encoded
 
     def unpack(self, row: bytes, now_ms: int) -> V | None:
-        """The value of a row; None when it has expired."""
-        if row[0] == 1:
-            return self._decode(row[3:])  # type: ignore[return-value]
-        stored = unpack(row)
-        if stored.expires_ms is not None and stored.expires_ms <= now_ms:
+        """The value of a row; None when it has expired.
+
+        Raises :class:`~mainstem.errors.DecodingFailed` for a row that a later version of the store or of the library
+        has written, and for bytes that are no value of the store's type.
+        """
+        payload = row[3:] if row[:3] == self._header else self._payload(row, now_ms)
+        if payload is None:
             return None
-        return self._decode(stored.payload)  # type: ignore[return-value]
+        try:
+            return self._decode(payload)  # type: ignore[return-value]
+        except DECODER_ERRORS as error:
+            raise state_decoding_failure(error, self._type, self.name) from error
+
+    def _payload(self, row: bytes, now_ms: int) -> bytes | None:
+        try:
+            stored = unpack(row)
+        except ValueError as error:
+            raise DecodingFailed(
+                str(error),
+                where=f"store {self.name}",
+                why="a later version of Mainstem has written it",
+                remedy="run that version, or restore a backup that is as old as this one",
+            ) from error
+        if stored.version > self.version:
+            raise DecodingFailed(
+                f"a stored value has version {stored.version}, and the store is declared with version {self.version}",
+                where=f"store {self.name}",
+                why="a later version of the service has written it",
+                remedy=f"deploy a service that declares version={stored.version}",
+            )
+        return None if stored.expires_ms is not None and stored.expires_ms <= now_ms else stored.payload
 
     def __repr__(self) -> str:
         return f"Store({self.name!r}, scope={self.scope!r})"

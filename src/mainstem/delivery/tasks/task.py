@@ -161,7 +161,7 @@ class Task:
             ledger.absorb(effects)
             await ledger.committed()
 
-        surroundings = Surroundings(self._state, plan.outputs, environment.clock, checkpoint)
+        surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint)
         timer_names = frozenset(plan.timers())
         handlers = {
             each.name: Handler(
