@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from examples.flights import check
@@ -20,7 +21,7 @@ from examples.flights.crew import Crew, ServiceEnded
 from examples.flights.flights import flights
 from examples.flights.happenings import ReplayOrdered
 from examples.flights.report import Report
-from examples.flights.story import Story
+from examples.flights.story import Kill, Story
 from examples.flights.surroundings import BROKER, DATA, FOLDER
 from examples.flights.timetable import read_timetable
 from examples.flights.verify import Check, groups, verify
@@ -33,16 +34,16 @@ def main() -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m examples.flights", description="Replay flights through services.")
     parser.add_argument("--speed", type=float, default=0, help="event time over wall time; 0: as fast as possible")
-    parser.add_argument("--kill", choices=WORKERS, default="delays", help="the service that loses a process half-way")
+    parser.add_argument("--kill", choices=WORKERS, action="append", help="who loses a process half-way: delays")
     parser.add_argument("--report", type=Path, default=Path("build/demo-report.json"))
     options = parser.parse_args()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+    victims: list[str] = options.kill or ["delays"]
     # Two workers have a parent that starts again what dies.
-    crew = Crew({**WORKERS, options.kill: 2}, BROKER, FOLDER)
+    crew, board = Crew({**WORKERS, **dict.fromkeys(victims, 2)}, BROKER, FOLDER), Board()
     try:
-        with Board() as board:
-            report = asyncio.run(demonstrate(crew, board, options.speed, options.kill))
+        report = asyncio.run(demonstrate(crew, board, options.speed, victims))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("stopped", file=sys.stderr)
         return 130
@@ -51,29 +52,35 @@ def main() -> int:
         return 1
     finally:
         crew.end_now()
+        board.close()
     report.write(options.report)
     code = check.main(["--data", str(DATA), "--report", str(options.report)])
     return code if report.held else 1
 
 
-async def demonstrate(crew: Crew, board: Board, speed: float, victim: str) -> Report:
+async def demonstrate(crew: Crew, board: Board, speed: float, victims: Sequence[str]) -> Report:
     """Run the demo in this event loop. No process is left when it returns or raises."""
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     try:
         async with flights.running(broker=BROKER, dev=True, consume=False) as process:
+            board.say(f"starting {', '.join(crew.services)} on {BROKER}")
             await crew.start()
             story = Story(process.broker, crew, board, len(read_timetable(DATA)))
-            board.say(f"{story.everything:,} events to be replayed from {DATA}")
+            await story.assemble()
+            board.say(f"all are there; replaying {story.everything:,} events from {DATA}")
             began = time.monotonic()
             await flights.publish(ReplayOrdered("everything", speed))
-            await story.replay_half()
-            kill = await story.kill(victim)
+            kills: list[Kill] = []
+            for number, victim in enumerate(victims, start=1):
+                await story.replay(number / (len(victims) + 1))
+                kills.append(await story.kill(victim))
             await story.settle()
             seconds = time.monotonic() - began
             board.say(f"all is handled: {story.watch.published:,} events in {seconds:.1f} s")
             redriven = await story.redrive()
+            board.conclude(story.watch, seconds)
             codes = await crew.stop()
             checks = [
                 *await verify(process.broker, story.watch.sights),
@@ -85,7 +92,7 @@ async def demonstrate(crew: Crew, board: Board, speed: float, victim: str) -> Re
                 groups=await groups(process.broker),
                 checks=checks,
                 sights=story.watch.sights,
-                kill=kill,
+                kills=kills,
                 published=story.watch.published,
                 redriven=redriven,
                 seconds=seconds,

@@ -21,6 +21,7 @@ class ServiceProcess:
 
     def __init__(self, service: str, workers: int, broker: str, folder: Path) -> None:
         self.service = service
+        self.count = workers
         self._log = folder / f"{service}.log"
         self._command = [
             *(sys.executable, "-m", "mainstem.ops", "run", f"examples.flights.{service}:{service}"),
@@ -30,12 +31,15 @@ class ServiceProcess:
 
     async def start(self) -> None:
         """Start it; what it says goes to a file."""
+        environment = {**os.environ, "MAINSTEM_LOG_LEVEL": "info"}
         with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(*self._command, stdout=log, stderr=log)
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, env=environment, stdout=log, stderr=log
+            )
 
     def workers(self) -> list[int]:
         """The process ids of its workers by number, as it has told them."""
-        found = STARTED.findall(self._log.read_text(errors="replace"))
+        found = STARTED.findall(self._log.read_text(errors="replace")) if self._log.exists() else []
         return list({int(number): int(pid) for number, pid in found}.values())
 
     def kill_one(self) -> int:

@@ -57,5 +57,9 @@ async def count(flight: FlightStatus, context: Context) -> FlightDelayed | Fligh
     minutes = flight.delay_minutes or 0
     if minutes <= LATE_MINUTES:
         return None
-    moment = "departure" if flight.status == "departed" else "arrival"
-    return FlightDelayed(flight.flight_id, flight.station, moment, minutes)
+    return FlightDelayed(
+        flight.flight_id,
+        flight.station,
+        moment="departure" if flight.status == "departed" else "arrival",
+        minutes=minutes,
+    )

@@ -6,7 +6,7 @@ it again. Both lines have the same idempotency key, by which they can be recogni
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Letterbox:
 
 
 @contextmanager
-def open_letterbox() -> Iterator[Letterbox]:
+def open_letterbox() -> Generator[Letterbox, None, None]:
     """Opened once in each process."""
     letterbox = Letterbox(LETTERBOX)
     try:

@@ -20,7 +20,7 @@ class Report:
     groups: dict[str, dict[str, int]]
     checks: Sequence[Check]
     sights: dict[str, Sight]
-    kill: Kill
+    kills: Sequence[Kill]
     published: int
     redriven: int
     seconds: float
@@ -42,7 +42,7 @@ class Report:
             "retried": sum(sight.retries for sight in sights.values()),
             "dead_lettered": sum(sight.dead_letters for sight in sights.values()),
             "redriven": self.redriven,
-            "kill": asdict(self.kill),
+            "kills": [asdict(each) for each in self.kills],
             "from_replay_to_delivery_ms": in_short(letters().took_ms),
             "services": {name: self._service(sight) for name, sight in sights.items()},
             "checks": [asdict(each) for each in self.checks],

@@ -66,9 +66,17 @@ class Story:
                 raise TimeoutError(f"nothing has moved for {PATIENCE_SECONDS:g} s; see the logs beside {BROKER}")
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def replay_half(self) -> None:
-        """Watch the first half."""
-        await self.until(lambda: 2 * self.replayed >= self.everything)
+    async def assemble(self) -> None:
+        """Watch until every process is a member of its group, and every task has an owner."""
+        await self.until(
+            lambda: all(
+                is_manned(self.watch.groups.get(name), service.count) for name, service in self._crew.services.items()
+            )
+        )
+
+    async def replay(self, part: float) -> None:
+        """Watch until this part is replayed."""
+        await self.until(lambda: self.replayed >= part * self.everything)
 
     async def kill(self, service: str) -> Kill:
         """Kill a worker, and watch until somebody else has its tasks."""
@@ -107,6 +115,11 @@ class Story:
             raise ServiceEnded(f"mainstem {' '.join(command)} has ended with {process.returncode}")
         outcome = json.loads(said)["outcome"]
         return outcome["events"] if outcome else 0
+
+
+def is_manned(group: GroupDescription | None, members: int) -> bool:
+    """Whether a group has so many members, and each task an owner."""
+    return group is not None and len(group.members) == members and None not in group.owners
 
 
 def handed_over(before: GroupDescription, now: GroupDescription) -> bool:
