@@ -1,0 +1,99 @@
+"""Values of stores, and the rows they lie in."""
+
+from typing import Any
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given
+
+from mainstem.delivery import Store
+from mainstem.delivery.stores import row_key
+from mainstem.errors import DecodingFailed, DefinitionError, EventRefused
+from mainstem.state import header
+
+
+class Basket(msgspec.Struct):
+    """A value that can be changed."""
+
+    items: list[str] = []
+
+
+@given(value=st.integers(-(2**63), 2**64 - 1), version=st.integers(1, 0xFFFF), expires=st.booleans())
+def test_what_is_put_is_got(value: int, version: int, expires: bool) -> None:  # noqa: FBT001 - hypothesis calls by name
+    """With and without an expiry, under any version."""
+    store = Store("s", int, version=version, expire_after="1s" if expires else None)
+    assert store.unpack(store.pack(value, 1_000), 1_999) == value
+
+
+def test_a_value_expires() -> None:
+    """From the moment on that its time has come it counts as absent."""
+    store = Store("s", int, expire_after="1s")
+    row = store.pack(7, 1_000)
+    assert [store.unpack(row, now) for now in (1_000, 1_999, 2_000, 9_000)] == [7, 7, None, None]
+
+
+def test_a_store_that_has_begun_to_expire_reads_what_was_there_before() -> None:
+    """Values written before the declaration said so stay, and the other way round the time that was set counts."""
+    lasting, expiring = Store("s", int), Store("s", int, expire_after="1s")
+    assert expiring.unpack(lasting.pack(7, 0), 10**12) == 7
+    assert [lasting.unpack(expiring.pack(7, 0), now) for now in (0, 1_000)] == [7, None]
+
+
+def test_an_older_version_is_read() -> None:
+    """A field with a default may be added at any time; the version in the row is that of its writer."""
+    older = Store("s", Basket, version=1).pack(Basket(["a"]), 0)
+    assert Store("s", Basket, version=2).unpack(older, 0) == Basket(["a"])
+
+
+def test_everybody_has_a_value_of_their_own() -> None:
+    """Changing what was got, or what was put, changes nothing in the store."""
+    store = Store("s", Basket)
+    basket = Basket(["a"])
+    row = store.pack(basket, 0)
+    basket.items.append("b")
+    first = store.unpack(row, 0)
+    assert first is not None
+    first.items.append("c")
+    assert store.unpack(row, 0) == Basket(["a"])
+
+
+@pytest.mark.parametrize(
+    ("row", "what", "remedy"),
+    [
+        (header(3) + b"\x07", "has version 3, and the store is declared with version 2", "declares version=3"),
+        (header(3, 99) + b"\x07", "has version 3, and the store is declared with version 2", "declares version=3"),
+        (b"\x03\x00\x01\x07", "this version reads forms 1 and 2", "run that version"),
+        (header(2) + b"\xa1x", "a stored value is no int", "declare the store with a new version"),
+        (header(1) + b"\xc1", "a stored value is no int", "declare the store with a new version"),
+        (header(2), "a stored value is no int", "declare the store with a new version"),
+    ],
+)
+def test_what_cannot_be_read_is_never_guessed(row: bytes, what: str, remedy: str) -> None:
+    """Rows of later versions and of other types are refused, by the name of the store."""
+    with pytest.raises(DecodingFailed) as raised:
+        Store("spent", int, version=2).unpack(row, 0)
+    assert what in raised.value.what
+    assert "store spent" in raised.value.where
+    assert remedy in raised.value.remedy
+
+
+@pytest.mark.parametrize("value", [2**70, "\udcff", object(), {1: object()}])
+def test_what_has_no_bytes_is_refused_where_it_is_put(value: object) -> None:
+    """The error names the store and its type."""
+    loose: Store[Any] = Store("spent", int)
+    with pytest.raises(EventRefused, match="cannot be stored as int") as raised:
+        loose.pack(value, 0)
+    assert raised.value.where == "store spent"
+
+
+@pytest.mark.parametrize("name", ["", "$mine"])
+def test_the_runtime_keeps_some_names(name: str) -> None:
+    """Stores that begin with $ are the runtime's own."""
+    with pytest.raises(DefinitionError, match="cannot be called"):
+        Store(name, int)
+
+
+def test_free_keys() -> None:
+    """Text is UTF-8, a number its digits, bytes themselves; as keys of events are."""
+    assert [row_key(each) for each in ("é", 17, -3, b"\xff")] == ["é".encode(), b"17", b"-3", b"\xff"]
