@@ -12,11 +12,19 @@ from msgspec import Struct
 
 from mainstem.clock import Clock
 from mainstem.database import file
-from mainstem.database.connection import Binding, Connection, Query, connect, require_safe_sqlite, translated
+from mainstem.database.connection import (
+    PAGE_SIZE_BYTES,
+    Binding,
+    Connection,
+    Query,
+    connect,
+    require_safe_sqlite,
+    translated,
+)
 from mainstem.database.disk import Reserve, require_local
 from mainstem.database.lock import LOCK_SUFFIX, FileLock, ThreadLock, WriteLock
 from mainstem.database.rows import TaskRows
-from mainstem.database.wal import CHECKPOINT_PAGES, Checkpointer
+from mainstem.database.wal import CHECKPOINT_PAGES, LONG_FACTOR, Checkpointer
 from mainstem.database.writer import Listener, Writer, WriterOptions
 from mainstem.errors import DatabaseError, DatabaseFailed
 from mainstem.telemetry import log
@@ -111,6 +119,8 @@ class Database:
                 self._options.checkpoint_pages,
             )
             self._connection.set_wal_hook(self._checkpointer.note)
+            longest_bytes = self._options.checkpoint_pages * LONG_FACTOR * PAGE_SIZE_BYTES
+            self._connection.pragma("journal_size_limit", longest_bytes)
 
     def _file_lock(self, suffix: str) -> FileLock:
         assert self.path is not None

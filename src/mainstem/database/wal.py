@@ -18,7 +18,9 @@ from mainstem.telemetry import log
 CHECKPOINT_PAGES: Final = 2_000
 """32 MB: the size at which the log is checkpointed."""
 
-_LONG_FACTOR: Final = 4
+LONG_FACTOR: Final = 4
+"""How many times the usual size is long. A log that was longer is cut back to it when it begins anew."""
+
 _READERS_WAIT_MS: Final = 500
 
 
@@ -41,7 +43,7 @@ class Checkpointer:
         self._where = where
         self._pages = pages
         self._due = pages
-        self._long = pages * _LONG_FACTOR
+        self._long = pages * LONG_FACTOR
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -89,7 +91,7 @@ class Checkpointer:
                 "%s: the write-ahead log has %d pages, because a backup or a read does not end", self._where, pages
             )
             return pages
-        self._long = self._pages * _LONG_FACTOR
+        self._long = self._pages * LONG_FACTOR
         return 0
 
     def _serve(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mainstem.broker import COMPLETED, Change, GroupSpec, TopicPartition, completed_key
+from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, completed_key
 from mainstem.broker.sqlite import SqliteOptions
 from mainstem.clock import ManualClock
 from mainstem.errors import BrokerError, MembershipLost, StoreRefused
@@ -132,10 +132,10 @@ async def test_a_reset_drops_what_was_completed_beyond(opened: Opener) -> None:
         ownership = await membership.take_over(0)
         transaction = ownership.transaction()
         inbox = TopicPartition("billing.inbox", 0)
-        transaction.changes([Change(COMPLETED, completed_key(at), b"beyond") for at in (AT, inbox)])
+        transaction.changes([Change(COMPLETED_STORE, completed_key(at), b"beyond") for at in (AT, inbox)])
         transaction.positions({AT: 0, inbox: 0})
         await transaction.commit()
         assert isinstance(await outcome(broker.admin.reset("billing", {AT: 0})), BrokerError)
         await membership.leave()
         await broker.admin.reset("billing", {AT: 0})
-        assert broker.rows("billing", 0).scan(COMPLETED) == [(completed_key(inbox), b"beyond")]
+        assert broker.rows("billing", 0).scan(COMPLETED_STORE) == [(completed_key(inbox), b"beyond")]

@@ -65,7 +65,7 @@ async def test_a_read_that_does_not_end_is_reported_and_outlived(
             connection.execute("begin")
             COUNT.one(connection)
             number = 0
-            while "does not end its read" not in caplog.text:
+            while "a backup or a read does not end" not in caplog.text:
                 await write(database, f"slow {number}")
                 number += 1
             assert COUNT.one(connection) == (1,)

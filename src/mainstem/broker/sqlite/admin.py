@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -54,52 +54,63 @@ _BOUNDS = Query[tuple[int, int, int]](
 )
 
 
+class Topics(NamedTuple):
+    """The topics of a file as of one moment, by name, and their partitions by number."""
+
+    stamp: str
+    by_name: Mapping[str, Topic]
+    partitions: Mapping[int, TopicPartition]
+
+    def find(self, at: TopicPartition) -> int:
+        """The number of a partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
+        topic = self.by_name.get(at.topic)
+        if topic is None or not 0 <= at.partition < len(topic.partitions):
+            raise unknown_topic(at)
+        return topic.partitions[at.partition]
+
+
 class Catalogue:
     """The topics, kept in memory for as long as the stamp in the file says that they are the same.
 
     A stamp is an id that is used once; so what a transaction has read of its own, and rolled back, is never taken for
-    what another one has committed.
+    what another one has committed. For any thread.
     """
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._stamp: str | None = None
-        self.topics: Mapping[str, Topic] = {}
-        self.names: Mapping[int, TopicPartition] = {}
+        self.known = _NOTHING
 
-    def read(self, connection: Connection) -> Mapping[str, Topic]:
+    def read(self, connection: Connection) -> Topics:
         """The topics as ``connection`` sees them."""
         row = _STAMP.one(connection)
         stamp = row[0] if row else ""
-        if stamp != self._stamp:
-            self._load(connection, stamp)
-        return self.topics
-
-    def find(self, connection: Connection, at: TopicPartition) -> tuple[Topic, int]:
-        """The topic, and the number of the partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
-        topic = self.read(connection).get(at.topic)
-        if topic is None or not 0 <= at.partition < len(topic.partitions):
-            raise unknown_topic(at)
-        return topic, topic.partitions[at.partition]
+        known = self.known
+        if stamp != known.stamp:
+            known = self.known = _load(connection, stamp)
+        return known
 
     def expire(self) -> None:
         """Look again before the next answer."""
-        self._stamp, self.topics = None, {}
+        self.known = _NOTHING
 
-    def _load(self, connection: Connection, stamp: str) -> None:
-        numbers: dict[int, list[int]] = {}
-        for topic, number in _PARTITIONS.all(connection):
-            numbers.setdefault(topic, []).append(number)
-        topics = {}
-        for number, name, topic_id, partitions, retention_ms, compact, size in _TOPICS.all(connection):
-            spec = TopicSpec(name, partitions, retention_ms, bool(compact), size)
-            topics[name] = Topic(number, spec, topic_id, tuple(numbers.get(number, ())))
-        self.names = {
-            number: TopicPartition(name, index)
-            for name, topic in topics.items()
-            for index, number in enumerate(topic.partitions)
-        }
-        self.topics, self._stamp = topics, stamp
+
+_NOTHING: Final = Topics("never", {}, {})
+
+
+def _load(connection: Connection, stamp: str) -> Topics:
+    numbers: dict[int, list[int]] = {}
+    for topic, number in _PARTITIONS.all(connection):
+        numbers.setdefault(topic, []).append(number)
+    topics = {}
+    for number, name, topic_id, partitions, retention_ms, compact, size in _TOPICS.all(connection):
+        spec = TopicSpec(name, partitions, retention_ms, bool(compact), size)
+        topics[name] = Topic(number, spec, topic_id, tuple(numbers.get(number, ())))
+    named = {
+        number: TopicPartition(name, index)
+        for name, topic in topics.items()
+        for index, number in enumerate(topic.partitions)
+    }
+    return Topics(stamp, topics, named)
 
 
 def unknown_topic(at: TopicPartition) -> UnknownTopic:
@@ -171,7 +182,7 @@ class SqliteAdmin:
         """Create a topic; one that exists with the same specification is left alone, another is refused."""
 
         def create(write: Write) -> None:
-            existing = self._catalogue.read(write.connection).get(spec.name)
+            existing = self._catalogue.read(write.connection).by_name.get(spec.name)
             if existing is None:
                 create_topic(write, spec, self._identifiers)
             elif existing.spec != spec:
@@ -213,7 +224,7 @@ class SqliteAdmin:
         with self._database.reading() as connection:
             topics = [
                 topic
-                for name, topic in sorted(self._catalogue.read(connection).items())
+                for name, topic in sorted(self._catalogue.read(connection).by_name.items())
                 if wanted is None or name in wanted
             ]
             known = bounds(connection, (number for topic in topics for number in topic.partitions))
@@ -231,7 +242,6 @@ class SqliteAdmin:
         """Describe these groups, or all."""
         wanted = None if names is None else set(names)
         with self._database.reading() as connection:
-            self._catalogue.read(connection)
             return {
                 name: self._describe(
                     connection,
@@ -248,8 +258,9 @@ class SqliteAdmin:
         def reset(write: Write) -> None:
             connection = write.connection
             number, tasks, inbox = self._unattended(connection, group)
+            topics = self._catalogue.read(connection)
             for at, offset in positions.items():
-                _, partition = self._catalogue.find(connection, at)
+                partition = topics.find(at)
                 task = at.partition if at.topic == inbox else at.partition % tasks
                 _SET_POSITION.run(connection, number, task, partition, offset)
                 _DELETE_COMPLETED.run(connection, task, completed_key(at), number, COMPLETED_STORE)
@@ -276,14 +287,14 @@ class SqliteAdmin:
         write.touched.update(topic.partitions)
 
     def _find(self, connection: Connection, name: str) -> Topic:
-        topic = self._catalogue.read(connection).get(name)
+        topic = self._catalogue.read(connection).by_name.get(name)
         if topic is None:
             raise unknown_topic(TopicPartition(name, 0))
         return topic
 
     def _describe(self, connection: Connection, number: int, group: GroupDescription) -> GroupDescription:
         owners = _TASKS.all(connection, number)
-        names = self._catalogue.names
+        names = self._catalogue.read(connection).partitions
         return replace(
             group,
             members=tuple(member for (member,) in _MEMBERS.all(connection, number)),

@@ -103,6 +103,8 @@ class SqliteMembership:
 
         self._group.forget(self)
         await self._group.database.writer.submit(Step(leave))
+        if not static:
+            self._group.neighbours.forget(member)
         self.lose()
 
     def lose(self) -> None:
@@ -176,20 +178,22 @@ class SqliteGroup:
         row = MemberRow(self._identifiers.new(), static_id, pinned, spec.session_timeout_seconds)
         gone = self._gone(spec.name)
 
-        def enter(write: Write) -> int:
+        def enter(write: Write) -> tuple[int, list[str]]:
             number = members.enter_group(write, spec, self.catalogue, self._identifiers)
             members.remove_members(write, number, gone)
-            members.add_member(write, number, row, self.neighbours.process)
+            replaced = members.add_member(write, number, row, self.neighbours.process)
             members.reassign(write, number, spec.tasks)
-            return number
+            return number, gone + replaced
 
         self.neighbours.attend(row.member)
         try:
-            number = await self.database.writer.submit(Step(enter))
+            number, removed = await self.database.writer.submit(Step(enter))
         except BaseException:
             self.neighbours.depart(row.member)
             self.neighbours.forget(row.member)
             raise
+        for member in removed:
+            self.neighbours.forget(member)
         membership = SqliteMembership(self, Place(number, spec), row)
         self._memberships[row.member] = membership
         self._changed()

@@ -40,7 +40,7 @@ class _Merged:
         self._facts.encode()
 
     def run(self, write: Write) -> int:
-        return self._facts.append(write, self._log.catalogue)[self._at]
+        return self._facts.append(write, self._log.catalogue.read(write.connection))[self._at]
 
     def settle(self, written: "asyncio.Future[int]") -> None:
         """Tell everybody whose records are in it."""
@@ -100,13 +100,13 @@ class SqliteLog:
     async def bounds(self, at: TopicPartition) -> tuple[int, int]:
         """The first offset still there, and the offset the next record will get."""
         with self._database.reading() as connection:
-            _, number = self.catalogue.find(connection, at)
+            number = self.catalogue.read(connection).find(at)
             return bounds(connection, (number,))[number]
 
     async def offset_at(self, at: TopicPartition, timestamp_ms: int) -> int:
         """The first offset whose record has this timestamp or a later one; the end when there is none."""
         with self._database.reading() as connection:
-            _, number = self.catalogue.find(connection, at)
+            number = self.catalogue.read(connection).find(at)
             row = _FROM_TIMESTAMP.one(connection, number, timestamp_ms)
             end = bounds(connection, (number,))[number][1]
         if row is None:

@@ -99,7 +99,7 @@ class Maintenance:
 
     async def _run(self, *, everything: bool) -> None:
         with self._database.reading() as connection:
-            topics = list(self._catalogue.read(connection).values())
+            topics = list(self._catalogue.read(connection).by_name.values())
             dropped = [number for (number,) in _DROPPED.all(connection)]
         for number in dropped:
             await self._empty(number)

@@ -100,7 +100,7 @@ def find_group(connection: Connection, name: str) -> int | None:
 def enter_group(write: Write, spec: GroupSpec, catalogue: Catalogue, identifiers: Identifiers) -> int:
     """Create the group and its inbox, or compare them with what is recorded; returns the group's number."""
     connection = write.connection
-    topics = catalogue.read(connection)
+    topics = catalogue.read(connection).by_name
     for topic, partitions in {**spec.inputs, spec.inbox: spec.tasks}.items():
         if topic in topics and topics[topic].spec.partitions != partitions:
             raise _refused_count(spec, topic, topics[topic].spec.partitions, partitions)
@@ -128,15 +128,18 @@ def members(connection: Connection, group: int) -> list[MemberRow]:
     ]
 
 
-def add_member(write: Write, group: int, row: MemberRow, process: str) -> None:
-    """Add a member; one with the same static id is replaced, and hands its tasks down."""
+def add_member(write: Write, group: int, row: MemberRow, process: str) -> list[str]:
+    """Add a member; those with the same static id hand their tasks down to it, and are returned."""
     connection = write.connection
+    replaced: list[str] = []
     if row.static_id is not None:
-        for (older,) in _SAME_STATIC.all(connection, group, row.static_id):
-            _HAND_DOWN.run(connection, row.member, group, older)
-            _REMOVE_MEMBER.run(connection, group, older)
+        replaced = [older for (older,) in _SAME_STATIC.all(connection, group, row.static_id)]
+    for older in replaced:
+        _HAND_DOWN.run(connection, row.member, group, older)
+        _REMOVE_MEMBER.run(connection, group, older)
     pinned = None if row.pinned is None else json.dumps(sorted(row.pinned))
     _ADD_MEMBER.run(connection, group, row.member, process, row.static_id, pinned, row.session_timeout_seconds)
+    return replaced
 
 
 def remove_members(write: Write, group: int, gone: Iterable[str]) -> None:
@@ -197,9 +200,9 @@ def give_all_back(write: Write, group: int, member: str) -> None:
 
 def positions(connection: Connection, group: int, task: int, catalogue: Catalogue) -> dict[TopicPartition, int]:
     """The committed positions of a task."""
-    catalogue.read(connection)
+    known = catalogue.read(connection).partitions
     found = _POSITIONS.all(connection, group, task)
-    return {catalogue.names[number]: offset for number, offset in found if number in catalogue.names}
+    return {known[number]: offset for number, offset in found if number in known}
 
 
 def membership_lost(member: str) -> MembershipLost:

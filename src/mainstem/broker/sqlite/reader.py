@@ -78,7 +78,8 @@ class SqliteReader:
         self._catalogue = catalogue
         self._readers = readers
         with database.reading() as connection:
-            found = {at: catalogue.find(connection, at)[1] for at in positions}
+            topics = catalogue.read(connection)
+        found = {at: topics.find(at) for at in positions}
         self._partitions = {at: _Partition(at, found[at], offset) for at, offset in positions.items()}
         self._turns = deque(self._partitions.values())
         self._stale = True
@@ -148,8 +149,7 @@ class SqliteReader:
             known = bounds(connection, (partition.number for partition in self._turns))
             topics = self._catalogue.read(connection)
         for partition in self._turns:
-            topic = topics.get(partition.at.topic)
-            if topic is None or partition.number not in topic.partitions or partition.number not in known:
+            if partition.number not in topics.partitions or partition.number not in known:
                 raise unknown_topic(partition.at)
             start, end = known[partition.number]
             if not start <= partition.position <= end:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mainstem.broker import Change, Record, TopicPartition
-from mainstem.broker.sqlite.admin import Catalogue, Topic
+from mainstem.broker.sqlite.admin import Catalogue, Topic, Topics
 from mainstem.broker.sqlite.layout import Piece, pieces
 from mainstem.database import OFFSET_BITS, Connection, Database, Query, Write, write_rows
 from mainstem.errors import CommitRefused, Fenced, RecordTooLarge
@@ -15,7 +15,10 @@ _END = Query[tuple[int]](
 )
 _APPEND = Query[tuple[()]]("insert into log(id, last, oldest, newest, body) values(?, ?, ?, ?, ?)")
 _EPOCH = Query[tuple[int]]("select epoch from task where grp = ? and task = ?")
-_POSITION = Query[tuple[()]]("insert or replace into position(grp, task, partition, next) values(?, ?, ?, ?)")
+_POSITION = Query[tuple[()]](
+    "insert into position(grp, task, partition, next) values(?, ?, ?, ?)"
+    " on conflict do update set next = excluded.next where next <> excluded.next"
+)
 
 
 class Owner(NamedTuple):
@@ -78,11 +81,9 @@ class Facts:
         """Turn the records into rows."""
         self._encoded = [(at, pieces(records)) for at, records in self._records.items() if records]
 
-    def append(self, write: Write, catalogue: Catalogue) -> dict[TopicPartition, int]:
+    def append(self, write: Write, topics: Topics) -> dict[TopicPartition, int]:
         """Append the rows; returns the first offset in each partition."""
-        return {
-            at: append_pieces(write, catalogue.find(write.connection, at)[1], encoded) for at, encoded in self._encoded
-        }
+        return {at: append_pieces(write, topics.find(at), encoded) for at, encoded in self._encoded}
 
 
 def measure(records: Sequence[Record], topic: Topic, at: TopicPartition) -> int:
@@ -169,19 +170,16 @@ class SqliteTransaction:
 
     def run(self, write: Write) -> Mapping[TopicPartition, int]:
         """Write everything."""
-        connection = write.connection
-        owner = self._owner
+        connection, owner = write.connection, self._owner
+        topics = self._catalogue.read(connection)
         if owner is None:
-            return self._facts.append(write, self._catalogue)
+            return self._facts.append(write, topics)
         check_epoch(connection, owner)
-        first = self._facts.append(write, self._catalogue)
+        first = self._facts.append(write, topics)
         for store, changes in self._sorted:
             write_rows(connection, owner.group, owner.task, store, changes)
-        positions = [
-            (owner.group, owner.task, self._catalogue.find(connection, at)[1], offset)
-            for at, offset in self._positions.items()
-        ]
-        _POSITION.run_many(connection, positions)
+        moved = [(owner.group, owner.task, topics.find(at), offset) for at, offset in self._positions.items()]
+        _POSITION.run_many(connection, moved)
         return first
 
     def _require_all_inputs(self, owner: Owner) -> None:
@@ -196,8 +194,10 @@ class SqliteTransaction:
 
 def find_topic(database: Database, catalogue: Catalogue, at: TopicPartition) -> Topic:
     """The topic as it was last seen; looked up again when it was not there."""
-    topic = catalogue.topics.get(at.topic)
+    topic = catalogue.known.by_name.get(at.topic)
     if topic is None or at.partition >= len(topic.partitions):
         with database.reading() as connection:
-            topic, _ = catalogue.find(connection, at)
+            topics = catalogue.read(connection)
+        topics.find(at)
+        topic = topics.by_name[at.topic]
     return topic
