@@ -44,6 +44,10 @@ class Environment:
     point: Point = no_point
 
 
+REST_SHARE = 4
+"""A task that has nothing left to do commits at once, but at most so many times in a commit interval."""
+
+
 class Task:
     """Reads the task's partitions, runs handlers in lanes, and commits, until it is drained or lost."""
 
@@ -59,6 +63,7 @@ class Task:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._draining = asyncio.Event()
         self._ticking: asyncio.TimerHandle | None = None
+        self._rest_until = 0.0
         self._positions: Mapping[TopicPartition, int] = {}
         self._event_bytes = 1
         self._in_commit = False
@@ -199,7 +204,7 @@ class Task:
             batch = reader.take()
             if batch is None:
                 if not lanes.in_flight and (ledger.events or ledger.changed):
-                    ledger.commit_due.set()
+                    self._commit_at_rest(ledger)
                 await reader.wait()
                 continue
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
@@ -228,6 +233,16 @@ class Task:
             delay = self._settings.commit_interval_ms / 1000
             self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
 
+    def _commit_at_rest(self, ledger: Ledger) -> None:
+        """Commit what is done, now that nothing is left to do; a trickle of events is not a commit for each."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._rest_until:
+            ledger.commit_due.set()
+        elif self._ticking is None or self._ticking.when() > self._rest_until:
+            if self._ticking is not None:
+                self._ticking.cancel()
+            self._ticking = loop.call_at(self._rest_until, self._tick)
+
     def _tick(self) -> None:
         self._ticking = None
         ledger = self._books
@@ -244,9 +259,10 @@ class Task:
                 ledger.commit_due.clear()
                 continue
             self._in_commit = True
+            self._rest_until = asyncio.get_running_loop().time() + self._settings.commit_interval_ms / REST_SHARE / 1000
             self._positions = (await commit(ledger, self._ownership, point)).positions
             self._in_commit = False
-            if ledger.events or self._lanes.in_flight:
+            if self._lanes.in_flight or ledger.moved(self._positions):
                 self._tick_soon()
             elif not desk.plain_sailing:
                 # Nothing is under way that could be parking a key just now.
