@@ -106,10 +106,10 @@ class GroupRunner:
         """Run a task, as one incarnation after the other, until it is drained."""
         try:
             while not self._draining.is_set() and await membership.confirm(number):
-                ownership = await membership.take_over(number)
-                task = Task(self._plan, ownership, self._rows_of(number), self._environment)
-                self._tasks[number] = task
                 try:
+                    ownership = await membership.take_over(number)
+                    task = Task(self._plan, ownership, self._rows_of(number), self._environment)
+                    self._tasks[number] = task
                     await task.run()
                     return
                 except (Fenced, CommitRefused, CommitUnknown, IncarnationOver) as error:
@@ -118,6 +118,9 @@ class GroupRunner:
                     self._tasks.pop(number, None)
         except asyncio.CancelledError:
             raise
+        except MembershipLost as error:
+            # The membership says so as well, and then everything begins anew with another one.
+            log.warning("task %d of %r cannot be taken over: %s", number, self._plan.group, error)
         except BaseException as error:  # noqa: BLE001 - handed to whoever runs the group
             assert self._failed is not None
             if not self._failed.done():
