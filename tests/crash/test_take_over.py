@@ -1,5 +1,6 @@
 """Taking a task over can fail as any commit can, and costs time only."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -88,5 +89,37 @@ async def test_a_membership_lost_at_the_take_over_is_made_anew(tmp_path: Path, m
             await service.publish(Sent("a"))
             await until(lambda: handled == ["a"])
             assert len((await broker.admin.groups())["reader"].members) <= 2
+    finally:
+        await broker.close()
+
+
+async def test_a_drain_takes_nothing_over_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is told to stop while it takes a task over does not begin to run it."""
+    take_over = SqliteMembership.take_over
+    taking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(itself: SqliteMembership, task: int) -> SqliteOwnership:
+        taking.set()
+        await go_on.wait()
+        return await take_over(itself, task)
+
+    monkeypatch.setattr(SqliteMembership, "take_over", slow)
+    handled: list[str] = []
+    service = Service("reader", tasks=1, publishes=(Sent,))
+
+    @service.on(Sent)
+    async def collect(event: Sent) -> None:
+        handled.append(event.key)
+
+    broker = SqliteBroker(tmp_path / "crash.db")
+    await broker.open()
+    try:
+        async with running(service, broker=broker, dev=True):
+            await service.publish(Sent("a"))
+            await taking.wait()
+        go_on.set()
+        left = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("task ")]
+        assert left == []
+        assert handled == []
     finally:
         await broker.close()

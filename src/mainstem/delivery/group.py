@@ -78,6 +78,8 @@ class GroupRunner:
                     self._failed.result()
                 if draining.done():
                     await self._give_back(membership, set(self._tasks))
+                    # What is just being taken over would begin to run behind our backs.
+                    await self._abandon()
                     return
                 assigned = assignment.result()
                 assignment = asyncio.create_task(membership.assignment())
