@@ -21,7 +21,7 @@ from mainstem.delivery.outputs import Fact, Outputs
 from mainstem.delivery.plan import Plan, faults_of, tasks_for
 from mainstem.delivery.processor import Description, Predicate, Processor
 from mainstem.delivery.stores import Store
-from mainstem.delivery.tasks import Environment
+from mainstem.delivery.tasks import Environment, Remembered, Retirement
 
 __all__ = [
     "Action",
@@ -40,6 +40,8 @@ __all__ = [
     "Predicate",
     "Processor",
     "Registration",
+    "Remembered",
+    "Retirement",
     "Retry",
     "Store",
     "answers_topic",

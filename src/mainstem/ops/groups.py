@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
+import msgspec
 from msgspec import Struct
 
 from mainstem.broker import GroupDescription, TopicPartition
@@ -53,6 +54,18 @@ class Move(Struct, frozen=True):
     partition: int
     before: int | None
     after: int
+
+
+class Request(Struct, frozen=True):
+    """A reset, as it was typed."""
+
+    group: str
+    points: tuple[str, ...]
+    topics: tuple[str, ...]
+    yes: bool
+    broker: str | None
+    dev: bool
+    as_json: bool
 
 
 class Reset(Struct, frozen=True):
@@ -122,15 +135,16 @@ def show(*, group: str, broker: str | None, dev: bool, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is printed.")
 @broker_options
 @json_option
-def reset(*, group: str, yes: bool, broker: str | None, dev: bool, as_json: bool, **where: tuple[str, ...]) -> None:
+def reset(**options: object) -> None:
     """Move the positions of a group that nobody runs.
 
     POINT is earliest, latest, a time such as 2026-01-31T08:00:00Z, how long ago (2h), or topic/partition=offset, which
     may be given several times. Completed sets move with the positions, and older owners are fenced. Stores keep what
     they remember: what is handled again counts again.
     """
-    done = asyncio.run(_reset(group, broker, where["points"], where["topics"], yes=yes, dev=dev))
-    if as_json:
+    request = msgspec.convert(options, Request)
+    done = asyncio.run(_reset(request))
+    if request.as_json:
         print_json(done)
         return
     print_table(
@@ -188,15 +202,14 @@ def inputs_of(group: GroupDescription, task: int) -> list[TopicPartition]:
 # --- reset
 
 
-async def _reset(
-    name: str, given: str | None, points: Sequence[str], topics: Sequence[str], *, yes: bool, dev: bool
-) -> Reset:
-    async with opened(given, dev=dev) as broker:
-        group = await group_named(broker, name)
-        wanted = await _positions(broker, group, points, topics)
-        if yes:
-            await broker.admin.reset(name, wanted)
-    return Reset(name, yes, [Move(*at, group.positions.get(at), offset) for at, offset in sorted(wanted.items())])
+async def _reset(request: Request) -> Reset:
+    async with opened(request.broker, dev=request.dev) as broker:
+        group = await group_named(broker, request.group)
+        wanted = await _positions(broker, group, request.points, request.topics)
+        if request.yes:
+            await broker.admin.reset(group.name, wanted)
+    moves = [Move(*at, group.positions.get(at), offset) for at, offset in sorted(wanted.items())]
+    return Reset(group.name, request.yes, moves)
 
 
 async def _positions(

@@ -22,9 +22,10 @@ COMMANDS: Final[Mapping[str, Place]] = {
     "publish": Place("mainstem.ops.events", "Publish an event, or one for each line of standard input."),
     "tail": Place("mainstem.ops.events", "Print the events of a topic."),
     "topics": Place("mainstem.ops.topics", "List topics, and create or alter what services declare."),
-    "services": Place("mainstem.ops.topics", "Show who publishes what, who listens, and what each group remembers."),
+    "services": Place("mainstem.ops.catalogue", "Show who publishes what, who listens, and what each group remembers."),
     "groups": Place("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
     "dead-letters": Place("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
+    "retire": Place("mainstem.ops.retire", "Forget a handler that does not exist any more."),
     "backup": Place("mainstem.ops.file", "Copy the embedded broker's file while services go on."),
     "check": Place("mainstem.ops.file", "Look at the embedded broker's file: format, integrity, disk, lock."),
 }

@@ -1,7 +1,7 @@
-"""Topics as they are, and as services declare them: ``topics`` lists, plans and applies; ``services`` who uses them."""
+"""Topics as they are, and as services declare them: ``topics`` lists, plans and applies."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import click
@@ -12,7 +12,7 @@ from mainstem.broker import Admin, TopicDescription, TopicSpec
 from mainstem.errors import TopicExists
 from mainstem.ops.arguments import broker_options, json_option, load_services, opened
 from mainstem.ops.screen import length_of, plural, print_json, print_table
-from mainstem.service import CatalogueEntry, Definition, EventEntry, Existing, read_catalogue, topics_of
+from mainstem.service import Definition, Existing, topics_of
 
 
 class TopicLine(Struct, frozen=True):
@@ -173,44 +173,3 @@ def _print_steps(steps: Sequence[Step], *, applied: bool) -> None:
         click.echo(f"{step.topic}{'  ' if how else ''}{how}")
     changes = sum(step.action in ("create", "alter") for step in steps)
     click.echo(f"{plural(changes, 'change')}{' made' if applied else ''}")
-
-
-# --- who uses them
-
-
-@click.command
-@broker_options
-@json_option
-def services(*, broker: str | None, dev: bool, as_json: bool) -> None:
-    """Show who publishes what, who listens, and what each group remembers, as each has said when it started."""
-    entries = asyncio.run(_entries(broker, dev=dev))
-    if as_json:
-        print_json(entries)
-        return
-    for entry in entries:
-        _print_entry(entry)
-    click.echo(plural(len(entries), "group"))
-
-
-async def _entries(given: str | None, *, dev: bool) -> list[CatalogueEntry]:
-    async with opened(given, dev=dev) as broker:
-        return await read_catalogue(broker)
-
-
-def _print_entry(entry: CatalogueEntry) -> None:
-    name = entry.group if entry.group == entry.service else f"{entry.group} of {entry.service}"
-    click.secho(name, bold=True, nl=False)
-    click.echo(f"  {plural(entry.tasks, 'task')}, {plural(entry.lanes, 'lane')}, mainstem {entry.library}")
-    if entry.publishes:
-        click.echo(f"  publishes {_events(entry.publishes)}")
-    for each in entry.subscriptions:
-        wants = f"the timer {each.timer}" if each.timer else _events(each.wants)
-        becomes = f" -> {', '.join(event.name for event in each.publishes)}" if each.publishes else ""
-        click.echo(f"  {each.handler} takes {wants}{becomes}")
-    if entry.stores:
-        stores = ", ".join(f"{store.name} v{store.version} by {store.scope}" for store in entry.stores)
-        click.echo(f"  remembers {stores}")
-
-
-def _events(events: Iterable[EventEntry]) -> str:
-    return ", ".join(dict.fromkeys(f"{each.name} v{each.version} on {each.topic}" for each in events))

@@ -91,3 +91,10 @@ def names(state: TaskState) -> list[str]:
         # Behind the name comes 0 or 1, so this lies behind all rows of the name and before those of any other.
         start = row_key[:end] + b"\x02"
     return found
+
+
+def named(state: TaskState, name: str, limit: int) -> list[Timer]:
+    """The timers of a name that are set, by key; at most ``limit``."""
+    start = len(name.encode()).to_bytes(_LENGTH, "big") + name.encode()
+    rows = state.scan(BY_KEY, start, start + b"\x02", limit=limit)
+    return [_timer(due + row_key) for row_key, due in rows]

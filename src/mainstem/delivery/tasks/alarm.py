@@ -1,13 +1,12 @@
 """Due timers: looks at the first row by due time, and sleeps until then."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from mainstem.clock import Clock
 from mainstem.delivery.failures import RETRY, lane_of
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.tasks.desk import Desk
-from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.routes import Routes
 from mainstem.delivery.tasks.works import RetryWork, TimerWork
 from mainstem.errors import DefinitionError
@@ -36,7 +35,7 @@ class Alarm:
         def make(timer: Timer) -> Work:
             return _work(timer, desk, routes, self._firing)
 
-        _check_known(self._state, desk.by_timer, desk.handlers)
+        _check_known(self._state, desk)
         self._make = make
         first = timers.next_due_ms(self._state)
         if first is not None:
@@ -94,12 +93,14 @@ def _work(timer: Timer, desk: Desk, routes: Routes, firing: set[Timer]) -> Work:
     return RetryWork(lane_of(place), desk, routes, handler, place, timer, firing)
 
 
-def _check_known(state: TaskState, by_timer: Mapping[str, Handler], handlers: Mapping[str, Handler]) -> None:
+def _check_known(state: TaskState, desk: Desk) -> None:
     for name in timers.names(state):
-        known = name.removeprefix(RETRY) in handlers if name.startswith(RETRY) else name in by_timer
+        known = name.removeprefix(RETRY) in desk.handlers if name.startswith(RETRY) else name in desk.by_timer
         if not known:
             raise DefinitionError(
                 f"timers {name!r} are set, and nobody handles them",
+                where=f"task {desk.task} of {desk.group!r}",
                 why="the handler was renamed or removed while its timers were waiting",
-                remedy=f"register one with on_timer({name!r}); let it do nothing if they are of no use any more",
+                remedy=f"register one with on_timer({name!r}); or, if they are of no use any more, run: "
+                f"mainstem retire {desk.group} HANDLER --timer {name}",
             )

@@ -70,9 +70,18 @@ class Checkpoints:
     def rename(self, effects: Effects, old: str, new: str) -> None:
         """Move every row of one handler to another name."""
         before, after = f"{old}\x00".encode(), f"{new}\x00".encode()
-        for key, row in self._state.scan(STORE, before, f"{old}\x01".encode(), limit=ROWS_MOST):
+        for key, row in self.of(old):
             effects.write(STORE, key, None)
             effects.write(STORE, after + key.removeprefix(before), row)
+
+    def forget_all(self, effects: Effects, handler: str) -> None:
+        """Nobody goes on with what a handler has begun."""
+        for key, _ in self.of(handler):
+            effects.write(STORE, key, None)
+
+    def of(self, handler: str) -> list[tuple[bytes, bytes]]:
+        """The rows of one handler."""
+        return self._state.scan(STORE, f"{handler}\x00".encode(), f"{handler}\x01".encode(), limit=ROWS_MOST)
 
     def _row(self, effects: Effects, key: bytes) -> bytes | None:
         at = (STORE, key)

@@ -2,24 +2,30 @@
 
 A handler's name is its identity. One that is new to a running group begins behind the highest completed event, and its
 first offsets are recorded; one that was renamed says ``was=``; a recorded one that nobody registers any more stops
-the start, because what it has parked would be forgotten.
+the start, because what it has parked would be forgotten. :class:`Retirement` strikes such a one out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
+from msgspec import Struct
 
-from mainstem.broker import TopicPartition, completed_key
-from mainstem.delivery.failures import Parking
+from mainstem.broker import Broker, Change, GroupDescription, GroupSpec, Ownership, TopicPartition, completed_key
+from mainstem.clock import Clock
+from mainstem.delivery.failures import Audit, Mark, Parking
 from mainstem.delivery.lanes import Progress
-from mainstem.delivery.outputs import Effects
+from mainstem.delivery.outputs import Effects, no_effects
 from mainstem.delivery.processor import Processor
 from mainstem.delivery.tasks.checkpoints import Checkpoints
 from mainstem.errors import DefinitionError
-from mainstem.state import TaskState
+from mainstem.state import Rows, TaskState, timers
 
 STORE = "$handlers"
 HANDLERS_MOST = 10_000
+SEQUENCES_MOST = 1_000_000
+AT_ONCE = 1_000
+"""How many sequences or timers go into one commit."""
 
 Starts = dict[str, dict[TopicPartition, int]]
 
@@ -72,3 +78,115 @@ class Roster:
             remedy=f'for a new name, register with was=("{names[0]}",); '
             f"for a removed one, run: mainstem retire {self._group} {names[0]}",
         )
+
+
+class Remembered(Struct):
+    """What tasks remember of a handler: how many know it, what it has parked, and timers that are set."""
+
+    tasks: int = 0
+    sequences: int = 0
+    events: int = 0
+    timers: int = 0
+    checkpoints: int = 0
+
+    @property
+    def something(self) -> bool:
+        """Whether there is anything to be forgotten."""
+        return self != Remembered()
+
+
+class Retirement(Struct, frozen=True):
+    """A handler that does not exist any more, and timers by name that nobody handles, in a group that nobody runs."""
+
+    broker: Broker
+    rows_of: Callable[[int], Rows]
+    group: GroupDescription
+    handler: str
+    timers: tuple[str, ...] = ()
+
+    def look(self) -> Remembered:
+        """What is remembered, as it was committed last."""
+        found = Remembered()
+        for task in range(self.group.tasks):
+            state = TaskState(self.rows_of(task))
+            marks = self._marks(Parking(state))
+            found.tasks += state.get(STORE, self.handler.encode()) is not None
+            found.sequences += len(marks)
+            found.events += sum(mark.waiting for _, mark in marks)
+            found.timers += sum(len(timers.named(state, name, SEQUENCES_MOST)) for name in self.timers)
+            found.checkpoints += len(Checkpoints(state).of(self.handler))
+        return found
+
+    async def carry_out(self, clock: Clock, reason: str, done: Callable[[int], None]) -> None:
+        """Take each task over, which fences whoever had it, and forget. ``done`` hears of each sequence and timer.
+
+        What was parked stands in the audit topic as discarded. Positions stay. Raises
+        :class:`~mainstem.errors.Fenced` when somebody has started the group meanwhile; it can be repeated.
+        """
+        for task in range(self.group.tasks):
+            spec = self._spec(task)
+            if spec is None:
+                continue
+            membership = await self.broker.group.join(spec, pinned=frozenset({task}))
+            try:
+                while task not in await membership.assignment():
+                    pass
+                ownership = await membership.take_over(task)
+                topics = {*spec.inputs, spec.inbox}
+                positions = {at: offset for at, offset in ownership.positions.items() if at.topic in topics}
+                for effects, count in self._effects(task, clock, reason):
+                    await _commit(effects, ownership, positions)
+                    done(count)
+                await membership.release(task)
+            finally:
+                await membership.leave()
+
+    def _effects(self, task: int, clock: Clock, reason: str) -> Iterator[tuple[Effects, int]]:
+        """What is to be committed, in pieces; the handler's own row goes last, so that a rest is found again."""
+        state = TaskState(self.rows_of(task))
+        parking = Parking(state)
+        audit = Audit(f"{self.group.name}.dead-letters", task)
+        marks = iter(self._marks(parking))
+        while some := list(islice(marks, AT_ONCE)):
+            effects, now = no_effects(), clock.now_ms()
+            for place, mark in some:
+                letter = parking.first(self.handler, place, mark)
+                effects.facts.append(audit.tell("discarded", self.handler, place, mark, letter, now, reason))
+                parking.drop(effects, self.handler, place, mark)
+                effects.facts.append(audit.worked_off(self.handler, place, now))
+            yield effects, len(some)
+        for name in self.timers:
+            waiting = iter(timers.named(state, name, SEQUENCES_MOST))
+            while due := list(islice(waiting, AT_ONCE)):
+                effects = no_effects()
+                for timer in due:
+                    timers.cancel(state.get, effects.write, timer.name, timer.key)
+                yield effects, len(due)
+        effects = no_effects()
+        Checkpoints(state).forget_all(effects, self.handler)
+        effects.write(STORE, self.handler.encode(), None)
+        yield effects, 0
+
+    def _marks(self, parking: Parking) -> list[tuple[bytes, Mark]]:
+        return [(place, mark) for handler, place, mark in parking.marks(SEQUENCES_MOST) if handler == self.handler]
+
+    def _spec(self, task: int) -> GroupSpec | None:
+        """The group with those inputs in which the task has positions; None when it has never committed."""
+        group = self.group
+        if TopicPartition(f"{group.name}.inbox", task) not in group.positions:
+            return None
+        inputs = {
+            topic: count
+            for topic, count in group.inputs.items()
+            if all(TopicPartition(topic, each) in group.positions for each in range(task, count, group.tasks))
+        }
+        return GroupSpec(group.name, group.service, group.tasks, inputs)
+
+
+async def _commit(effects: Effects, ownership: Ownership, positions: Mapping[TopicPartition, int]) -> None:
+    transaction = ownership.transaction()
+    for at, record in effects.facts:
+        transaction.append(at, [record])
+    transaction.changes(Change(store, key, value) for (store, key), value in effects.writes.items())
+    transaction.positions(positions)
+    await transaction.commit()
