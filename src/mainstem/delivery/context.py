@@ -13,7 +13,7 @@ from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.clock import Clock
 from mainstem.delivery.outputs import Effects, Gathered, Outputs, Through
-from mainstem.delivery.stores import Store, row_key
+from mainstem.delivery.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
 from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE
 from mainstem.identifiers import Derivation, derive
@@ -187,10 +187,10 @@ class Context(Struct, gc=False, eq=False):
     # -- memory
 
     @overload
-    def get(self, store: Store[V], *, key: str | int | bytes | None = None) -> V | None: ...
+    def get(self, store: Readable[V], default: None = None, *, key: FreeKey | None = None) -> V | None: ...
     @overload
-    def get(self, store: Store[V], default: V | D, *, key: str | int | bytes | None = None) -> V | D: ...
-    def get(self, store: Store[V], default: D | None = None, *, key: str | int | bytes | None = None) -> V | D | None:
+    def get(self, store: Readable[V], default: V | D, *, key: FreeKey | None = None) -> V | D: ...
+    def get(self, store: Readable[V], default: D | None = None, *, key: FreeKey | None = None) -> V | D | None:
         """The value that the store holds for the event's key (or for ``key``, with ``scope="partition"``).
 
         Sees what this handler and earlier events of the key have put. The value is the caller's own copy.
@@ -203,17 +203,17 @@ class Context(Struct, gc=False, eq=False):
         value = store.unpack(row, 0 if store.expire_after_ms is None else self.now_ms)
         return default if value is None else value
 
-    def put(self, store: Store[V], value: V, *, key: str | int | bytes | None = None) -> None:
+    def put(self, store: Store[V], value: V, *, key: FreeKey | None = None) -> None:
         """Remember a value for the event's key; it commits with everything else that this event causes."""
         packed = store.pack(value, 0 if store.expire_after_ms is None else self.now_ms)
         self._write(store.name, self._row_key(store, key), packed)
 
-    def delete(self, store: Store[V], *, key: str | int | bytes | None = None) -> None:
+    def delete(self, store: Readable[object], *, key: FreeKey | None = None) -> None:
         """Forget the value."""
         self._write(store.name, self._row_key(store, key), None)
 
     def scan(
-        self, store: Store[V], start: str | int | bytes = b"", stop: str | int | bytes | None = None, *, limit: int
+        self, store: Readable[V], start: FreeKey = b"", stop: FreeKey | None = None, *, limit: int
     ) -> list[tuple[bytes, V]]:
         """Rows with ``start <= key < stop`` in key order, at most ``limit``; for stores with ``scope="partition"``.
 
@@ -233,7 +233,7 @@ class Context(Struct, gc=False, eq=False):
         rows = self._scope.state.scan(store.name, first, end, limit=limit, over=uncommitted)
         return [(key, value) for key, row in rows if (value := store.unpack(row, now)) is not None]
 
-    def _row_key(self, store: Store[V], key: str | int | bytes | None) -> bytes:
+    def _row_key(self, store: Readable[object], key: FreeKey | None) -> bytes:
         if self._scope.declared.get(store.name) is not store:
             raise StoreRefused(
                 f"store {store.name!r} is not one of this group's",

@@ -4,7 +4,7 @@ Values are encoded when they are put and decoded when they are got, so that a ha
 and one that it changes without putting it back changes nothing.
 """
 
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from mainstem.calendar import Duration, milliseconds
 from mainstem.errors import DecodingFailed, DefinitionError
@@ -18,7 +18,33 @@ from mainstem.schemas import (
 from mainstem.state import header, unpack
 
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 Scope = Literal["key", "partition"]
+FreeKey: TypeAlias = str | int | bytes
+"""A key in a store with ``scope="partition"``."""
+
+
+class Readable(Protocol[V_co]):
+    """A store as its readers see it: one of integers is also one of objects, which a :class:`Store` could not be."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def scope(self) -> Scope:
+        """Whose keys it has."""
+        ...
+
+    @property
+    def expire_after_ms(self) -> int | None:
+        """How long a value counts."""
+        ...
+
+    def unpack(self, row: bytes, now_ms: int) -> V_co | None:
+        """The value of a row; None when it has expired."""
+        ...
 
 
 class Store(Generic[V]):
@@ -48,7 +74,7 @@ class Store(Generic[V]):
             )
         codec = state_codec_for(value_type, f"store {name!r}")
         self.name = name
-        self.scope = scope
+        self.scope: Scope = scope
         self.version = version
         self.expire_after_ms = None if expire_after is None else milliseconds(expire_after)
         self._type = value_type
@@ -106,7 +132,7 @@ class Store(Generic[V]):
         return f"Store({self.name!r}, scope={self.scope!r})"
 
 
-def row_key(key: str | int | bytes) -> bytes:
+def row_key(key: FreeKey) -> bytes:
     """The bytes of a free key: text as UTF-8, a number as decimal digits."""
     if isinstance(key, bytes):
         return key
