@@ -26,6 +26,7 @@ FORMAT_VERSION = 1
 OFFSET_BITS = 40
 """A row of ``log`` has the id ``partition number << OFFSET_BITS | offset of its first record``."""
 
+# A partition without a topic, and a store without a group, have been deleted; maintenance takes their rows away.
 # A large row has no place in a WITHOUT ROWID table: its body would be copied at every split. ``last``, ``oldest``
 # and ``newest`` stand before the body, so that looking at them does not read it.
 _TABLES = """
@@ -58,11 +59,11 @@ create table alarm(
     partition integer not null, grp integer not null, position integer not null, raised_ms integer not null,
     primary key(partition, grp)) without rowid;
 create table store(
-    number integer primary key autoincrement, grp integer not null, name text not null, unique(grp, name));
+    number integer primary key autoincrement, grp integer, name text not null, unique(grp, name));
 create table entry(
     store integer not null, task integer not null, key blob not null, value blob not null,
     primary key(store, task, key)) without rowid;
-insert into stamp values('topics', ''), ('listeners', ''), ('groups', '');
+insert into stamp values('topics', '');
 """
 
 

@@ -23,6 +23,7 @@ Heard = Callable[[frozenset[int] | None], None]
 _SOCKET_PATH_BYTES_MAX = 100
 # A queue of datagrams holds at least this many before one is lost, so a receiver that finds fewer has lost none.
 _QUEUE_LENGTH_MIN = 10
+_OUTGOING_MAX = 200
 
 
 class Presence(NamedTuple):
@@ -75,7 +76,7 @@ class Neighbours(Protocol):
 
 
 class Alone:
-    """Nobody else: a database in memory. A member dies when :meth:`kill` says so."""
+    """Nobody else: a database in memory. A member dies by departing."""
 
     poll_seconds: float | None = None
 
@@ -101,10 +102,6 @@ class Alone:
         """Beat the heart of a member that is alive."""
         if member in self._beats:
             self._beats[member] = self._clock.monotonic()
-
-    def kill(self, member: str) -> None:
-        """Let a member die, as its process would: without a word."""
-        self.depart(member)
 
     def depart(self, member: str) -> None:
         """Be present no more."""
@@ -159,6 +156,9 @@ class SharedFolder:
     def wake(self, processes: Iterable[str], numbers: Iterable[int]) -> list[str]:
         """Send a datagram to each process but this one."""
         message = array("q", numbers).tobytes()
+        if len(self._outgoing) >= _OUTGOING_MAX:
+            # Many of them lead to processes that have ended since.
+            self._close_outgoing()
         return [process for process in processes if process != self.process and not self._send(process, message)]
 
     def attend(self, member: str) -> None:
@@ -206,11 +206,14 @@ class SharedFolder:
             self._incoming.close()
             self._socket_path(self.process).unlink(missing_ok=True)
             self._incoming = None
+        self._close_outgoing()
+        for member in list(self._members):
+            self.depart(member)
+
+    def _close_outgoing(self) -> None:
         for outgoing in self._outgoing.values():
             outgoing.close()
         self._outgoing.clear()
-        for member in list(self._members):
-            self.depart(member)
 
     def _send(self, process: str, message: bytes) -> bool:
         """False when nobody listens under that name any more."""

@@ -71,7 +71,10 @@ class Checkpointer:
 
     def checkpoint(self) -> int:
         """Checkpoint now; returns the length of the log, or 0 when it can begin anew."""
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if pages < self._pages:
+            # Another process has been quicker, and the log has begun anew.
+            return 0
         self._lock.acquire()
         try:
             pages, done = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)

@@ -44,6 +44,20 @@ async def test_a_member_that_dies_is_replaced_before_the_session_timeout(opened:
         await other.take_over(0)
 
 
+async def test_who_stood_still_expels_nobody_for_it(opened: Opener, clock: ManualClock) -> None:
+    """When all stand still together, the first that moves again gives the others the time to do so as well."""
+    async with opened(clock=clock) as broker:
+        first, second = [await broker.group.join(SPEC) for _ in range(2)]
+        broker.silence(second.member)
+        clock.advance(0.3)
+        broker._group.beat(look=False)
+        assert len((await broker.admin.groups())["billing"].members) == 2
+        broker._group.beat(look=True)
+        while await first.assignment() != {0, 1, 2, 3}:
+            pass
+        assert (await broker.admin.groups())["billing"].members == (first.member,)
+
+
 async def test_a_static_member_is_waited_for(opened: Opener, tmp_path: Path) -> None:
     """The tasks of a static member that left or died are its own until the session timeout, then the others'."""
     path = tmp_path / "log.db"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mainstem.broker import GroupSpec, Record, TopicPartition, TopicSpec
+from mainstem.broker import Change, GroupSpec, Record, TopicPartition, TopicSpec
 from mainstem.broker.sqlite import RetentionAlarm, SqliteBroker, SqliteOptions
 from mainstem.clock import ManualClock
 from mainstem.database import Query
@@ -15,6 +15,7 @@ from tests.rooms.broker_sqlite.conftest import AT, ROWS, Opener, records, until,
 
 DAY_MS = 86_400_000
 LOGS = Query[tuple[int]]("select count(*) from log")
+ENTRIES = Query[tuple[int]]("select count(*) from entry")
 PARTITIONS = Query[tuple[int]]("select count(*) from partition")
 
 
@@ -59,6 +60,10 @@ async def test_retention_alarms_before_it_passes_a_live_group(
         await broker.maintain()
         assert await broker.log.bounds(AT) == (5, 5)
         assert "passes offset 3 of the live group slow" in caplog.text
+        await filled(broker, clock, 1)
+        clock.advance(DAY_MS / 1_000 + 1)
+        await broker.maintain()
+        assert await broker.log.bounds(AT) == (6, 6), "what is lost already is not waited for"
 
 
 async def test_what_a_dead_group_has_not_read_goes_with_a_record(
@@ -106,6 +111,25 @@ async def test_a_deleted_topic_leaves_nothing(opened: Opener) -> None:
         assert values(broker) == ["new"]
         assert broker.database.all(LOGS) == broker.database.all(PARTITIONS) == [(1,)]
         assert (await broker.admin.topics())[AT.topic].topic_id != before
+
+
+async def test_a_deleted_group_leaves_nothing(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stores are gone for everybody at once; their rows go in slices, and nobody else's go with them."""
+    monkeypatch.setattr("mainstem.broker.sqlite.maintenance._SLICE_ENTRIES", 10)
+    async with opened(options=SqliteOptions(latency=lambda: 0.0)) as broker:
+        for name in ("gone", "stays"):
+            membership = await broker.group.join(GroupSpec(name, "s", 1, {AT.topic: 1}))
+            transaction = (await membership.take_over(0)).transaction()
+            transaction.changes(Change("store", b"%d" % number, b"v") for number in range(35))
+            transaction.positions({AT: 0, TopicPartition(f"{name}.inbox", 0): 0})
+            await transaction.commit()
+            await membership.leave()
+        await broker.admin.delete_group("gone")
+        assert broker.rows("gone", 0).count("store") == 0
+        assert broker.database.all(ENTRIES) == [(70,)]
+        await broker.maintain()
+        assert broker.database.all(ENTRIES) == [(35,)]
+        assert broker.rows("stays", 0).count("store") == 35
 
 
 async def test_compaction_puts_small_rows_together(opened: Opener) -> None:

@@ -155,13 +155,13 @@ _BUMP = Query[tuple[()]]("update task set epoch = epoch + 1, owner = null, drain
 _DELETE_COMPLETED = Query[tuple[()]](
     "delete from entry where task = ? and key = ? and store = (select number from store where grp = ? and name = ?)"
 )
+_CLEAR_ALARMS = Query[tuple[()]]("delete from alarm where grp = ?")
 _DELETE_GROUP = (
-    Query[tuple[()]]("delete from entry where store in (select number from store where grp = ?)"),
-    Query[tuple[()]]("delete from store where grp = ?"),
+    Query[tuple[()]]("update store set grp = null where grp = ?"),
     Query[tuple[()]]("delete from position where grp = ?"),
     Query[tuple[()]]("delete from task where grp = ?"),
     Query[tuple[()]]("delete from member where grp = ?"),
-    Query[tuple[()]]("delete from alarm where grp = ?"),
+    _CLEAR_ALARMS,
     Query[tuple[()]]("delete from groups where number = ?"),
 )
 
@@ -259,6 +259,7 @@ class SqliteAdmin:
             connection = write.connection
             number, tasks, inbox = self._unattended(connection, group)
             topics = self._catalogue.read(connection)
+            _CLEAR_ALARMS.run(connection, number)
             for at, offset in positions.items():
                 partition = topics.find(at)
                 task = at.partition if at.topic == inbox else at.partition % tasks
@@ -269,7 +270,7 @@ class SqliteAdmin:
         await self._database.writer.submit(Step(reset))
 
     async def delete_group(self, group: str) -> None:
-        """Forget a group without live members: positions, stores and inbox."""
+        """Forget a group without live members: positions, stores and inbox; rows go in slices, by maintenance."""
 
         def delete(write: Write) -> None:
             number, _, inbox = self._unattended(write.connection, group)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -139,7 +140,8 @@ class SqliteBroker:
             self._maintaining.cancel()
             await asyncio.gather(self._maintaining, return_exceptions=True)
         if self._listening:
-            await self._listen_to(frozenset())
+            with suppress(MainstemError):  # a file that has failed must be closed all the same
+                await self._listen_to(frozenset())
         if self._path is None:
             self.database.close()
         else:
@@ -191,6 +193,9 @@ class SqliteBroker:
         self._hear(touched)
 
     def _hear(self, touched: frozenset[int] | None) -> None:
+        if self._loop is None:
+            # What was committed last is told after closing.
+            return
         self._readers.notify(touched)
         if touched is None or GROUPS_CHANGED in touched:
             self._group.refresh()
@@ -209,7 +214,7 @@ class SqliteBroker:
         self._listen_soon = False
         wanted = self._wanted()
         if wanted != self._listening and self._loop is not None:
-            self._listen_to(wanted)
+            self._listen_to(wanted).add_done_callback(_looked_at)
 
     def _wanted(self) -> frozenset[int]:
         return frozenset(self._readers.numbers() | ({GROUPS_CHANGED} if self._group.beat_seconds else set()))
@@ -228,26 +233,32 @@ class SqliteBroker:
     def _bury(self, gone: list[str]) -> None:
         """Strike out processes that ended without a word."""
         if self._loop is not None:
-            self.database.writer.submit(
-                Step(lambda write: _BURY.run_many(write.connection, [(process,) for process in gone]))
-            )
+            bury = Step(lambda write: _BURY.run_many(write.connection, [(process,) for process in gone]))
+            self.database.writer.submit(bury).add_done_callback(_looked_at)
 
     def _tick(self) -> None:
         """Beat the heart, and look whether a wake-up was missed."""
-        self._ticking = None
+        due, self._ticking = self._ticking, None
         loop, beat_seconds, poll_seconds = self._loop, self._group.beat_seconds, self._neighbours.poll_seconds
-        if loop is None or not self._wanted():
+        delays = [delay for delay in (beat_seconds, poll_seconds) if delay is not None]
+        if loop is None or not delays or not self._wanted():
             return
+        self._ticking = loop.call_later(min(delays), self._tick)
         if poll_seconds is not None:
             row = self.database.one(_DATA_VERSION)
             if row is not None and row[0] != self._data_version:
                 self._data_version = row[0]
                 self._hear(None)
         if beat_seconds is not None:
-            self._group.beat()
-        delays = [delay for delay in (beat_seconds, poll_seconds) if delay is not None]
-        if delays:
-            self._ticking = loop.call_later(min(delays), self._tick)
+            # Who was late has stood still, perhaps with all the others: they get the time to beat their hearts.
+            late = due is not None and loop.time() > due.when() + beat_seconds
+            self._group.beat(look=not late)
+
+
+def _looked_at(written: "asyncio.Future[None]") -> None:
+    """If this failed, so does everything else, and somebody is told."""
+    if not written.cancelled():
+        written.exception()
 
 
 def _database_options(options: SqliteOptions, clock: Clock) -> DatabaseOptions:

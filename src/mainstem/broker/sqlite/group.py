@@ -206,11 +206,13 @@ class SqliteGroup:
         timeouts = [each.place.spec.session_timeout_seconds for each in self._memberships.values()]
         return min(timeouts) / 4 if timeouts else None
 
-    def beat(self) -> None:
-        """Beat the hearts of this process's members, and expel those of others that have died or stand still."""
+    def beat(self, *, look: bool) -> None:
+        """Beat the hearts of this process's members; ``look`` for those of others that have died or stand still."""
         for member, membership in self._memberships.items():
             if not membership.silent:
                 self.neighbours.beat(member)
+        if not look:
+            return
         places = {membership.place.number: membership.place for membership in self._memberships.values()}
         for place in places.values():
             if gone := self._gone(place.spec.name):

@@ -12,6 +12,7 @@ from mainstem.database import OFFSET_BITS, Database, Query, Step, Write
 from mainstem.telemetry import log
 
 _SLICE_ROWS: Final = 32
+_SLICE_ENTRIES: Final = 2_000
 _TURN_SECONDS: Final = 0.05
 _OFFSET_MASK: Final = (1 << OFFSET_BITS) - 1
 
@@ -31,9 +32,16 @@ _SET_COMPACTED = Query[tuple[()]]("update partition set compacted = ? where numb
 _SET_FLOOR = Query[tuple[()]]("update partition set floor = max(floor, ?2) where number = ?1")
 _DROPPED = Query[tuple[int]]("select number from partition where topic is null")
 _FORGET = Query[tuple[()]]("delete from partition where number = ?")
+_DROPPED_STORES = Query[tuple[int]]("select number from store where grp is null")
+_ANY_ENTRY = Query[tuple[int]]("select 1 from entry where store = ? limit 1")
+_DELETE_ENTRIES = Query[tuple[()]](
+    "delete from entry where (store, task, key) in (select store, task, key from entry where store = ? limit ?)"
+)
+_FORGET_STORE = Query[tuple[()]]("delete from store where number = ?")
 _BEHIND = Query[tuple[int, str, int]](
     "select groups.number, groups.name, position.next from position join groups on groups.number = position.grp"
-    " where position.partition = ? and position.next < ? order by position.next"
+    " join partition on partition.number = position.partition"
+    " where position.partition = ? and position.next < ? and position.next >= partition.start order by position.next"
 )
 _ALARM = Query[tuple[int, int]]("select position, raised_ms from alarm where partition = ? and grp = ?")
 _RAISE = Query[tuple[()]]("insert or replace into alarm(partition, grp, position, raised_ms) values(?, ?, ?, ?)")
@@ -103,6 +111,8 @@ class Maintenance:
             dropped = [number for (number,) in _DROPPED.all(connection)]
         for number in dropped:
             await self._empty(number)
+        for (store,) in self._database.all(_DROPPED_STORES):
+            await self._empty_store(store)
         for topic in topics:
             for index, number in enumerate(topic.partitions):
                 at = TopicPartition(topic.spec.name, index)
@@ -117,6 +127,12 @@ class Maintenance:
         while rows := self._database.all(_OLD_ROWS, low, high, _SLICE_ROWS):
             await self._delete(rows[0][0], rows[-1][0])
         await self._write(lambda write: _FORGET.run(write.connection, number))
+
+    async def _empty_store(self, store: int) -> None:
+        """Delete the rows of a store whose group has been deleted, then the store."""
+        while self._database.one(_ANY_ENTRY, store):
+            await self._write(lambda write: _DELETE_ENTRIES.run(write.connection, store, _SLICE_ENTRIES))
+        await self._write(lambda write: _FORGET_STORE.run(write.connection, store))
 
     async def _retain(self, at: TopicPartition, number: int, until_ms: int) -> None:
         low, high = number << OFFSET_BITS, (number + 1) << OFFSET_BITS
