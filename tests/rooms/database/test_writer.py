@@ -1,6 +1,7 @@
 """Group commit: what is acknowledged, what is refused, and what nobody can know."""
 
 import asyncio
+import os
 import random
 import threading
 from collections import Counter
@@ -153,6 +154,22 @@ async def test_a_fault_makes_the_outcome_unknown(point: str, *, kept: bool, open
         assert database.names() == (["a"] if kept else [])
         await database.add("b")
         assert "b" in database.names()
+
+
+async def test_a_fork_is_refused(opened: Opener, tmp_path: Path) -> None:
+    """A child that inherited an open database is told so, and does not wait for a thread that it has not."""
+    async with opened(tmp_path / "log.db") as database:
+        child = os.fork()
+        if child == 0:
+            try:
+                database.add("from the child")
+            except DatabaseError as error:
+                os._exit(0 if "fork" in error.what else 2)
+            os._exit(1)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        await database.add("from the parent")
+        assert database.names() == ["from the parent"]
 
 
 async def test_a_full_disk_refuses_and_recovers(opened: Opener, tmp_path: Path) -> None:
