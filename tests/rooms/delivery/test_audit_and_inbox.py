@@ -29,7 +29,7 @@ def test_an_entry_says_everything(
     letter = Letter("orders", 3, 17, 900, key, value, headers)
     mark = Mark(2, 6, next_ms, FAILURE)
     at, record = Audit("billing.dead-letters", 3).tell(
-        "parked", "charge", place_of(letter), mark, letter, 5_000, reason
+        "parked", ("charge", place_of(letter)), mark, letter, 5_000, reason
     )
     assert at == TopicPartition("billing.dead-letters", 3)
     assert record.value is not None
@@ -44,7 +44,7 @@ def test_a_key_can_be_read_in_json() -> None:
     """The key stands there as text, so that people can look for it; bytes that are no text are replaced."""
     for key, text in ((b"c-7", "c-7"), (b"\xff", "�"), (None, None)):
         letter = Letter("orders", 0, 1, 0, key, b"", {})
-        _, record = Audit("a", 0).tell("parked", "h", place_of(letter), Mark(0, 1, None, FAILURE), letter, 1)
+        _, record = Audit("a", 0).tell("parked", ("h", place_of(letter)), Mark(0, 1, None, FAILURE), letter, 1)
         assert record.value is not None
         assert json.loads(record.value)["key"] == text
 
@@ -57,8 +57,8 @@ def test_the_last_record_of_a_sequence_says_how_it_stands() -> None:
     for handler in ("h", "hx"):
         for letter in letters:
             place = place_of(letter)
-            told = audit.tell("parked", handler, place, Mark(0, 1, None, FAILURE), letter, 1)[1]
-            over = audit.worked_off(handler, place, 2)[1]
+            told = audit.tell("parked", (handler, place), Mark(0, 1, None, FAILURE), letter, 1)[1]
+            over = audit.worked_off((handler, place), 2)[1]
             assert (over.key, over.value) == (told.key, None)
             keys.add(told.key)
     assert len(keys) == 6
@@ -75,7 +75,7 @@ def test_the_last_record_of_a_sequence_says_how_it_stands() -> None:
 def test_a_large_letter_is_told_without_its_bytes(value: int, header: int, left_out: int) -> None:
     """An entry fits into a record of a million bytes, however large the letter is, and says what is missing."""
     letter = Letter("t", 0, 1, 0, b"k", b"v" * value, {"h": b"h" * header})
-    _, record = Audit("a", 0).tell("parked", "h", b"kk", Mark(0, 1, None, FAILURE), letter, 1)
+    _, record = Audit("a", 0).tell("parked", ("h", b"kk"), Mark(0, 1, None, FAILURE), letter, 1)
     assert record.value is not None
     assert len(record.value) < 1_000_000
     entry = decode_entry(record.value)

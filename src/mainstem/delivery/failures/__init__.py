@@ -1,6 +1,7 @@
-"""When handlers fail: retry policies, parked keys, dead letters, and commands about them."""
+"""When handlers fail: retry policies, checkpoints, parked keys, dead letters, and commands about them."""
 
 from mainstem.delivery.failures.audit import Audit, Entry, Status, decode_entry
+from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.inbox import (
     Action,
     Answer,
@@ -19,6 +20,7 @@ __all__ = [
     "Action",
     "Answer",
     "Audit",
+    "Checkpoints",
     "Command",
     "Entry",
     "Failure",

@@ -4,7 +4,7 @@ It is written in the same commit as the change it tells of. One key per sequence
 list of what is parked now; a sequence that has been worked off ends with a tombstone. Partition n speaks of task n.
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,9 @@ from mainstem.delivery.outputs import Fact
 
 SHOWN_BYTES_MAX = 500_000
 """In JSON bytes take a third more, and a topic takes records of a million bytes unless somebody says otherwise."""
+
+Sequence: TypeAlias = tuple[str, bytes]
+"""What names a parked sequence: a handler and a place."""
 
 Status = Literal["parked", "dead-lettered", "redriven", "discarded"]
 
@@ -49,9 +52,10 @@ class Audit:
         self._task = task
 
     def tell(
-        self, status: Status, handler: str, place: bytes, mark: Mark, letter: Letter, at_ms: int, reason: str = ""
+        self, status: Status, sequence: Sequence, mark: Mark, letter: Letter, at_ms: int, reason: str = ""
     ) -> Fact:
         """A sequence has this status now."""
+        handler, place = sequence
         lane = lane_of(place)
         shown = _shown(letter)
         entry = Entry(
@@ -68,14 +72,16 @@ class Audit:
             reason=reason,
             left_out_bytes=_size_bytes(letter) - _size_bytes(shown),
         )
-        return self._at, Record(self._key(handler, place), encode_entry(entry), at_ms)
+        return self._at, Record(_key(sequence), encode_entry(entry), at_ms)
 
-    def worked_off(self, handler: str, place: bytes, at_ms: int) -> Fact:
+    def worked_off(self, sequence: Sequence, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""
-        return self._at, Record(self._key(handler, place), None, at_ms)
+        return self._at, Record(_key(sequence), None, at_ms)
 
-    def _key(self, handler: str, place: bytes) -> bytes:
-        return handler.encode() + b"\x00" + place
+
+def _key(sequence: Sequence) -> bytes:
+    handler, place = sequence
+    return handler.encode() + b"\x00" + place
 
 
 def _size_bytes(letter: Letter) -> int:

@@ -28,6 +28,10 @@ class Admission:
         self._starts = starts
         self._batches = any(each.processor.batch for each in desk.handlers.values())
 
+    def in_binary_mode(self, batch: Batch) -> Batch:
+        """The batch to be taken into work: events in structured mode look like all others."""
+        return self._routes.in_binary_mode(batch)
+
     def works(self, batch: Batch, intake: Intake) -> Sequence[Work]:
         """The works of a batch, in offset order. Records that need none are done in the intake."""
         if not len(batch):

@@ -10,6 +10,7 @@ from mainstem.clock import Clock
 from mainstem.delivery.context import Context, Incarnation
 from mainstem.delivery.failures import (
     Audit,
+    Checkpoints,
     Failure,
     Letter,
     Mark,
@@ -23,7 +24,6 @@ from mainstem.delivery.failures import (
 )
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.outputs import Effects, Gathered, no_effects
-from mainstem.delivery.tasks.checkpoints import Checkpoints
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.telemetry import event_logger, log
 
@@ -146,7 +146,7 @@ class Desk(Struct, frozen=True):
             self.ledger.counters.parked += 1
             status = "parked"
         now = self.clock.now_ms()
-        effects.facts.append(self.audit.tell(status, handler, place_of(letter), mark, letter, now))
+        effects.facts.append(self.audit.tell(status, (handler, place_of(letter)), mark, letter, now))
 
 
 class Stopped(Struct, frozen=True):

@@ -13,11 +13,10 @@ from msgspec import Struct
 
 from mainstem.broker import Broker, Change, GroupDescription, GroupSpec, Ownership, TopicPartition, completed_key
 from mainstem.clock import Clock
-from mainstem.delivery.failures import Audit, Mark, Parking
+from mainstem.delivery.failures import Audit, Checkpoints, Mark, Parking
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.outputs import Effects, no_effects
 from mainstem.delivery.processor import Processor
-from mainstem.delivery.tasks.checkpoints import Checkpoints
 from mainstem.errors import DefinitionError
 from mainstem.state import Rows, TaskState, timers
 
@@ -151,9 +150,9 @@ class Retirement(Struct, frozen=True):
             effects, now = no_effects(), clock.now_ms()
             for place, mark in some:
                 letter = parking.first(self.handler, place, mark)
-                effects.facts.append(audit.tell("discarded", self.handler, place, mark, letter, now, reason))
+                effects.facts.append(audit.tell("discarded", (self.handler, place), mark, letter, now, reason))
                 parking.drop(effects, self.handler, place, mark)
-                effects.facts.append(audit.worked_off(self.handler, place, now))
+                effects.facts.append(audit.worked_off((self.handler, place), now))
             yield effects, len(some)
         for name in self.timers:
             waiting = iter(timers.named(state, name, SEQUENCES_MOST))

@@ -3,13 +3,23 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from mainstem.broker import Batch
+from mainstem.broker import Batch, HeaderRows, TopicPartition
 from mainstem.delivery.context import TIMER_TOPIC
 from mainstem.delivery.failures import Letter
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.errors import DecodingFailed
-from mainstem.events import CE_EVENTVERSION, CE_TYPE, Declaration, Envelope, Origin, foreign_envelope
+from mainstem.events import (
+    CE_EVENTVERSION,
+    CE_TYPE,
+    CONTENT_TYPE,
+    Declaration,
+    Envelope,
+    Origin,
+    foreign_envelope,
+    from_structured,
+    is_structured,
+)
 from mainstem.schemas import DECODER_ERRORS, decoding_failure, readable, version_failure
 from mainstem.state import Timer
 
@@ -40,6 +50,22 @@ class Routes:
     def has_envelope(self, topic: str) -> bool:
         """Whether the types of a topic stand in its records."""
         return (topic, None) not in self._routes
+
+    def in_binary_mode(self, batch: Batch) -> Batch:
+        """The same records, with events in structured mode as if they had come in binary mode.
+
+        A document that breaks the rules stays as it is: it has no type, and parks with its bytes.
+        """
+        at, name = TopicPartition(batch.topic, batch.partition), CONTENT_TYPE
+        kinds = {batch.common[name]} if name in batch.common else set()
+        if not kinds and name in batch.own.names():
+            kinds = set(batch.own.column(name))
+        if not any(kind and is_structured({name: kind}) for kind in kinds) or not self.has_envelope(batch.topic):
+            return batch
+        pairs = [_unfolded(batch.headers(index), value) for index, value in enumerate(batch.values)]
+        columns = (batch.keys, [value for _, value in pairs], batch.timestamps)
+        own = HeaderRows([headers for headers, _ in pairs])
+        return Batch(at, batch.offsets, columns, common={}, own=own, next_offset=batch.next_offset)
 
     def find(self, topic: str, type_name: bytes | None) -> Bound | None:
         """The route of a type, or None when no handler wants it."""
@@ -84,6 +110,15 @@ class Routes:
         if declaration.envelope:
             return Envelope(batch.common, batch.own_headers(index), origin)
         return foreign_envelope(declaration, batch.headers(index), origin)
+
+
+def _unfolded(headers: dict[str, bytes], value: bytes | None) -> tuple[Mapping[str, bytes], bytes | None]:
+    if value is None or not is_structured(headers):
+        return headers, value
+    try:
+        return from_structured(headers, value)
+    except DecodingFailed:
+        return {name: each for name, each in headers.items() if name != CE_TYPE}, value
 
 
 def check_version(declaration: Declaration, version: bytes | None) -> None:

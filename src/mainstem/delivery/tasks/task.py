@@ -10,14 +10,13 @@ from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, commit, no_point
 from mainstem.delivery.context import Context, Incarnation, Scope, Surroundings
-from mainstem.delivery.failures import Audit, Parking
+from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.outputs import Effects, Through, no_effects
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
-from mainstem.delivery.tasks.checkpoints import Checkpoints
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.hops import Hops, plain_events
@@ -207,6 +206,7 @@ class Task:
                     self._commit_at_rest(ledger)
                 await reader.wait()
                 continue
+            batch = admission.in_binary_mode(batch)
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
             self._tick_soon()

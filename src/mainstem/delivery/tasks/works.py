@@ -256,7 +256,7 @@ async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -
         effects.take_in(attempt)
         mark = parking.take_first(effects, handler.name, place, mark)
         if mark is None:
-            effects.facts.append(desk.audit.worked_off(handler.name, place, desk.clock.now_ms()))
+            effects.facts.append(desk.audit.worked_off((handler.name, place), desk.clock.now_ms()))
         desk.ledger.absorb(effects)
 
 
@@ -294,9 +294,9 @@ class CommandWork(Struct, eq=False):
             desk.ledger.counters.redriven += mark.waiting
             fresh = mark.again(now)
             desk.parking.write_mark(effects, handler, place, fresh)
-            effects.facts.append(desk.audit.tell("redriven", handler, place, fresh, letter, now, command.reason))
+            effects.facts.append(desk.audit.tell("redriven", (handler, place), fresh, letter, now, command.reason))
             return
-        effects.facts.append(desk.audit.tell("discarded", handler, place, mark, letter, now, command.reason))
+        effects.facts.append(desk.audit.tell("discarded", (handler, place), mark, letter, now, command.reason))
         desk.parking.drop(effects, handler, place, mark)
         desk.checkpoints.forget(handler, letter.batch(), effects)
-        effects.facts.append(desk.audit.worked_off(handler, place, now))
+        effects.facts.append(desk.audit.worked_off((handler, place), now))
