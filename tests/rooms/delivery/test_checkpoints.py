@@ -1,0 +1,287 @@
+"""Checkpoints: what has been committed of an event stays, counts once, and is what a later run finds."""
+
+import asyncio
+
+import pytest
+
+from mainstem.delivery import Context, Processor, Retry, Store
+from tests.rooms.delivery.faults import Faulty
+from tests.rooms.delivery.stage import Paid, Stage, Told, on, staged, until
+
+SENT = Store("sent", int)
+OTHER = Store("other", int)
+STORES = [SENT, OTHER]
+
+
+class Door:
+    """Where a handler waits until the test lets it go on, or ends it."""
+
+    def __init__(self) -> None:
+        """Closed."""
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def pass_through(self) -> None:
+        """Wait."""
+        self.reached.set()
+        await self.opened.wait()
+
+
+def sending(door: Door, seen: list[int | None]) -> Processor:
+    """A handler that notes how far it has come, twice, and publishes on the way."""
+
+    @on(Paid, publishes=(Told,))
+    async def send(event: Paid, context: Context) -> Told:
+        seen.append(context.get(SENT))
+        if context.get(SENT) is None:
+            context.publish(Told("first"))
+            context.publish(Told("second"))
+            context.put(SENT, 1)
+            await context.checkpoint()
+            await door.pass_through()
+        context.put(SENT, 2)
+        return Told("last")
+
+    return send
+
+
+async def crashed_at(door: Door, stage: Stage, *processors: Processor) -> None:
+    """Run until the door is reached, then end without another commit."""
+    running = stage.start(stage.plan(*processors, stores=STORES))
+    await asyncio.wait_for(door.reached.wait(), 5)
+    await running.crash()
+
+
+async def test_what_was_put_before_it_is_found_by_a_later_run() -> None:
+    """After a crash behind a checkpoint, the facts and memory before it are there once, and ids go on counting."""
+    seen: list[int | None] = []
+    async with staged() as stage:
+        await stage.append("orders", b"a", b'{"order":"a"}', ce_type=b"Paid", ce_id=b"e-1")
+        door = Door()
+        await crashed_at(door, stage, sending(door, seen))
+        assert (await stage.told(), stage.stored(SENT, "a")) == (["first", "second"], 1)
+        await stage.run(sending(Door(), seen), stores=STORES)
+        assert (await stage.told(), stage.stored(SENT, "a")) == (["first", "second", "last"], 2)
+        assert seen == [None, 1]
+        with_crash = await stage.told_ids()
+        assert stage.rows("$checkpoints") == []
+    async with staged() as stage:
+        await stage.append("orders", b"a", b'{"order":"a"}', ce_type=b"Paid", ce_id=b"e-1")
+        open_door = Door()
+        open_door.opened.set()
+        await stage.run(sending(open_door, seen), stores=STORES)
+        assert await stage.told_ids() == with_crash
+        assert stage.rows("$checkpoints") == []
+
+
+async def test_it_holds_the_lane() -> None:
+    """While an event is between its checkpoints the next one of its key waits, and others do not."""
+    order: list[str] = []
+
+    @on(Paid)
+    async def handle(event: Paid, context: Context) -> None:
+        order.append(f"{event.order}{event.n} begins")
+        context.put(SENT, event.n)
+        await context.checkpoint()
+        assert context.get(SENT) == event.n
+        order.append(f"{event.order}{event.n} ends")
+
+    async with staged() as stage:
+        await stage.publish_at_once(Paid("a", 1), Paid("a", 2), Paid("b", 1))
+        await stage.run(handle, stores=STORES)
+        assert [each for each in order if each[0] == "a"] == ["a1 begins", "a1 ends", "a2 begins", "a2 ends"]
+        assert order.index("b1 begins") < order.index("a1 ends")
+
+
+async def test_a_failure_behind_it_leaves_what_was_before() -> None:
+    """The next run in place finds what was put; what came after the checkpoint has left no trace."""
+    seen: list[tuple[int | None, int | None]] = []
+
+    @on(Paid, retry=Retry.on(ValueError).inline(3), publishes=(Told,))
+    async def handle(event: Paid, context: Context) -> None:
+        seen.append((before := context.get(SENT), context.get(OTHER)))
+        context.put(SENT, (before or 0) + 1)
+        context.publish(Told(f"run {context.attempt}"))
+        await context.checkpoint()
+        context.put(OTHER, 99)
+        context.publish(Told("never"))
+        if context.attempt < 3:
+            raise ValueError("no")
+        context.delete(OTHER)
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await stage.run(handle, stores=STORES)
+        assert seen == [(None, None), (1, None), (2, None)]
+        assert await stage.told() == ["run 1", "run 2", "run 3", "never"]
+        assert len(set(await stage.told_ids())) == 4
+        assert (stage.stored(SENT, "a"), stage.stored(OTHER, "a"), stage.rows("$checkpoints")) == (3, None, [])
+
+
+async def test_nothing_to_commit_costs_nothing() -> None:
+    """A checkpoint of an event that has caused nothing returns at once, and leaves no row."""
+
+    @on(Paid)
+    async def handle(event: Paid, context: Context) -> None:
+        await context.checkpoint()
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        counters = await stage.run(handle, stores=STORES)
+        assert counters.commits <= 3
+        assert stage.rows("$checkpoints") == []
+
+
+def counting(name: str, runs: list[str]) -> Processor:
+    """A handler that counts in a store that others use as well, and tells."""
+
+    @on(Paid, name=name)
+    async def count(event: Paid, context: Context) -> Told:
+        runs.append(name)
+        context.put(SENT, (context.get(SENT) or 0) + 1)
+        return Told(name)
+
+    return count
+
+
+def checkpointing(name: str, runs: list[str], door: Door) -> Processor:
+    """The same, with a checkpoint and a door in the middle."""
+
+    @on(Paid, name=name)
+    async def count(event: Paid, context: Context) -> Told:
+        runs.append(name)
+        if context.get(OTHER) is None:
+            context.put(SENT, (context.get(SENT) or 0) + 1)
+            context.put(OTHER, 1)
+            await context.checkpoint()
+            await door.pass_through()
+        return Told(name)
+
+    return count
+
+
+@pytest.mark.parametrize("crash", [False, True])
+async def test_the_handlers_before_it_are_committed_with_it(crash: bool) -> None:  # noqa: FBT001 - a test's parameter
+    """They are not run again, what they did counts once, and nothing of theirs overwrites what came after them."""
+    runs: list[str] = []
+
+    def processors(door: Door) -> list[Processor]:
+        return [counting("one", runs), checkpointing("two", runs, door), counting("three", runs)]
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        door = Door()
+        if crash:
+            await crashed_at(door, stage, *processors(door))
+            assert (stage.stored(SENT, "a"), await stage.told()) == (2, ["one"])
+        open_door = Door()
+        open_door.opened.set()
+        await stage.run(*processors(open_door), stores=STORES)
+        assert runs == (["one", "two", "two", "three"] if crash else ["one", "two", "three"])
+        assert stage.stored(SENT, "a") == 3
+        assert await stage.told() == ["one", "two", "three"]
+        assert stage.rows("$checkpoints") == []
+
+
+async def test_a_handler_that_parked_before_it_parks_once() -> None:
+    """What was parked is committed with the checkpoint, and is neither parked again nor forgotten by the next run."""
+    runs: list[str] = []
+
+    @on(Paid, retry=Retry.never())
+    async def bad(event: Paid) -> None:
+        runs.append("bad")
+        raise ValueError("no")
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        door = Door()
+        await crashed_at(door, stage, bad, checkpointing("two", runs, door))
+        open_door = Door()
+        open_door.opened.set()
+        await stage.run(bad, checkpointing("two", runs, open_door), stores=STORES)
+        assert runs == ["bad", "two", "two"]
+        assert await stage.history() == ["dead-lettered"]
+        assert len(stage.rows("$parked")) == 1
+        assert stage.rows("$checkpoints") == []
+
+
+async def test_a_parked_event_goes_on_counting() -> None:
+    """An event that is parked behind a checkpoint publishes under further ids when it is tried again."""
+
+    @on(Paid, retry=Retry.on(ValueError).later("5ms"), publishes=(Told,))
+    async def handle(event: Paid, context: Context) -> Told:
+        if context.get(SENT) is None:
+            context.publish(Told("before"))
+            context.put(SENT, 1)
+            await context.checkpoint()
+            raise ValueError("no")
+        return Told("after")
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        async with stage.running(handle, stores=STORES) as running:
+            await until(lambda: told(stage, 2))
+            await stage.settled(running)
+        assert await stage.told() == ["before", "after"]
+        assert len(set(await stage.told_ids())) == 2
+        assert stage.rows("$checkpoints") == stage.rows("$parking") == stage.rows("$due") == []
+
+
+async def told(stage: Stage, count: int) -> bool:
+    """Whether so much has been published."""
+    return len(await stage.told()) >= count
+
+
+async def test_a_timer_that_made_a_checkpoint_fires_again_after_a_crash() -> None:
+    """Its row is removed when its handler has succeeded; a timer of the same name that it has set anew stays."""
+    seen: list[tuple[int, int | None]] = []
+    door = Door()
+
+    @on(Paid)
+    async def begin(event: Paid, context: Context) -> None:
+        context.wake("work", after="1ms")
+
+    def worker(door: Door) -> Processor:
+        @on(timer="work", name="work", publishes=(Told,))
+        async def work(context: Context) -> Told:
+            seen.append((context.timestamp_ms, context.get(SENT)))
+            if context.get(SENT) is None:
+                context.put(SENT, 1)
+                context.publish(Told("half"))
+                await context.checkpoint()
+                await door.pass_through()
+            context.wake("work", after=3_600)
+            return Told("whole")
+
+        return work
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await crashed_at(door, stage, begin, worker(door))
+        assert len(stage.rows("$due")) == 1
+        async with stage.running(begin, worker(Door()), stores=STORES) as running:
+            await until(lambda: told(stage, 2))
+            await stage.settled(running)
+        assert [value for _, value in seen] == [None, 1]
+        assert seen[0][0] == seen[1][0]
+        assert await stage.told() == ["half", "whole"]
+        assert len(stage.rows("$due")) == len(stage.rows("$timers")) == 1
+        assert stage.rows("$checkpoints") == []
+
+
+async def test_whoever_waits_for_a_checkpoint_that_is_refused_is_ended() -> None:
+    """The handler of a task that is lost in its checkpoint does not go on; the next incarnation runs it again."""
+    went_on: list[int] = []
+
+    @on(Paid)
+    async def handle(event: Paid, context: Context) -> None:
+        context.put(SENT, (context.get(SENT) or 0) + 1)
+        await context.checkpoint()
+        went_on.append(context.get(SENT) or 0)
+
+    async with staged() as stage:
+        faulty = Faulty(stage.broker, lambda _: "fenced" if len(faulty.commits) == 2 else "done")
+        await stage.publish(Paid("a"))
+        await stage.run(handle, stores=STORES, broker=faulty.broker)
+        assert went_on == [1]
+        assert faulty.take_overs == 2
