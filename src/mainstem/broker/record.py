@@ -149,6 +149,23 @@ class NoColumns:
         raise KeyError(name)
 
 
+class HeaderRows:
+    """The header columns of a batch of which each record's headers are known."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Sequence[Headers]) -> None:
+        self._rows = rows
+
+    def names(self) -> Sequence[str]:
+        """The names that at least one record has."""
+        return list(dict.fromkeys(name for row in self._rows for name in row))
+
+    def column(self, name: str) -> Sequence[bytes | None]:
+        """The header of each record."""
+        return [row.get(name) for row in self._rows]
+
+
 def single(at: TopicPartition, offset: int, record: Record) -> Batch:
     """A batch of one record, all of whose headers are common."""
     return Batch(

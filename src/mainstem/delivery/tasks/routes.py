@@ -57,7 +57,7 @@ class Routes:
         A document that breaks the rules stays as it is: it has no type, and parks with its bytes.
         """
         at, name = TopicPartition(batch.topic, batch.partition), CONTENT_TYPE
-        kinds = {batch.common[name]} if name in batch.common else set()
+        kinds: set[bytes | None] = {batch.common[name]} if name in batch.common else set()
         if not kinds and name in batch.own.names():
             kinds = set(batch.own.column(name))
         if not any(kind and is_structured({name: kind}) for kind in kinds) or not self.has_envelope(batch.topic):
