@@ -1,0 +1,31 @@
+"""The disks that a process of the crash tests can be given.
+
+Each holds back what was not synced, in the memory of the process. So SIGKILL is a power loss to its database, and the
+database must not be shared meanwhile.
+"""
+
+import random
+from pathlib import Path
+
+from tests.crash.vfs import Disk, UnreliableVFS
+
+
+class Choice:
+    """A disk, and the file layer through which SQLite uses it; none for the one of the operating system."""
+
+    def __init__(self, kind: str, folder: Path, chance: random.Random) -> None:
+        """``sound``, or ``power-loss``; ``full`` has as many bytes left as the file ``free`` in ``folder`` says;
+        ``failing-sync`` cannot sync the write-ahead log while there is a file ``sync-fails``.
+        """
+        self._chance = chance
+        self._disk = Disk()
+        if kind == "full":
+            self._disk.free_bytes = int((folder / "free").read_text())
+        if kind == "failing-sync":
+            self._disk.sync_fails = lambda path: path.endswith("-wal") and (folder / "sync-fails").exists()
+        self.vfs = None if kind == "sound" else kind
+        self._layer = None if kind == "sound" else UnreliableVFS(kind, self._disk)
+
+    def lose_power(self) -> None:
+        """Lose about half of the writes that were not synced, at random."""
+        self._disk.cut_power(self._chance)

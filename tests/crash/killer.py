@@ -1,0 +1,179 @@
+"""Kills processes at random points, starts them again, and keeps count of where they were hit."""
+
+import random
+import signal
+import time
+from collections import Counter
+from typing import Final, NamedTuple
+
+from tests.crash.crew import Crew, Member, wait_until
+from tests.crash.logfile import Database
+from tests.crash.page import INSIDE, WRITER_POINTS, Ask
+
+PHASE: Final = 10
+"""After so many kills the file is looked at."""
+
+STALL_SECONDS: Final = 2.6
+"""Longer than the session timeout: a process that is stopped for so long is replaced, and does not know."""
+
+
+class Hit(NamedTuple):
+    """A kill: whom it hit, how it was aimed, and which fault point the victim had reached last."""
+
+    name: str
+    aim: str
+    point: str
+
+
+class Killer:
+    """Has a crew of processes, and no mercy."""
+
+    def __init__(self, crew: Crew, seed: int, roles: dict[str, tuple[str, ...]]) -> None:
+        """``roles`` are the arguments with which each of the crew is started, by name."""
+        self._crew = crew
+        self._random = random.Random(seed)
+        self._roles = roles
+        self._stalled: dict[str, float] = {}
+        self._doubted: set[int] = set()
+        self.hits: list[Hit] = []
+        self.doubts = 0
+        self.stalls = 0
+
+    @property
+    def inside(self) -> int:
+        """How many kills hit a process that had a commit open."""
+        return sum(hit.point in INSIDE for hit in self.hits)
+
+    def __str__(self) -> str:
+        aims = Counter(hit.aim for hit in self.hits)
+        points = Counter(hit.point for hit in self.hits)
+        return (
+            f"{len(self.hits)} kills, {self.inside} of them inside an open commit; {dict(aims)} at {dict(points)};"
+            f" {self.stalls} processes stopped for longer than the session timeout, {self.doubts} commits made unknown"
+        )
+
+    def start_all(self) -> None:
+        """Start the crew."""
+        for name in self._roles:
+            self._start(name)
+
+    def kill(self, count: int) -> None:
+        """Kill so many, one after the other, and everybody at once now and then."""
+        until = len(self.hits) + count
+        while len(self.hits) < until:
+            self._mend_or_break()
+            before = len(self.hits) // PHASE
+            self._act()
+            if len(self.hits) // PHASE > before:
+                with Database(self._crew.folder / "crash.db") as database:
+                    assert database.integrity() == [], f"after {self.hits[-1]}"
+
+    def stop(self) -> None:
+        """Let everybody go on who was stopped, and mend what is broken."""
+        for name in list(self._stalled):
+            self._wake(name)
+        (self._crew.folder / "mended").touch()
+
+    def _act(self) -> None:
+        chance = self._random.random()
+        victim = self._choose()
+        if chance < 0.03:
+            self._kill_all()
+            return
+        if chance < 0.10 and victim.name.startswith("worker") and len(self._stalled) < 1:
+            victim.signal(signal.SIGSTOP)
+            self._stalled[victim.name] = time.monotonic() + STALL_SECONDS
+            self.stalls += 1
+        elif chance < 0.16 and victim.process.pid not in self._doubted:
+            # Once in a life: a task that is lost three times in a row is, rightly, an error.
+            self._doubted.add(victim.process.pid)
+            self.doubts += self._ask(victim, Ask.FAIL)
+        elif chance < 0.40:
+            self._kill_blind(victim)
+        elif chance < 0.65:
+            self._kill_racing(victim)
+        else:
+            self._kill_held(victim)
+
+    def _kill_blind(self, victim: Member) -> None:
+        time.sleep(self._random.uniform(0, 1.0))
+        self._kill(victim, "blind")
+
+    def _kill_racing(self, victim: Member) -> None:
+        """Wait until a commit is open, and be quick."""
+        until = time.monotonic() + 0.5
+        while victim.page.reached not in INSIDE and time.monotonic() < until:
+            time.sleep(0.0001)
+        self._kill(victim, "racing")
+
+    def _kill_held(self, victim: Member) -> None:
+        """Let it stand still at a point, and take it from there."""
+        point = self._random.choice(WRITER_POINTS)
+        victim.page.ask(Ask.WAIT, point)
+        until = time.monotonic() + 1.0
+        while not victim.page.doing and time.monotonic() < until:
+            time.sleep(0.001)
+        self._kill(victim, "held")
+
+    def _kill_all(self) -> None:
+        self._stalled.clear()
+        for member in self._crew.members.values():
+            if member.page.ready:
+                self.hits.append(Hit(member.name, "all at once", member.kill()))
+            else:
+                member.kill()
+        self.start_all()
+
+    def _kill(self, victim: Member, aim: str) -> None:
+        self.hits.append(Hit(victim.name, aim, victim.kill()))
+        self._start(victim.name)
+
+    def _ask(self, victim: Member, ask: Ask) -> bool:
+        """Ask for something at a random point; whether it was done in time."""
+        victim.page.ask(ask, self._random.choice(WRITER_POINTS))
+        until = time.monotonic() + 0.5
+        while victim.page.asked and time.monotonic() < until:
+            time.sleep(0.001)
+        done = not victim.page.asked
+        victim.page.withdraw()
+        return done
+
+    def _choose(self) -> Member:
+        """Somebody who is up; workers more often than others."""
+        members: list[Member] = []
+
+        def found() -> bool:
+            self._wake_stalled()
+            self._crew.require_alive()
+            for member in list(self._crew.members.values()):
+                if member.gave_up:
+                    self._start(member.name)
+            members[:] = [
+                each for each in self._crew.members.values() if each.page.ready and each.name not in self._stalled
+            ]
+            return bool(members)
+
+        wait_until(found, "somebody to be up")
+        weights = [3 if each.name.startswith("worker") else 1 for each in members]
+        return self._random.choices(members, weights)[0]
+
+    def _start(self, name: str) -> None:
+        self._crew.start(*self._roles[name])
+
+    def _wake_stalled(self) -> None:
+        for name, until in list(self._stalled.items()):
+            if time.monotonic() > until:
+                self._wake(name)
+
+    def _wake(self, name: str) -> None:
+        del self._stalled[name]
+        self._crew.members[name].signal(signal.SIGCONT)
+
+    def _mend_or_break(self) -> None:
+        """What is broken is mended now and then, and breaks again."""
+        mended = self._crew.folder / "mended"
+        if self._random.random() < 0.2:
+            if mended.exists():
+                mended.unlink()
+            else:
+                mended.touch()

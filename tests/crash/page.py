@@ -1,0 +1,147 @@
+"""A page of memory that a process of the crash tests shares with the one that kills it.
+
+The process says how far its current transaction has come, one byte written at every fault point; whoever kills it
+reads there afterwards where it was hit. The other way round it can be asked to do something at a point.
+"""
+
+import mmap
+import os
+import signal
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+WRITER_POINTS: Final = ("lock-taken", "begun", "before-commit", "committed", "before-acknowledge")
+"""The fault points of a write transaction, in order."""
+
+DELIVERY_POINTS: Final = ("commit.cut", "commit.append", "commit.changes", "commit.positions", "commit.commit")
+"""The fault points of a task's commit, before it reaches the writer."""
+
+INSIDE: Final = frozenset({"begun", "before-commit", "committed"})
+"""Between BEGIN and the release of the lock: a commit is open."""
+
+_CODES: Final = {point: code for code, point in enumerate(("nothing", *WRITER_POINTS, *DELIVERY_POINTS))}
+_NAMES: Final = {code: point for point, code in _CODES.items()}
+_REACHED, _ASKED_POINT, _ASKED, _DOING, _READY = range(5)
+_SIZE: Final = 16
+
+
+class Ask(IntEnum):
+    """What a process can be asked to do at a point."""
+
+    NOTHING = 0
+    WAIT = 1
+    """Stand still until the question is withdrawn, or the process killed."""
+    FAIL = 2
+    """Raise, so that the outcome of the transaction is unknown to everyone in it."""
+    STOP = 3
+    """Stop the whole process, as SIGSTOP does; at a point of a task's commit, when the writer has nothing to do."""
+    LOSE_POWER = 4
+    """Lose what was not synced, all but some of it, and end as if killed."""
+
+
+class Doubt(Exception):
+    """Raised at a fault point, because somebody asked for it."""
+
+
+class Page:
+    """Both sides of the page."""
+
+    def __init__(self, path: Path, lose_power: Callable[[], None] | None = None) -> None:
+        """Open the page at ``path``; it is made empty when it is not there. ``lose_power`` is called when asked."""
+        self._lose_power = lose_power
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if os.fstat(descriptor).st_size < _SIZE:
+                os.ftruncate(descriptor, _SIZE)
+            self._memory = mmap.mmap(descriptor, _SIZE)
+        finally:
+            os.close(descriptor)
+
+    # -- the side of the process
+
+    def at(self, point: str) -> None:
+        """The writer has reached a point."""
+        self._memory[_REACHED] = _CODES[point]
+        self._obey(point)
+
+    def passing(self, point: str) -> None:
+        """A task's commit has reached a point."""
+        if point in _CODES:
+            self._obey(point)
+
+    def tell_ready(self) -> None:
+        """The process is up."""
+        self._memory[_READY] = 1
+
+    def _obey(self, point: str) -> None:
+        memory = self._memory
+        ask = memory[_ASKED]
+        if ask == Ask.NOTHING or memory[_ASKED_POINT] != _CODES[point]:
+            return
+        memory[_DOING] = 1
+        if ask == Ask.WAIT:
+            while memory[_ASKED] == Ask.WAIT:
+                time.sleep(0.0005)
+            memory[_DOING] = 0
+            return
+        memory[_ASKED] = Ask.NOTHING
+        if ask == Ask.STOP:
+            if point in DELIVERY_POINTS:
+                self._wait_for_the_writer()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif ask == Ask.LOSE_POWER:
+            assert self._lose_power is not None
+            self._lose_power()
+            os.kill(os.getpid(), signal.SIGKILL)
+        memory[_DOING] = 0
+        if ask == Ask.FAIL:
+            raise Doubt(point)
+
+    def _wait_for_the_writer(self) -> None:
+        """A process that stops with the lock held would hold up the others."""
+        quiet = 0
+        while quiet < 20:
+            quiet = quiet + 1 if self.reached in ("nothing", "before-acknowledge") else 0
+            time.sleep(0.002)
+
+    # -- the side of the killer
+
+    @property
+    def reached(self) -> str:
+        """The point that the writer reached last."""
+        return _NAMES[self._memory[_REACHED]]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process is up."""
+        return bool(self._memory[_READY])
+
+    @property
+    def doing(self) -> bool:
+        """Whether the process is at the point where it was asked to wait or stop."""
+        return bool(self._memory[_DOING])
+
+    @property
+    def asked(self) -> bool:
+        """Whether something is asked that has not been done yet."""
+        return self._memory[_ASKED] != Ask.NOTHING
+
+    def ask(self, ask: Ask, point: str) -> None:
+        """Ask for something at the next time the process reaches ``point``."""
+        self._memory[_ASKED_POINT] = _CODES[point]
+        self._memory[_ASKED] = ask
+
+    def forget(self) -> None:
+        """As if the writer had not reached any point yet."""
+        self._memory[_REACHED] = 0
+
+    def withdraw(self) -> None:
+        """Ask for nothing any more; a process that waits goes on."""
+        self._memory[_ASKED] = Ask.NOTHING
+
+    def clear(self) -> None:
+        """Forget everything, for the next process that uses the page."""
+        self._memory[:] = bytes(_SIZE)
