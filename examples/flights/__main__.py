@@ -37,8 +37,11 @@ def main() -> int:
     parser.add_argument("--kill", choices=WORKERS, action="append", help="who loses a process half-way: delays")
     parser.add_argument("--report", type=Path, default=Path("build/demo-report.json"))
     options = parser.parse_args()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
+    try:
+        check.flights_file(DATA)
+    except check.Unreadable as error:
+        parser.error(str(error))
+    start_afresh(parser)
     victims: list[str] = options.kill or ["delays"]
     # Two workers have a parent that starts again what dies.
     crew, board = Crew({**WORKERS, **dict.fromkeys(victims, 2)}, BROKER, FOLDER), Board()
@@ -47,7 +50,7 @@ def main() -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("stopped", file=sys.stderr)
         return 130
-    except (ServiceEnded, MainstemError, TimeoutError) as error:
+    except (check.Unreadable, ServiceEnded, MainstemError, TimeoutError) as error:
         print(f"the demo has failed: {error}", file=sys.stderr)
         return 1
     finally:
@@ -56,6 +59,14 @@ def main() -> int:
     report.write(options.report)
     code = check.main(["--data", str(DATA), "--report", str(options.report)])
     return code if report.held else 1
+
+
+def start_afresh(parser: argparse.ArgumentParser) -> None:
+    """Remove what an earlier demo has left, and nothing else."""
+    if FOLDER.exists() and any(FOLDER.iterdir()) and not (FOLDER / "demo.db").exists():
+        parser.error(f"{FOLDER}: holds something that no demo has left there")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
 
 
 async def demonstrate(crew: Crew, board: Board, speed: float, victims: Sequence[str]) -> Report:

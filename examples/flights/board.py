@@ -13,7 +13,7 @@ from examples.flights.watch import Sight, Watch
 
 DRAWN_EVERY_SECONDS = 0.25
 PRINTED_EVERY_SECONDS = 2.0
-COLUMNS = ("service", "processes", "handled", "events/s", "lag", "p99 ms", "retries", "dead letters")
+COLUMNS = ("service", "workers", "handled", "events/s", "lag", "p99 ms", "retries", "dead letters")
 
 
 class Board:
@@ -62,7 +62,7 @@ class Board:
 
 def table(watch: Watch, rates: dict[str, float]) -> Table:
     """A row for each service."""
-    drawn = Table(*COLUMNS, box=SIMPLE)
+    drawn = Table(*COLUMNS, box=SIMPLE, pad_edge=False)
     for column in drawn.columns[1:]:
         column.justify = "right"
     for name, sight in watch.sights.items():

@@ -109,10 +109,14 @@ class Story:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "mainstem.ops", *command, "--broker", BROKER), stdout=PIPE
         )
-        said, _ = await process.communicate()
-        await self.settle()
+        try:
+            said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
         if process.returncode:
             raise ServiceEnded(f"mainstem {' '.join(command)} has ended with {process.returncode}")
+        await self.settle()
         outcome = json.loads(said)["outcome"]
         return outcome["events"] if outcome else 0
 

@@ -67,23 +67,28 @@ async def groups(broker: Backend) -> dict[str, dict[str, int]]:
 async def verify(broker: Backend, sights: dict[str, Sight]) -> list[Check]:
     """Check everything, on a log at rest."""
     file = check.totals(DATA)
-    sums = {name: sum(group[name] for group in file.values()) for name in check.FIELDS}
-    departed = sums["flights"] - sums["cancelled"]
-    happenings = sums["flights"] + sums["cancelled"] + departed + departed
-    upset = sums["departure_delays"] + sums["arrival_delays"] + sums["cancelled"]
-
     unequal = check.differences(file, dict(await groups(broker)))
-    history = await trail(broker, "flights.history")
-    flights = await trail(broker, "flights")
-    disruptions = await trail(broker, "disruptions")
-    notices = await trail(broker, "notices")
-    keys = letters().keys
-    bookings = await remembered(broker, "hotels", booked)
-    hopeless = sum(map(is_closed_for, disruptions.keys))
-    hotels = sights["hotels"]
     late = await told_late(broker)
+    lag = sum(sight.lag for sight in sights.values())
+    trails = {topic: await trail(broker, topic) for topic in ("flights.history", "flights", "disruptions", "notices")}
+    bookings = await remembered(broker, "hotels", booked)
     return [
-        Check("totals in the stores equal the file's", not unequal, f"{len(unequal)} of {len(file)} stations differ"),
+        Check("totals in the stores equal the file's", not unequal, f"{len(unequal)} differences"),
+        *hops(trails, {name: sum(group[name] for group in file.values()) for name in check.FIELDS}),
+        Check("each flight was told in order", not late, f"{late:,} out of order"),
+        delivery(trails["notices"]),
+        *rooms(trails["disruptions"], bookings, sights["hotels"]),
+        Check("nothing is left to do", not lag, f"{lag:,} events wait"),
+    ]
+
+
+def hops(trails: dict[str, Trail], sums: dict[str, int]) -> list[Check]:
+    """From one topic to the next. ``sums`` are those of the file."""
+    history, flights, disruptions, notices = trails.values()
+    departed = sums["flights"] - sums["cancelled"]
+    happenings = sums["flights"] + sums["cancelled"] + departed + departed  # each of these arrived or was diverted
+    upset = sums["departure_delays"] + sums["arrival_delays"] + sums["cancelled"]
+    return [
         Check(
             "everything in the file was replayed, once",
             history.once and history.count == happenings,
@@ -94,7 +99,6 @@ async def verify(broker: Backend, sights: dict[str, Sight]) -> list[Check]:
             flights.follows(history),
             f"{flights.count:,} of {history.count:,}",
         ),
-        Check("each flight was told in order", not late, f"{late:,} out of order"),
         Check(
             "each delay and cancellation was published, once",
             disruptions.once and disruptions.causes <= flights.ids and disruptions.count == upset,
@@ -105,25 +109,32 @@ async def verify(broker: Backend, sights: dict[str, Sight]) -> list[Check]:
             notices.follows(disruptions),
             f"{notices.count:,} of {disruptions.count:,}",
         ),
-        Check(
-            "each notification was delivered, and repeats can be told",
-            len(keys) == notices.count,
-            f"{len(keys):,} of {notices.count:,}; {keys.total() - len(keys)} lines repeat an earlier one",
-        ),
+    ]
+
+
+def delivery(notices: Trail) -> Check:
+    """What left the log."""
+    keys = letters().keys
+    return Check(
+        "each notification was delivered, and repeats can be told",
+        len(keys) == notices.count,
+        f"{len(keys):,} of {notices.count:,}; {keys.total() - len(keys)} lines repeat an earlier one",
+    )
+
+
+def rooms(disruptions: Trail, bookings: dict[str, int], hotels: Sight) -> list[Check]:
+    """What the flaky service has done in the end."""
+    hopeless = sum(map(is_closed_for, disruptions.keys))
+    return [
         Check(
             "each booking was made, once",
             bookings == disruptions.keys,
             f"{sum(bookings.values()):,} of {disruptions.count:,}",
         ),
         Check(
-            "what cannot succeed became a dead letter, once, and none is left",
+            "what could not succeed became a dead letter, once, and none is left",
             hotels.dead_letters == hopeless and not hotels.parked,
             f"{hotels.dead_letters} of {hopeless}; {len(hotels.parked)} left",
-        ),
-        Check(
-            "nothing is left to do",
-            not any(sight.lag for sight in sights.values()),
-            f"{sum(sight.lag for sight in sights.values()):,} events wait",
         ),
     ]
 
