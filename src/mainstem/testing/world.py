@@ -303,8 +303,8 @@ async def simulate(
             await asyncio.gather(*(worker.started for worker in crew))
             yield world
             world.complain()
-            for worker in crew:
-                await worker.stop()
+            scene.over = True
+            await asyncio.gather(*(worker.stop() for worker in crew))
         finally:
             loop.at_rest = None
             scene.over = scene.trace.closed = True

@@ -23,8 +23,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
-TURNS_MOST = 1_000_000
+TURNS_MOST = 100_000
 """So many turns of the loop while time stands still are an endless loop."""
+
+
+RESOLUTION_SECONDS = 1e-6
+"""What is due within this time is due now. After a virtual year, a float does not tell much less apart."""
 
 
 class SimulationStuck(MainstemError):
@@ -51,6 +55,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         self._owners: WeakKeyDictionary[asyncio.Task[object], Process] = WeakKeyDictionary()
         self._sleepers: list[asyncio.TimerHandle] = []
         super().__init__(_Skipping(self))
+        self._clock_resolution = RESOLUTION_SECONDS
         self.set_exception_handler(_report)
 
     def time(self) -> float:
@@ -126,7 +131,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
                 why="what is waited for would have to come from somebody who has ended, or from outside",
                 remedy="look at what is awaited there; a simulation has nothing outside",
             )
-        self.clock.advance(seconds)
+        self.clock.advance(max(seconds, RESOLUTION_SECONDS))
 
     def refuse_endless_turning(self) -> NoReturn:
         """The loop turns and turns, and time stands still."""

@@ -3,6 +3,7 @@
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
+from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ Heard = Callable[[frozenset[int] | None], None]
 
 LATENCY_SECONDS = 0.005
 """A wake-up, and a write, takes at most this long."""
+
+POLL_SECONDS = 0.25
+"""So often a process looks whether it has missed a wake-up."""
 
 
 class Machine:
@@ -41,13 +45,21 @@ class Machine:
         self.memory.close()
 
 
-class _Listener(NamedTuple):
+@dataclass(slots=True)
+class _Listener:
     """A process that can be woken, and the context in which it hears."""
 
     process: Process
     loop: AbstractEventLoop
     heard: Heard
     context: Context
+    polling: bool = False
+
+    def poll(self) -> None:
+        """Look everywhere."""
+        self.polling = False
+        if not self.process.deaf:
+            self.heard(None)
 
 
 class _Member(NamedTuple):
@@ -71,19 +83,21 @@ class SimulatedNeighbours:
         self._machine.listening[self.process] = _Listener(self._of, loop, heard, copy_context())
 
     def wake(self, processes: Iterable[str], numbers: Iterable[int]) -> list[str]:
-        """Tell processes what has changed, a moment later; returns those that are no more."""
-        message = frozenset(numbers)
-        gone: list[str] = []
-        for name in processes:
-            listener = self._machine.listening.get(name)
-            if listener is None or not listener.process.alive:
-                gone.append(name)
-            elif not listener.process.deaf:
-                self._send(listener, message)
-        return gone
+        """Tell processes what has changed, a moment later; returns those that are no more.
 
-    def _send(self, listener: _Listener, message: frozenset[int]) -> None:
-        listener.loop.call_later(self._machine.latency(), listener.heard, message, context=listener.context)
+        Whoever is not told sees a while later that the file has changed, and then looks everywhere.
+        """
+        machine, message = self._machine, frozenset(numbers)
+        told = set(processes)
+        for name, listener in machine.listening.items():
+            if listener.process.deaf or name == self.process:
+                continue
+            if name in told:
+                listener.loop.call_later(machine.latency(), listener.heard, message, context=listener.context)
+            elif not listener.polling:
+                listener.polling = True
+                listener.loop.call_later(POLL_SECONDS, listener.poll, context=listener.context)
+        return [name for name in told if name not in machine.listening or not machine.listening[name].process.alive]
 
     def attend(self, member: str) -> None:
         """Be present under this name."""

@@ -37,6 +37,7 @@ class Settling:
         self._seen = -1
         self._until_ms = 0
         self._since = 0.0
+        self._last = Left([], None)
         scene.loop.at_rest = self._at_rest
 
     async def settle(self, horizon_seconds: float) -> None:
@@ -73,6 +74,7 @@ class Settling:
         # What was called for, and has not reached the file yet, arrives first.
         await asyncio.sleep(LATENCY_SECONDS * 2)
         while (left := await self.left()).work and self._scene.loop.clock.now_ms() < until_ms:
+            self._last = left
             await self._change(until_ms)
         return left
 
@@ -133,7 +135,7 @@ class Settling:
             return self._scene.loop.refused[0]
         return SimulationStuck(
             "a handler waits for what never comes" if waiting else "nobody does what is left to do",
-            where="; ".join(waiting) or "see world.trace",
+            where="; ".join(waiting or self._last.work),
             why=f"nothing has happened for {PATIENCE_SECONDS:g} s, and no timer is set that could wake anybody",
             remedy="look at what is awaited there; a simulation has nothing outside"
             if waiting

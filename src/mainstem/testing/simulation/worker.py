@@ -220,7 +220,7 @@ class Worker:
                 if outcome.late is not None:
                     raise outcome.late
                 await self._reach("handler.end")
-            except Exception as error:
+            except BaseException as error:
                 self._end(number, f"raised {type(error).__name__}: {error}")
                 raise
             self._end(number, "done")
@@ -237,7 +237,7 @@ class Worker:
                 if outcome.late is not None:
                     raise outcome.late
                 self._reach_now("handler.end")
-            except Exception as error:
+            except BaseException as error:
                 self._end(number, f"raised {type(error).__name__}: {error}")
                 raise
             self._end(number, "done")
@@ -285,10 +285,14 @@ class Worker:
     # -- the end
 
     async def stop(self) -> None:
-        """Drain, and end."""
-        self._stop.set()
-        if self._main is not None:
-            await asyncio.wait([self._main])
+        """Drain, and end; one that stands still goes on for it."""
+        process, main = self.process, self._main
+        if process.stalled:
+            process.go_on(self._scene.loop)
+        process.deaf = False
+        if process.alive and main is not None:
+            self._stop.set()
+            await asyncio.wait([main])
 
     async def sweep(self) -> None:
         """After the end: let everything that was left standing unwind, in every life there was."""
