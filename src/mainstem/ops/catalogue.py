@@ -14,7 +14,10 @@ from mainstem.service import CatalogueEntry, EventEntry, read_catalogue
 @broker_options
 @json_option
 def services(*, broker: str | None, dev: bool, as_json: bool) -> None:
-    """Show who publishes what, who listens, and what each group remembers, as each has said when it started."""
+    """Show who publishes what, who listens, and what each group remembers.
+
+    It is what each group has said when it was started last.
+    """
     entries = asyncio.run(_entries(broker, dev=dev))
     if as_json:
         print_json(entries)

@@ -39,7 +39,7 @@ class PublishedCount(Struct, frozen=True):
 @broker_options
 @json_option
 def publish(*, service: str, type_name: str, payload: str, broker: str | None, dev: bool, as_json: bool) -> None:
-    """Publish an event in the name of a service; with - one for each line of standard input.
+    """Publish an event in the name of a service, or with - one for each line of standard input.
 
     The service must publish the type or subscribe to it. Lines are published in blocks of 1000, each block as a whole.
     """

@@ -1,0 +1,80 @@
+"""Services that the tests of the command line run; what they do depends on files in the current folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mainstem import Context, DomainEvent, IntegrationEvent, Retry, Service, Timer, Topic
+
+
+class OrderPaid(IntegrationEvent, topic="orders", key="customer_id"):
+    """A negative amount cannot be handled until somebody has mended it."""
+
+    customer_id: str
+    amount_cents: int
+
+
+class GoldReached(IntegrationEvent, topic="gold", key="customer_id", namespace="Shop"):
+    customer_id: str
+
+
+class Counted(DomainEvent, topic="counted", service="elsewhere"):
+    number: int
+
+
+@dataclass(frozen=True)
+class ErpOrder:
+    order_no: str
+
+
+ERP = Topic("erp", ErpOrder, key="order_no", envelope=None)
+
+loyalty = Service("loyalty", publishes=(OrderPaid,))
+loyalty.topic("orders", partitions=2)
+loyalty.topic("gold", partitions=1, retention="7d")
+spent = loyalty.store("spent", int)
+
+
+def mended() -> bool:
+    """Whether the test has put it right."""
+    return Path("mended").exists()
+
+
+@loyalty.on(OrderPaid, retry=Retry.never())
+async def tally(order: OrderPaid, context: Context) -> GoldReached | None:
+    """Count what a customer has spent."""
+    if order.amount_cents < 0 and not mended():
+        raise ValueError(f"cannot pay back {-order.amount_cents}")
+    context.wake("remind", after="7d")
+    before = context.get(spent, 0)
+    context.put(spent, after := before + order.amount_cents)
+    return GoldReached(order.customer_id) if before < 10_000 <= after else None
+
+
+@loyalty.on_timer("remind")
+async def remind(_timer: Timer) -> None:
+    """Nothing to do."""
+
+
+changed = Service("loyalty", publishes=(OrderPaid,))
+changed.store("spent", int)
+
+
+@changed.on(OrderPaid)
+async def count(_order: OrderPaid) -> None:
+    """The service of the same name, after somebody has renamed its handler and removed its timer."""
+
+
+importer = Service("importer")
+
+
+@importer.on(ERP)
+async def take_in(_order: ErpOrder) -> None:
+    """Nothing to do."""
+
+
+listener = Service("listener")
+
+
+@listener.on(GoldReached, publishes=(Counted,))
+async def listen(_gold: GoldReached) -> None:
+    """Says that it publishes another service's domain event."""
