@@ -13,6 +13,8 @@ from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, timers
 
 AT_ONCE = 500
+"""So many are in flight at most: a million that are due must not lie in memory, or keep the events waiting."""
+FOR_EVER = 2**63
 LONGEST_SLEEP_SECONDS = 30.0
 """The wall clock may jump, so a sleeper looks at it now and then."""
 
@@ -27,13 +29,14 @@ class Alarm:
         self._handle: asyncio.TimerHandle | None = None
         self._next_ms: int | None = None
         self._firing: set[Timer] = set()
+        self._full = False
         self._make: Callable[[Timer], Work] | None = None
 
     def begin(self, desk: Desk, routes: Routes) -> None:
         """Start waiting for what is set. Raises DefinitionError for timers that nobody handles."""
 
         def make(timer: Timer) -> Work:
-            return _work(timer, desk, routes, self._firing)
+            return _work(timer, desk, routes, self._done)
 
         _check_known(self._state, desk)
         self._make = make
@@ -43,7 +46,7 @@ class Alarm:
 
     def wake(self, due_ms: int) -> None:
         """A timer was set for this time."""
-        if self._make is None or (self._next_ms is not None and self._next_ms <= due_ms):
+        if self._make is None or self._full or (self._next_ms is not None and self._next_ms <= due_ms):
             return
         self._next_ms = due_ms
         self._sleep()
@@ -70,27 +73,34 @@ class Alarm:
         if self._next_ms > now:
             self._sleep()
             return
-        found = timers.due_until(self._state, now, AT_ONCE + len(self._firing))
-        due = [each for each in found if each not in self._firing][:AT_ONCE]
-        self._firing.update(due)
-        self._add([make(each) for each in due])
-        self._next_ms = self._after(now, more=len(due) == AT_ONCE)
+        room = AT_ONCE - len(self._firing)
+        fresh = [each for each in timers.due_until(self._state, now, AT_ONCE + 1) if each not in self._firing]
+        self._firing.update(fresh[:room])
+        self._add([make(each) for each in fresh[:room]])
+        self._full = len(fresh) > room
+        self._next_ms = None if self._full else self._first_ms()
         if self._next_ms is not None:
             self._sleep()
 
-    def _after(self, now_ms: int, *, more: bool) -> int | None:
-        """When to look next: soon while due rows are being worked off, else when the next one is due."""
-        if more or self._firing:
-            return now_ms + 1 if more else now_ms + 50
-        return timers.next_due_ms(self._state)
+    def _first_ms(self) -> int | None:
+        """When the first one is due that is not in flight."""
+        earliest = timers.due_until(self._state, FOR_EVER, len(self._firing) + 1)
+        return next((each.due_ms for each in earliest if each not in self._firing), None)
+
+    def _done(self, timer: Timer) -> None:
+        """One is not in flight any more."""
+        self._firing.discard(timer)
+        if self._full and len(self._firing) <= AT_ONCE // 2:
+            self._full = False
+            self.wake(timer.due_ms)
 
 
-def _work(timer: Timer, desk: Desk, routes: Routes, firing: set[Timer]) -> Work:
+def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None]) -> Work:
     if not timer.name.startswith(RETRY):
-        return TimerWork(timer.key, desk, timer, firing)
+        return TimerWork(timer.key, desk, timer, done)
     place = timer.key or b""
     handler = desk.handlers[timer.name.removeprefix(RETRY)]
-    return RetryWork(lane_of(place), desk, routes, handler, place, timer, firing)
+    return RetryWork(lane_of(place), desk, routes, handler, place, timer, done)
 
 
 def _check_known(state: TaskState, desk: Desk) -> None:

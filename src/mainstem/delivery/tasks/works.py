@@ -1,7 +1,7 @@
 """What runs in a lane: an event, a due timer, a parked sequence to be worked off, a command."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -171,7 +171,7 @@ class TimerWork(Struct, eq=False):
     key: bytes | None
     desk: Desk
     timer: Timer
-    firing: set[Timer]
+    done: Callable[[Timer], None]
 
     async def run(self) -> None:
         """Read the timer's row again; if it is still due, handle it, and remove the row in the same commit."""
@@ -186,7 +186,7 @@ class TimerWork(Struct, eq=False):
             desk.checkpoints.close(gathered)
             desk.ledger.absorb(gathered)
         finally:
-            self.firing.discard(timer)
+            self.done(timer)
 
     def _remove(self, effects: Effects) -> None:
         """The timer has served, unless its handler has set it anew."""
@@ -215,18 +215,16 @@ class RetryWork(Struct, eq=False):
     routes: Routes
     handler: Handler
     place: bytes
-    timer: Timer | None
-    firing: set[Timer]
+    timer: Timer
+    done: Callable[[Timer], None]
 
     async def run(self) -> None:
         """Work the sequence off, unless somebody has changed its next try meanwhile."""
         try:
-            timer = self.timer
-            if timer is None or timers.is_due(self.desk.ledger.state.get, timer):
+            if timers.is_due(self.desk.ledger.state.get, self.timer):
                 await work_off(self.desk, self.routes, self.handler, self.place)
         finally:
-            if self.timer is not None:
-                self.firing.discard(self.timer)
+            self.done(self.timer)
 
 
 async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -> None:
