@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -29,7 +30,7 @@ class Shell:
         """Give a command; what goes wrong unexpectedly is raised."""
         return CliRunner().invoke(mainstem, arguments, input=typed, catch_exceptions=False)
 
-    def json(self, *arguments: str, typed: str | None = None) -> list[dict[str, object]]:
+    def json(self, *arguments: str, typed: str | None = None) -> list[dict[str, Any]]:
         """Give a command with ``--json``; a single object comes as a list of one."""
         result = self(*arguments, "--json", typed=typed)
         assert result.exit_code == 0, result.stderr

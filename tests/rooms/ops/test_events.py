@@ -5,6 +5,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,7 +46,6 @@ def test_an_event_is_published_with_its_envelope(shell: Shell) -> None:
     assert told == {"type": "OrderPaid", "topic": "orders", "published": 1}
     [line] = tail(shell, "orders")
     attributes = line["attributes"]
-    assert isinstance(attributes, dict)
     assert line["data"] == {"customer_id": "c-1", "amount_cents": 5}
     assert line["key"] == "c-1"
     assert (attributes["type"], attributes["source"], attributes["kind"]) == ("OrderPaid", "/loyalty", "integration")
@@ -93,7 +93,7 @@ def test_standard_input_is_published_line_by_line(shell: Shell) -> None:
     typed = "".join(f'{{"customer_id": "c-{n % 3}", "amount_cents": {n}}}\n' for n in range(2_500)) + "\n"
     [told] = shell.json("publish", LOYALTY, "OrderPaid", "-", typed=typed)
     assert told["published"] == 2_500
-    amounts = [line["data"]["amount_cents"] for line in tail(shell, "orders", "--from", "earliest", "--key", "c-1")]  # type: ignore[index]
+    amounts = [line["data"]["amount_cents"] for line in tail(shell, "orders", "--from", "earliest", "--key", "c-1")]
     assert amounts == list(range(1, 2_500, 3))
 
 
@@ -113,7 +113,7 @@ def test_a_bad_line_stops_its_block_and_says_how_far_it_came(shell: Shell) -> No
 # --- tail
 
 
-def tail(shell: Shell, *arguments: str) -> list[dict[str, object]]:
+def tail(shell: Shell, *arguments: str) -> list[dict[str, Any]]:
     """The lines that ``tail --json`` prints."""
     result = shell("tail", *arguments, "--json")
     assert result.exit_code == 0, result.stderr
@@ -135,7 +135,7 @@ def test_the_last_events_are_shown_unless_a_point_is_named(shell: Shell) -> None
     assert len(tail(shell, "orders", "--limit", "3")) == 3
     assert len(tail(shell, "orders", "--from", "earliest")) == 24
     assert {line["offset"] for line in tail(shell, "orders", "--from", "earliest", "--limit", "2")} == {0, 1}
-    assert all(int(str(line["offset"])) >= 5 for line in tail(shell, "orders", "--from", "5"))
+    assert all(line["offset"] >= 5 for line in tail(shell, "orders", "--from", "5"))
     assert tail(shell, "orders", "--from", "latest") == []
     assert len(tail(shell, "orders", "--from", "1h")) == 24
     assert tail(shell, "orders", "--from", "2999-01-01T00:00:00Z") == []

@@ -162,8 +162,10 @@ def _say(decision: Decision, entries: Sequence[Entry], request: Request) -> None
     if request.as_json:
         print_json(decision)
         return
-    sequences = f"{plural(decision.matched, 'sequence')} of {decision.group}, {plural(decision.waiting, 'event')}"
     outcome = decision.outcome
+    # The answers have counted what waits now; the audit topic knows what waited when the sequence stopped.
+    events = outcome.events if outcome else decision.waiting
+    sequences = f"{plural(decision.matched, 'sequence')} of {decision.group}, {plural(events, 'event')}"
     if outcome is None:
         _print([(decision.group, entry) for entry in entries[:EXAMPLES]])
         if decision.matched > EXAMPLES:

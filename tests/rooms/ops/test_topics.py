@@ -1,0 +1,125 @@
+"""Topics as they are and as services declare them, and the catalogue."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from mainstem import Service
+from mainstem.broker import TopicSpec
+from mainstem.clock import SystemClock
+from mainstem.errors import StartRefused
+from mainstem.identifiers import Identifiers
+from mainstem.service import connected, running
+from tests.rooms.ops.conftest import SHOP, Shell
+from tests.rooms.ops.shop import loyalty
+
+LOYALTY = f"{SHOP}:loyalty"
+
+
+def create(shell: Shell, *specs: TopicSpec) -> None:
+    """Create topics, as somebody else would."""
+
+    async def make() -> None:
+        clock = SystemClock()
+        async with connected(shell.broker, clock, Identifiers(clock)) as broker:
+            for spec in specs:
+                await broker.admin.create(spec)
+
+    asyncio.run(make())
+
+
+def actions(steps: list[dict[str, Any]]) -> dict[str, str]:
+    """What is planned for each topic."""
+    return {str(step["topic"]): str(step["action"]) for step in steps}
+
+
+def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_do(shell: Shell) -> None:
+    """What is planned is what is applied; a second plan finds everything as declared."""
+    create(shell, TopicSpec("other"))
+    planned = shell.json("topics", "plan", LOYALTY)
+    assert set(actions(planned).values()) == {"create"}
+    assert [topic["name"] for topic in shell.json("topics", "list")] == ["other"]
+    assert shell.json("topics", "apply", LOYALTY) == planned
+    assert set(actions(shell.json("topics", "plan", LOYALTY)).values()) == {"keep"}
+    found = {topic["name"]: topic for topic in shell.json("topics", "list")}
+    assert found.keys() == {"other", *actions(planned)}
+    assert (found["gold"]["partitions"], found["gold"]["retention_ms"]) == (1, 7 * 86_400_000)
+
+
+def test_what_is_applied_is_enough_for_production(shell: Shell) -> None:
+    """A service refuses to start without --dev until its topics are applied, and starts then."""
+    create(shell, TopicSpec("other"))
+
+    async def start() -> None:
+        async with running(loyalty, broker=shell.broker):
+            pass
+
+    with pytest.raises(StartRefused, match="mainstem topics apply"):
+        asyncio.run(start())
+    shell("topics", "apply", LOYALTY)
+    asyncio.run(start())
+
+
+def test_drift_is_shown_and_altered(shell: Shell) -> None:
+    """Another retention is shown as it is and as it should be, and applying alters that topic alone."""
+    shell("topics", "apply", LOYALTY)
+    create(shell, TopicSpec("kept", 3))
+    alter(shell, TopicSpec("gold", 1, retention_ms=60_000))
+    steps = {step["topic"]: step for step in shell.json("topics", "plan", LOYALTY)}
+    assert [name for name, step in steps.items() if step["action"] != "keep"] == ["gold"]
+    assert steps["gold"]["differs"] == {"retention_ms": [60_000, 7 * 86_400_000]}
+    assert "alter       gold  retention_ms 60000 -> 604800000" in shell("topics", "plan", LOYALTY).stdout
+    shell.json("topics", "apply", LOYALTY)
+    assert set(actions(shell.json("topics", "plan", LOYALTY)).values()) == {"keep"}
+
+
+def alter(shell: Shell, spec: TopicSpec) -> None:
+    """Change a topic, as somebody else would."""
+
+    async def change() -> None:
+        clock = SystemClock()
+        async with connected(shell.broker, clock, Identifiers(clock)) as broker:
+            await broker.admin.alter(spec)
+
+    asyncio.run(change())
+
+
+def test_another_number_of_partitions_is_refused_and_nothing_is_done(shell: Shell) -> None:
+    """A topic that cannot become what is declared is shown as refused, and stops everything else."""
+    create(shell, TopicSpec("orders", 3))
+    for words in ("plan", "apply"):
+        result = shell("topics", words, LOYALTY)
+        assert result.exit_code == 1
+        assert "refuse      orders  partitions 3 -> 2" in result.stdout
+        assert "create      gold" in result.stdout
+        assert "the number of partitions never changes" in result.stderr
+    assert [topic["name"] for topic in shell.json("topics", "list")] == ["orders"]
+
+
+def test_several_services_are_planned_together(shell: Shell) -> None:
+    """Topics that services share stand in a plan once; services of a broken declaration are refused."""
+    both = actions(shell.json("topics", "apply", LOYALTY, f"{SHOP}:importer"))
+    assert {"orders", "erp", "importer.dead-letters", "loyalty.dead-letters"} <= both.keys()
+    result = shell("topics", "plan", f"{SHOP}:listener")
+    assert result.exit_code == 1
+    assert "may not publish Counted" in result.stderr
+
+
+def test_the_catalogue_says_who_does_what(shell: Shell) -> None:
+    """A group that has been started is listed with what it publishes, takes, remembers and waits for."""
+    create(shell, TopicSpec("other"))
+    assert shell.json("services") == []
+
+    async def start(*services: Service) -> None:
+        async with shell.running(*services):
+            pass
+
+    asyncio.run(start(loyalty))
+    [entry] = shell.json("services")
+    assert (entry["service"], entry["group"]) == ("loyalty", "loyalty")
+    text = shell("services").stdout
+    assert "publishes OrderPaid v1 on orders, Shop.GoldReached v1 on gold" in text
+    assert "tally takes OrderPaid v1 on orders -> Shop.GoldReached" in text
+    assert "remind takes the timer remind" in text
+    assert "remembers spent v1 by key" in text
