@@ -255,8 +255,8 @@ class Context(Struct, gc=False, eq=False):
             raise StoreRefused(
                 f"store {store.name!r} needs a key",
                 where=f"handler {self._scope.handler}",
-                why="the event has none" if found is None else 'a store with scope="partition" has no key of its own',
-                remedy="give key=... to the topic's declaration" if found is None else "pass key=...",
+                why="the event has none, or a batch is handled" if found is None else "its keys are free",
+                remedy="declare the topic with a key" if found is None else "pass key=...",
             )
         return found
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from mainstem.broker import Batch
+from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.clock import Clock
 from mainstem.delivery.context import Context, Incarnation
 from mainstem.delivery.failures import (
@@ -98,8 +98,12 @@ class Desk(Struct, frozen=True):
         error: Exception | None = None,
         before: Failure | None = None,
     ) -> "Effects | Stopped":
-        """Run a handler, again as often as its policy says inline; what it has done, or why it stopped."""
+        """Run a handler, again as often as its policy says inline; what it has done, or why it stopped.
+
+        A batch is handled at the place of its first event.
+        """
         failure = before
+        at = at.keyless() if handler.processor.batch else at
         while True:
             context = handler.context(at.batch, at.index, gathered, attempt=1 + (failure.failures if failure else 0))
             if self.checkpoints.some:
@@ -165,6 +169,13 @@ class Place(Struct, frozen=True, gc=False):
     def letter(self) -> Letter:
         """A copy of the record, to be kept."""
         return Letter.of(self.batch, self.index)
+
+    def keyless(self) -> "Place":
+        """The same record without its key: a batch holds many, so a batch handler must not build upon one."""
+        batch, index = self.batch, self.index
+        record = batch.record(index)
+        keyless = Record(None, record.value, record.timestamp_ms, record.common, record.own)
+        return Place(single(TopicPartition(batch.topic, batch.partition), batch.offsets[index], keyless), 0)
 
     def name(self) -> bytes:
         """What names a sequence that begins with this event, beside its handler."""

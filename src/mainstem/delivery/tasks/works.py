@@ -120,21 +120,13 @@ class BatchWork(Struct, eq=False):
         ]
         if not free:
             return
-        whole = Place(self._as_one(free[0][0]), 0)
-        attempt = await desk.attempt(handler, [event for _, event in free], whole, gathered)
+        attempt = await desk.attempt(handler, [event for _, event in free], Place(batch, free[0][0]), gathered)
         if isinstance(attempt, Effects):
             gathered.take_in(attempt)
             gathered.through += [(handler.name, batch, index) for index, _ in free]
             return
         for index, event in free:
             await desk.handle(handler, event, Place(batch, index), gathered)
-
-    def _as_one(self, index: int) -> Batch:
-        """The record that a whole batch is handled as: it has no key, and the id and place of its first event."""
-        record = self.intake.batch.record(index)
-        keyless = Record(None, None, record.timestamp_ms, record.common, record.own)
-        at = TopicPartition(self.intake.batch.topic, self.intake.batch.partition)
-        return single(at, self.intake.batch.offsets[index], keyless)
 
 
 class SpoiltWork(Struct, gc=False, eq=False):
