@@ -5,6 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from mainstem.telemetry import log
@@ -13,7 +14,7 @@ CONFIGURATION_FAULT: Final = 78
 """The code with which a worker ends that would fail again in the same way: sysexits.h calls it EX_CONFIG."""
 
 STARTED: Final = b"1"
-_OVERTIME_SECONDS: Final = 10.0
+OVERTIME_SECONDS: Final = 10.0
 
 
 class Parent:
@@ -26,17 +27,20 @@ class Parent:
 
     def tell_started(self) -> None:
         """The services run."""
-        self._line.send(STARTED)
+        with suppress(ConnectionError):
+            self._line.send(STARTED)
 
     def watch(self, grace_seconds: float) -> None:
         """From now on drain when the parent dies, and end by force when draining takes longer than it may."""
         threading.Thread(target=self._wait, args=(grace_seconds, os.kill), name="parent", daemon=True).start()
 
     def _wait(self, grace_seconds: float, kill: Callable[[int, int], None]) -> None:
-        while self._line.recv(1):
-            pass
+        # A parent that dies with something unread resets the line instead of ending it.
+        with suppress(ConnectionError):
+            while self._line.recv(1):
+                pass
         log.warning("the parent process has died: draining")
         kill(os.getpid(), signal.SIGTERM)
         # Nobody else would end a handler that never returns.
-        threading.Event().wait(grace_seconds + _OVERTIME_SECONDS)
+        threading.Event().wait(grace_seconds + OVERTIME_SECONDS)
         kill(os.getpid(), signal.SIGKILL)
