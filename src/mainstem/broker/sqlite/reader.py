@@ -39,19 +39,20 @@ class Readers:
     def __init__(self, changed: Callable[[], None]) -> None:
         """None is open. ``changed`` is called when somebody begins or ceases to wait for a partition."""
         self._changed = changed
-        self._waiting: dict[int, set[SqliteReader]] = {}
+        # Dictionaries in the place of sets: in a simulation the order in which readers wake must be the same each time.
+        self._waiting: dict[int, dict[SqliteReader, None]] = {}
 
     def add(self, reader: "SqliteReader", numbers: Iterable[int]) -> None:
         """Tell ``reader`` when one of the partitions has grown."""
         for number in numbers:
-            self._waiting.setdefault(number, set()).add(reader)
+            self._waiting.setdefault(number, {})[reader] = None
         self._changed()
 
     def remove(self, reader: "SqliteReader", numbers: Iterable[int]) -> None:
         """Tell it no more."""
         for number in numbers:
-            waiting = self._waiting.get(number, set())
-            waiting.discard(reader)
+            waiting = self._waiting.get(number, {})
+            waiting.pop(reader, None)
             if not waiting:
                 self._waiting.pop(number, None)
         self._changed()
