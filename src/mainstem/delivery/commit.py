@@ -48,6 +48,8 @@ async def commit(ledger: Ledger, ownership: Ownership, point: Point = no_point) 
         for waiter in cut.waiters:
             if not waiter.done():
                 waiter.set_exception(error) if isinstance(error, Exception) else waiter.cancel()
+                if isinstance(error, Exception):
+                    waiter.exception()  # whoever waited may have gone, and then nobody need be told
         raise
     ledger.state.committed()
     counters = ledger.counters

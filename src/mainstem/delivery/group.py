@@ -107,7 +107,8 @@ class GroupRunner:
     async def _own(self, membership: Membership, number: int) -> None:
         """Run a task, as one incarnation after the other, until it is drained."""
         try:
-            while not self._draining.is_set() and await membership.confirm(number):
+            # One that is being given back is not looked after by this coroutine any more.
+            while self._is_mine(number) and not self._draining.is_set() and await membership.confirm(number):
                 try:
                     ownership = await membership.take_over(number)
                     task = Task(self._plan, ownership, self._rows_of(number), self._environment)
@@ -128,8 +129,11 @@ class GroupRunner:
             if not self._failed.done():
                 self._failed.set_exception(error)
         finally:
-            if self._running.get(number) is asyncio.current_task():
+            if self._is_mine(number):
                 del self._running[number]
+
+    def _is_mine(self, number: int) -> bool:
+        return self._running.get(number) is asyncio.current_task()
 
     def _count_loss(self, number: int, error: BrokerError | IncarnationOver) -> None:
         log.warning("task %d of %r is lost: %s", number, self._plan.group, error)

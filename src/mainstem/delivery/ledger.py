@@ -13,7 +13,7 @@ import msgspec
 from mainstem.broker import COMPLETED_STORE, Change, Record, TopicPartition, completed_key
 from mainstem.delivery.lanes import Intake, Progress, Ranges
 from mainstem.delivery.outputs import Effects
-from mainstem.errors import CommitRefused
+from mainstem.errors import BrokerError
 from mainstem.state import TaskState
 
 
@@ -165,14 +165,14 @@ class Ledger:
         return rows
 
     def restore(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read what an earlier owner had completed beyond ``positions``. Raises CommitRefused when they disagree."""
+        """Read what an earlier owner had completed beyond ``positions``. Raises BrokerError when they disagree."""
         for at, progress in self.progress.items():
             row = self.state.get(COMPLETED_STORE, completed_key(at))
             if row is None:
                 continue
             found = _decode(row)
             if found.topic_id != self._topic_ids[at.topic] or found.position != positions.get(at):
-                raise CommitRefused(
+                raise BrokerError(
                     f"the position of {at.topic}[{at.partition}] and what is completed beyond it disagree",
                     where=f"position {positions.get(at)}, completed set of {found.position}",
                     why="the position was moved, or the topic deleted and created again, behind the group's back",

@@ -32,14 +32,20 @@ class Work(Protocol):
 class Lanes:
     """Runs works, at most ``count`` at a time, those of one key in the order they were added."""
 
-    def __init__(self, count: int, failed: Callable[[BaseException], None]) -> None:
-        """``failed`` hears what a work has raised: a defect of the runtime, not of a handler."""
+    def __init__(
+        self, count: int, failed: Callable[[BaseException], None], idle: Callable[[], None] = lambda: None
+    ) -> None:
+        """``failed`` hears what a work has raised: a defect of the runtime, not of a handler.
+
+        ``idle`` is called when nothing is in flight any more; not for every work, but when a runner goes to rest.
+        """
         self._count = count
         self.failed = failed
+        self._idle = idle
         self._ready: deque[Work] = deque()
         self._busy: set[bytes] = set()
         self._waiting: dict[bytes, deque[Work]] = {}
-        self._runners: set[asyncio.Task[None]] = set()
+        self._runners: list[asyncio.Task[None]] = []
         self._resting: list[asyncio.Future[None]] = []
         self._spare = False
         self._stopped = False
@@ -119,7 +125,7 @@ class Lanes:
         elif len(self._runners) < self._count:
             number = len(self._runners)
             runner = asyncio.get_running_loop().create_task(self._run(number), name=f"lane {number}")
-            self._runners.add(runner)
+            self._runners.append(runner)
         else:
             return
         self._spare = True
@@ -135,6 +141,8 @@ class Lanes:
                 rest = asyncio.get_running_loop().create_future()
                 self._resting.append(rest)
                 self._tell()
+                if not self.in_flight:
+                    self._idle()
                 await rest
         except asyncio.CancelledError:
             raise

@@ -57,7 +57,7 @@ class Task:
         self._settings = environment.settings
         self._state = TaskState(rows)
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
-        self._lanes = Lanes(plan.lanes, self._fail)
+        self._lanes = Lanes(plan.lanes, self._fail, self._when_idle)
         self._alarm = Alarm(self._state, environment.clock, self._add)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._draining = asyncio.Event()
@@ -66,6 +66,7 @@ class Task:
         self._positions: Mapping[TopicPartition, int] = {}
         self._event_bytes = 1
         self._in_commit = False
+        self._nothing_to_read = False
         self._hops: Hops | None = None
         self.ledger: Ledger | None = None
 
@@ -202,9 +203,10 @@ class Task:
         while not self._draining.is_set():
             batch = reader.take()
             if batch is None:
-                if not lanes.in_flight and (ledger.events or ledger.changed):
-                    self._commit_at_rest(ledger)
+                self._nothing_to_read = True
+                self._when_idle()
                 await reader.wait()
+                self._nothing_to_read = False
                 continue
             batch = admission.in_binary_mode(batch)
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
@@ -217,7 +219,7 @@ class Task:
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:
-                await lanes.at_most(self._room(sum(map(len, filter(None, batch.values))) // len(batch)))
+                await lanes.at_most(self._room(sum(map(len, filter(None, batch.values))) // (len(batch) or 1)))
 
     def _room(self, event_bytes: int) -> int:
         """How many events may be in flight before the next batch is read, with events as large as the last ones."""
@@ -232,6 +234,11 @@ class Task:
         if self._ticking is None:
             delay = self._settings.commit_interval_ms / 1000
             self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _when_idle(self) -> None:
+        ledger = self._books
+        if self._nothing_to_read and not self._lanes.in_flight and (ledger.events or ledger.changed):
+            self._commit_at_rest(ledger)
 
     def _commit_at_rest(self, ledger: Ledger) -> None:
         """Commit what is done, now that nothing is left to do; a trickle of events is not a commit for each."""
