@@ -1,5 +1,6 @@
 """A database: the file or the memory, its writer, and a connection to read with for whoever asks."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from mainstem.database.disk import Reserve, require_local
 from mainstem.database.lock import LOCK_SUFFIX, FileLock, ThreadLock, WriteLock
 from mainstem.database.rows import TaskRows
 from mainstem.database.wal import CHECKPOINT_PAGES, LONG_FACTOR, Checkpointer
-from mainstem.database.writer import Listener, Writer, WriterOptions
+from mainstem.database.writer import PATIENCE_SECONDS, Listener, Writer, WriterOptions, tell_holder
 from mainstem.errors import DatabaseError, DatabaseFailed
 from mainstem.telemetry import log
 
@@ -121,6 +122,14 @@ class Database:
             self._connection.set_wal_hook(self._checkpointer.note)
             longest_bytes = self._options.checkpoint_pages * LONG_FACTOR * PAGE_SIZE_BYTES
             self._connection.pragma("journal_size_limit", longest_bytes)
+
+    async def open_aside(self, listener: Listener) -> None:
+        """Open it in a thread; as long as another process holds the lock, the log says which one."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self.open, listener))
+        while not (await asyncio.wait([opening], timeout=PATIENCE_SECONDS))[0]:
+            if self._lock is not None and self._lock.waiting_seconds():
+                tell_holder(self._lock, self.where)
+        await opening
 
     def _file_lock(self, suffix: str) -> FileLock:
         assert self.path is not None

@@ -32,7 +32,7 @@ Arguments = TypeVarTuple("Arguments")
 _SWITCH_INTERVAL_SECONDS = 5e-5
 
 # A wait for the lock that is longer than this is somebody's fault, and the log says whose.
-_PATIENCE_SECONDS = 1.5
+PATIENCE_SECONDS = 1.5
 
 
 class Write:
@@ -189,7 +189,7 @@ class Writer:
             self._wake.notify()
         if not self._watching:
             self._watching = True
-            loop.call_later(_PATIENCE_SECONDS, self._watch)
+            loop.call_later(PATIENCE_SECONDS, self._watch)
         return future
 
     def fail(self, error: DatabaseFailed) -> None:
@@ -226,14 +226,11 @@ class Writer:
 
     def _watch(self) -> None:
         """Say who holds the lock, as long as somebody here waits for it."""
-        waited = self._lock.waiting_seconds()
-        if waited > _PATIENCE_SECONDS / 2:
-            log.warning(
-                "%s: waiting for the write lock for %.1f s; it is held by %s", self._where, waited, self._lock.holder()
-            )
+        if self._lock.waiting_seconds() > PATIENCE_SECONDS / 2:
+            tell_holder(self._lock, self._where)
         self._watching = self._writing or bool(self._queue)
         if self._watching and self._loop is not None:
-            self._loop.call_later(_PATIENCE_SECONDS, self._watch)
+            self._loop.call_later(PATIENCE_SECONDS, self._watch)
 
     def _transact(self) -> None:
         """One group commit, from taking work off the queue to acknowledging it."""
@@ -375,6 +372,12 @@ class Writer:
                 future.set_exception(pending.error)
             else:
                 future.set_result(pending.result)
+
+
+def tell_holder(lock: WriteLock, where: str) -> None:
+    """Let the log say for how long this process has been waiting, and for whom."""
+    waited = lock.waiting_seconds()
+    log.warning("%s: waiting for the write lock for %.1f s; it is held by %s", where, waited, lock.holder())
 
 
 def _refuse(works: Iterable[_Pending], error: MainstemError) -> None:

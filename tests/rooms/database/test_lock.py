@@ -87,7 +87,7 @@ async def test_waiters_name_a_stopped_holder(
     opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who waits too long says which process holds the lock, and that it is stopped; then it goes on."""
-    monkeypatch.setattr("mainstem.database.writer._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("mainstem.database.writer.PATIENCE_SECONDS", 0.05)
     caplog.set_level(logging.WARNING, "mainstem")
     async with opened(tmp_path / "log.db") as database:
         with holding(tmp_path / "log.db-lock") as process:

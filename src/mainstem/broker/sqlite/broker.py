@@ -120,9 +120,8 @@ class SqliteBroker:
         if self._path is None:
             self.database.open(self)
         else:
-            # Another process may hold the lock of the file for a while.
             try:
-                await asyncio.to_thread(self.database.open, self)
+                await self.database.open_aside(self)
             except BaseException:
                 self.database.close()
                 raise
