@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.crash.checker import Report, check, unsettled
+from tests.crash.logfile import DATABASE
 from tests.crash.page import Ask, Page
 
 ROOT = Path(__file__).parents[2]
@@ -114,18 +115,22 @@ class Crew:
     def __init__(self, folder: Path, *arguments: str, without: str | None = None) -> None:
         """``arguments`` go to every process. ``without`` names the guard that careless processes do without."""
         self.folder = folder
+        self.database = folder / DATABASE
+        self.database.parent.mkdir(exist_ok=True)
         self.careless = () if without is None else ("--sabotage", without)
         self._arguments = arguments
         self.members: dict[str, Member] = {}
+        self._ended: list[Member] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        for member in self.members.values():
+        for member in [*self.members.values(), *self._ended]:
             if member.alive:
                 member.kill()
             member.close()
+            member.page.close()
 
     def start(self, role: str, name: str, *arguments: str) -> Member:
         """Start a process in a role, under a name that no living one has."""
@@ -152,16 +157,15 @@ class Crew:
     def ends(self, member: Member) -> int:
         """Wait until somebody ends by itself, and expect nothing more of it; returns its exit code."""
         code = member.wait_for_end()
-        del self.members[member.name]
+        self._ended.append(self.members.pop(member.name))
         return code
 
     def settle(self, within_seconds: float = 30.0) -> None:
         """Wait until the services have nothing left to do."""
-        path = self.folder / "crash.db"
         left: list[str] = []
 
         def settled() -> bool:
-            left[:] = unsettled(path)
+            left[:] = unsettled(self.database)
             self.require_alive()
             return not left
 

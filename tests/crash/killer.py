@@ -65,7 +65,7 @@ class Killer:
             before = len(self.hits) // PHASE
             self._act()
             if len(self.hits) // PHASE > before:
-                with Database(self._crew.folder / "crash.db") as database:
+                with Database(self._crew.database) as database:
                     assert database.integrity() == [], f"after {self.hits[-1]}"
 
     def stop(self) -> None:

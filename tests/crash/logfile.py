@@ -15,6 +15,9 @@ import msgspec
 
 OFFSET_BITS = 40
 
+DATABASE = "disk/crash.db"
+"""Where in the folder of a test the database is: on a disk of its own, if need be."""
+
 
 class LogRecord(NamedTuple):
     """A record of the log."""

@@ -92,6 +92,8 @@ class Page:
             if point in DELIVERY_POINTS:
                 self._wait_for_the_writer()
             os.kill(os.getpid(), signal.SIGSTOP)
+            # It takes a moment until every thread stands still, this one included.
+            time.sleep(0.05)
         elif ask == Ask.LOSE_POWER:
             assert self._lose_power is not None
             self._lose_power()
@@ -141,6 +143,10 @@ class Page:
     def withdraw(self) -> None:
         """Ask for nothing any more; a process that waits goes on."""
         self._memory[_ASKED] = Ask.NOTHING
+
+    def close(self) -> None:
+        """Read and write no more."""
+        self._memory.close()
 
     def clear(self) -> None:
         """Forget everything, for the next process that uses the page."""

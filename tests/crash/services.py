@@ -14,6 +14,7 @@ from msgspec import Struct
 from mainstem import Context, IntegrationEvent, Retry, Service, Store, Timer
 from mainstem.resilience import Backoff
 from mainstem.service import HandlerGroup
+from tests.crash.logfile import DATABASE
 
 PARTITIONS: Final = 3
 QUIET_MS: Final = 120
@@ -129,7 +130,7 @@ class Ground:
     @property
     def database(self) -> Path:
         """The file of the broker."""
-        return self.folder / "crash.db"
+        return self.folder / DATABASE
 
     @property
     def mended(self) -> bool:

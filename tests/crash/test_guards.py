@@ -43,7 +43,7 @@ def unguarded(folder: Path, scenario: Scenario, guard: str, rule: str) -> None:
 
 def counted(crew: Crew) -> int:
     """How many steps were counted and committed."""
-    with Database(crew.folder / "crash.db") as database:
+    with Database(crew.database) as database:
         return sum(1 for _ in database.records("tallied"))
 
 
@@ -116,7 +116,7 @@ def refused_half_way(crew: Crew) -> None:
 
 def only_waits_at_the_gate(crew: Crew) -> bool:
     """Whether all that is left to do is one partition of the ledger's."""
-    left = unsettled(crew.folder / "crash.db")
+    left = unsettled(crew.database)
     return counted(crew) == 20 and len(left) == 1 and "ledger in steps" in left[0]
 
 
@@ -162,7 +162,7 @@ def killed_with_a_slow_event(crew: Crew) -> None:
     crew.run("producer", "producer-1", "--count", "1", "--keys", "slow")
     crew.run("producer", "producer-2", "--count", "60", "--pause", "0.005")
     wait_until(lambda: counted(crew) == 60, "everything else to be counted", worker)
-    with Database(crew.folder / "crash.db") as database:
+    with Database(crew.database) as database:
         assert ("ledger", "$completed", 1) in database.stores()
     worker.kill()
     gate.unlink()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.crash.crew import Crew
 from tests.crash.killer import Killer
-from tests.crash.logfile import Database
+from tests.crash.logfile import DATABASE, Database
 
 ROLES = {
     "worker-1": ("worker", "worker-1"),
@@ -35,7 +35,7 @@ def kill_and_check(folder: Path, seed: int, kills: int) -> str:
     assert report.sound, story
     assert len(killer.hits) >= kills, story
     assert killer.inside >= 10, story
-    with Database(folder / "crash.db") as database:
+    with Database(folder / DATABASE) as database:
         said = [record.value or {} for record in database.records("fragile.dead-letters")]
     seen = {
         status: sum(each.get("status") == status for each in said) for status in ("parked", "dead-lettered", "redriven")

@@ -22,7 +22,7 @@ from mainstem.errors import CommitUnknown, DiskFull, UnknownTopic
 from mainstem.identifiers import Identifiers
 from mainstem.service import Floor, running, serve
 from mainstem.settings import Settings
-from tests.crash import sabotage
+from tests.crash import sabotage, worlds
 from tests.crash.disk import Choice
 from tests.crash.journal import Burst, Journal, read_journal
 from tests.crash.page import Page
@@ -228,6 +228,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--disk", choices=("sound", "power-loss", "full", "failing-sync"), default="sound")
     parser.add_argument("--reserve", type=int, default=0)
     parser.add_argument("--shifted", action="store_true", help="take the wall clock's shift from the file `clock`")
+    parser.add_argument("--world", choices=sorted(worlds.WORLDS), default=None)
     parser.add_argument("--commit-events", type=int, default=50)
     parser.add_argument("--count", type=int, default=0, help="how many events to publish; 0: until SIGTERM")
     parser.add_argument("--keys", default=",".join(f"key-{number}" for number in range(24)))
@@ -247,6 +248,8 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     threading.Thread(target=_end_with_the_test, daemon=True).start()
+    if arguments.world is not None:
+        worlds.WORLDS[arguments.world](arguments.folder)
     if arguments.sabotage is not None:
         sabotage.GUARDS[arguments.sabotage]()
     asyncio.run(ROLES[arguments.role](Process(arguments)))
