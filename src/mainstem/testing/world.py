@@ -306,7 +306,7 @@ async def simulate(
             scene.over = True
             await asyncio.gather(*(worker.stop() for worker in crew))
         finally:
-            loop.at_rest = None
+            loop.at_rest, loop.waiting = None, loop.tasks_waiting
             scene.over = scene.trace.closed = True
             for worker in crew:
                 await worker.sweep()

@@ -46,14 +46,14 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         self.random = random.Random(seed)  # noqa: S311 - chance that can be repeated is the point
         self.at_rest: Callable[[], bool] | None = None
         """Called when nothing is ready, before time goes on; True when something may be ready now."""
-        self.waiting: Callable[[], str] = self._tasks_waiting
+        self.waiting: Callable[[], str] = self.tasks_waiting
         """Says who waits, for errors."""
         self.refused: list[SimulationStuck] = []
         """What somebody was refused who reached out of the simulation, and may have kept to himself."""
         self.traces: list[object] = []
         """What has happened in the simulations so far, for whoever reports a failure."""
         self._owners: WeakKeyDictionary[asyncio.Task[object], Process] = WeakKeyDictionary()
-        self._sleepers: list[asyncio.TimerHandle] = []
+        self._sleepers: list[tuple[asyncio.TimerHandle, Process | None]] = []
         super().__init__(_Skipping(self))
         self._clock_resolution = RESOLUTION_SECONDS
         self.set_exception_handler(_report)
@@ -89,7 +89,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         else:
             handle = super().call_at(when, process.run, callback, *args, context=context)
         if not _is_housekeeping(callback):
-            self._sleepers.append(handle)
+            self._sleepers.append((handle, process))
             if len(self._sleepers) > 1_000:
                 self.somebody_sleeps()
         return handle
@@ -117,7 +117,11 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     def somebody_sleeps(self) -> bool:
         """Whether a timer is set that wakes a coroutine, and not only the engine's own housekeeping."""
         now = self.time()
-        self._sleepers = [each for each in self._sleepers if not each.cancelled() and each.when() >= now]
+        self._sleepers = [
+            (handle, process)
+            for handle, process in self._sleepers
+            if not handle.cancelled() and handle.when() >= now and (process is None or process.alive)
+        ]
         return bool(self._sleepers)
 
     def pass_time(self, seconds: float | None) -> None:
@@ -142,7 +146,8 @@ class SimulationLoop(asyncio.SelectorEventLoop):
             remedy="let it await what it looks for, or sleep for a while",
         )
 
-    def _tasks_waiting(self) -> str:
+    def tasks_waiting(self) -> str:
+        """Every task, and the line at which it waits."""
         tasks = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
         return "; ".join(f"{task.get_name()} at {place_of(task)}" for task in tasks)
 

@@ -35,48 +35,48 @@ class Settling:
         self._broker = broker
         self._waiter: asyncio.Future[None] | None = None
         self._seen = -1
-        self._until_ms = 0
         self._since = 0.0
-        self._last = Left([], None)
+        self._work: list[str] = []
         scene.loop.at_rest = self._at_rest
+        scene.loop.waiting = self._handlers_waiting
 
     async def settle(self, horizon_seconds: float) -> None:
         """Return when nothing is left to do. Raises :class:`SimulationStuck` when that is not within the horizon."""
-        clock = self._scene.loop.clock
-        horizon_ms = clock.now_ms() + round(horizon_seconds * 1_000)
-        while True:
-            left = await self._calm(horizon_ms)
-            if not left.work and left.due_ms is None:
-                return
-            if left.work or (left.due_ms is not None and left.due_ms > horizon_ms):
-                raise SimulationStuck(
-                    f"something is left to do after {horizon_seconds:g} s",
-                    where="; ".join(left.work) or f"a timer is due at {left.due_ms}",
-                    why="a timer that sets itself again, or a retry that never succeeds, goes on for ever",
-                    remedy='let a stretch of time pass instead: world.advance("1h")',
-                )
-            assert left.due_ms is not None
-            self._skip_to(left.due_ms)
-            await self._change(horizon_ms)
+        horizon_ms = self._now_ms() + round(horizon_seconds * 1_000)
+        while (left := await self._calm(horizon_ms)).due_ms is not None and not left.work and left.due_ms <= horizon_ms:
+            await self._wait_for(left.due_ms)
+        if left.work or left.due_ms is not None:
+            raise SimulationStuck(
+                f"something is left to do after {horizon_seconds:g} s",
+                where="; ".join(left.work) or f"a timer is due at {left.due_ms}",
+                why="a timer that sets itself again, or a retry that never succeeds, goes on for ever",
+                remedy='let a stretch of time pass instead: world.advance("1h")',
+            )
 
     async def advance(self, seconds: float) -> None:
         """Let so much time pass."""
-        clock = self._scene.loop.clock
-        end_ms = clock.now_ms() + round(seconds * 1_000)
-        while clock.now_ms() < end_ms:
+        end_ms = self._now_ms() + round(seconds * 1_000)
+        while self._now_ms() < end_ms:
             left = await self._calm(end_ms)
-            if not left.work:
-                self._skip_to(end_ms if left.due_ms is None else min(left.due_ms, end_ms))
-            await self._change(end_ms)
+            await self._wait_for(end_ms if left.due_ms is None else min(left.due_ms, end_ms))
 
     async def _calm(self, until_ms: int) -> Left:
         """Wait until nothing but timers is left, or until that time."""
         # What was called for, and has not reached the file yet, arrives first.
         await asyncio.sleep(LATENCY_SECONDS * 2)
-        while (left := await self.left()).work and self._scene.loop.clock.now_ms() < until_ms:
-            self._last = left
+        while (left := await self.left()).work and self._now_ms() < until_ms:
+            self._work = left.work
             await self._change(until_ms)
+        self._work = []
         return left
+
+    async def _wait_for(self, wall_ms: int) -> None:
+        """Nothing is left to do until then; somebody may be asleep who finds something."""
+        self._skip_to(wall_ms)
+        await self._change(min(wall_ms, self._now_ms() + round(PATIENCE_SECONDS * 1_000)))
+
+    def _now_ms(self) -> int:
+        return self._scene.loop.clock.now_ms()
 
     def _skip_to(self, wall_ms: int) -> None:
         """Nothing happens until then: the wall clock alone goes on, as for a machine that was suspended.
@@ -85,16 +85,15 @@ class Settling:
         then every heartbeat in between is lived through.
         """
         loop = self._scene.loop
-        rest = (wall_ms - loop.clock.now_ms()) / 1_000 - LEAD_SECONDS
+        rest = (wall_ms - self._now_ms()) / 1_000 - LEAD_SECONDS
         if rest > 0 and not loop.somebody_sleeps():
             loop.clock.jump(rest)
 
     async def _change(self, until_ms: int) -> None:
         """Wait until something has changed, or until that time."""
         loop = self._scene.loop
-        self._until_ms = until_ms
         self._since = loop.time()
-        rest = max(0.0, (until_ms - loop.clock.now_ms()) / 1_000)
+        rest = max(0.0, (until_ms - self._now_ms()) / 1_000)
         over = loop.call_later(rest, self._time_is_over)
         self._waiter = loop.create_future()
         try:
@@ -111,12 +110,12 @@ class Settling:
         scene, waiter = self._scene, self._waiter
         if waiter is None or waiter.done():
             return False
-        if scene.failures:
-            waiter.set_exception(scene.failures[0])
+        if wrong := [*scene.failures, *scene.loop.refused]:
+            waiter.set_exception(wrong[0])
         elif scene.changes != self._seen:
             self._seen = scene.changes
             waiter.set_result(None)
-        elif self._is_stuck():
+        elif self._work and self._is_stuck():
             waiter.set_exception(self._stuck())
         else:
             return False
@@ -130,21 +129,26 @@ class Settling:
         return not loop.somebody_sleeps()
 
     def _stuck(self) -> SimulationStuck:
-        waiting = [each for worker in self._workers for each in worker.waiting()]
-        if self._scene.loop.refused:
-            return self._scene.loop.refused[0]
+        waiting = [about for worker in self._workers for about, _ in worker.waiting()]
         return SimulationStuck(
             "a handler waits for what never comes" if waiting else "nobody does what is left to do",
-            where="; ".join(waiting or self._last.work),
+            where="; ".join(waiting or self._work),
             why=f"nothing has happened for {PATIENCE_SECONDS:g} s, and no timer is set that could wake anybody",
             remedy="look at what is awaited there; a simulation has nothing outside"
             if waiting
             else "read world.trace: a worker may have crashed for good, or an input may be paused",
         )
 
+    def _handlers_waiting(self) -> str:
+        """The handler whose code runs, or all that are waiting; without any, whatever task waits."""
+        loop = self._scene.loop
+        waiting = [each for worker in self._workers for each in worker.waiting()]
+        here = [about for about, task in waiting if task is not None and task is asyncio.current_task(loop)]
+        return "; ".join(here or [about for about, _ in waiting]) or loop.tasks_waiting()
+
     async def left(self) -> Left:
         """What is left to do now."""
-        scene, admin = self._scene, self._broker.admin
+        admin = self._broker.admin
         work = [f"{each.name} is not there" for each in self._workers if each.returning]
         plans = [plan for plan in self._plans() if plan.processors]
         groups = await admin.groups([plan.group for plan in plans])
@@ -162,7 +166,7 @@ class Settling:
                         work.append(f"{lag} of {at.topic}[{at.partition}] in {plan.group}")
                 rows = self._broker.rows(plan.group, task).scan(timers.BY_DUE, limit=1)
                 due += [int.from_bytes(key[:8], "big") for key, _ in rows]
-        now_ms = scene.loop.clock.now_ms()
+        now_ms = self._now_ms()
         work += [f"a timer is due since {each}" for each in due if each <= now_ms]
         return Left(work, min(due, default=None))
 

@@ -145,7 +145,7 @@ class Worker:
         self.process.end()
         if error is None or self._scene.over:
             return
-        self._scene.trace.note("failed", f"{self.name}: {error}")
+        self._scene.trace.note("failed", f"{self.name}: {type(error).__name__}")
         if self.started.done():
             self._scene.failures.append(error)
         else:
@@ -275,10 +275,10 @@ class Worker:
         if delay_seconds or process.stalled or not process.alive:
             await asyncio.sleep(delay_seconds)
 
-    def waiting(self) -> list[str]:
-        """The handlers that are running, and where they wait."""
+    def waiting(self) -> list[tuple[str, "asyncio.Task[object] | None"]]:
+        """The handlers that are running: in words with the line at which each waits, and its task."""
         return [
-            f"{run.about}, in {self.name}, at {'the start' if run.task is None else place_of(run.task)}"
+            (f"{run.about}, in {self.name}" + ("" if run.task is None else f", at {place_of(run.task)}"), run.task)
             for run in self.runs.values()
         ]
 
