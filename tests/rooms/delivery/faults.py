@@ -17,7 +17,7 @@ class Faulty:
     def __init__(self, broker: Broker, ending: Callable[["Commit"], Ending]) -> None:
         """``ending`` is asked about every commit."""
         self._broker = broker
-        self._ending = ending
+        self.ending = ending
         self.commits: list[Commit] = []
         self.take_overs = 0
 
@@ -38,9 +38,12 @@ class Faulty:
         """Join for real."""
         return Member(self, await self._broker.group.join(*arguments, **options))
 
+    async def passing(self) -> None:
+        """Is awaited before each commit of facts."""
+
     def transaction(self, ownership: Ownership) -> "Commit":
         """A transaction that is watched."""
-        commit = Commit(ownership.transaction(), self._ending)
+        commit = Commit(ownership.transaction(), self)
         self.commits.append(commit)
         return commit
 
@@ -81,10 +84,10 @@ class Owner:
 class Commit:
     """A transaction that remembers what it was given."""
 
-    def __init__(self, transaction: Transaction, ending: Callable[["Commit"], Ending]) -> None:
+    def __init__(self, transaction: Transaction, faulty: Faulty) -> None:
         """A real one."""
         self._transaction = transaction
-        self._ending = ending
+        self._faulty = faulty
         self.records: list[Record] = []
         self.rows: list[Change] = []
         self.named: dict[TopicPartition, int] = {}
@@ -108,7 +111,9 @@ class Commit:
 
     async def commit(self) -> Mapping[TopicPartition, int]:
         """End as it is wanted."""
-        self.ended = self._ending(self)
+        if self.records:
+            await self._faulty.passing()
+        self.ended = self._faulty.ending(self)
         if self.ended in ("done", "unknown"):
             done = await self._transaction.commit()
             if self.ended == "done":
@@ -123,11 +128,15 @@ class Commit:
 
 
 def by_chance(seed: int, share: float) -> Callable[[Commit], Ending]:
-    """Endings that are bad now and then, but never the first of an incarnation, so that something gets done."""
+    """Endings that are bad now and then; the first one surely, and never where nothing was published."""
     chance = random.Random(seed)
     bad: list[Ending] = ["fenced", "refused", "lost", "unknown"]
+    begun: list[bool] = []
 
     def ending(commit: Commit) -> Ending:
-        return chance.choice(bad) if commit.records and chance.random() < share else "done"
+        if not commit.records or (begun and chance.random() >= share):
+            return "done"
+        begun.append(True)
+        return chance.choice(bad)
 
     return ending

@@ -340,3 +340,16 @@ async def test_it_can_be_seen_what_runs() -> None:
     await stage.lanes.at_most(0)
     await stage.turn()
     assert stage.lanes.running == {}
+
+
+async def test_idle_is_told_when_nothing_is_left() -> None:
+    """Whoever owns the lanes hears of it when the last work is done, and not for each work before."""
+    told: list[int] = []
+    stage = Stage(2)
+    stage.lanes = Lanes(2, stage.failures.append, lambda: told.append(stage.lanes.in_flight))
+    stage.lanes.add([stage.quick(None, n) for n in range(50)] + [stage.blocked(b"a", 50), stage.quick(b"a", 51)])
+    await stage.turn()
+    assert told == []
+    stage.doors[50].set()
+    await stage.turn()
+    assert told in ([0], [0, 0])
