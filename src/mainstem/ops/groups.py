@@ -158,6 +158,41 @@ def reset(**options: object) -> None:
     click.echo(f"{said} moved" if done.done else f"{said} would move. Nothing was done; --yes does it.")
 
 
+class Deleted(Struct, frozen=True):
+    """A group that is forgotten, or would be."""
+
+    group: str
+    tasks: int
+    lag: int
+    done: bool
+
+
+@groups.command
+@click.argument("group")
+@click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is printed.")
+@broker_options
+@json_option
+def delete(*, group: str, yes: bool, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Forget a group that nobody runs: its positions, its stores and its inbox.
+
+    A group of that name starts anew, as if there had been none. What it has told stays: the topics of its dead letters
+    and answers.
+    """
+    [line] = asyncio.run(_lines(broker, group, dev=dev))
+    if yes:
+        asyncio.run(_delete(group, broker, dev=dev))
+    if as_json:
+        print_json(Deleted(group, len(line.tasks), line.lag, yes))
+        return
+    said = f"{group}: {plural(len(line.tasks), 'task')} with all positions and stores, lag {line.lag}"
+    click.echo(f"{said}: deleted." if yes else f"{said}. Nothing was done; --yes deletes it.")
+
+
+async def _delete(name: str, given: str | None, *, dev: bool) -> None:
+    async with opened(given, dev=dev) as broker:
+        await broker.admin.delete_group(name)
+
+
 # --- as they are
 
 

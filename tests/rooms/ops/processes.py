@@ -35,7 +35,7 @@ class Spawned:
 
     def start_into(self, output: int, *arguments: str) -> None:
         """Start the program, with its standard output in an open file."""
-        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mainstem.ops", *arguments], stdout=output, stderr=log, env=environ

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.architecture.source import ROOT
+from tests.architecture.source import ROOT, modules
 from tests.rooms.ops.conftest import Shell
 from tests.rooms.ops.processes import Spawned
 from tests.rooms.ops.test_program import EVERY
@@ -45,6 +45,23 @@ def words_of(command: click.Command) -> list[str]:
         else:
             words.append(parameter.make_metavar(context).strip("[].") if parameter.required else "[GROUP]")
     return words
+
+
+def test_every_command_that_is_recommended_exists() -> None:
+    """What an error or a page tells a person to run can be run: ``mainstem groups reset`` is a command."""
+    texts = {module.where: module.text for module in modules()}
+    texts.update(
+        {str(page): page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]}
+    )
+    groups = {path[0] for path in EVERY if len(path) > 1}
+    recommended = [
+        (where, first, second)
+        for where, text in texts.items()
+        for first, second in re.findall(r"\bmainstem ([a-z-]+) ([a-z-]+)", text)
+        if first in groups
+    ]
+    assert len(recommended) > 10
+    assert [each for each in recommended if each[1:] not in EVERY] == []
 
 
 def session(text: str) -> list[tuple[str, str]]:

@@ -129,3 +129,38 @@ def test_a_position_that_is_not_there_is_refused(arguments: tuple[str, ...], sai
     assert result.exit_code == 1
     assert said in result.stderr
     assert sum(positions(handled).values()) == 3
+
+
+def test_a_deleted_group_starts_anew(handled: Shell) -> None:
+    """Once confirmed, positions and stores are forgotten, and everything is handled again by a group of that name."""
+    [plan] = handled.json("groups", "delete", "loyalty")
+    assert plan == {"group": "loyalty", "tasks": 2, "lag": 0, "done": False}
+    assert len(handled.json("groups", "list")) == 1
+    assert "deleted." in handled("groups", "delete", "loyalty", "--yes").stdout
+    assert handled.json("groups", "list") == []
+    assert handled("groups", "delete", "loyalty", "--yes").exit_code == 1
+    assert "orders" in [topic["name"] for topic in handled.json("topics", "list")]
+
+    async def anew() -> None:
+        async with handled.running(loyalty) as process:
+
+            async def done() -> bool:
+                return sum(each.counters.handled for each in await process.statistics()) == 3
+
+            await until(done)
+
+    asyncio.run(anew())
+
+
+def test_a_group_that_somebody_runs_is_not_deleted(handled: Shell) -> None:
+    """Live members keep their group."""
+
+    async def look() -> None:
+        async with handled.running(loyalty) as process:
+            await until(lambda: len(process.runners["loyalty"].tasks) == 2)
+            refused = await handled.beside("groups", "delete", "loyalty", "--yes")
+            assert refused.exit_code == 1
+            assert "has live members" in refused.stderr
+
+    asyncio.run(look())
+    assert sum(positions(handled).values()) == 3

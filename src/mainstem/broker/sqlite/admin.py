@@ -308,7 +308,7 @@ class SqliteAdmin:
         """Number, tasks and inbox of a group that has no live member."""
         found = [row for row in _GROUPS.all(connection) if row[1] == group]
         if not found:
-            raise NotFound(f"There is no group {group!r}", remedy="mainstem groups shows which there are")
+            raise NotFound(f"There is no group {group!r}", remedy="mainstem groups list shows which there are")
         number, _, _, tasks, _ = found[0]
         if live := [member for (member,) in _MEMBERS.all(connection, number) if self._is_alive(member)]:
             raise BrokerError(

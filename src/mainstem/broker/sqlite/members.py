@@ -227,7 +227,8 @@ def _compare(spec: GroupSpec, service: str, tasks: int, recorded: Mapping[str, i
         raise StoreRefused(
             f"The group {spec.name!r} has {tasks} tasks, and would now have {spec.tasks}",
             why="stores and completed sets belong to the tasks that they were created for",
-            remedy=f"keep tasks={tasks}, or repair it: mainstem groups repartition {spec.name} --tasks {spec.tasks}",
+            remedy=f"keep tasks={tasks}; or give the group another name, and delete this one with its memory: "
+            f"mainstem groups delete {spec.name}",
         )
     for topic, partitions in spec.inputs.items():
         if recorded.get(topic, partitions) != partitions:
@@ -238,5 +239,6 @@ def _refused_count(spec: GroupSpec, topic: str, recorded: int, stated: int) -> S
     return StoreRefused(
         f"The group {spec.name!r} knows the topic {topic!r} with {recorded} partitions, and it would now have {stated}",
         why="with another number of partitions the keys move to other tasks, and their stores would not",
-        remedy=f"restore the topic, or repair the group with: mainstem groups repartition {spec.name}",
+        remedy="restore the topic; or delete the group with its memory, so that it starts anew: "
+        f"mainstem groups delete {spec.name}",
     )
