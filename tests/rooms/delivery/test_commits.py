@@ -113,9 +113,10 @@ async def test_effects_count_once_whatever_happens(seed: int) -> None:
                 await asyncio.sleep(0.001)
 
         feeding = asyncio.create_task(feed())
-        await run_until_done(stage, faulty, *restless(seed))
+        processors = restless(seed)
+        await run_until_done(stage, faulty, *processors)
         await feeding
-        await run_until_done(stage, faulty, *restless(seed))
+        await run_until_done(stage, faulty, *processors)
         assert any(each.ended not in ("done", None) for each in faulty.commits)
         told = [each.split() for each in await stage.told()]
         for key in "abcd":
