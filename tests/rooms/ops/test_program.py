@@ -1,5 +1,7 @@
 """The program itself: what it lists, what it says when something is refused, and what a start costs."""
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ import click
 import pytest
 
 from mainstem.ops.program import COMMANDS, mainstem
+from tests.architecture.source import ROOT
 from tests.rooms.ops.conftest import SHOP, Shell
 
 LISTINGS = [
@@ -90,6 +93,23 @@ def test_the_catalogue_of_an_unreadable_command_is_refused(shell: Shell) -> None
     """A value that an option cannot take is a usage error too."""
     assert shell("dead-letters", "list", "--older-than", "soon").exit_code == 2
     assert shell("run", f"{SHOP}:loyalty", "--workers", "0").exit_code == 2
+
+
+def test_progress_is_drawn_for_a_terminal_only(shell: Shell) -> None:
+    """What takes long shows how far it is where somebody looks, and a pipe gets the result alone."""
+    shell("topics", "apply", f"{SHOP}:loyalty")
+    typed = b'{"customer_id": "c-1", "amount_cents": 5}\n' * 2_000
+    words = [sys.executable, "-m", "mainstem.ops", "publish", f"{SHOP}:loyalty", "OrderPaid", "-"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+    reader, terminal = pty.openpty()
+    subprocess.run(words, input=typed, stdout=terminal, stderr=terminal, check=True, env=environ)
+    os.close(terminal)
+    drawn = os.read(reader, 65_536)
+    os.close(reader)
+    assert b"\x1b[" in drawn
+    assert b"publish" in drawn
+    piped = subprocess.run(words, input=typed, capture_output=True, check=True, env=environ)
+    assert (piped.stdout, piped.stderr) == (b"published 2000 OrderPaid events to orders\n", b"")
 
 
 @pytest.mark.parametrize("path", LISTINGS, ids=" ".join)
