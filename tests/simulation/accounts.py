@@ -141,7 +141,7 @@ def faults(random: Random) -> list[Fault]:
         lose_ownership("*", probability=0.02, times=1),
         lose_ownership("commit.*", probability=0.1, times=1, stand_still=True),
         stall("*", by="4s", probability=0.02, times=2),
-        random.choice(unlucky)(times=2, probability=0.05),
+        random.choice(unlucky)(probability=0.05),
         fail(apply, Flaky, probability=0.15, times=6),
         fail(apply, Flaky, probability=0.1, times=3, after=True),
         fail(notify, Flaky, probability=0.1, times=4, after=True),

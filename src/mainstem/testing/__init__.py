@@ -1,6 +1,7 @@
 """What tests of services and of backends are made with."""
 
 from mainstem.testing.published import Fact, Published
+from mainstem.testing.search import SeedFailed, search
 from mainstem.testing.simulation import (
     POINTS,
     Fault,
@@ -27,6 +28,7 @@ __all__ = [
     "Fact",
     "Fault",
     "Published",
+    "SeedFailed",
     "SimulationLoop",
     "SimulationStuck",
     "Step",
@@ -39,6 +41,7 @@ __all__ = [
     "lose_ownership",
     "refuse_commit",
     "run_simulation",
+    "search",
     "simulate",
     "simulated",
     "slow",
