@@ -62,6 +62,17 @@ def cancel(read: Read, write: Write, name: str, key: bytes | None) -> bool:
     return True
 
 
+def strike(read: Read, write: Write, timer: Timer) -> None:
+    """Remove what is left of a timer that is not due any more.
+
+    Keyless events share their timers and no lane: of two that set one at the same moment, the later knows nothing of
+    the other's row.
+    """
+    row = max(timer.due_ms, 0).to_bytes(_DUE, "big") + _identity(timer.name, timer.key)
+    if read(BY_DUE, row) is not None:
+        write(BY_DUE, row, None)
+
+
 def is_due(read: Read, timer: Timer) -> bool:
     """Whether the timer is still set for this very time; it may have been replaced since it was scanned."""
     due = read(BY_KEY, _identity(timer.name, timer.key))

@@ -287,3 +287,25 @@ async def test_idle_timers_cost_nothing_but_their_rows() -> None:
             [task] = running.runner.tasks.values()
             assert task.in_flight == 0
         assert len(stage.rows("$due")) == 5
+
+
+async def test_keyless_events_that_set_a_timer_at_the_same_moment_leave_nothing_behind() -> None:
+    """It fires once, for the one that was through last; no row stays that would be looked at again and again."""
+    together = asyncio.Barrier(3)
+
+    @on(Keyless)
+    async def set_timer(event: Keyless, context: Context) -> None:
+        context.wake("ring", at=event.n)
+        await together.wait()
+
+    @on(timer="ring", name="ring")
+    async def tell(timer: Timer) -> Told:
+        return Told(f"{timer.due_ms}")
+
+    async with staged() as stage:
+        await stage.publish_at_once(Keyless(1), Keyless(2), Keyless(3))
+        async with stage.running(set_timer, tell) as running:
+            await until(lambda: told(stage, 1))
+            await stage.settled(running)
+        assert len(await stage.told()) == 1
+        assert (stage.rows("$due"), stage.rows("$timers")) == ([], [])

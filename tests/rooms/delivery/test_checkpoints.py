@@ -285,3 +285,37 @@ async def test_whoever_waits_for_a_checkpoint_that_is_refused_is_ended() -> None
         await stage.run(handle, stores=STORES, broker=faulty.broker)
         assert went_on == [1]
         assert faulty.take_overs == 2
+
+
+async def test_what_is_worked_off_before_its_event_is_done_is_not_handled_again() -> None:
+    """A handler that parked it before a later one's checkpoint is through, also when its retry comes first."""
+    door, first = Door(), [True]
+
+    @on(Paid, retry=Retry.on(ValueError).later("1ms", "1m"))
+    async def count(event: Paid, context: Context) -> Told | None:
+        if event.order != "slow":
+            return None
+        if first[0]:
+            raise ValueError("not yet")
+        context.put(SENT, (context.get(SENT) or 0) + 1)
+        return Told("counted")
+
+    @on(Paid)
+    async def send(event: Paid, context: Context) -> None:
+        if event.order == "slow":
+            context.put(OTHER, 1)
+            await context.checkpoint()
+        if event.order in ("slow", "held") and first[0]:
+            await door.pass_through() if event.order == "slow" else await door.opened.wait()
+
+    async with staged() as stage:
+        await stage.publish(Paid("held"))
+        await stage.publish_at_once(*[Paid(f"o-{n}") for n in range(5_000)])
+        await stage.publish(Paid("slow"))
+        running = stage.start(stage.plan(count, send, stores=STORES))
+        await door.reached.wait()
+        await running.crash()
+        first[0] = False
+        await stage.run(count, send, stores=STORES)
+        assert (await stage.told(), stage.stored(SENT, "slow")) == (["counted"], 1)
+        assert stage.rows("$checkpoints") == []

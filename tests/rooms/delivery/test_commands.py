@@ -267,3 +267,25 @@ async def test_a_redrive_asks_the_predicate_again() -> None:
                 await answered(stage, running, Command("c", "redrive", "handle", key))
         assert await stage.told() == ["a"]
         assert stage.rows("$parking") == stage.rows("$parked") == []
+
+
+async def test_a_keyless_event_is_redriven_once() -> None:
+    """The redrive and the timer that it sets do not work the same event off side by side."""
+    weather = Weather()
+
+    @on(Keyless, retry=Retry.never(), name="handle")
+    async def handle(event: Keyless) -> Told:
+        weather.runs.append(f"{event.n}")
+        await asyncio.sleep(0.02)
+        if weather.bad:
+            raise ValueError("bad weather")
+        return Told(f"{event.n}")
+
+    async with staged() as stage:
+        await stage.publish(Keyless(1))
+        async with stage.running(handle) as running:
+            await stage.settled(running)
+            weather.bad = False
+            redrives = [Command(f"c-{n}", "redrive", "handle", b"otalk/0/0") for n in range(2)]
+            assert [found for _, found, _ in await answered(stage, running, *redrives)] == [1, 0]
+        assert (weather.runs, await stage.told()) == (["1", "1"], ["1"])

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Record, TopicPartition
-from mainstem.delivery.failures.parking import Failure, Letter, Mark, lane_of
+from mainstem.delivery.failures.parking import Failure, Letter, Mark, key_of
 from mainstem.delivery.outputs import Fact
 
 SHOWN_BYTES_MAX = 500_000
@@ -56,14 +56,14 @@ class Audit:
     ) -> Fact:
         """A sequence has this status now."""
         handler, place = sequence
-        lane = lane_of(place)
+        key = key_of(place)
         shown = _shown(letter)
         entry = Entry(
             status=status,
             handler=handler,
             task=self._task,
             place=place,
-            key=None if lane is None else lane.decode(errors="replace"),
+            key=None if key is None else key.decode(errors="replace"),
             waiting=mark.waiting,
             at_ms=at_ms,
             next_ms=mark.next_ms,

@@ -88,8 +88,10 @@ class Checkpoints:
         return effects.writes[at] if at in effects.writes else self._state.get(*at)
 
     def _forget(self, effects: Effects, key: bytes) -> None:
-        if self._row(effects, key) is not None:
-            effects.writes[STORE, key] = None
+        row = self._row(effects, key)
+        if row is not None:
+            # What was parked may be worked off before its event is done: the handler stays through with that one.
+            effects.writes[STORE, key] = b"0" + _THROUGH if row.endswith(_THROUGH) else None
 
 
 def _key_of(context: Context) -> bytes:

@@ -121,9 +121,16 @@ def place_at(key: bytes | None, topic: str, partition: int, offset: int) -> byte
     return f"o{topic}/{partition}/{offset}".encode() if key is None else b"k" + key
 
 
-def lane_of(place: bytes) -> bytes | None:
-    """The key in whose lane a sequence is worked off."""
+def key_of(place: bytes) -> bytes | None:
+    """The key whose events a sequence holds; None for a keyless event."""
     return place[1:] if place.startswith(b"k") else None
+
+
+def lane_of(place: bytes) -> bytes:
+    """The lane in which a sequence is worked off: the key's; a keyless one has a lane to itself."""
+    # In any lane, a redrive and the timer it sets would work the same event off side by side.
+    key = key_of(place)
+    return place if key is None else key
 
 
 def _row(handler: str, place: bytes) -> bytes:

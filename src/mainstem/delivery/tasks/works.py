@@ -170,6 +170,7 @@ class TimerWork(Struct, eq=False):
         desk, timer = self.desk, self.timer
         try:
             if not timers.is_due(desk.ledger.state.get, timer):
+                self._strike()
                 return
             handler = desk.by_timer[timer.name]
             gathered = Gathered()
@@ -179,6 +180,13 @@ class TimerWork(Struct, eq=False):
             desk.ledger.absorb(gathered)
         finally:
             self.done(timer)
+
+    def _strike(self) -> None:
+        """It has been replaced; a row that was left behind would be found again and again."""
+        effects, ledger = no_effects(), self.desk.ledger
+        timers.strike(ledger.state.get, effects.write, self.timer)
+        if effects.writes:
+            ledger.absorb(effects)
 
     def _remove(self, effects: Effects) -> None:
         """The timer has served, unless its handler has set it anew."""
