@@ -3,8 +3,9 @@
 The public names. Each is loaded when it is first used, so that a file which declares an event does not load a runtime.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from mainstem.doors import door
 
 if TYPE_CHECKING:
     from mainstem.delivery import Context as Context
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
     from mainstem.service import Service as Service
     from mainstem.service import running as running
     from mainstem.state import Timer as Timer
-
-_ROOMS = {
-    "Context": "delivery",
-    "DomainEvent": "events",
-    "Envelope": "events",
-    "Handlers": "service",
-    "IntegrationEvent": "events",
-    "NotificationEvent": "events",
-    "Retry": "delivery",
-    "Service": "service",
-    "Store": "delivery",
-    "Timer": "state",
-    "Topic": "events",
-    "running": "service",
-}
 
 __all__ = [
     "Context",
@@ -50,16 +36,26 @@ __all__ = [
     "running",
 ]
 
-
-def __getattr__(name: str) -> object:
-    room = _ROOMS.get(name)
-    if room is None:
-        message = f"module 'mainstem' has no attribute {name!r}"
-        raise AttributeError(message)
-    value = getattr(importlib.import_module(f"mainstem.{room}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "delivery": (
+            "Context",
+            "Retry",
+            "Store",
+        ),
+        "events": (
+            "DomainEvent",
+            "Envelope",
+            "IntegrationEvent",
+            "NotificationEvent",
+            "Topic",
+        ),
+        "service": (
+            "Handlers",
+            "Service",
+            "running",
+        ),
+        "state": ("Timer",),
+    },
+)

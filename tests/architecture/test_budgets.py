@@ -1,10 +1,13 @@
 """Small things stay small. Going beyond a budget is a decision record, not a clever split."""
 
 import ast
+import importlib
 import re
 from collections import Counter
 from pathlib import Path
 from typing import TypeGuard
+
+import pytest
 
 import mainstem
 from tests.architecture.source import Function, Module, classes, functions, modules
@@ -47,16 +50,37 @@ def test_a_room_can_be_held_in_mind() -> None:
 
 
 def test_a_front_door_is_a_list() -> None:
-    """The ``__init__.py`` of a room re-exports, and does nothing else. The root, which is lazy, is the exception."""
+    """The ``__init__.py`` of a room re-exports, and does nothing else; it may leave the loading to whoever knocks."""
     allowed = (ast.ImportFrom, ast.Import, ast.Expr)
+    plain = ("__all__ = [", "if TYPE_CHECKING:\n    from ", "__getattr__, __dir__ = door(")
     busy = [
         f"{module.where}:{statement.lineno}"
         for module in modules()
-        if module.path.name == "__init__.py" and module.path.parent.name != "mainstem"
+        if module.path.name == "__init__.py"
         for statement in module.tree.body
-        if not isinstance(statement, allowed) and not ast.unparse(statement).startswith("__all__ = [")
+        if not isinstance(statement, allowed) and not ast.unparse(statement).startswith(plain)
     ]
     assert busy == []
+
+
+@pytest.mark.parametrize("room", ["mainstem", "mainstem.delivery", "mainstem.service"])
+def test_a_lazy_door_offers_what_it_lists(room: str) -> None:
+    """What a type checker sees behind a lazy door is what a program finds there."""
+    door = importlib.import_module(room)
+    source = ast.parse(Path(str(door.__file__)).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: str(node.module)
+        for branch in source.body
+        if isinstance(branch, ast.If)
+        for node in branch.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(seen) == sorted(door.__all__) == dir(door)
+    for name, module in seen.items():
+        assert getattr(door, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="nothing_of_this_name"):
+        door.nothing_of_this_name  # noqa: B018
 
 
 def is_registration(name: str, function: Function) -> bool:

@@ -49,11 +49,14 @@ def test_nothing_is_left_for_later() -> None:
 
 
 def test_types_have_no_cycles_of_their_own() -> None:
-    """Nothing is imported for the type checker alone, but by the root, which is lazy."""
+    """Nothing is imported for the type checker alone, but behind lazy doors, and the runtime by what starts it."""
+    lazy = {
+        f"src/mainstem/{each}.py" for each in ("__init__", "delivery/__init__", "service/__init__", "service/service")
+    }
     hidden = [
         f"{module.where}:{node.lineno}"
         for module in modules()
-        if module.where != "src/mainstem/__init__.py"
+        if module.where not in lazy
         for node in ast.walk(module.tree)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         if any(isinstance(each, ast.Import | ast.ImportFrom) for each in ast.walk(node))

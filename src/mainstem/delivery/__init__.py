@@ -1,27 +1,42 @@
 """The runtime under every pattern: handlers, their contexts, lanes, parking, and the commit."""
 
-from mainstem.delivery.commit import Point, no_point
-from mainstem.delivery.context import Context
-from mainstem.delivery.failures import (
-    Action,
-    Answer,
-    Command,
-    Entry,
-    Retry,
-    answers_topic,
-    decode_answer,
-    decode_entry,
-    encode_command,
-)
-from mainstem.delivery.group import GroupRunner
-from mainstem.delivery.handlers import Registration, compile_handler, declared_outputs, wanted_types
-from mainstem.delivery.lanes import enter_handlers, inside_handler
-from mainstem.delivery.ledger import Counters
-from mainstem.delivery.outputs import Fact, Outputs
-from mainstem.delivery.plan import Plan, faults_of, tasks_for
-from mainstem.delivery.processor import Description, Predicate, Processor
-from mainstem.delivery.stores import Store
-from mainstem.delivery.tasks import Environment, Remembered, Retirement
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
+
+if TYPE_CHECKING:
+    from mainstem.delivery.commit import Point as Point
+    from mainstem.delivery.commit import no_point as no_point
+    from mainstem.delivery.context import Context as Context
+    from mainstem.delivery.failures import Action as Action
+    from mainstem.delivery.failures import Answer as Answer
+    from mainstem.delivery.failures import Command as Command
+    from mainstem.delivery.failures import Entry as Entry
+    from mainstem.delivery.failures import Retry as Retry
+    from mainstem.delivery.failures import answers_topic as answers_topic
+    from mainstem.delivery.failures import decode_answer as decode_answer
+    from mainstem.delivery.failures import decode_entry as decode_entry
+    from mainstem.delivery.failures import encode_command as encode_command
+    from mainstem.delivery.group import GroupRunner as GroupRunner
+    from mainstem.delivery.handlers import Registration as Registration
+    from mainstem.delivery.handlers import compile_handler as compile_handler
+    from mainstem.delivery.handlers import declared_outputs as declared_outputs
+    from mainstem.delivery.handlers import wanted_types as wanted_types
+    from mainstem.delivery.lanes import enter_handlers as enter_handlers
+    from mainstem.delivery.lanes import inside_handler as inside_handler
+    from mainstem.delivery.ledger import Counters as Counters
+    from mainstem.delivery.outputs import Fact as Fact
+    from mainstem.delivery.outputs import Outputs as Outputs
+    from mainstem.delivery.plan import Plan as Plan
+    from mainstem.delivery.plan import faults_of as faults_of
+    from mainstem.delivery.plan import tasks_for as tasks_for
+    from mainstem.delivery.processor import Description as Description
+    from mainstem.delivery.processor import Predicate as Predicate
+    from mainstem.delivery.processor import Processor as Processor
+    from mainstem.delivery.stores import Store as Store
+    from mainstem.delivery.tasks import Environment as Environment
+    from mainstem.delivery.tasks import Remembered as Remembered
+    from mainstem.delivery.tasks import Retirement as Retirement
 
 __all__ = [
     "Action",
@@ -57,3 +72,57 @@ __all__ = [
     "tasks_for",
     "wanted_types",
 ]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "commit": (
+            "Point",
+            "no_point",
+        ),
+        "context": ("Context",),
+        "failures": (
+            "Action",
+            "Answer",
+            "Command",
+            "Entry",
+            "Retry",
+            "answers_topic",
+            "decode_answer",
+            "decode_entry",
+            "encode_command",
+        ),
+        "group": ("GroupRunner",),
+        "handlers": (
+            "Registration",
+            "compile_handler",
+            "declared_outputs",
+            "wanted_types",
+        ),
+        "lanes": (
+            "enter_handlers",
+            "inside_handler",
+        ),
+        "ledger": ("Counters",),
+        "outputs": (
+            "Fact",
+            "Outputs",
+        ),
+        "plan": (
+            "Plan",
+            "faults_of",
+            "tasks_for",
+        ),
+        "processor": (
+            "Description",
+            "Predicate",
+            "Processor",
+        ),
+        "stores": ("Store",),
+        "tasks": (
+            "Environment",
+            "Remembered",
+            "Retirement",
+        ),
+    },
+)

@@ -12,8 +12,9 @@ import types
 import typing
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from contextlib import aclosing, closing
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
@@ -27,8 +28,7 @@ Declarable: TypeAlias = "type[object] | Topic[object]"
 """An event type, or a topic that is not ours."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(Struct, frozen=True, kw_only=True):
     """What a decorator has written down. Nothing has been looked up yet."""
 
     function: Function
@@ -100,8 +100,7 @@ def declared_outputs(registration: Registration) -> tuple[Declaration, ...]:
     return output_declarations(registration, _Signature.of(registration).returns)
 
 
-@dataclass(frozen=True, slots=True)
-class _Signature:
+class _Signature(Struct, frozen=True):
     """A handler's parameters by role; an ``optional`` one keeps its default unless its type is provided."""
 
     takes_event: bool

@@ -1,8 +1,9 @@
 """The one form every pattern compiles to: what it reads, writes, remembers and waits for, and a function."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
@@ -15,8 +16,7 @@ Predicate: TypeAlias = Callable[[Envelope], bool]
 """Looks at an event's attributes before it is decoded, and says whether the handler wants it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """A processor as printable data: names of types, timers and stores."""
 
     name: str
@@ -26,8 +26,7 @@ class Description:
     batch: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Processor:
+class Processor(Struct, frozen=True, kw_only=True):
     """A handler, compiled. ``name`` is its identity in its service; ``was`` are names it had before.
 
     It is run for events of ``inputs``, or when ``timer`` is due. A ``plain`` one is an ordinary function and runs in a

@@ -1,8 +1,9 @@
 """A declaration: everything that is fixed about an event type before the first event."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from mainstem.errors import DefinitionError
 from mainstem.events.fields import key_types, place_of
@@ -14,8 +15,7 @@ _WIRE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,254}")
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class Declaration(Struct, frozen=True, kw_only=True):
     """What is fixed about an event type: its route, its key, its names on the wire, its kind and its owner.
 
     ``wire_name`` is the ``ce_type`` of what is published; ``was`` are older ones that are read as well, written as

@@ -1,8 +1,9 @@
 """How long to wait before trying again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, assert_never
+
+from msgspec import Struct
 
 from mainstem.errors import DefinitionError
 
@@ -10,8 +11,7 @@ Growth = Literal["fixed", "linear", "exponential"]
 Jitter = Literal["none", "full", "equal", "decorrelated"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
+class Backoff(Struct, frozen=True, kw_only=True):
     """Waits that grow, up to a cap, and are spread by chance so that those who failed together do not return together.
 
     ``first_seconds`` is the wait before the second attempt, ``longest_seconds`` the cap. ``growth`` says how a wait

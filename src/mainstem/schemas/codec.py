@@ -1,16 +1,15 @@
 """Between an event and its bytes: one C function each way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from mainstem.events import Declaration
 from mainstem.schemas.shape import parts_of
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(Struct, frozen=True):
     """How the events of one type become bytes and are read again.
 
     Both are functions of msgspec itself, so that nothing stands between a batch and its decoder. ``encode`` does not

@@ -1,17 +1,16 @@
 """Between a value of a store and its bytes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from mainstem.errors import DecodingFailed, EventRefused
 from mainstem.schemas.failures import explained
 from mainstem.schemas.shape import is_immutable, parts_of, spelling
 
 
-@dataclass(frozen=True, slots=True)
-class StateCodec:
+class StateCodec(Struct, frozen=True):
     """How the values of one store become bytes and are read again: MessagePack, typed.
 
     ``immutable`` says that a decoded value cannot be changed by whoever gets it, so that a cache may hand out the

@@ -1,19 +1,34 @@
 """The composition root: services are declared, checked, run, and asked how they are."""
 
-from mainstem.service.catalogue import (
-    CatalogueEntry,
-    EventEntry,
-    StoreEntry,
-    SubscriptionEntry,
-    read_catalogue,
-)
-from mainstem.service.connect import DEV_URL, Backend, connect, connected, file_of
-from mainstem.service.definition import Definition, HandlerGroup
-from mainstem.service.handlers import Handlers
-from mainstem.service.plans import CATALOGUE, Existing, topics_of
-from mainstem.service.publishing import Published, PublishTransaction
-from mainstem.service.runtime import Floor, Running, TaskStatistics, running, serve
-from mainstem.service.service import Service
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
+
+if TYPE_CHECKING:
+    from mainstem.service.catalogue import CatalogueEntry as CatalogueEntry
+    from mainstem.service.catalogue import EventEntry as EventEntry
+    from mainstem.service.catalogue import StoreEntry as StoreEntry
+    from mainstem.service.catalogue import SubscriptionEntry as SubscriptionEntry
+    from mainstem.service.catalogue import read_catalogue as read_catalogue
+    from mainstem.service.definition import Definition as Definition
+    from mainstem.service.definition import HandlerGroup as HandlerGroup
+    from mainstem.service.handlers import Handlers as Handlers
+    from mainstem.service.plans import CATALOGUE as CATALOGUE
+    from mainstem.service.plans import Existing as Existing
+    from mainstem.service.plans import topics_of as topics_of
+    from mainstem.service.publishing import Published as Published
+    from mainstem.service.publishing import PublishTransaction as PublishTransaction
+    from mainstem.service.runtime import Floor as Floor
+    from mainstem.service.runtime import Running as Running
+    from mainstem.service.runtime import TaskStatistics as TaskStatistics
+    from mainstem.service.runtime import running as running
+    from mainstem.service.runtime import serve as serve
+    from mainstem.service.service import Service as Service
+    from mainstem.service.urls import DEV_URL as DEV_URL
+    from mainstem.service.urls import Backend as Backend
+    from mainstem.service.urls import connect as connect
+    from mainstem.service.urls import connected as connected
+    from mainstem.service.urls import file_of as file_of
 
 __all__ = [
     "CATALOGUE",
@@ -41,3 +56,45 @@ __all__ = [
     "serve",
     "topics_of",
 ]
+
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "catalogue": (
+            "CatalogueEntry",
+            "EventEntry",
+            "StoreEntry",
+            "SubscriptionEntry",
+            "read_catalogue",
+        ),
+        "urls": (
+            "Backend",
+            "DEV_URL",
+            "connect",
+            "connected",
+            "file_of",
+        ),
+        "definition": (
+            "Definition",
+            "HandlerGroup",
+        ),
+        "handlers": ("Handlers",),
+        "plans": (
+            "CATALOGUE",
+            "Existing",
+            "topics_of",
+        ),
+        "publishing": (
+            "PublishTransaction",
+            "Published",
+        ),
+        "runtime": (
+            "Floor",
+            "Running",
+            "TaskStatistics",
+            "running",
+            "serve",
+        ),
+        "service": ("Service",),
+    },
+)

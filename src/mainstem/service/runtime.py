@@ -19,11 +19,11 @@ from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, P
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
-from mainstem.service.connect import DEV_URL, Backend, connected
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
+from mainstem.service.urls import DEV_URL, Backend, connected
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
-from mainstem.service.connect import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.publishing import Published, Publisher, PublishTransaction, Records, not_running
-from mainstem.service.runtime import Floor, Running, running
+from mainstem.service.urls import Backend
 from mainstem.settings import Settings
+
+if TYPE_CHECKING:
+    from mainstem.service.runtime import Floor, Running
 
 
 class Service(Definition):
@@ -41,10 +44,13 @@ class Service(Definition):
         dev: bool = False,
         consume: bool = True,
         settings: Settings | None = None,
-        floor: Floor | None = None,
+        floor: "Floor | None" = None,
         replaced: Mapping[type[object], object] | None = None,
-    ) -> AbstractAsyncContextManager[Running]:
+    ) -> "AbstractAsyncContextManager[Running]":
         """Run this service alone in this event loop; see :func:`mainstem.running`."""
+        # Only who runs a service needs the runtime; who declares one should not have to load it.
+        from mainstem.service.runtime import running  # noqa: PLC0415
+
         return running(self, broker=broker, dev=dev, consume=consume, settings=settings, floor=floor, replaced=replaced)
 
     def _publisher(self) -> Publisher:
