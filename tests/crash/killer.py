@@ -38,6 +38,7 @@ class Killer:
         self.hits: list[Hit] = []
         self.doubts = 0
         self.stalls = 0
+        self.drains = 0
 
     @property
     def inside(self) -> int:
@@ -49,7 +50,8 @@ class Killer:
         points = Counter(hit.point for hit in self.hits)
         return (
             f"{len(self.hits)} kills, {self.inside} of them inside an open commit; {dict(aims)} at {dict(points)};"
-            f" {self.stalls} processes stopped for longer than the session timeout, {self.doubts} commits made unknown"
+            f" {self.stalls} processes stopped for longer than the session timeout, {self.drains} drained,"
+            f" {self.doubts} commits made unknown"
         )
 
     def start_all(self) -> None:
@@ -88,12 +90,21 @@ class Killer:
             # Once in a life: a task that is lost three times in a row is, rightly, an error.
             self._doubted.add(victim.process.pid)
             self.doubts += self._ask(victim, Ask.FAIL)
-        elif chance < 0.40:
+        elif chance < 0.22:
+            self._drain(victim)
+        elif chance < 0.42:
             self._kill_blind(victim)
-        elif chance < 0.65:
+        elif chance < 0.66:
             self._kill_racing(victim)
         else:
             self._kill_held(victim)
+
+    def _drain(self, victim: Member) -> None:
+        """Tell it to stop; it gives everything back, and ends without complaint."""
+        code = victim.end()
+        assert code == 0 or victim.gave_up, f"{victim.name} ended with {code}:\n{victim.say()[-3_000:]}"
+        self.drains += 1
+        self._start(victim.name)
 
     def _kill_blind(self, victim: Member) -> None:
         time.sleep(self._random.uniform(0, 1.0))

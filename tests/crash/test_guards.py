@@ -14,8 +14,14 @@ from tests.crash.page import Ask
 
 Scenario = Callable[[Crew], object]
 
-COUNTED = "a step is counted once, in its order"
 ACKNOWLEDGED = "an acknowledged event is in the log, once"
+COUNTED = "a step is counted once, in its order"
+DONE_ONCE = (
+    COUNTED,
+    "a step that failed is handled once, and nothing of its key overtakes it",
+    "an output is handled once, in its order",
+    "what stands before a checkpoint is done once",
+)
 
 
 def guarded(folder: Path, scenario: Scenario) -> None:
@@ -28,8 +34,8 @@ def guarded(folder: Path, scenario: Scenario) -> None:
     assert report.counts["in the log"] > 0
 
 
-def unguarded(folder: Path, scenario: Scenario, guard: str, rule: str) -> None:
-    """Without it, the checker says which promise was broken."""
+def unguarded(folder: Path, scenario: Scenario, guard: str, *rules: str) -> None:
+    """Without it, the checker says which promise was broken: one of these, depending on which task it hits."""
     with Crew(folder, without=guard) as crew:
         (folder / "mended").touch()
         scenario(crew)
@@ -37,8 +43,9 @@ def unguarded(folder: Path, scenario: Scenario, guard: str, rule: str) -> None:
         with suppress(NotInTime):
             crew.settle(within_seconds=3)
     report = check(folder)
-    assert rule in report.differences, f"without {guard} nothing went wrong:\n{report}"
-    assert f"BROKEN: {rule}" in str(report)
+    broken = [rule for rule in rules if rule in report.differences]
+    assert broken, f"without {guard} nothing went wrong:\n{report}"
+    assert f"BROKEN: {broken[0]}" in str(report)
 
 
 def counted(crew: Crew) -> int:
@@ -71,7 +78,7 @@ def test_the_owner_epoch_fences_an_owner_that_was_replaced(tmp_path: Path) -> No
 
 def test_without_the_owner_epoch_it_commits(tmp_path: Path) -> None:
     """It counts what its successor has counted already."""
-    unguarded(tmp_path, replaced_while_stopped, "owner_epoch", COUNTED)
+    unguarded(tmp_path, replaced_while_stopped, "owner_epoch", *DONE_ONCE)
 
 
 def taken_back(crew: Crew) -> None:
@@ -91,7 +98,7 @@ def test_an_incarnation_remembers_nothing_of_an_older_one(tmp_path: Path) -> Non
 
 def test_without_incarnations_it_goes_on_from_memory(tmp_path: Path) -> None:
     """It counts on from what it remembers, and what was done meanwhile is lost."""
-    unguarded(tmp_path, taken_back, "incarnation", COUNTED)
+    unguarded(tmp_path, taken_back, "incarnation", *DONE_ONCE)
 
 
 def refused_half_way(crew: Crew) -> None:
@@ -176,10 +183,10 @@ def test_the_completed_set_tells_what_is_done_already(tmp_path: Path) -> None:
 
 def test_without_the_completed_set_events_are_handled_again(tmp_path: Path) -> None:
     """Whatever was done behind the slow event is done twice."""
-    unguarded(tmp_path, killed_with_a_slow_event, "completed_set", COUNTED)
+    unguarded(tmp_path, killed_with_a_slow_event, "completed_set", *DONE_ONCE)
 
 
-@pytest.mark.parametrize("rule", [COUNTED, ACKNOWLEDGED])
+@pytest.mark.parametrize("rule", [ACKNOWLEDGED, *DONE_ONCE])
 def test_the_rules_have_names(rule: str) -> None:
     """What these tests look for is what the checker says."""
     assert rule in Path(check.__code__.co_filename).read_text()
