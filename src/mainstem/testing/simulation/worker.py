@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
-from dataclasses import replace as with_changes
 from random import Random
 from typing import NamedTuple, cast
+
+from msgspec.structs import replace
 
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
 from mainstem.delivery import Context as HandlerContext
@@ -243,7 +244,7 @@ class Worker:
             self._end(number, "done")
             return result
 
-        return with_changes(processor, call=call_now if processor.plain else call)
+        return replace(processor, call=call_now if processor.plain else call)
 
     def _begin(self, handler: str, context: HandlerContext) -> int:
         about = f"{handler} for {context.topic}[{context.partition}] offset {context.offset}"
