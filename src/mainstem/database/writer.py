@@ -293,7 +293,11 @@ class Writer:
             finally:
                 self._roll_back()
                 self._lock.release()
-            self._listener.committed(self._connection, touched)
+            try:
+                self._listener.committed(self._connection, touched)
+            except (apsw.Error, OSError) as error:
+                # It is durable, and acknowledged all the same; who is not woken looks for himself after a while.
+                log.warning("%s: other processes could not be told of a commit: %s", self._where, error)
             self._reach("before-acknowledge")
         except _Fault as fault:
             _refuse(works, _unknown(fault.__cause__, self._where))

@@ -8,7 +8,7 @@ import pytest
 
 from mainstem.broker import Record, TopicPartition, TopicSpec
 from mainstem.broker.sqlite import SqliteOptions
-from mainstem.errors import DiskFull, RecordTooLarge, UnknownTopic
+from mainstem.errors import DatabaseFailed, DiskFull, RecordTooLarge, UnknownTopic
 from tests.rooms.broker_sqlite.conftest import AT, ROWS, Opener, outcome, records, taken, values
 
 
@@ -53,6 +53,27 @@ async def test_a_topic_that_is_deleted_meanwhile_refuses(opened: Opener) -> None
         await deleting
         assert isinstance(await outcome(late), UnknownTopic)
         assert await good == 0
+
+
+async def test_what_is_sent_in_order_lies_in_order(opened: Opener) -> None:
+    """Appends that are merged do not overtake a transaction that was submitted between them."""
+    async with opened(options=SqliteOptions(latency=lambda: 0.001)) as broker:
+        sent: list[asyncio.Future[object]] = []
+        for number in range(0, 9, 3):
+            sent.append(asyncio.ensure_future(broker.log.append(AT, records(f"{number}"))))
+            transaction = broker.log.transaction()
+            transaction.append(AT, records(f"{number + 1}", f"{number + 2}"))
+            sent.append(asyncio.ensure_future(transaction.commit()))
+        await asyncio.gather(*sent)
+        assert values(broker) == [f"{number}" for number in range(9)]
+
+
+async def test_a_file_that_has_failed_refuses_every_append(opened: Opener) -> None:
+    """Also those behind the first: nobody waits for ever in a row that is never written."""
+    async with opened() as broker:
+        broker.database.writer.fail(DatabaseFailed("the disk is gone"))
+        async with asyncio.timeout(5):
+            assert [type(await outcome(broker.log.append(AT, records("x")))) for _ in range(3)] == [DatabaseFailed] * 3
 
 
 async def test_small_rows_are_read_as_large_batches(opened: Opener) -> None:

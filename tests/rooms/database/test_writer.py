@@ -1,6 +1,7 @@
 """Group commit: what is acknowledged, what is refused, and what nobody can know."""
 
 import asyncio
+import errno
 import os
 import random
 import threading
@@ -38,6 +39,21 @@ async def test_what_waits_is_committed_together(form: str, opened: Opener, tmp_p
         assert len(database.names()) == 200
         assert points["committed"] < 20
         assert points["committed"] == points["lock-taken"] == points["before-acknowledge"]
+
+
+async def test_what_is_durable_is_acknowledged_when_nobody_can_be_told(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that runs out of sockets cannot wake the others; its commits count all the same, and it goes on."""
+
+    def no_more_sockets(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async with opened(tmp_path / "log.db") as database:
+        monkeypatch.setattr(database.ear, "committed", no_more_sockets)
+        await database.add("a")
+        await database.add("b")
+        assert (database.names(), database.ear.failures) == (["a", "b"], [])
 
 
 async def test_a_refused_work_leaves_no_trace_and_its_neighbours_alone(opened: Opener) -> None:

@@ -44,6 +44,8 @@ class _Merged:
 
     def settle(self, written: "asyncio.Future[int]") -> None:
         """Tell everybody whose records are in it."""
+        # A database that has failed refuses it unprepared, and nobody may wait in it for ever.
+        self._log.seal(self._at, self)
         error = None if written.cancelled() else written.exception()
         for future, before in self._waiting:
             if future.done():
@@ -89,9 +91,14 @@ class SqliteLog:
             if self._open.get(at) is merged:
                 del self._open[at]
 
+    def _seal_all(self) -> None:
+        """What is appended from now on comes behind the transaction that is being submitted."""
+        with self._lock:
+            self._open.clear()
+
     def transaction(self) -> SqliteTransaction:
         """Several appends at once, outside any task."""
-        return SqliteTransaction(self._database, self.catalogue)
+        return SqliteTransaction(self._database, self.catalogue, submitting=self._seal_all)
 
     def reader(self, positions: Mapping[TopicPartition, int]) -> SqliteReader:
         """A reader that starts at these offsets."""

@@ -1,6 +1,6 @@
 """Facts, store changes and positions of one commit: gathered in memory, encoded, then written in one go."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mainstem.broker import Change, Record, TopicPartition
@@ -103,11 +103,19 @@ def measure(records: Sequence[Record], topic: Topic, at: TopicPartition) -> int:
 class SqliteTransaction:
     """A transaction of a task; without an owner, one for publishing."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, owner: Owner | None = None) -> None:
-        """Begin with nothing."""
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        owner: Owner | None = None,
+        *,
+        submitting: Callable[[], None] | None = None,
+    ) -> None:
+        """Begin with nothing. ``submitting`` is called when its place in the log is about to be taken."""
         self._database = database
         self._catalogue = catalogue
         self._owner = owner
+        self._submitting = submitting
         self._facts = Facts()
         self._changes: dict[str, dict[bytes, bytes | None]] = {}
         self._positions: dict[TopicPartition, int] = {}
@@ -153,6 +161,8 @@ class SqliteTransaction:
             self._database.require_space()
         else:
             self._require_all_inputs(self._owner)
+        if self._submitting is not None:
+            self._submitting()
         return await self._database.writer.submit(self)
 
     def abort(self) -> None:
