@@ -22,6 +22,7 @@ from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.hops import Hops, plain_events
 from mainstem.delivery.tasks.roster import Roster
 from mainstem.delivery.tasks.routes import Routes
+from mainstem.errors import BrokerError
 from mainstem.identifiers import Derivation
 from mainstem.settings import Settings
 from mainstem.state import Rows, TaskState
@@ -133,7 +134,7 @@ class Task:
             commit_events=self._settings.commit_events,
             on_wake=self._alarm.wake,
         )
-        ledger.restore(positions)
+        await self._restore(ledger, positions)
         parking = Parking(self._state)
         checkpoints = Checkpoints(self._state)
         roster = no_effects()
@@ -148,6 +149,17 @@ class Task:
             seconds = self._settings.commit_interval_ms / 1000
             self._hops = Hops(environment.executor, self._lanes, plan.lanes, desk, seconds)
         return Admission(desk, routes, plan.inbox, starts)
+
+    async def _restore(self, ledger: Ledger, positions: Mapping[TopicPartition, int]) -> None:
+        try:
+            ledger.restore(positions)
+        except BrokerError:
+            # The positions are as of the take-over and the stores as of now, so that what was replaced in between reads
+            # what does not fit: then this commit, which changes nothing, says so.
+            transaction = self._ownership.transaction()
+            transaction.positions(positions)
+            await transaction.commit()
+            raise
 
     async def _first_positions(self) -> dict[TopicPartition, int]:
         positions = dict(self._ownership.positions)
