@@ -184,6 +184,7 @@ async def scenario() -> None:
 
 def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, before_redrive: bool) -> None:
     """Nothing is lost, nothing is applied twice, and each account's moves are applied in their order."""
+    every_applied, every_closed = world.published(Applied), world.published(Closed)
     for account, published in moves.items():
         expected = list(published)
         if before_redrive:
@@ -193,7 +194,7 @@ def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, befo
         assert (world.value(numbers, account) or []) == want, f"numbers of {account}"
         assert (world.value(total, account) or 0) == sum(move.amount for move in expected), f"total of {account}"
         assert (world.value(sent, account) or []) == [move.number for move in published], f"sent of {account}"
-        applied = [event for event in world.published(Applied) if event.account == account]
+        applied = [event for event in every_applied if event.account == account]
         assert [event.number for event in applied] == want, f"applied of {account}"
         running = 0
         for event, move in zip(applied, expected, strict=True):
@@ -204,8 +205,8 @@ def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, befo
             if name == account:
                 called[number].add(key)
         assert all(len(keys) == 1 for keys in called.values()), f"one key for each call of {account}: {called}"
-        closed = [event.moves for event in world.published(Closed) if event.account == account]
+        closed = [event.moves for event in every_closed if event.account == account]
         assert closed == sorted(closed), f"timers of {account}: {closed}"
         assert (closed[-1] if closed else 0) == len(want), f"the last timer of {account}"
-    ids = [fact.id for kind in (Applied, Closed) for fact in world.published(kind).facts]
+    ids = [fact.id for facts in (every_applied.facts, every_closed.facts) for fact in facts]
     assert len(ids) == len(set(ids)), "an id was published twice"

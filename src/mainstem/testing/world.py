@@ -1,7 +1,7 @@
 """The world around simulated services: publish into it, let time pass, and look at what has become of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from random import Random
@@ -77,6 +77,7 @@ class World:
         self._settling = Settling(scene, workers, broker)
         self._identifiers = Identifiers(self.clock, Random(scene.random.getrandbits(64)))  # noqa: S311 - seeded
         self._outputs: dict[type, Outputs] = {}
+        self._decoders: dict[type, Callable[[bytes], object]] = {}
 
     # -- doing
 
@@ -146,7 +147,9 @@ class World:
     def published(self, kind: type[E]) -> Published[E]:
         """The events of a type that are in the log now, whoever published them."""
         declaration = self._declaration(kind)
-        decode = codec_for(declaration).decode
+        decode = self._decoders.get(kind)
+        if decode is None:
+            decode = self._decoders[kind] = codec_for(declaration).decode
         names = {name.encode() for name in declaration.names}
         facts: list[Fact[E]] = []
         for batch in self._read(declaration.topic):

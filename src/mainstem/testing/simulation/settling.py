@@ -150,6 +150,9 @@ class Settling:
         """What is left to do now."""
         admin = self._broker.admin
         work = [f"{each.name} is not there" for each in self._workers if each.returning]
+        work += [run.about for each in self._workers for run in each.runs.values()]
+        if work:
+            return Left(work, None)
         plans = [plan for plan in self._plans() if plan.processors]
         groups = await admin.groups([plan.group for plan in plans])
         topics = await admin.topics({topic for plan in plans for topic in (*plan.partitions, plan.inbox)})
