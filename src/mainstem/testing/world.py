@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from contextvars import copy_context
 from random import Random
 from typing import Final, NamedTuple, TypeVar, overload
 
@@ -21,8 +20,6 @@ from mainstem.settings import Settings
 from mainstem.testing.published import Fact, Published
 from mainstem.testing.simulation import (
     Fault,
-    Havoc,
-    Machine,
     Pause,
     Process,
     Scene,
@@ -30,7 +27,6 @@ from mainstem.testing.simulation import (
     SimulationLoop,
     Trace,
     Worker,
-    act_on,
 )
 
 E = TypeVar("E")
@@ -66,15 +62,14 @@ class DeadLetter(NamedTuple):
 class World:
     """Simulated services, and what a test does to them and asks of them. Made by :func:`simulate`."""
 
-    def __init__(self, scene: Scene, workers: list[Worker], broker: SqliteBroker) -> None:
+    def __init__(self, scene: Scene, broker: SqliteBroker) -> None:
         """``broker`` belongs to the test, and never to a worker."""
         self.clock: ManualClock = scene.loop.clock
         self.random: Random = scene.random
         self.trace: Trace = scene.trace
         self._scene = scene
-        self._workers = workers
         self._broker = broker
-        self._settling = Settling(scene, workers, broker)
+        self._settling = Settling(scene, broker)
         self._identifiers = Identifiers(self.clock, Random(scene.random.getrandbits(64)))  # noqa: S311 - seeded
         self._outputs: dict[type, Outputs] = {}
         self._decoders: dict[type, Callable[[bytes], object]] = {}
@@ -107,11 +102,11 @@ class World:
 
     def crash(self, worker: int = 0, *, restart_after: Duration | None = "1s") -> None:
         """Let a worker end now, as ``kill -9`` would."""
-        self._workers[worker].crash(None if restart_after is None else seconds(restart_after), "the test")
+        self._scene.workers[worker].crash(None if restart_after is None else seconds(restart_after), "the test")
 
     def lose_ownership(self, worker: int = 0, *, stand_still: bool = False) -> None:
         """Let others take a worker's tasks over, while it does not know; see :func:`lose_ownership`."""
-        self._workers[worker].pause(Pause(None, running=not stand_still), "the test")
+        self._scene.workers[worker].pause(Pause(None, running=not stand_still), "the test")
 
     async def redrive(self, letter: DeadLetter, reason: str = "") -> None:
         """Let a dead letter be tried again, and what waits behind it."""
@@ -209,7 +204,7 @@ class World:
 
     @property
     def _plans(self) -> list[Plan]:
-        plans = next((worker.plans for worker in self._workers if worker.plans), [])
+        plans = next((worker.plans for worker in self._scene.workers if worker.plans), [])
         return [plan for plan in plans if plan.processors]
 
     def _plan_of(self, store: Store[V]) -> Plan:
@@ -279,42 +274,28 @@ async def simulate(
     random = Random(loop.seed if seed is None else seed)  # noqa: S311 - chance that can be repeated is the point
     replaced = dict(replace or {})
     _check_replaced(services, replaced)
-    crew: list[Worker] = []
-    havoc = Havoc(faults, random, loop.clock, act_on(crew))
-    machine = Machine(loop.clock, random)
-    scene = Scene(
-        loop=loop,
-        machine=machine,
-        random=random,
-        trace=Trace(loop.clock),
-        havoc=havoc,
-        services=services,
-        settings=settings or Settings(),
-        replaced=replaced,
-        outside=copy_context(),
-        troubled=havoc.handlers(services),
-    )
+    scene = Scene(services, faults, replaced, settings or Settings(), loop, random)
     loop.traces.append(scene.trace)
-    crew += [Worker(number, scene) for number in range(workers)]
+    scene.workers += [Worker(number, scene) for number in range(workers)]
     broker = scene.broker(Process("test"), "test")
-    with havoc.in_place(services, replaced):
+    with scene.havoc.in_place(services, replaced):
         try:
             await broker.open()
-            world = World(scene, crew, broker)
-            for worker in crew:
+            world = World(scene, broker)
+            for worker in scene.workers:
                 worker.start()
-            await asyncio.gather(*(worker.started for worker in crew))
+            await asyncio.gather(*(worker.started for worker in scene.workers))
             yield world
             world.complain()
             scene.over = True
-            await asyncio.gather(*(worker.stop() for worker in crew))
+            await asyncio.gather(*(worker.stop() for worker in scene.workers))
         finally:
             loop.at_rest, loop.waiting = None, loop.tasks_waiting
             scene.over = scene.trace.closed = True
-            for worker in crew:
+            for worker in scene.workers:
                 await worker.sweep()
             await broker.close()
-            machine.close()
+            scene.machine.close()
 
 
 def _loop() -> SimulationLoop:

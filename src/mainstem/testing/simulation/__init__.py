@@ -13,19 +13,15 @@ from mainstem.testing.simulation.faults import (
     slow,
     stall,
 )
-from mainstem.testing.simulation.havoc import Havoc
 from mainstem.testing.simulation.loop import SimulationLoop, SimulationStuck, run_simulation, simulated
-from mainstem.testing.simulation.machine import Machine
 from mainstem.testing.simulation.process import Process
 from mainstem.testing.simulation.settling import Settling
 from mainstem.testing.simulation.trace import Step, Trace
-from mainstem.testing.simulation.worker import Scene, Worker, act_on
+from mainstem.testing.simulation.worker import Scene, Worker
 
 __all__ = [
     "POINTS",
     "Fault",
-    "Havoc",
-    "Machine",
     "Pause",
     "Process",
     "Scene",
@@ -35,7 +31,6 @@ __all__ = [
     "Step",
     "Trace",
     "Worker",
-    "act_on",
     "crash",
     "duplicate",
     "fail",

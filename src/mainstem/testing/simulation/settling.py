@@ -9,7 +9,7 @@ from mainstem.delivery import Plan
 from mainstem.state import timers
 from mainstem.testing.simulation.loop import SimulationStuck
 from mainstem.testing.simulation.machine import LATENCY_SECONDS
-from mainstem.testing.simulation.worker import Scene, Worker
+from mainstem.testing.simulation.worker import Scene
 
 PATIENCE_SECONDS: Final = 60.0
 """If nothing happens for so long, nobody sleeps and something is left to do, it will never be done."""
@@ -28,10 +28,9 @@ class Left(NamedTuple):
 class Settling:
     """Lets time pass, for as long as something is left to do."""
 
-    def __init__(self, scene: Scene, workers: Sequence[Worker], broker: SqliteBroker) -> None:
+    def __init__(self, scene: Scene, broker: SqliteBroker) -> None:
         """``broker`` belongs to none of the workers."""
         self._scene = scene
-        self._workers = workers
         self._broker = broker
         self._waiter: asyncio.Future[None] | None = None
         self._seen = -1
@@ -124,12 +123,12 @@ class Settling:
     def _is_stuck(self) -> bool:
         loop = self._scene.loop
         quiet = loop.time() - max(self._since, self._scene.trace.last_seconds)
-        if quiet < PATIENCE_SECONDS or any(worker.returning for worker in self._workers):
+        if quiet < PATIENCE_SECONDS or any(worker.returning for worker in self._scene.workers):
             return False
         return not loop.somebody_sleeps()
 
     def _stuck(self) -> SimulationStuck:
-        waiting = [about for worker in self._workers for about, _ in worker.waiting()]
+        waiting = [about for worker in self._scene.workers for about, _ in worker.waiting()]
         return SimulationStuck(
             "a handler waits for what never comes" if waiting else "nobody does what is left to do",
             where="; ".join(waiting or self._work),
@@ -142,15 +141,15 @@ class Settling:
     def _handlers_waiting(self) -> str:
         """The handler whose code runs, or all that are waiting; without any, whatever task waits."""
         loop = self._scene.loop
-        waiting = [each for worker in self._workers for each in worker.waiting()]
+        waiting = [each for worker in self._scene.workers for each in worker.waiting()]
         here = [about for about, task in waiting if task is not None and task is asyncio.current_task(loop)]
         return "; ".join(here or [about for about, _ in waiting]) or loop.tasks_waiting()
 
     async def left(self) -> Left:
         """What is left to do now."""
         admin = self._broker.admin
-        work = [f"{each.name} is not there" for each in self._workers if each.returning]
-        work += [run.about for each in self._workers for run in each.runs.values()]
+        work = [f"{each.name} is not there" for each in self._scene.workers if each.returning]
+        work += [run.about for each in self._scene.workers for run in each.runs.values()]
         if work:
             return Left(work, None)
         plans = [plan for plan in self._plans() if plan.processors]
@@ -174,4 +173,4 @@ class Settling:
         return Left(work, min(due, default=None))
 
     def _plans(self) -> Sequence[Plan]:
-        return next((worker.plans for worker in self._workers if worker.plans), ())
+        return next((worker.plans for worker in self._scene.workers if worker.plans), ())

@@ -1,9 +1,9 @@
 """A simulated worker: one process after the other, each running all services on a broker of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import Context
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import copy_context
 from random import Random
 from typing import NamedTuple, cast
 
@@ -15,7 +15,7 @@ from mainstem.delivery import Plan, Processor
 from mainstem.identifiers import Identifiers
 from mainstem.service import Definition, Floor, running
 from mainstem.settings import Settings
-from mainstem.testing.simulation.faults import Act, Crash, Function, Pause
+from mainstem.testing.simulation.faults import Act, Crash, Fault, Pause
 from mainstem.testing.simulation.havoc import Havoc, Outcome
 from mainstem.testing.simulation.loop import SimulationLoop, place_of
 from mainstem.testing.simulation.machine import Machine, SimulatedNeighbours
@@ -37,25 +37,35 @@ class Run(NamedTuple):
     task: "asyncio.Task[object] | None"
 
 
-@dataclass(slots=True, kw_only=True)
 class Scene:
-    """What all workers of a simulation share. ``outside`` is the context of what belongs to no process."""
+    """What all workers of a simulation share. What belongs to none of them runs in the context of whoever makes it."""
 
-    loop: SimulationLoop
-    machine: Machine
-    random: Random
-    trace: Trace
-    havoc: Havoc
-    services: tuple[Definition, ...]
-    settings: Settings
-    replaced: Mapping[type[object], object]
-    outside: Context
-    troubled: dict[tuple[str, str], Function]
-    failures: list[BaseException] = field(default_factory=list)
-    changes: int = 0
-    """Write transactions, and workers that came up or went on: while it stays the same, nothing has changed."""
-    over: bool = False
-    """From the end on nothing goes wrong any more."""
+    def __init__(
+        self,
+        services: tuple[Definition, ...],
+        faults: Iterable[Fault],
+        replaced: Mapping[type[object], object],
+        settings: Settings,
+        loop: SimulationLoop,
+        random: Random,
+    ) -> None:
+        self.services = services
+        self.replaced = replaced
+        self.settings = settings
+        self.loop = loop
+        self.random = random
+        self.outside = copy_context()
+        self.machine = Machine(loop.clock, random)
+        self.trace = Trace(loop.clock)
+        self.havoc = Havoc(faults, random, loop.clock, self._strike)
+        self.troubled = self.havoc.handlers(services)
+        self.workers: list[Worker] = []
+        self.failures: list[BaseException] = []
+        """What has made a worker fail, rather than die."""
+        self.changes = 0
+        """Write transactions, and workers that came up or went on: while it stays the same, nothing has changed."""
+        self.over = False
+        """From the end on nothing goes wrong any more."""
 
     def broker(self, process: Process, name: str) -> SqliteBroker:
         """A broker for a process, on the memory that all share."""
@@ -67,6 +77,11 @@ class Scene:
             neighbours=SimulatedNeighbours(self.machine, process, name),
         )
         return SqliteBroker(None, clock=self.loop.clock, identifiers=identifiers, options=options)
+
+    def _strike(self, act: Act, where: str) -> None:
+        process = PROCESS.get()
+        if process is not None and process.worker is not None:
+            self.workers[process.worker].strike(act, where)
 
     def _write_reaches(self, point: str) -> None:
         if point == "committed":
@@ -107,7 +122,7 @@ class Worker:
         if scene.over:
             return
         self._lives += 1
-        self.runs.clear()
+        self.runs = {}
         process = self.process = Process(self.name, self.number)
         self._past.append(process)
         self._stop = asyncio.Event()
@@ -212,8 +227,7 @@ class Worker:
         function = scene.troubled.get((group, processor.name))
 
         async def call(event: object, context: HandlerContext) -> object:
-            number = self._begin(processor.name, context)
-            try:
+            with self._watched(processor.name, context):
                 await self._reach("handler.begin")
                 outcome = _UNTROUBLED if function is None else scene.havoc.befall(function)
                 await self._may_go_on(outcome.delay_seconds)
@@ -221,15 +235,10 @@ class Worker:
                 if outcome.late is not None:
                     raise outcome.late
                 await self._reach("handler.end")
-            except BaseException as error:
-                self._end(number, f"raised {type(error).__name__}: {error}")
-                raise
-            self._end(number, "done")
-            return result
+                return result
 
         def call_now(event: object, context: HandlerContext) -> object:
-            number = self._begin(processor.name, context)
-            try:
+            with self._watched(processor.name, context):
                 self._reach_now("handler.begin")
                 outcome = _UNTROUBLED if function is None else scene.havoc.befall(function)
                 end_if_over()
@@ -238,27 +247,28 @@ class Worker:
                 if outcome.late is not None:
                     raise outcome.late
                 self._reach_now("handler.end")
-            except BaseException as error:
-                self._end(number, f"raised {type(error).__name__}: {error}")
-                raise
-            self._end(number, "done")
-            return result
+                return result
 
         return replace(processor, call=call_now if processor.plain else call)
 
-    def _begin(self, handler: str, context: HandlerContext) -> int:
+    @contextmanager
+    def _watched(self, handler: str, context: HandlerContext) -> Iterator[None]:
         about = f"{handler} for {context.topic}[{context.partition}] offset {context.offset}"
         if context.attempt > 1:
             about += f", attempt {context.attempt}"
-        self._runs += 1
-        self.runs[self._runs] = Run(about, asyncio.current_task())
-        self._scene.trace.note("handler begins", about)
-        return self._runs
-
-    def _end(self, number: int, how: str) -> None:
-        run = self.runs.pop(number, None)
-        if run is not None:
-            self._scene.trace.note("handler ends", f"{run.about}: {how}")
+        number = self._runs = self._runs + 1
+        runs, trace = self.runs, self._scene.trace
+        runs[number] = Run(about, asyncio.current_task())
+        trace.note("handler begins", about)
+        try:
+            yield
+        except BaseException as error:
+            trace.note("handler ends", f"{about}: raised {type(error).__name__}: {error}")
+            raise
+        else:
+            trace.note("handler ends", f"{about}: done")
+        finally:
+            runs.pop(number, None)
 
     async def _reach(self, point: str) -> None:
         if not self._scene.over:
@@ -310,14 +320,3 @@ class Worker:
                 for task in tasks:
                     task.cancel()
             process.forget()
-
-
-def act_on(crew: Sequence[Worker]) -> Callable[[Act, str], None]:
-    """Lets an act befall the worker whose code runs."""
-
-    def strike(act: Act, where: str) -> None:
-        process = PROCESS.get()
-        if process is not None and process.worker is not None:
-            crew[process.worker].strike(act, where)
-
-    return strike
