@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -254,6 +255,14 @@ async def cancelled_from_within() -> None:
     await future
 
 
+async def cancelled_by_itself() -> None:
+    """Be cancelled by something that it has started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().call_soon(task.cancel)
+    await asyncio.Event().wait()
+
+
 async def raising(error: BaseException) -> None:
     """Raise."""
     raise error
@@ -267,6 +276,7 @@ async def raising(error: BaseException) -> None:
         (lambda: raising(StopIteration(3)), "RuntimeError"),
         (lambda: raising(ExceptionGroup("several", [ValueError("a"), KeyError("b")])), "ExceptionGroup"),
         (cancelled_from_within, "RuntimeError"),
+        (cancelled_by_itself, "RuntimeError"),
         (lambda: raising(asyncio.CancelledError()), "RuntimeError"),
     ],
 )
@@ -319,3 +329,52 @@ async def test_a_handler_that_times_out_is_tried_again() -> None:
         await stage.publish(Paid("a"))
         counters = await stage.run(handle, stores=[SPENT])
         assert (runs, await stage.told(), stage.stored(SPENT, "a"), counters.failures) == ([1, 2], ["done"], 2, 1)
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_cancellation_that_a_handler_survives_meets_no_other(late: bool) -> None:  # noqa: FBT001
+    """A handler that swallows its own cancellation has succeeded; neither the next event nor the lane pays for it."""
+
+    @on(Paid, retry=Retry.never())
+    async def handle(event: Paid) -> Told:
+        task = asyncio.current_task()
+        assert task is not None
+        if event.n == 1 and late:
+            task.cancel()
+        elif event.n == 1:
+            with suppress(RuntimeError):
+                try:
+                    await cancelled_by_itself()
+                except asyncio.CancelledError:
+                    raise RuntimeError from None
+        elif event.n == 2:
+            await asyncio.sleep(0)
+        else:
+            await cancelled_from_within()
+        return Told(str(event.n))
+
+    async with staged() as stage:
+        await stage.publish_at_once(Paid("a", 1), Paid("a", 2), Paid("a", 3), Paid("b", 3))
+        await stage.run(handle)
+        assert await stage.told() == ["1", "2"]
+        assert [each.failure.failures for each in await stage.entries() if each] == [1, 1]
+
+
+async def test_a_cancellation_that_arrives_too_late_costs_no_lane() -> None:
+    """What a handler has left behind cancels the task that it ran in, which rests by then; events flow on."""
+
+    @on(Paid, retry=Retry.never())
+    async def handle(event: Paid) -> Told:
+        task = asyncio.current_task()
+        assert task is not None
+        runners.append(task)
+        return Told(str(event.n))
+
+    runners: list[asyncio.Task[object]] = []
+    async with staged() as stage, stage.running(handle, lanes=1) as running:
+        for n in range(3):
+            await stage.publish(Paid("a", n))
+            await stage.settled(running)
+            runners[-1].cancel()
+            await asyncio.wait(runners[-1:], timeout=1)
+    assert len(runners) == 3

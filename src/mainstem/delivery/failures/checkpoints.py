@@ -46,7 +46,7 @@ class Checkpoints:
 
     def resume(self, context: Context) -> None:
         """Before a run: go on counting where the last checkpoint of this event and handler stopped."""
-        row = self._state.get(STORE, _key_of(context))
+        row = self._state.get(STORE, _key_of(context)) if self.some else None
         if row is not None:
             context.published = int(row.removesuffix(_THROUGH))
 

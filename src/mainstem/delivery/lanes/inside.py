@@ -3,17 +3,28 @@
 A runner and a worker thread say so once, when they begin; what they start afterwards inherits it.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
-_INSIDE: Final = ContextVar("mainstem: inside a handler", default=False)
+_ENDING: Final[ContextVar[Callable[[], bool] | None]] = ContextVar("mainstem: inside a handler", default=None)
 
 
-def enter_handlers() -> None:
-    """From here on this task or thread runs handlers."""
-    _INSIDE.set(True)
+def _never() -> bool:
+    return False
+
+
+def enter_handlers(ending: Callable[[], bool] = _never) -> None:
+    """From here on this task or thread runs handlers; ``ending`` says whether its lanes are being stopped."""
+    _ENDING.set(ending)
 
 
 def inside_handler() -> bool:
     """Whether this code was called by a handler, or by what a handler has started."""
-    return _INSIDE.get()
+    return _ENDING.get() is not None
+
+
+def lanes_ending() -> bool:
+    """Whether a cancellation of this task ends its lanes; if not, a handler has brought it upon itself."""
+    ending = _ENDING.get()
+    return ending is None or ending()

@@ -9,7 +9,7 @@ real task, where ``asyncio.timeout`` and HTTP clients find the current task they
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, cast
 
 from mainstem.delivery.lanes.inside import enter_handlers
 
@@ -46,6 +46,7 @@ class Lanes:
         self._busy: set[bytes] = set()
         self._waiting: dict[bytes, deque[Work]] = {}
         self._runners: list[asyncio.Task[None]] = []
+        self._begun = 0
         self._resting: list[asyncio.Future[None]] = []
         self._spare = False
         self._stopped = False
@@ -123,7 +124,8 @@ class Lanes:
         if self._resting:
             self._resting.pop().set_result(None)
         elif len(self._runners) < self._count:
-            number = len(self._runners)
+            number = self._begun
+            self._begun += 1
             runner = asyncio.get_running_loop().create_task(self._run(number), name=f"lane {number}")
             self._runners.append(runner)
         else:
@@ -131,27 +133,58 @@ class Lanes:
         self._spare = True
 
     async def _run(self, number: int) -> None:
-        enter_handlers()
+        enter_handlers(lambda: self._stopped)
+        runner = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             while True:
                 self._spare = False
-                await self._work_off(number)
+                await self._work_off(number, runner)
                 if self._stopped:
                     return
-                rest = asyncio.get_running_loop().create_future()
-                self._resting.append(rest)
-                self._tell()
-                if not self.in_flight:
-                    self._idle()
-                await rest
+                await self._rest(runner)
         except asyncio.CancelledError:
+            if not self._stopped and number in self.running:
+                self.failed(RuntimeError(f"lane {number} was cancelled by something that a handler has left behind"))
             raise
         except BaseException as error:  # noqa: BLE001 - handed on: the task ends with it
             self.failed(error)
 
-    async def _work_off(self, number: int) -> None:
+    async def _rest(self, runner: "asyncio.Task[None]") -> None:
+        rest = asyncio.get_running_loop().create_future()
+        self._resting.append(rest)
+        self._tell()
+        if not self.in_flight:
+            self._idle()
+        try:
+            await rest
+        except asyncio.CancelledError:
+            if rest in self._resting:
+                # Nobody counts on this one: another takes its place when one is needed.
+                self._resting.remove(rest)
+                self._runners.remove(runner)
+                raise
+            await self._shake_off(runner)
+
+    async def _shake_off(self, runner: "asyncio.Task[None]") -> None:
+        """Let a cancellation that is a handler's own doing end with that handler; one that ends the lanes goes on."""
+        if self._stopped:
+            raise asyncio.CancelledError
+        while runner.uncancel():
+            pass
+        try:
+            # One that was asked for and has not arrived yet arrives here.
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if self._stopped:
+                raise
+
+    async def _work_off(self, number: int, runner: "asyncio.Task[None]") -> None:
         ready, busy, waiting, running = self._ready, self._busy, self._waiting, self.running
+        cancelling = runner.cancelling
         while ready:
+            if cancelling():
+                await self._shake_off(runner)
+                continue
             if not self._spare:
                 self._call_spare()
             work = ready.popleft()
@@ -167,16 +200,18 @@ class Lanes:
                 running[number] = work
                 await work.run()
                 if waiting:
-                    await self._work_off_waiting(key, number)
+                    await self._work_off_waiting(key, number, runner)
                 busy.discard(key)
             self.in_flight -= 1
             if self.in_flight <= self._wake_at:
                 self._tell()
         running.pop(number, None)
 
-    async def _work_off_waiting(self, key: bytes, number: int) -> None:
+    async def _work_off_waiting(self, key: bytes, number: int, runner: "asyncio.Task[None]") -> None:
         queue = self._waiting.get(key)
         while queue:
+            if runner.cancelling():
+                await self._shake_off(runner)
             if not self._spare:
                 self._call_spare()
             work = queue.popleft()

@@ -102,13 +102,14 @@ class Desk(Struct, frozen=True):
 
         A batch is handled at the place of its first event.
         """
-        failure = before
+        failure, pause_seconds = before, None
         at = at.keyless() if handler.processor.batch else at
         while True:
             context = handler.context(at.batch, at.index, gathered, attempt=1 + (failure.failures if failure else 0))
-            if self.checkpoints.some:
-                self.checkpoints.resume(context)
+            self.checkpoints.resume(context)
             try:
+                if pause_seconds is not None:
+                    await asyncio.sleep(pause_seconds)
                 if error is not None:
                     raise error
                 effects = await handler.run(given, context) or no_effects()
@@ -120,8 +121,7 @@ class Desk(Struct, frozen=True):
                 if not isinstance(verdict, RunAgain):
                     later = self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None
                     return Stopped(failure, later)
-                error = None
-                await asyncio.sleep(verdict.after_seconds)
+                error, pause_seconds = None, verdict.after_seconds
             else:
                 if self.checkpoints.some:
                     self.checkpoints.done(context, effects)

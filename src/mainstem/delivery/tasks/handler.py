@@ -7,6 +7,7 @@ from typing import cast
 
 from mainstem.broker import Batch
 from mainstem.delivery.context import Context, Scope
+from mainstem.delivery.lanes import lanes_ending
 from mainstem.delivery.outputs import Effects, Gathered
 from mainstem.delivery.processor import Processor
 from mainstem.errors import HandlerTimeout
@@ -77,10 +78,14 @@ def in_thread(call: Callable[[object, Context], object], event: object, context:
 
 
 def failure_of(raised: Exception | asyncio.CancelledError, handler: str) -> Exception:
-    """What a handler's policy is asked about. A cancellation is none when it comes from outside, and goes on."""
+    """What a handler's policy is asked about. A cancellation is none when it ends the lanes, and goes on."""
     if isinstance(raised, Exception):
         return raised
     task = asyncio.current_task()
-    if task is None or task.cancelling():
+    if task is None or (task.cancelling() and lanes_ending()):
         raise raised
+    if task.cancelling():
+        while task.uncancel():
+            pass
+        return RuntimeError(f"handler {handler!r} was cancelled by itself, or by something it has started")
     return RuntimeError(f"handler {handler!r} awaited something that had been cancelled")
