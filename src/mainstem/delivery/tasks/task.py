@@ -297,11 +297,19 @@ class Task:
         """Drain: the reading has stopped; let handlers finish, then commit what they did."""
         self._alarm.stop()
         reading.cancel()
+        finished = asyncio.ensure_future(self._lanes.at_most(0))
+        # Without commits nobody need finish anything; and some may be waiting for one.
         try:
-            async with asyncio.timeout(self._settings.grace_seconds):
-                await self._lanes.at_most(0)
-        except TimeoutError:
-            log.warning("%s: %d events abandoned after the grace period", self._incarnation.name, self._lanes.in_flight)
+            ended, _ = await asyncio.wait(
+                [finished, committing, self._failed],
+                timeout=self._settings.grace_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            finished.cancel()
+        if finished not in ended:
+            why = "because nothing can be committed any more" if ended else "after the grace period"
+            log.warning("%s: %d events abandoned %s", self._incarnation.name, self._lanes.in_flight, why)
             await self._lanes.stop()
         ledger = self._books
         # A commit on its way may carry no positions: nothing in the books tells of it any more.
