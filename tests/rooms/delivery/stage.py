@@ -12,7 +12,7 @@ import msgspec
 
 from mainstem.broker import Broker, Record, TopicPartition, TopicSpec
 from mainstem.broker.sqlite.broker import SqliteBroker
-from mainstem.clock import Clock, SystemClock
+from mainstem.clock import SystemClock
 from mainstem.delivery import (
     Answer,
     Command,
@@ -121,10 +121,20 @@ class Running:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
+class Shifted(SystemClock):
+    """The system's clock, which a test may set forward."""
+
+    ahead_ms = 0
+
+    def now_ms(self) -> int:
+        """The time that the test wants it to be."""
+        return super().now_ms() + self.ahead_ms
+
+
 class Stage:
     """One broker, and the means to run a group on it as often as the test likes."""
 
-    def __init__(self, broker: SqliteBroker, clock: Clock, topics: Mapping[str, int]) -> None:
+    def __init__(self, broker: SqliteBroker, clock: Shifted, topics: Mapping[str, int]) -> None:
         """An open broker with these topics, by partitions."""
         self.broker = broker
         self.clock = clock
@@ -273,7 +283,7 @@ class Stage:
 @asynccontextmanager
 async def staged(**partitions: int) -> AsyncIterator[Stage]:
     """A stage with the usual topics, of one partition unless stated otherwise."""
-    clock = SystemClock()
+    clock = Shifted()
     broker = SqliteBroker(None, clock=clock, identifiers=Identifiers(clock, random.Random(1)))
     await broker.open()
     try:

@@ -319,3 +319,54 @@ async def test_what_is_worked_off_before_its_event_is_done_is_not_handled_again(
         await stage.run(count, send, stores=STORES)
         assert (await stage.told(), stage.stored(SENT, "slow")) == (["counted"], 1)
         assert stage.rows("$checkpoints") == []
+
+
+async def test_a_handler_that_was_renamed_between_two_runs_is_still_through() -> None:
+    """What it did before the crash is not done again under its new name, and no row of the old name stays."""
+    runs: list[str] = []
+
+    def renamed(door: Door) -> list[Processor]:
+        @on(Paid, name="uno", was=("one",))
+        async def uno(event: Paid, context: Context) -> Told:
+            runs.append("uno")
+            return Told("uno")
+
+        return [uno, checkpointing("two", runs, door)]
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        door = Door()
+        await crashed_at(door, stage, counting("one", runs), checkpointing("two", runs, door))
+        open_door = Door()
+        open_door.opened.set()
+        await stage.run(*renamed(open_door), stores=STORES)
+        assert runs == ["one", "two", "two"]
+        assert await stage.told() == ["one", "two"]
+        assert stage.rows("$checkpoints") == []
+
+
+async def test_a_parked_handler_goes_on_counting_after_a_later_ones_checkpoint() -> None:
+    """It made a checkpoint of its own before it was parked, and its outputs keep their ids when it is tried again."""
+
+    @on(Paid, name="first", retry=Retry.on(ValueError).later("5ms"), publishes=(Told,))
+    async def first(event: Paid, context: Context) -> Told:
+        if context.get(SENT) is None:
+            context.put(SENT, 1)
+            context.publish(Told("first before"))
+            await context.checkpoint()
+            raise ValueError("no")
+        return Told("first after")
+
+    @on(Paid, name="second", publishes=(Told,))
+    async def second(event: Paid, context: Context) -> None:
+        context.publish(Told("second"))
+        await context.checkpoint()
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        async with stage.running(first, second, stores=STORES) as running:
+            await until(lambda: told(stage, 3))
+            await stage.settled(running)
+        assert await stage.told() == ["first before", "second", "first after"]
+        assert len(set(await stage.told_ids())) == 3
+        assert stage.rows("$checkpoints") == []

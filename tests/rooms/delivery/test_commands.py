@@ -289,3 +289,44 @@ async def test_a_keyless_event_is_redriven_once() -> None:
             redrives = [Command(f"c-{n}", "redrive", "handle", b"otalk/0/0") for n in range(2)]
             assert [found for _, found, _ in await answered(stage, running, *redrives)] == [1, 0]
         assert (weather.runs, await stage.told()) == (["1", "1"], ["1"])
+
+
+async def test_a_try_that_was_due_before_a_redrive_is_not_made_after_it() -> None:
+    """A redrive that fails sets another time for the next try; the one that had become due meanwhile is void."""
+    door = asyncio.Event()
+    errors: list[Exception] = [ValueError("soon"), KeyError("in an hour")]
+    runs: list[str] = []
+
+    @on(Paid, name="handle", retry=Retry.on(ValueError).later("10m").also_on(KeyError).later("1h"))
+    async def handle(event: Paid) -> None:
+        if event.order == "a":
+            runs.append("run")
+            raise errors.pop(0)
+
+    @on(Paid, name="other")
+    async def other(event: Paid, context: Context) -> None:
+        if event.order == "b":
+            context.wake("ring", at=0)  # which makes the task look at the clock
+        elif event.n:
+            await door.wait()
+
+    @on(timer="ring")
+    async def ring() -> None:
+        pass
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        async with stage.running(handle, other, ring) as running:
+            await until(lambda: bool(stage.rows("$parking")))
+            await stage.publish(Paid("a", 1))
+            await until(lambda: running.in_flight == 1)
+            await stage.command(Command("c", "redrive", "handle", b"ka"))
+            await until(lambda: running.in_flight == 2)
+            stage.clock.ahead_ms += 11 * 60_000
+            await stage.publish(Paid("b"))
+            # The command waits for the lane, and behind it the try that is due.
+            await until(lambda: running.in_flight == 3 and len(stage.rows("$due")) == 1)
+            door.set()
+            await stage.settled(running)
+        assert (runs, errors) == (["run", "run"], [])
+        assert await stage.history() == ["parked", "redriven", "parked"]

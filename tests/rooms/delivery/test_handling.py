@@ -8,6 +8,7 @@ import pytest
 from mainstem.broker import TopicPartition
 from mainstem.delivery import Context, Retry, Store
 from mainstem.events import Topic
+from mainstem.resilience import Backoff
 from tests.rooms.delivery.faults import Faulty
 from tests.rooms.delivery.stage import Paid, Shipped, Told, on, staged
 
@@ -219,3 +220,18 @@ async def test_a_topic_without_envelope() -> None:
         assert [headers["ce_causationid"].decode() for _, _, headers in await stage.read("told")] == [
             event_id for event_id, _, _ in seen
         ]
+
+
+async def test_a_failure_tells_of_its_own_run_alone() -> None:
+    """What is written down of a handler that failed twice is the second failure, and not the first one with it."""
+
+    @on(Paid, retry=Retry.on(ValueError).inline(1, Backoff(first_seconds=0.0, longest_seconds=0.0)))
+    async def handle(_event: Paid, context: Context) -> None:
+        raise ValueError(f"run {context.attempt}")
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await stage.run(handle)
+        [entry] = [each for each in await stage.entries() if each]
+        assert (entry.failure.trace.count("Traceback"), "run 1" in entry.failure.trace) == (1, False)
+        assert "ValueError: run 2" in entry.failure.trace

@@ -335,3 +335,30 @@ async def test_commits_go_on_while_a_stretch_runs(threads: Executor) -> None:
             door.set()
             await stage.settled(it)
         assert await stage.told() == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_busy_single_lane_keeps_the_read_order(threads: Executor) -> None:
+    """A batch that comes while a timer's handler waits is handled behind it, in the order it was read in."""
+    order: list[str] = []
+    door = asyncio.Event()
+
+    @on(Paid)
+    def handle(event: Paid, context: Context) -> None:
+        order.append(f"{event.order}{event.n}")
+        if event.n == 0:
+            context.wake("ring", at=0)
+
+    @on(timer="ring")
+    async def ring(context: Context) -> None:
+        order.append("ring")
+        await door.wait()
+
+    async with staged() as stage:
+        await stage.publish(Paid("a", 0))
+        async with running(stage, threads, handle, ring, lanes=1) as it:
+            await until(lambda: order == ["a0", "ring"])
+            await stage.publish_at_once(Paid("b", 1), Paid("a", 2), Paid("c", 3))
+            await until(lambda: it.in_flight >= 3)
+            door.set()
+            await stage.settled(it)
+        assert order == ["a0", "ring", "b1", "a2", "c3"]
