@@ -49,12 +49,14 @@ class EventWork(Struct, gc=False, eq=False):
             context.take_effects()
             failure = failure_of(error, handler.name)
             desk.incarnation.check()
-            await _one_after_the_other(self, handlers, Gathered(), failure)
+        else:
+            if not desk.plain_sailing:
+                effects = effects or no_effects()
+                desk.checkpoints.done(context, effects)
+            desk.ledger.settle(self.intake, self.index, effects)
             return
-        if not desk.plain_sailing:
-            effects = effects or no_effects()
-            desk.checkpoints.done(context, effects)
-        desk.ledger.settle(self.intake, self.index, effects)
+        # Behind the except clause: within it, whatever the next run raises would be told as a consequence of this one.
+        await _one_after_the_other(self, handlers, Gathered(), failure)
 
 
 class BrokenWork(Struct, gc=False, eq=False):
