@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable
 
 from mainstem.broker import Membership
-from mainstem.delivery.ledger import Counters
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, IncarnationOver, MembershipLost
@@ -32,7 +31,6 @@ class GroupRunner:
         self._losses: dict[int, int] = {}
         self._failed: asyncio.Future[None] | None = None
         self._draining = asyncio.Event()
-        self._done = Counters()
 
     def drain(self) -> None:
         """Give everything back in order; :meth:`run` returns when that is done."""
@@ -80,6 +78,8 @@ class GroupRunner:
                     await self._give_back(membership, set(self._tasks))
                     # What is just being taken over would begin to run behind our backs.
                     await self._abandon()
+                    if self._failed.done():
+                        self._failed.result()
                     return
                 assigned = assignment.result()
                 assignment = asyncio.create_task(membership.assignment())

@@ -1,6 +1,6 @@
 """The one form every pattern compiles to: what it reads, writes, remembers and waits for, and a function."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -54,6 +54,3 @@ class Processor(Struct, frozen=True, kw_only=True):
             self.timer,
             self.batch,
         )
-
-
-Running: TypeAlias = Awaitable[object]
