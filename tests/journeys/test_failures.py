@@ -261,3 +261,16 @@ async def test_a_handler_that_takes_too_long_has_failed() -> None:
         [entry] = await entries(process.broker)
     assert entry is not None
     assert (entry.failure.error_type, ended) == ("HandlerTimeout", ["cancelled"])
+
+
+async def test_an_event_with_a_large_key_can_be_a_dead_letter() -> None:
+    """What is told of it names its key several times, and is larger than the event; the task goes on all the same."""
+    bank = Bank()
+    large = "x" * 400_000
+    bank.down.add(large)
+    service = billing(bank, NEVER)
+    async with service.running(broker="sqlite:///:memory:", dev=True) as process:
+        await service.publish(OrderPlaced(large, 1), OrderPlaced("bob", 2))
+        await caught_up(process)
+        assert await status(process) == ["dead-lettered"]
+    assert bank.charged == [("bob", 2)]

@@ -31,6 +31,9 @@ CATALOGUE: Final = "mainstem.catalogue"
 
 ANSWERS_KEPT_MS: Final = 86_400_000
 
+AUDIT_BYTES_MAX: Final = 16_000_000
+"""What is told of a dead letter holds its key four times; it must fit whatever fits elsewhere, or the task stands."""
+
 
 class Existing(Struct, frozen=True):
     """What the broker has: topics and groups by name."""
@@ -214,7 +217,7 @@ def _state(
 
 
 def _topics_of_a_group(group: HandlerGroup, tasks: int) -> tuple[TopicSpec, TopicSpec]:
-    return TopicSpec(_audit_topic(group), tasks, compact=True), TopicSpec(
+    return TopicSpec(_audit_topic(group), tasks, compact=True, record_bytes_max=AUDIT_BYTES_MAX), TopicSpec(
         answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS
     )
 

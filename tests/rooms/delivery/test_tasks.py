@@ -232,6 +232,16 @@ async def test_a_new_handler_is_not_given_what_nobody_could_read_before_it_began
         assert [each.handler for each in await stage.entries() if each] == ["old"]
 
 
+async def test_two_handlers_cannot_become_one() -> None:
+    """What one of them has parked would take the place of what the other has; it is refused, and nothing is lost."""
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await stage.run(telling("one"), telling("two"))
+        for left in (telling("two", was=("one",)), telling("three", was=("one", "two"))):
+            with pytest.raises(DefinitionError, match="one handler would be both"):
+                await stage.run(left)
+
+
 async def test_a_handler_that_was_renamed_goes_on() -> None:
     """With ``was=`` it has its offsets, and what was parked under the old name."""
 

@@ -8,6 +8,7 @@ from mainstem import Context, DomainEvent, IntegrationEvent, Service, Topic, run
 from mainstem.broker import GroupSpec, TopicSpec
 from mainstem.errors import DefinitionError, MainstemError, StartRefused, UnknownTopic
 from mainstem.service import Existing, topics_of
+from mainstem.service.plans import AUDIT_BYTES_MAX
 from mainstem.settings import Settings
 from tests.rooms.service.events import Bank, GoldReached, OrderPaid, SeatTaken, embedded
 
@@ -168,9 +169,9 @@ def test_topics_are_counted_up() -> None:
     assert set(topics_of([shop])) == {
         TopicSpec("orders", 8),
         TopicSpec("loyalty", 12, 7 * 86_400_000),
-        TopicSpec("shop.dead-letters", 8, compact=True),
+        TopicSpec("shop.dead-letters", 8, compact=True, record_bytes_max=AUDIT_BYTES_MAX),
         TopicSpec("shop.answers", 1, 86_400_000),
-        TopicSpec("shop.mailer.dead-letters", 2, compact=True),
+        TopicSpec("shop.mailer.dead-letters", 2, compact=True, record_bytes_max=AUDIT_BYTES_MAX),
         TopicSpec("shop.mailer.answers", 1, 86_400_000),
         TopicSpec("mainstem.catalogue", 1, compact=True),
     }

@@ -11,7 +11,17 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Broker, Change, GroupDescription, GroupSpec, Ownership, TopicPartition, completed_key
+from mainstem.broker import (
+    Broker,
+    Change,
+    GroupDescription,
+    GroupSpec,
+    Ownership,
+    TopicPartition,
+    completed_key,
+    inbox_of,
+    inputs_of,
+)
 from mainstem.clock import Clock
 from mainstem.delivery.failures import Audit, Checkpoints, Mark, Parking
 from mainstem.delivery.lanes import Progress
@@ -52,6 +62,8 @@ class Roster:
             row = self._known.pop(processor.name, None)
             for old in processor.was:
                 renamed = self._known.pop(old, None)
+                if renamed is not None and row is not None:
+                    raise self._two_in_one(processor.name, old)
                 if renamed is not None:
                     row = renamed
                     effects.write(STORE, old.encode(), None)
@@ -67,6 +79,14 @@ class Roster:
         if self._known:
             raise self._missing(sorted(self._known))
         return starts
+
+    def _two_in_one(self, name: str, old: str) -> DefinitionError:
+        return DefinitionError(
+            f"group {self._group!r} remembers both {name!r} and {old!r}, and one handler would be both",
+            where="the task's store",
+            why="what one of them has parked would take the place of what the other has",
+            remedy=f"for a handler that was removed, run: mainstem retire {self._group} {old}",
+        )
 
     def _missing(self, names: list[str]) -> DefinitionError:
         listed = ", ".join(repr(name) for name in names)
@@ -172,12 +192,12 @@ class Retirement(Struct, frozen=True):
     def _spec(self, task: int) -> GroupSpec | None:
         """The group with those inputs in which the task has positions; None when it has never committed."""
         group = self.group
-        if TopicPartition(f"{group.name}.inbox", task) not in group.positions:
+        if TopicPartition(inbox_of(group.name), task) not in group.positions:
             return None
         inputs = {
             topic: count
             for topic, count in group.inputs.items()
-            if all(TopicPartition(topic, each) in group.positions for each in range(task, count, group.tasks))
+            if all(at in group.positions for at in inputs_of(group.name, task, group.tasks, {topic: count}))
         }
         return GroupSpec(group.name, group.service, group.tasks, inputs)
 
