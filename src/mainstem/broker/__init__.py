@@ -14,6 +14,8 @@ from mainstem.broker.protocol import (
     TopicDescription,
     TopicSpec,
     Transaction,
+    inbox_of,
+    inputs_of,
 )
 from mainstem.broker.record import (
     COMPLETED_STORE,
@@ -53,5 +55,7 @@ __all__ = [
     "TopicSpec",
     "Transaction",
     "completed_key",
+    "inbox_of",
+    "inputs_of",
     "single",
 ]

@@ -35,6 +35,25 @@ class TopicDescription(Struct, frozen=True):
     ends: tuple[int, ...]
 
 
+def inbox_of(group: str) -> str:
+    """The topic whose partitions are the tasks of a group; commands to it arrive there."""
+    return f"{group}.inbox"
+
+
+def inputs_of(group: str, task: int, tasks: int, inputs: Mapping[str, int]) -> list[TopicPartition]:
+    """What a task reads: its partition of the inbox first, then every partition p of an input with p mod tasks = task.
+
+    ``inputs`` are the partition counts by topic. The rule is the same for every broker, and never changes: it decides
+    which task keeps which key's memory.
+    """
+    read = [
+        TopicPartition(topic, partition)
+        for topic, partitions in sorted(inputs.items())
+        for partition in range(task, partitions, tasks)
+    ]
+    return [TopicPartition(inbox_of(group), task), *read]
+
+
 class GroupSpec(Struct, frozen=True):
     """What a group is joined with.
 
@@ -51,7 +70,7 @@ class GroupSpec(Struct, frozen=True):
     @property
     def inbox(self) -> str:
         """The topic whose partitions are the tasks."""
-        return f"{self.name}.inbox"
+        return inbox_of(self.name)
 
 
 class GroupDescription(Struct, frozen=True):

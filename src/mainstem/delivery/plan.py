@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from mainstem.broker import GroupSpec, TopicPartition
+from mainstem.broker import GroupSpec, TopicPartition, inbox_of, inputs_of
 from mainstem.delivery.outputs import Outputs
 from mainstem.delivery.processor import Processor
 from mainstem.delivery.stores import Store
@@ -44,7 +44,7 @@ class Plan:
     @property
     def inbox(self) -> str:
         """The topic of commands to the group."""
-        return f"{self.group}.inbox"
+        return inbox_of(self.group)
 
     @property
     def audit(self) -> str:
@@ -53,10 +53,7 @@ class Plan:
 
     def inputs_of(self, task: int) -> list[TopicPartition]:
         """The partitions that a task reads, its inbox partition first."""
-        inputs = [TopicPartition(self.inbox, task)]
-        for topic, count in sorted(self.partitions.items()):
-            inputs += [TopicPartition(topic, p) for p in range(count) if p % self.tasks == task]
-        return inputs
+        return inputs_of(self.group, task, self.tasks, self.partitions)
 
     def timers(self) -> dict[str, Processor]:
         """The processors by the timer they handle."""

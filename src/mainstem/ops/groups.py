@@ -7,7 +7,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import GroupDescription, TopicPartition
+from mainstem.broker import GroupDescription, TopicPartition, inbox_of, inputs_of
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, MainstemError, NotFound
 from mainstem.ops.arguments import broker_options, group_named, json_option, opened
@@ -199,7 +199,7 @@ async def _delete(name: str, given: str | None, *, dev: bool) -> None:
 async def _lines(given: str | None, group: str | None, *, dev: bool) -> list[GroupLine]:
     async with opened(given, dev=dev) as broker:
         found = [await group_named(broker, group)] if group else list((await broker.admin.groups()).values())
-        names = {name for each in found for name in (*each.inputs, inbox_of(each))}
+        names = {name for each in found for name in (*each.inputs, inbox_of(each.name))}
         ends = {name: topic.ends for name, topic in (await broker.admin.topics(names)).items()}
         starts = {name: topic.starts for name, topic in (await broker.admin.topics(names)).items()}
     return [_line(each, starts, ends) for each in found]
@@ -209,7 +209,7 @@ def _line(group: GroupDescription, starts: Mapping[str, Sequence[int]], ends: Ma
     tasks = []
     for task, (owner, epoch) in enumerate(zip(group.owners, group.epochs, strict=True)):
         positions = []
-        for at in inputs_of(group, task):
+        for at in inputs_of(group.name, task, group.tasks, group.inputs):
             if at.topic not in ends:
                 continue
             position, end = group.positions.get(at), ends[at.topic][at.partition]
@@ -217,21 +217,6 @@ def _line(group: GroupDescription, starts: Mapping[str, Sequence[int]], ends: Ma
             positions.append(Position(*at, position, end, max(0, end - begin)))
         tasks.append(TaskLine(task, owner, epoch, sum(each.lag for each in positions), positions))
     return GroupLine(group.name, group.service, group.members, group.inputs, sum(task.lag for task in tasks), tasks)
-
-
-def inbox_of(group: GroupDescription) -> str:
-    """The topic whose partitions are the tasks."""
-    return f"{group.name}.inbox"
-
-
-def inputs_of(group: GroupDescription, task: int) -> list[TopicPartition]:
-    """What a task reads, its inbox partition last."""
-    inputs = [
-        TopicPartition(topic, partition)
-        for topic, count in sorted(group.inputs.items())
-        for partition in range(task, count, group.tasks)
-    ]
-    return [*inputs, TopicPartition(inbox_of(group), task)]
 
 
 # --- reset
@@ -251,8 +236,8 @@ async def _positions(
     broker: Backend, group: GroupDescription, points: Iterable[str], topics: Sequence[str]
 ) -> dict[TopicPartition, int]:
     # The inbox only when it is named: whoever wants events again does not want old commands again.
-    inputs = [at for task in range(group.tasks) for at in inputs_of(group, task)]
-    events = [at for at in inputs if at.topic != inbox_of(group) and (not topics or at.topic in topics)]
+    inputs = [at for task in range(group.tasks) for at in inputs_of(group.name, task, group.tasks, group.inputs)]
+    events = [at for at in inputs if at.topic != inbox_of(group.name) and (not topics or at.topic in topics)]
     now = SystemClock().now_ms()
     wanted: dict[TopicPartition, int] = {}
     for text in points:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Final, NamedTuple, TypeVar, overload
 
-from mainstem.broker import Batch, Record, TopicPartition
+from mainstem.broker import Batch, Record, TopicPartition, inbox_of
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.calendar import Duration, seconds
 from mainstem.clock import ManualClock
@@ -120,7 +120,7 @@ class World:
         entry = letter.entry
         command = Command(self._identifiers.new(), action, entry.handler, entry.place, reason)
         record = Record(None, encode_command(command), self.clock.now_ms())
-        await self._broker.log.append(TopicPartition(f"{letter.group}.inbox", entry.task), [record])
+        await self._broker.log.append(TopicPartition(inbox_of(letter.group), entry.task), [record])
 
     def _outputs_for(self, kind: type) -> Outputs:
         found = self._outputs.get(kind)

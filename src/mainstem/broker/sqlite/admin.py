@@ -13,6 +13,7 @@ from mainstem.broker import (
     TopicPartition,
     TopicSpec,
     completed_key,
+    inbox_of,
 )
 from mainstem.database import OFFSET_BITS, Connection, Database, Query, Step, Write, integers
 from mainstem.errors import BrokerError, NotFound, TopicExists, UnknownTopic
@@ -317,4 +318,4 @@ class SqliteAdmin:
                 why="they would go on from positions of their own",
                 remedy="stop the processes of the group first",
             )
-        return number, tasks, f"{group}.inbox"
+        return number, tasks, inbox_of(group)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from mainstem.broker import GroupSpec, TopicPartition
+from mainstem.broker import GroupSpec, TopicPartition, inputs_of
 from mainstem.broker.sqlite import members
 from mainstem.broker.sqlite.admin import Catalogue
 from mainstem.broker.sqlite.members import MemberRow
@@ -83,7 +83,9 @@ class SqliteMembership:
 
         epoch, positions = await group.database.writer.submit(Step(take))
         spec = self.place.spec
-        owner = Owner(self.place.number, spec.name, task, epoch, task_inputs(spec, task))
+        owner = Owner(
+            self.place.number, spec.name, task, epoch, frozenset(inputs_of(spec.name, task, spec.tasks, spec.inputs))
+        )
         return SqliteOwnership(group.database, catalogue, owner, positions)
 
     async def release(self, task: int) -> None:
@@ -277,13 +279,3 @@ class SqliteGroup:
 
         log.info("group %s: expelling %s", place.spec.name, ", ".join(gone))
         self.database.writer.submit(Step(expel)).add_done_callback(expelled)
-
-
-def task_inputs(spec: GroupSpec, task: int) -> frozenset[TopicPartition]:
-    """What a task reads: its partition of the inbox, and every partition p of an input with p mod tasks = task."""
-    inputs = {
-        TopicPartition(topic, partition)
-        for topic, partitions in spec.inputs.items()
-        for partition in range(task, partitions, spec.tasks)
-    }
-    return frozenset(inputs | {TopicPartition(spec.inbox, task)})

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mainstem.broker import Batch, Broker, Record, TopicPartition
+from mainstem.broker import Batch, Broker, Record, TopicPartition, inbox_of
 from mainstem.clock import Clock
 from mainstem.delivery import Action, Command, Entry, answers_topic, decode_answer, decode_entry, encode_command
 from mainstem.identifiers import Identifiers
@@ -107,7 +107,7 @@ class Asking:
             now = self._clock.now_ms()
             for entry in some:
                 command = Command(self._identifiers.new(), action, entry.handler, entry.place, reason)
-                at = TopicPartition(f"{self._group}.inbox", entry.task)
+                at = TopicPartition(inbox_of(self._group), entry.task)
                 records.setdefault(at, []).append(Record(command.id.encode(), encode_command(command), now))
                 self._unanswered.add(command.id)
                 self._under_way[entry.task, audit_key(entry)] = False

@@ -8,6 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
+from mainstem.broker import inbox_of
 from mainstem.clock import SystemClock
 from mainstem.delivery import Action, Entry
 from mainstem.errors import NotAnswered
@@ -184,7 +185,7 @@ async def _unanswered(broker: Backend, group: str, outcome: Outcome, seconds: fl
     members = (await broker.admin.groups([group]))[group].members
     return NotAnswered(
         f"{outcome.unanswered} of {plural(outcome.sent, 'command')} to {group!r} not answered",
-        where=f"{group}.inbox",
+        where=inbox_of(group),
         why=f"nothing was heard for {seconds:g} s from the group's {plural(len(members), 'process')}"
         if members
         else "no process runs the group",
