@@ -96,6 +96,29 @@ async def test_a_process_whose_file_has_failed_waits_for_nobody(tmp_path: Path) 
         await broker.close()
 
 
+async def test_a_drain_that_cannot_commit_says_so(tmp_path: Path) -> None:
+    """A process that is told to stop and cannot commit what it did ends with the error, not as if all were well."""
+    service = Service("patient", publishes=(Done,))
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    @service.on(Done)
+    async def finish(event: Done) -> None:
+        begun.set()
+        await go_on.wait()
+
+    broker = SqliteBroker(tmp_path / "crash.db")
+    await broker.open()
+    try:
+        with pytest.raises(DatabaseFailed):  # noqa: PT012 - it comes out of the block
+            async with running(service, broker=broker, dev=True):
+                await service.publish(Done("slow"))
+                await begun.wait()
+                broker.database.writer.fail(DatabaseFailed("the disk has failed"))
+                asyncio.get_running_loop().call_later(0.1, go_on.set)
+    finally:
+        await broker.close()
+
+
 def _fail_the_file(broker: SqliteBroker) -> Callable[[Write], None]:
     """The disk gives up while something is written."""
 
