@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mainstem.broker import Batch, GroupDescription, Reader, TopicPartition
-from mainstem.delivery import Entry, decode_entry
+from mainstem.delivery import Entry, audit_topic, decode_entry
 from mainstem.service import Backend
 
 
@@ -88,7 +88,7 @@ class Watch:
         group = self.groups[name]
         reader = self._audits.get(name)
         if reader is None:
-            at = {TopicPartition(f"{name}.dead-letters", task): 0 for task in range(group.tasks)}
+            at = {TopicPartition(audit_topic(name), task): 0 for task in range(group.tasks)}
             reader = self._audits[name] = self._broker.log.reader(at)
         while (batch := reader.take()) is not None:
             self._take_in(self.sights[name], batch)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import Entry as Entry
     from mainstem.delivery.failures import Retry as Retry
     from mainstem.delivery.failures import answers_topic as answers_topic
+    from mainstem.delivery.failures import audit_topic as audit_topic
     from mainstem.delivery.failures import decode_answer as decode_answer
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import encode_command as encode_command
@@ -60,6 +61,7 @@ __all__ = [
     "Retry",
     "Store",
     "answers_topic",
+    "audit_topic",
     "compile_handler",
     "declared_outputs",
     "decode_answer",
@@ -88,6 +90,7 @@ __getattr__, __dir__ = door(
             "Entry",
             "Retry",
             "answers_topic",
+            "audit_topic",
             "decode_answer",
             "decode_entry",
             "encode_command",

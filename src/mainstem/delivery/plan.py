@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from mainstem.broker import GroupSpec, TopicPartition, inbox_of, inputs_of
+from mainstem.delivery.failures import audit_topic
 from mainstem.delivery.outputs import Outputs
 from mainstem.delivery.processor import Processor
 from mainstem.delivery.stores import Store
@@ -49,7 +50,7 @@ class Plan:
     @property
     def audit(self) -> str:
         """The topic that tells what was parked, given up, redriven and discarded."""
-        return f"{self.group}.dead-letters"
+        return audit_topic(self.group)
 
     def inputs_of(self, task: int) -> list[TopicPartition]:
         """The partitions that a task reads, its inbox partition first."""

@@ -12,6 +12,7 @@ from mainstem.delivery import (
     Registration,
     Store,
     answers_topic,
+    audit_topic,
     compile_handler,
     declared_outputs,
     faults_of,
@@ -217,13 +218,9 @@ def _state(
 
 
 def _topics_of_a_group(group: HandlerGroup, tasks: int) -> tuple[TopicSpec, TopicSpec]:
-    return TopicSpec(_audit_topic(group), tasks, compact=True, record_bytes_max=AUDIT_BYTES_MAX), TopicSpec(
+    return TopicSpec(audit_topic(group.name), tasks, compact=True, record_bytes_max=AUDIT_BYTES_MAX), TopicSpec(
         answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS
     )
-
-
-def _audit_topic(group: HandlerGroup) -> str:
-    return f"{group.name}.dead-letters"
 
 
 # --- faults
@@ -270,7 +267,7 @@ def _taken(service: Definition, group: HandlerGroup, drafted: Draft) -> Iterator
 
 
 def _audited(group: HandlerGroup, drafted: Draft) -> Iterator[MainstemError]:
-    audit = _audit_topic(group)
+    audit = audit_topic(group.name)
     described = drafted.existing.topics.get(audit)
     tasks = tasks_of(group, drafted)
     if group.registered and described is not None and described.spec.partitions != tasks:

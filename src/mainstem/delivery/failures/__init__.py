@@ -1,6 +1,6 @@
 """When handlers fail: retry policies, checkpoints, parked keys, dead letters, and commands about them."""
 
-from mainstem.delivery.failures.audit import Audit, Entry, Status, decode_entry
+from mainstem.delivery.failures.audit import Audit, Entry, Status, audit_topic, decode_entry
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.inbox import (
     Action,
@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "answer",
     "answers_topic",
+    "audit_topic",
     "decode_answer",
     "decode_command",
     "decode_entry",

@@ -41,14 +41,24 @@ class Entry(Struct, frozen=True):
     reason: str = ""
     left_out_bytes: int = 0
 
+    @property
+    def record_key(self) -> bytes:
+        """The key of its sequence in the audit topic."""
+        return _key((self.handler, self.place))
+
+
+def audit_topic(group: str) -> str:
+    """Where a group tells what it has parked, given up, redriven and discarded; partition n speaks of task n."""
+    return f"{group}.dead-letters"
+
 
 class Audit:
     """Makes the records of one task's audit stream."""
 
     __slots__ = ("_at", "_task")
 
-    def __init__(self, topic: str, task: int) -> None:
-        self._at = TopicPartition(topic, task)
+    def __init__(self, group: str, task: int) -> None:
+        self._at = TopicPartition(audit_topic(group), task)
         self._task = task
 
     def tell(

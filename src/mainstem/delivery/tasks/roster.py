@@ -164,7 +164,7 @@ class Retirement(Struct, frozen=True):
         """What is to be committed, in pieces; the handler's own row goes last, so that a rest is found again."""
         state = TaskState(self.rows_of(task))
         parking = Parking(state)
-        audit = Audit(f"{self.group.name}.dead-letters", task)
+        audit = Audit(self.group.name, task)
         marks = iter(self._marks(parking))
         while some := list(islice(marks, AT_ONCE)):
             effects, now = no_effects(), clock.now_ms()

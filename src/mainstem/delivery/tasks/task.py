@@ -201,7 +201,7 @@ class Task:
             ledger=ledger,
             parking=parking,
             checkpoints=checkpoints,
-            audit=Audit(plan.audit, self._ownership.task),
+            audit=Audit(plan.group, self._ownership.task),
             clock=environment.clock,
             chance=environment.chance.random,
             handlers=handlers,

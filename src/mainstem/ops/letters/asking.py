@@ -10,10 +10,18 @@ from msgspec import Struct
 
 from mainstem.broker import Batch, Broker, Record, TopicPartition, inbox_of
 from mainstem.clock import Clock
-from mainstem.delivery import Action, Command, Entry, answers_topic, decode_answer, decode_entry, encode_command
+from mainstem.delivery import (
+    Action,
+    Command,
+    Entry,
+    answers_topic,
+    audit_topic,
+    decode_answer,
+    decode_entry,
+    encode_command,
+)
 from mainstem.identifiers import Identifiers
 from mainstem.ops.events import partitions_of, read
-from mainstem.ops.letters.sequences import audit_topic
 
 AT_ONCE: Final = 500
 
@@ -110,7 +118,7 @@ class Asking:
                 at = TopicPartition(inbox_of(self._group), entry.task)
                 records.setdefault(at, []).append(Record(command.id.encode(), encode_command(command), now))
                 self._unanswered.add(command.id)
-                self._under_way[entry.task, audit_key(entry)] = False
+                self._under_way[entry.task, entry.record_key] = False
             transaction = self._broker.log.transaction()
             for at, found in records.items():
                 transaction.append(at, found)
@@ -143,8 +151,3 @@ class Asking:
                 self.outcome.done += 1
             else:
                 self.outcome.failed_again += 1
-
-
-def audit_key(entry: Entry) -> bytes:
-    """The key of a sequence in the audit topic."""
-    return entry.handler.encode() + b"\x00" + entry.place

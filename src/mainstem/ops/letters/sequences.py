@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Broker
-from mainstem.delivery import Entry, decode_entry
+from mainstem.delivery import Entry, audit_topic, decode_entry
 from mainstem.ops.arguments import group_named
 from mainstem.ops.events import read_all
 
@@ -38,11 +38,6 @@ class Wanted(Struct, frozen=True, kw_only=True):
             and (self.older_than_ms is None or age_ms > self.older_than_ms)
             and (self.newer_than_ms is None or age_ms < self.newer_than_ms)
         )
-
-
-def audit_topic(group: str) -> str:
-    """Where a group tells what it has parked."""
-    return f"{group}.dead-letters"
 
 
 def name_of(entry: Entry) -> str:
