@@ -3,16 +3,24 @@
 import pytest
 
 from mainstem.testing import search
-from tests.simulation.accounts import scenario
+from mainstem.testing.search import Scenario
+from tests.simulation import accounts, shop
+
+SCENARIOS = [
+    pytest.param(accounts.scenario, id="stores, timers, checkpoints, parked keys"),
+    pytest.param(shop.scenario, id="services, groups, batches, plain functions"),
+]
 
 
-def test_everything_adds_up() -> None:
-    """A hundred seeds of crashes, lost owners, lost answers, retries, parked keys, timers and checkpoints."""
-    search(scenario, 100)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_everything_adds_up(scenario: Scenario) -> None:
+    """Some seeds of crashes at every step, lost owners, lost answers, failing handlers and slow processes."""
+    search(scenario, 60)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
-def test_everything_adds_up_for_a_long_time() -> None:
-    """The same with twenty thousand seeds, on two cores."""
-    search(scenario, range(100, 20_100), processes=2)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_everything_adds_up_for_a_long_time(scenario: Scenario) -> None:
+    """The same with ten thousand seeds, on two cores."""
+    search(scenario, range(60, 10_060), processes=2)

@@ -2,9 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from mainstem import Context, IntegrationEvent, Service
 from mainstem.delivery.tasks import Task
-from mainstem.testing import lose_ownership, simulate, simulated
+from mainstem.errors import CommitRefused
+from mainstem.testing import lose_answer, lose_ownership, refuse_commit, simulate, simulated
 
 
 class Asked(IntegrationEvent, topic="questions", key="who"):
@@ -36,3 +39,41 @@ async def test_an_owner_that_was_replaced_before_it_read_is_fenced() -> None:
         await world.settle()
         assert {"stall", "go on"} <= {step.what for step in world.trace.steps}
         assert world.values(answered) == {b"quick": 2, b"slow": 1}
+
+
+@simulated
+async def test_answers_lost_now_and_then_stop_nobody() -> None:
+    """Three losses in a row mean that something else is wrong; three in a long life, with work done between, do not."""
+    faults = [
+        lose_answer(happened=happened, skip=skip) for skip, happened in ((3, True), (8, False), (13, True), (18, False))
+    ]
+    async with simulate(questions, faults=faults) as world:
+        for _ in range(20):
+            await world.publish(Asked("somebody", 0))
+            await world.advance("1s")
+        assert sum(step.what == "commit failed" for step in world.trace.steps) == 4
+        assert world.value(answered, "somebody") == 20
+
+
+@simulated
+async def test_an_owner_that_was_replaced_does_not_count_it_as_a_loss() -> None:
+    """Whoever is fenced because the task is another's now has nothing to complain of, also after two real losses."""
+    async with simulate(questions, workers=2, faults=[lose_answer(happened=True, times=2, skip=1)]) as world:
+        world.crash(1, restart_after="5s")
+        await world.publish(Asked("somebody", 0))
+        await world.advance("10s")
+        await world.publish(Asked("somebody", 15))
+        await world.advance("1s")
+        world.lose_ownership(0)
+        await world.settle()
+        failed = [step.process for step in world.trace.steps if step.what == "commit failed"]
+        assert failed == ["worker 0"] * 3
+        assert world.value(answered, "somebody") == 2
+
+
+@simulated
+async def test_three_losses_in_a_row_stop_a_worker() -> None:
+    """A task that is lost again and again, without anything done between, ends its process with a named error."""
+    with pytest.raises(CommitRefused, match="was lost 3 times"):
+        async with simulate(questions, faults=[refuse_commit(times=3)]) as world:
+            await world.settle()

@@ -1,7 +1,8 @@
 """Membership: which tasks this process runs, from one assignment to the next.
 
 An assignment is a hint. Before a task is taken over, and after it has been lost, the group itself is asked whether
-the task is ours; three losses while the membership stays the same mean that something else is wrong, and end it.
+the task is ours; three losses in a row, with nothing done between them while the membership stays the same, mean that
+something else is wrong, and end it.
 """
 
 import asyncio
@@ -105,20 +106,9 @@ class GroupRunner:
             await membership.release(task)
 
     async def _own(self, membership: Membership, number: int) -> None:
-        """Run a task, as one incarnation after the other, until it is drained."""
+        """Run a task until it is drained, or is another's; what no new incarnation can mend ends the group."""
         try:
-            # One that is being given back is not looked after by this coroutine any more.
-            while self._is_mine(number) and not self._draining.is_set() and await membership.confirm(number):
-                try:
-                    ownership = await membership.take_over(number)
-                    task = Task(self._plan, ownership, self._rows_of(number), self._environment)
-                    self._tasks[number] = task
-                    await task.run()
-                    return
-                except (Fenced, CommitRefused, CommitUnknown, IncarnationOver) as error:
-                    self._count_loss(number, error)
-                finally:
-                    self._tasks.pop(number, None)
+            await self._run_task(membership, number)
         except asyncio.CancelledError:
             raise
         except MembershipLost as error:
@@ -132,11 +122,37 @@ class GroupRunner:
             if self._is_mine(number):
                 del self._running[number]
 
+    async def _run_task(self, membership: Membership, number: int) -> None:
+        """Run a task as one incarnation after the other."""
+        loss: BrokerError | IncarnationOver | None = None
+        # One that is being given back is not looked after by this coroutine any more.
+        while self._is_mine(number) and not self._draining.is_set() and await membership.confirm(number):
+            # Counted only now: whoever was fenced because the task is another's has nothing to complain of.
+            if loss is not None:
+                self._count_loss(number, loss)
+            try:
+                ownership = await membership.take_over(number)
+                task = Task(self._plan, ownership, self._rows_of(number), self._environment)
+                self._tasks[number] = task
+                await task.run()
+                return
+            except (Fenced, CommitRefused, CommitUnknown, IncarnationOver) as error:
+                log.warning("task %d of %r is lost: %s", number, self._plan.group, error)
+                loss = error
+                if self._got_on(number):
+                    self._losses.pop(number, None)
+            finally:
+                self._tasks.pop(number, None)
+
     def _is_mine(self, number: int) -> bool:
         return self._running.get(number) is asyncio.current_task()
 
+    def _got_on(self, number: int) -> bool:
+        """Whether the task has committed anything beyond its first positions since it was taken over."""
+        task = self._tasks.get(number)
+        return task is not None and task.ledger is not None and task.ledger.counters.commits > 1
+
     def _count_loss(self, number: int, error: BrokerError | IncarnationOver) -> None:
-        log.warning("task %d of %r is lost: %s", number, self._plan.group, error)
         self._losses[number] = self._losses.get(number, 0) + 1
         if self._losses[number] >= LOSSES_MOST:
             raise CommitRefused(

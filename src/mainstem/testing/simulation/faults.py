@@ -94,7 +94,7 @@ class Fault:
     """One thing that goes wrong ``times`` times (None: always), in one worker or any.
 
     ``at`` is a function, or the name of a point; in a name, ``*`` stands for anything. Each time it could happen it
-    does with ``probability``, which is decided by the seed.
+    does with ``probability``, which is decided by the seed; but not the first ``skip`` times.
     """
 
     at: str | Function
@@ -102,6 +102,7 @@ class Fault:
     times: int | None = 1
     worker: int | None = None
     probability: float = 1.0
+    skip: int = 0
 
 
 def fail(
@@ -138,11 +139,12 @@ def crash(
     times: int | None = 1,
     worker: int | None = None,
     probability: float = 1.0,
+    skip: int = 0,
     restart_after: Duration | None = "1s",
 ) -> Fault:
     """Let a worker die at one of :data:`POINTS`, or where a function is called; another one starts in its place."""
     act = Crash(None if restart_after is None else seconds(restart_after))
-    return Fault(at=at, act=act, times=times, worker=worker, probability=probability)
+    return Fault(at=at, act=act, times=times, worker=worker, probability=probability, skip=skip)
 
 
 def lose_ownership(
@@ -151,6 +153,7 @@ def lose_ownership(
     times: int | None = 1,
     worker: int | None = None,
     probability: float = 1.0,
+    skip: int = 0,
     stand_still: bool = False,
 ) -> Fault:
     """Let another worker take over while the old one is still there, and does not know.
@@ -158,7 +161,9 @@ def lose_ownership(
     For more than a session timeout nobody hears its heart, and it hears nothing. It runs on; with ``stand_still`` it
     does not, and goes on later where it was, with a commit in its hands for instance.
     """
-    return Fault(at=at, act=Pause(None, not stand_still), times=times, worker=worker, probability=probability)
+    return Fault(
+        at=at, act=Pause(None, not stand_still), times=times, worker=worker, probability=probability, skip=skip
+    )
 
 
 def stall(
@@ -168,19 +173,26 @@ def stall(
     times: int | None = 1,
     worker: int | None = None,
     probability: float = 1.0,
+    skip: int = 0,
 ) -> Fault:
     """Let a worker stand still for a while, as a stopped process or a busy machine does."""
-    return Fault(at=at, act=Pause(seconds(by), running=False), times=times, worker=worker, probability=probability)
+    return Fault(
+        at=at, act=Pause(seconds(by), running=False), times=times, worker=worker, probability=probability, skip=skip
+    )
 
 
-def refuse_commit(*, times: int | None = 1, worker: int | None = None, probability: float = 1.0) -> Fault:
+def refuse_commit(
+    *, times: int | None = 1, worker: int | None = None, probability: float = 1.0, skip: int = 0
+) -> Fault:
     """Let a task's commit be refused: nothing of it happens."""
-    return Fault(at=OUTCOME, act=Refuse(), times=times, worker=worker, probability=probability)
+    return Fault(at=OUTCOME, act=Refuse(), times=times, worker=worker, probability=probability, skip=skip)
 
 
-def lose_answer(*, happened: bool, times: int | None = 1, worker: int | None = None, probability: float = 1.0) -> Fault:
+def lose_answer(
+    *, happened: bool, times: int | None = 1, worker: int | None = None, probability: float = 1.0, skip: int = 0
+) -> Fault:
     """Let the outcome of a task's commit be unknown, whether it ``happened`` or not."""
-    return Fault(at=OUTCOME, act=LoseAnswer(happened), times=times, worker=worker, probability=probability)
+    return Fault(at=OUTCOME, act=LoseAnswer(happened), times=times, worker=worker, probability=probability, skip=skip)
 
 
 def duplicate(*, times: int | None = 1, probability: float = 1.0) -> Fault:
@@ -195,6 +207,7 @@ class Armed:
     fault: Fault
     random: Random
     left: int | None = field(init=False)
+    passed: int = 0
 
     def __post_init__(self) -> None:
         self.left = self.fault.times
@@ -205,6 +218,9 @@ class Armed:
         if self.left == 0 or fault.worker not in (None, worker):
             return False
         if fault.probability < 1.0 and self.random.random() >= fault.probability:
+            return False
+        self.passed += 1
+        if self.passed <= fault.skip:
             return False
         if self.left is not None:
             self.left -= 1
