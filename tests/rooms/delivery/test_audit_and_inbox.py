@@ -28,9 +28,7 @@ def test_an_entry_says_everything(
     """Bytes, headers, origin, reason and history survive the way into the audit stream and back."""
     letter = Letter("orders", 3, 17, 900, key, value, headers)
     mark = Mark(2, 6, next_ms, FAILURE)
-    at, record = Audit("billing", 3).tell(
-        "parked", ("charge", place_of(letter)), mark, letter, 5_000, reason
-    )
+    at, record = Audit("billing", 3).tell("parked", ("charge", place_of(letter)), mark, letter, 5_000, reason)
     assert at == TopicPartition("billing.dead-letters", 3)
     assert record.value is not None
     entry = decode_entry(record.value)

@@ -347,6 +347,43 @@ async def test_members_take_tasks_over_from_each_other() -> None:
             assert mine == [(key + 6 * number, number + 1) for number in range(15)]
 
 
+async def test_a_member_that_was_expelled_joins_again() -> None:
+    """After a stall the group has given its tasks away; it is a member again afterwards, and nothing counts twice."""
+
+    @on(Paid, name="count")
+    async def count(event: Paid, context: Context) -> Told:
+        context.put(SPENT, total := (context.get(SPENT) or 0) + 1)
+        return Told(f"{event.order} {total}")
+
+    settings = Settings(commit_interval_ms=1, session_timeout_seconds=0.05, grace_seconds=0.5)
+    async with staged(orders=4) as stage:
+
+        async def members() -> set[str]:
+            found = (await stage.broker.admin.groups()).get(GROUP)
+            return set() if found is None else set(found.members)
+
+        plan = stage.plan(count, stores=[SPENT], tasks=4)
+        first = stage.start(plan, settings=settings)
+        await until(lambda: len(first.runner.tasks) == 4)
+        [stalled] = await members()
+        second = stage.start(plan, settings=settings)
+        await until(lambda: len(first.runner.tasks) == len(second.runner.tasks) == 2)
+        await stage.publish(*[Paid(f"k{n % 6}", n) for n in range(30)])
+        stage.broker.silence(stalled)
+
+        async def expelled_and_back() -> bool:
+            now = await members()
+            return len(now) == 2 and stalled not in now
+
+        await until(expelled_and_back)
+        await until(lambda: len(first.runner.tasks) == len(second.runner.tasks) == 2)
+        await stage.publish(*[Paid(f"k{n % 6}", n) for n in range(30)])
+        await until(telling_count(stage, 60))
+        await first.stop()
+        await second.stop()
+        assert sorted(await stage.told()) == sorted(f"k{n} {total}" for n in range(6) for total in range(1, 11))
+
+
 async def test_a_topic_of_three_partitions_and_one_of_twelve() -> None:
     """Inputs need not have equal counts where no store is shared; every record is handled once."""
 
