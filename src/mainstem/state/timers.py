@@ -15,6 +15,7 @@ BY_DUE = "$due"
 
 _LENGTH = 2
 _DUE = 8
+LATEST_MS = 2**63 - 1
 
 Read = Callable[[str, bytes], bytes | None]
 Write = Callable[[str, bytes, bytes | None], None]
@@ -46,7 +47,8 @@ def put(read: Read, write: Write, timer: Timer) -> None:
     """Set a timer; one of the same name and key is replaced."""
     identity = _identity(timer.name, timer.key)
     cancel(read, write, timer.name, timer.key)
-    due = max(timer.due_ms, 0).to_bytes(_DUE, "big")
+    # What was due before 1970 is due now, and what is due in so many million years may as well be due then.
+    due = min(max(timer.due_ms, 0), LATEST_MS).to_bytes(_DUE, "big")
     write(BY_KEY, identity, due)
     write(BY_DUE, due + identity, b"")
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -362,3 +363,36 @@ async def test_a_busy_single_lane_keeps_the_read_order(threads: Executor) -> Non
             door.set()
             await stage.settled(it)
         assert order == ["a0", "ring", "b1", "a2", "c3"]
+
+
+class Counting(ThreadPoolExecutor):
+    """Counts the hops."""
+
+    hops = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Any:
+        """One more."""
+        self.hops += 1
+        return super().submit(*arguments, **options)
+
+
+async def test_a_dead_letter_costs_the_other_keys_nothing() -> None:
+    """While a key is parked its events wait one by one, and all others still go to a thread many at a time."""
+
+    @on(Paid, retry=Retry.never())
+    def handle(event: Paid) -> Told:
+        if event.order == "bad":
+            raise ValueError("no")
+        return Told(f"{event.order}{event.n}")
+
+    with Counting(2) as executor:
+        async with staged() as stage:
+            await stage.publish_at_once(Paid("bad", 0), *[Paid(f"k{n % 20}", n) for n in range(200)])
+            await stage.run(handle, executor=executor)
+            assert len(stage.rows("$parked")) == 1
+            executor.hops = 0
+            await stage.publish_at_once(*[Paid("bad" if n % 50 == 0 else f"k{n % 20}", n) for n in range(300)])
+            await stage.run(handle, executor=executor)
+            assert len(await stage.told()) == 200 + 294
+            assert len(stage.rows("$parked")) == 7
+            assert executor.hops < 40

@@ -171,6 +171,10 @@ class Parking:
             row = self._state.get(*at)
         return None if row is None else _mark(row)
 
+    def is_parked(self, handler: str, key: bytes) -> bool:
+        """Whether a key is parked for a handler."""
+        return self._state.get(MARKS, _row(handler, b"k" + key)) is not None
+
     def marks(self, limit: int) -> Iterator[tuple[str, bytes, Mark]]:
         """Sequences as (handler, place, mark), in no particular order."""
         for key, row in self._state.scan(MARKS, limit=limit):

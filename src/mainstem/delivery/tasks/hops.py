@@ -54,13 +54,14 @@ class Hops:
     async def work_off(self, works: Sequence[EventWork]) -> None:
         """Hand these to threads, and return when that is done; what failed there may go on in its lane.
 
-        Events of a key that is busy go to the lanes at once; with a single lane all of them do while it is busy.
+        Events of a key that is busy or parked go to the lanes at once; with a single lane all of them do then.
         """
         lanes = self._lanes
-        if self._width == 1 and lanes.in_flight:
+        parked = self._parked(works)
+        if self._width == 1 and (lanes.in_flight or parked):
             lanes.add(works)
             return
-        free = lanes.claim({work.key for work in works if work.key is not None})
+        free = lanes.claim({work.key for work in works if work.key is not None and work.key not in parked})
         mine = [work for work in works if work.key is None or work.key in free]
         if len(mine) < len(works):
             lanes.add([work for work in works if work.key is not None and work.key not in free])
@@ -69,6 +70,17 @@ class Hops:
         while self._open:
             self._idle.clear()
             await self._idle.wait()
+
+    def _parked(self, works: Sequence[EventWork]) -> set[bytes]:
+        """The keys whose events have to be looked at one by one."""
+        parking = self._desk.parking
+        if not parking.some:
+            return set()
+        return {
+            work.key
+            for work in works
+            if work.key is not None and any(parking.is_parked(each.name, work.key) for each in work.handlers)
+        }
 
     def _spread(self, works: Sequence[EventWork]) -> None:
         width = self._width if self._slow else 1
@@ -83,7 +95,7 @@ class Hops:
         """Run one stretch to its end, or until it turns out that several threads are better."""
         desk, lanes, loop = self._desk, self._lanes, asyncio.get_running_loop()
         narrow = not self._slow
-        while works and desk.plain_sailing and not (narrow and self._slow):
+        while works and not (narrow and self._slow):
             finished = await loop.run_in_executor(self._executor, _run_some, works, desk.clock, self._seconds)
             desk.incarnation.check()
             for work, effects in zip(works, finished.effects, strict=False):
@@ -94,11 +106,7 @@ class Hops:
             lanes.finished(count)
             if finished.broken is not None:
                 works = self._set_aside(works, finished.broken)
-        if works and desk.plain_sailing:
-            self._spread(works)
-        else:
-            # Something is parked: from here on each event has to be looked at on its own, in its lane.
-            self._hand_over(works)
+        self._spread(works)
         self._open -= 1
         if not self._open:
             self._idle.set()

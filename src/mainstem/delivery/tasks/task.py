@@ -224,7 +224,7 @@ class Task:
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
             self._tick_soon()
-            if self._hops is not None and admission.desk.plain_sailing and (plain := plain_events(works)):
+            if self._hops is not None and not admission.desk.checkpoints.some and (plain := plain_events(works)):
                 await self._hops.work_off(plain)
             else:
                 lanes.add(works)
