@@ -2,12 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import NamedTuple, TypeVar
 
 from examples.flights.surroundings import LETTERBOX
 from mainstem import Store
-from mainstem.broker import Batch, TopicPartition
 from mainstem.service import Backend
 
 V = TypeVar("V")
@@ -27,24 +25,6 @@ async def remembered(broker: Backend, group: str, store: Store[V]) -> dict[str, 
                     found[key.decode()] = value
             start = page[-1][0] + b"\x00"
     return found
-
-
-async def batches(broker: Backend, topic: str) -> AsyncIterator[Batch]:
-    """Everything that a topic has now, partition by partition."""
-    described = (await broker.admin.topics([topic]))[topic]
-    for partition, (start, end) in enumerate(zip(described.starts, described.ends, strict=True)):
-        reader = broker.log.reader({TopicPartition(topic, partition): start})
-        try:
-            position = start
-            while position < end:
-                batch = reader.take()
-                if batch is None:
-                    await reader.wait()
-                    continue
-                position = batch.next_offset
-                yield batch
-        finally:
-            reader.close()
 
 
 class Letters(NamedTuple):

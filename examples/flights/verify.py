@@ -14,9 +14,10 @@ from examples.flights import check
 from examples.flights.contracts import FlightStatus
 from examples.flights.delays import totals
 from examples.flights.hotels import booked, is_closed_for
-from examples.flights.reading import batches, letters, remembered
+from examples.flights.reading import letters, remembered
 from examples.flights.surroundings import DATA
 from examples.flights.watch import Sight
+from mainstem.broker import read_all
 from mainstem.service import Backend
 
 
@@ -51,7 +52,7 @@ class Trail:
 async def trail(broker: Backend, topic: str) -> Trail:
     """Read a topic."""
     found = Trail()
-    async for batch in batches(broker, topic):
+    async for batch in read_all(broker, topic):
         found.count += len(batch)
         found.ids.update(batch.column("ce_id"))
         found.causes.update(batch.column("ce_causationid"))
@@ -144,7 +145,7 @@ async def told_late(broker: Backend) -> int:
     decode = msgspec.json.Decoder(FlightStatus).decode
     last: dict[str, datetime] = {}
     late = 0
-    async for batch in batches(broker, "flights"):
+    async for batch in read_all(broker, "flights"):
         for value in batch.values:
             flight = decode(value or b"")
             late += flight.at < last.get(flight.flight_id, flight.at)

@@ -21,7 +21,7 @@ from examples.flights import check, reading, verify
 from examples.flights.crew import Crew
 from examples.flights.timetable import read_timetable
 from examples.flights.watch import Watch
-from mainstem.broker import TopicPartition
+from mainstem.broker import TopicPartition, read_all
 from mainstem.clock import SystemClock
 from mainstem.identifiers import Identifiers
 from mainstem.service import Backend, connected
@@ -162,7 +162,7 @@ async def test_an_event_too_many_is_seen(run: Run, tmp_path: Path, topic: str, n
     """A record that stands twice fails the check of its hop, and is seen as work that is left."""
 
     async def repeat(broker: Backend) -> None:
-        async for batch in reading.batches(broker, topic):
+        async for batch in read_all(broker, topic):
             await broker.log.append(TopicPartition(topic, batch.partition), [batch.record(0)])
             break
 

@@ -1,4 +1,4 @@
-"""The broker protocol: records, batches, and the roles log, group, transaction and admin."""
+"""The broker protocol: records, batches, the roles log, group, transaction and admin; and reading without a group."""
 
 from mainstem.broker.protocol import (
     Admin,
@@ -17,6 +17,7 @@ from mainstem.broker.protocol import (
     inbox_of,
     inputs_of,
 )
+from mainstem.broker.reading import read, read_all
 from mainstem.broker.record import (
     COMPLETED_STORE,
     NO_HEADERS,
@@ -57,5 +58,7 @@ __all__ = [
     "completed_key",
     "inbox_of",
     "inputs_of",
+    "read",
+    "read_all",
     "single",
 ]

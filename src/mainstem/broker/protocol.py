@@ -34,6 +34,12 @@ class TopicDescription(Struct, frozen=True):
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
+    @property
+    def bounds(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Where each partition begins and ends."""
+        bounds = enumerate(zip(self.starts, self.ends, strict=True))
+        return {TopicPartition(self.spec.name, number): each for number, each in bounds}
+
 
 def inbox_of(group: str) -> str:
     """The topic whose partitions are the tasks of a group; commands to it arrive there."""

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Broker, Record, TopicPartition
+from mainstem.broker import Broker, Record, TopicPartition, read_all
 from mainstem.delivery import Plan
 from mainstem.events import Declaration
 from mainstem.identifiers import derive
@@ -104,25 +104,12 @@ async def write_catalogue(broker: Broker, entries: Iterable[CatalogueEntry]) -> 
 
 async def read_catalogue(broker: Broker) -> list[CatalogueEntry]:
     """The last entry of every group, by service and group. Empty where no service has been started yet."""
-    if CATALOGUE not in await broker.admin.topics([CATALOGUE]):
-        return []
-    start, end = await broker.log.bounds(AT)
     found: dict[tuple[str, str], CatalogueEntry] = {}
-    reader = broker.log.reader({AT: start})
-    try:
-        position = start
-        while position < end:
-            batch = reader.take()
-            if batch is None:
-                await reader.wait()
-                continue
-            position = batch.next_offset
-            for value in batch.values:
-                if value is not None:
-                    entry = _decode(value)
-                    found[entry.service, entry.group] = entry
-    finally:
-        reader.close()
+    async for batch in read_all(broker, CATALOGUE):
+        for value in batch.values:
+            if value is not None:
+                entry = _decode(value)
+                found[entry.service, entry.group] = entry
     return [found[name] for name in sorted(found)]
 
 

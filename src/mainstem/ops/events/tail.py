@@ -11,11 +11,11 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Batch, TopicPartition
+from mainstem.broker import Batch, TopicPartition, read
 from mainstem.clock import SystemClock
 from mainstem.errors import UnknownTopic
 from mainstem.ops.arguments import broker_options, did_you_mean, json_option, opened
-from mainstem.ops.events.records import Point, partitions_of, point_of, read, resolve
+from mainstem.ops.events.points import Point, point_of, resolve
 from mainstem.ops.screen import moment, print_line
 from mainstem.service import Backend
 
@@ -100,7 +100,7 @@ async def _tail(topic: str, point: Point | None, shown: Shown, given: str | None
                 why=f"the topics are {', '.join(names)}" if names else "there is no topic at all",
                 remedy=did_you_mean(topic, names) or "mainstem topics list shows them",
             )
-        bounds = await partitions_of(broker.log, topic, described.spec.partitions)
+        bounds = described.bounds
         ends = {at: end for at, (_, end) in bounds.items()}
         wanted = Filter(shown.type_name, shown.key)
         if point is None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mainstem.broker import Batch, Broker, Record, TopicPartition, inbox_of
+from mainstem.broker import Batch, Broker, Record, TopicPartition, inbox_of, read
 from mainstem.clock import Clock
 from mainstem.delivery import (
     Action,
@@ -21,7 +21,6 @@ from mainstem.delivery import (
     encode_command,
 )
 from mainstem.identifiers import Identifiers
-from mainstem.ops.events import partitions_of, read
 
 AT_ONCE: Final = 500
 
@@ -103,9 +102,8 @@ class Asking:
         names = (answers_topic(self._group), audit_topic(self._group))
         described = await self._broker.admin.topics(names)
         ends: dict[TopicPartition, int] = {}
-        for name, topic in described.items():
-            bounds = await partitions_of(self._broker.log, name, topic.spec.partitions)
-            ends.update((at, end) for at, (_, end) in bounds.items())
+        for topic in described.values():
+            ends.update((at, end) for at, (_, end) in topic.bounds.items())
         return ends
 
     async def _send(self, action: Action, entries: Iterable[Entry], reason: str) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Broker
+from mainstem.broker import Broker, read_all
 from mainstem.delivery import Entry, audit_topic, decode_entry
 from mainstem.ops.arguments import group_named
-from mainstem.ops.events import read_all
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -52,12 +51,8 @@ async def groups_of(broker: Broker, group: str | None) -> list[str]:
 
 async def parked(broker: Broker, group: str) -> list[Entry]:
     """Everything that a group has parked, oldest first, as its audit topic has it now."""
-    topic = audit_topic(group)
-    described = (await broker.admin.topics([topic])).get(topic)
-    if described is None:
-        return []
     entries: dict[tuple[int, bytes | None], Entry] = {}
-    async for batch in read_all(broker.log, topic, described.spec.partitions):
+    async for batch in read_all(broker, audit_topic(group)):
         take_in(entries, batch.partition, zip(batch.keys, batch.values, strict=True))
     return sorted(entries.values(), key=lambda entry: (entry.at_ms, entry.task, entry.place))
 
