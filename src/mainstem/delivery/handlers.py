@@ -10,7 +10,17 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import aclosing, closing
 from typing import TypeAlias
 
@@ -72,6 +82,8 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         call = _collect_async(call)
     elif inspect.isgeneratorfunction(registration.function):
         call = _collect(call)
+    else:
+        _check_returns(registration, signature.returns)
     if registration.timeout_seconds is not None and not plain:
         call = _timed(call, registration.name, registration.timeout_seconds)
     return Processor(
@@ -210,6 +222,20 @@ def _check_event(registration: Registration, hint: object) -> None:
             raise _other_event(
                 registration, hint, "annotate the type it is registered for, or register it for this one"
             )
+
+
+def _check_returns(registration: Registration, returns: object) -> None:
+    """Refuse an iterator that is returned instead of being yielded: nobody would go through it."""
+    kinds = typing.get_args(returns) if typing.get_origin(returns) in (typing.Union, types.UnionType) else (returns,)
+    if any(typing.get_origin(kind) in _YIELDED for kind in kinds):
+        raise DefinitionError(
+            f"handler {registration.name!r} says that it yields, and has no yield",
+            where=registration.place,
+            remedy="yield each event, or return a list and annotate list[...]",
+        )
+
+
+_YIELDED = (Iterator, Generator, AsyncIterator, AsyncIterable, AsyncGenerator)
 
 
 def _other_event(registration: Registration, hint: object, remedy: str) -> DefinitionError:

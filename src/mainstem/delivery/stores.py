@@ -4,7 +4,8 @@ Values are encoded when they are put and decoded when they are got, so that a ha
 and one that it changes without putting it back changes nothing.
 """
 
-from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Iterator
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from mainstem.calendar import Duration, milliseconds
 from mainstem.errors import DecodingFailed, DefinitionError
@@ -15,13 +16,15 @@ from mainstem.schemas import (
     state_decoding_failure,
     state_encoding_failure,
 )
-from mainstem.state import header, unpack
+from mainstem.state import Rows, header, unpack
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
 Scope = Literal["key", "partition"]
 FreeKey: TypeAlias = str | int | bytes
 """A key in a store with ``scope="partition"``."""
+
+PAGE_ROWS: Final = 5_000
 
 
 class Readable(Protocol[V_co]):
@@ -127,6 +130,19 @@ class Store(Generic[V]):
                 remedy=f"deploy a service that declares version={stored.version}",
             )
         return None if stored.expires_ms is not None and stored.expires_ms <= now_ms else stored.payload
+
+    def values(self, rows: Rows, now_ms: int) -> Iterator[tuple[bytes, V]]:
+        """What one task has committed in this store, by key bytes, without what has expired; for readers from outside.
+
+        ``rows`` are the task's, as its broker gives them. They are read in pages, each of them at its own moment.
+        """
+        start = b""
+        while page := rows.scan(self.name, start, None, limit=PAGE_ROWS):
+            for key, row in page:
+                value = self.unpack(row, now_ms)
+                if value is not None:
+                    yield key, value
+            start = page[-1][0] + b"\x00"
 
     def __repr__(self) -> str:
         return f"Store({self.name!r}, scope={self.scope!r})"

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -105,6 +105,11 @@ async def returns_other(event: Paid) -> Foreign:
     return Foreign(event.order)
 
 
+async def returns_iterator(event: Paid) -> Iterator[Counted] | None:
+    """Returns what nobody would go through."""
+    return iter([Counted(1)])
+
+
 async def returns_base(event: Paid) -> list[IntegrationEvent]:
     """Returns what has no topic."""
     return []
@@ -131,6 +136,7 @@ async def returns_base(event: Paid) -> list[IntegrationEvent]:
         (a_sequence, "is registered for Paid", "a batch is a list: annotate list[Event]"),
         (a_bare_list, "takes a list, and is registered for Paid", "annotate the type it is registered for"),
         (returns_other, "returns Foreign, which is not a declared event", "publishes=(Topic(...),)"),
+        (returns_iterator, "says that it yields, and has no yield", "return a list"),
         (returns_base, "returns IntegrationEvent, which is not a declared event", "return an event type"),
     ],
 )
