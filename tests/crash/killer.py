@@ -70,10 +70,20 @@ class Killer:
                 with Database(self._crew.database) as database:
                     assert database.integrity() == [], f"after {self.hits[-1]}"
 
-    def stop(self) -> None:
-        """Let everybody go on who was stopped, and mend what is broken."""
+    def rest(self) -> None:
+        """Let everybody go on who was stopped, and leave what is broken as it is."""
         for name in list(self._stalled):
             self._wake(name)
+        (self._crew.folder / "mended").unlink(missing_ok=True)
+
+        def all_up() -> bool:
+            self._start_again()
+            return all(member.page.ready for member in self._crew.members.values())
+
+        wait_until(all_up, "everybody to be up")
+
+    def stop(self) -> None:
+        """Mend what is broken."""
         (self._crew.folder / "mended").touch()
 
     def _act(self) -> None:
@@ -155,10 +165,7 @@ class Killer:
 
         def found() -> bool:
             self._wake_stalled()
-            self._crew.require_alive()
-            for member in list(self._crew.members.values()):
-                if member.gave_up:
-                    self._start(member.name)
+            self._start_again()
             members[:] = [
                 each for each in self._crew.members.values() if each.page.ready and each.name not in self._stalled
             ]
@@ -167,6 +174,13 @@ class Killer:
         wait_until(found, "somebody to be up")
         weights = [3 if each.name.startswith("worker") else 1 for each in members]
         return self._random.choices(members, weights)[0]
+
+    def _start_again(self) -> None:
+        """Start those who gave up, with good reason; nobody else may have ended."""
+        self._crew.require_alive()
+        for member in list(self._crew.members.values()):
+            if member.gave_up:
+                self._start(member.name)
 
     def _start(self, name: str) -> None:
         self._crew.start(*self._roles[name])

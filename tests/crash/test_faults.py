@@ -36,7 +36,7 @@ def test_a_clock_that_jumps_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "mended").touch()
     clock = tmp_path / "clock"
     clock.write_text("0")
-    with Crew(tmp_path, "--shifted", "--world", "watchful") as crew:
+    with Crew(tmp_path, "--shifted", "--world", "watchful", "--session-timeout", "30") as crew:
         workers = [crew.up("worker", f"worker-{number}") for number in (1, 2)]
         for number, shift_ms in enumerate((HOUR_MS, 0, HOUR_MS)):
             crew.run("producer", f"producer-{number}", "--count", "60", "--pause", "0.01")

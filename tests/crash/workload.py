@@ -28,7 +28,6 @@ from tests.crash.journal import Burst, Journal, read_journal
 from tests.crash.page import Page
 from tests.crash.services import PARTITIONS, Ground, Step, services
 
-SESSION_TIMEOUT_SECONDS = 2.0
 ORPHANED = 3
 
 
@@ -74,12 +73,13 @@ class Process:
                 drain_seconds=2.0,
                 reserve_bytes=arguments.reserve,
                 checkpoint_pages=200,
+                maintenance_seconds=0.7,
                 at=self.page.at,
                 vfs=self._disk.vfs,
             ),
         )
         self.settings = Settings(
-            session_timeout_seconds=SESSION_TIMEOUT_SECONDS,
+            session_timeout_seconds=arguments.session_timeout,
             commit_interval_ms=5,
             commit_events=arguments.commit_events,
             buffer_events=200,
@@ -229,6 +229,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reserve", type=int, default=0)
     parser.add_argument("--shifted", action="store_true", help="take the wall clock's shift from the file `clock`")
     parser.add_argument("--world", choices=sorted(worlds.WORLDS), default=None)
+    parser.add_argument("--session-timeout", type=float, default=2.0, help="in seconds")
     parser.add_argument("--commit-events", type=int, default=50)
     parser.add_argument("--count", type=int, default=0, help="how many events to publish; 0: until SIGTERM")
     parser.add_argument("--keys", default=",".join(f"key-{number}" for number in range(24)))
