@@ -9,7 +9,6 @@ from mainstem import Store
 from mainstem.service import Backend
 
 V = TypeVar("V")
-ROWS_AT_ONCE = 5_000
 
 
 async def remembered(broker: Backend, group: str, store: Store[V]) -> dict[str, V]:
@@ -17,13 +16,7 @@ async def remembered(broker: Backend, group: str, store: Store[V]) -> dict[str, 
     found: dict[str, V] = {}
     described = await broker.admin.groups([group])
     for task in range(described[group].tasks if group in described else 0):
-        rows, start = broker.rows(group, task), b""
-        while page := rows.scan(store.name, start, None, limit=ROWS_AT_ONCE):
-            for key, row in page:
-                value = store.unpack(row, now_ms=0)
-                if value is not None:
-                    found[key.decode()] = value
-            start = page[-1][0] + b"\x00"
+        found.update((key.decode(), value) for key, value in store.values(broker.rows(group, task), now_ms=0))
     return found
 
 

@@ -57,7 +57,7 @@ def stored(process: Running, group: str, store: Store[V], key: bytes) -> V | Non
     """The committed value of a key, in whichever task has it."""
     plan = next(plan for plan in process.plans if plan.group == group)
     for task in range(plan.tasks):
-        row = process.broker.rows(group, task).get_many(store.name, [key]).get(key)
-        if row is not None:
-            return store.unpack(row, process.clock.now_ms())
+        values = dict(store.values(process.broker.rows(group, task), process.clock.now_ms()))
+        if key in values:
+            return values[key]
     return None

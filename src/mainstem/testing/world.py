@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Final, NamedTuple, TypeVar, overload
+from typing import NamedTuple, TypeVar, overload
 
 from mainstem.broker import Batch, Record, TopicPartition, inbox_of
 from mainstem.broker.sqlite import SqliteBroker
@@ -33,8 +33,6 @@ E = TypeVar("E")
 V = TypeVar("V")
 D = TypeVar("D")
 R = TypeVar("R")
-
-ROWS_MOST: Final = 1_000_000
 
 
 class DeadLetter(NamedTuple):
@@ -166,15 +164,14 @@ class World:
         plan = self._plan_of(store)
         found: dict[bytes, V] = {}
         for number in range(plan.tasks) if task is None else (task,):
-            rows = self._broker.rows(plan.group, number).scan(store.name, limit=ROWS_MOST)
-            values = {key: store.unpack(row, self.clock.now_ms()) for key, row in rows}
+            values = dict(store.values(self._broker.rows(plan.group, number), self.clock.now_ms()))
             if twice := found.keys() & values.keys():
                 raise DefinitionError(
                     f"several tasks keep a value for {min(twice)!r} in the store {store.name!r}",
                     why='a store with scope="partition" keeps one per task',
                     remedy="ask for one task: world.values(store, task=0)",
                 )
-            found.update({key: value for key, value in values.items() if value is not None})
+            found.update(values)
         return found
 
     @overload

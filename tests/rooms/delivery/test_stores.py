@@ -11,6 +11,7 @@ from mainstem.delivery import Store
 from mainstem.delivery.stores import row_key
 from mainstem.errors import DecodingFailed, DefinitionError, EventRefused
 from mainstem.state import header
+from tests.rooms.state.rows import DictRows
 
 
 class Basket(msgspec.Struct):
@@ -97,3 +98,18 @@ def test_the_runtime_keeps_some_names(name: str) -> None:
 def test_free_keys() -> None:
     """Text is UTF-8, a number its digits, bytes themselves; as keys of events are."""
     assert [row_key(each) for each in ("é", 17, -3, b"\xff")] == ["é".encode(), b"17", b"-3", b"\xff"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5_000, 5_001])
+def test_a_reader_from_outside_sees_all_values(count: int) -> None:
+    """Each once, in the order of their keys, however many pages they fill."""
+    store, rows = Store("spent", int), DictRows()
+    rows.stores["spent"] = {b"%06d" % n: store.pack(n, 0) for n in range(count)}
+    assert list(store.values(rows, 0)) == [(b"%06d" % n, n) for n in range(count)]
+
+
+def test_a_reader_from_outside_sees_nothing_that_has_expired() -> None:
+    """What counts as absent for a handler is absent here too."""
+    store, rows = Store("seen", str, expire_after="1s"), DictRows()
+    rows.stores["seen"] = {b"old": store.pack("a", 0), b"young": store.pack("b", 500)}
+    assert dict(store.values(rows, 1_000)) == {b"young": "b"}
