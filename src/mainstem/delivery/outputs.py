@@ -105,7 +105,8 @@ class _Route:
             f"a {self.declaration.wire_name} of {size_bytes} bytes is larger than its topic takes",
             where=self.declaration.label,
             why=f"the topic takes records of up to {self.bytes_max} bytes, keys included",
-            remedy="store the content elsewhere and publish where it is, or raise record_bytes_max of the topic",
+            remedy="store the content elsewhere and publish where it is; or declare a larger one with "
+            "service.topic(..., record_bytes_max=...), and run mainstem topics apply",
         )
 
 

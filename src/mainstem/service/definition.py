@@ -81,18 +81,26 @@ class Definition(HandlerGroup):
         return group
 
     def topic(
-        self, name: str, *, partitions: int = 8, retention: Duration | None = None, compact: bool = False
+        self,
+        name: str,
+        *,
+        partitions: int = 8,
+        retention: Duration | None = None,
+        compact: bool = False,
+        record_bytes_max: int = 1_000_000,
     ) -> None:
         """Say how a topic is to be created. One that is not named here has 8 partitions and keeps its records.
 
-        ``retention`` is how long records are kept; ``compact`` keeps the last record of each key.
+        ``retention`` is how long records are kept; ``compact`` keeps the last record of each key. A record with more
+        than ``record_bytes_max``, key and value together, is refused.
         """
-        if partitions < 1:
-            raise DefinitionError(f"topic {name!r} has partitions={partitions}", remedy="count from 1")
+        for option, number in (("partitions", partitions), ("record_bytes_max", record_bytes_max)):
+            if number < 1:
+                raise DefinitionError(f"topic {name!r} has {option}={number}", remedy="count from 1")
         if name in self.topics:
             raise DefinitionError(f"topic {name!r} is declared twice", where=f"service {self.name!r}")
         kept_ms = None if retention is None else milliseconds(retention)
-        self.topics[name] = TopicSpec(name, partitions, kept_ms, compact)
+        self.topics[name] = TopicSpec(name, partitions, kept_ms, compact, record_bytes_max)
 
     def provide(self, kind: type[object], factory: Callable[..., object]) -> None:
         """Open what handlers ask for by the annotation ``kind``, once in each process, at start and in this order.

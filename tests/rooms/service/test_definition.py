@@ -31,13 +31,13 @@ def test_a_group_is_named_after_its_service() -> None:
 
 
 def test_a_topic_is_declared_with_its_retention() -> None:
-    """Partitions, retention and compaction are what the topic will be created with."""
+    """Partitions, retention, compaction and the largest record are what the topic will be created with."""
     service = Service("shop")
     service.topic("orders", partitions=12, retention="7d")
-    service.topic("prices", compact=True)
+    service.topic("prices", compact=True, record_bytes_max=5_000_000)
     assert list(service.topics.values()) == [
         TopicSpec("orders", 12, 7 * 86_400_000),
-        TopicSpec("prices", 8, compact=True),
+        TopicSpec("prices", 8, compact=True, record_bytes_max=5_000_000),
     ]
 
 
@@ -52,6 +52,7 @@ def test_a_topic_is_declared_with_its_retention() -> None:
         lambda: Service("shop", grace="-1s"),
         lambda: Service("shop", publishes=(Bank,)),
         lambda: Service("shop").topic("orders", partitions=0),
+        lambda: Service("shop").topic("orders", record_bytes_max=0),
         lambda: Service("shop").group("a b"),
     ],
 )

@@ -95,7 +95,8 @@ def measure(records: Sequence[Record], topic: Topic, at: TopicPartition) -> int:
             f"A record of {largest} bytes is larger than the topic takes",
             where=f"{at.topic}/{at.partition}",
             why=f"the topic takes records of up to {topic.spec.record_bytes_max} bytes",
-            remedy="store the content elsewhere and publish where it is, or raise record_bytes_max of the topic",
+            remedy="store the content elsewhere and publish where it is; or declare a larger one with "
+            "service.topic(..., record_bytes_max=...), and run mainstem topics apply",
         )
     return sum(sizes)
 
