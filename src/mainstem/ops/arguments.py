@@ -16,7 +16,7 @@ from mainstem.calendar import milliseconds
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.identifiers import Identifiers
-from mainstem.service import DEV_URL, Backend, Service, connected, file_of
+from mainstem.service import DEV_URL, Backend, Service, connected, file_of, named_broker
 from mainstem.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -31,13 +31,7 @@ def broker_options(command: F) -> F:
 
 def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
     """The broker that was named, in full: by an option, by the settings, or with ``--dev`` a file in this folder."""
-    url = given or settings.broker or (DEV_URL if dev else None)
-    if url is None:
-        raise DefinitionError(
-            "no broker is named",
-            why="a broker, topics and files appear by themselves only with --dev",
-            remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or give --broker, or --dev",
-        )
+    url = named_broker(given, settings, dev=dev)
     path = file_of(url)
     return url if path is None else f"sqlite:///{path.absolute()}"
 

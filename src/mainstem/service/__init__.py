@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mainstem.service.urls import connect as connect
     from mainstem.service.urls import connected as connected
     from mainstem.service.urls import file_of as file_of
+    from mainstem.service.urls import named_broker as named_broker
 
 __all__ = [
     "CATALOGUE",
@@ -51,6 +52,7 @@ __all__ = [
     "connect",
     "connected",
     "file_of",
+    "named_broker",
     "read_catalogue",
     "running",
     "serve",
@@ -73,6 +75,7 @@ __getattr__, __dir__ = door(
             "connect",
             "connected",
             "file_of",
+            "named_broker",
         ),
         "definition": (
             "Definition",

@@ -16,14 +16,14 @@ from msgspec.structs import replace
 from mainstem.broker import TopicPartition
 from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point
-from mainstem.errors import DefinitionError, MainstemError, StartRefused
+from mainstem.errors import MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
-from mainstem.service.urls import DEV_URL, Backend, connected
+from mainstem.service.urls import Backend, connected, named_broker
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 
@@ -115,8 +115,7 @@ async def running(
     settings = settings or Settings.load()
     crew = _Crew()
     async with AsyncExitStack() as stack:
-        named = broker or settings.broker or (DEV_URL if dev else None)
-        backend, fault = (None, _NO_BROKER) if named is None else await _backend(named, floor, crew, stack)
+        backend, fault = await _backend(broker, settings, floor, crew, stack, dev=dev)
         drafted = draft(services, Existing() if backend is None else await _existing(services, backend))
         drafted.faults[:0] = [] if fault is None else [fault]
         check(drafted, replaced or {}, may_create=dev)
@@ -161,18 +160,12 @@ async def serve(
             log.info("draining")
 
 
-_NO_BROKER: Final = DefinitionError(
-    "no broker is named",
-    why="a broker, topics and files appear by themselves only with --dev",
-    remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or start with --dev",
-)
-
-
 async def _backend(
-    named: str | Backend, floor: Floor, crew: "_Crew", stack: AsyncExitStack
+    broker: str | Backend | None, settings: Settings, floor: Floor, crew: "_Crew", stack: AsyncExitStack, *, dev: bool
 ) -> tuple[Backend | None, MainstemError | None]:
-    """Open the broker; one that cannot be reached is a fault among others."""
+    """Open the broker; that nobody names one, or that it cannot be reached, is a fault among others."""
     try:
+        named = named_broker(broker, settings, dev=dev) if broker is None or isinstance(broker, str) else broker
         backend = await stack.enter_async_context(connected(named, floor.clock, floor.identifiers, crew.fail))
     except MainstemError as fault:
         return None, fault

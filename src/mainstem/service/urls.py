@@ -9,6 +9,7 @@ from mainstem.broker import Broker
 from mainstem.clock import Clock
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.identifiers import Identifiers
+from mainstem.settings import Settings
 from mainstem.state import Rows
 
 DEV_URL: Final = "sqlite:///mainstem.db"
@@ -50,6 +51,18 @@ def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | N
         why="it begins with sqlite:/// and a path",
         remedy="write sqlite:///shop.db for a file beside you, or sqlite:////var/lib/shop.db for an absolute path",
     )
+
+
+def named_broker(given: str | None, settings: Settings, *, dev: bool) -> str:
+    """The URL that was given, or that of the settings, or with ``dev`` a file. Raises where nobody names one."""
+    url = given or settings.broker or (DEV_URL if dev else None)
+    if url is None:
+        raise DefinitionError(
+            "no broker is named",
+            why="a broker, topics and files appear by themselves only with --dev",
+            remedy="set MAINSTEM_BROKER=sqlite:////path/to/shop.db, or name a URL (--broker, broker=), or give --dev",
+        )
+    return url
 
 
 def file_of(url: str) -> Path | None:
