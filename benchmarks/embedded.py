@@ -63,7 +63,7 @@ numbers = itertools.count()
 SETTINGS = Settings()
 
 
-def typed(events: "list[object]") -> list[OrderPaid | OrderSeen]:
+def typed(events: "list[object]") -> list[IntegrationEvent]:
     """The same events as Mainstem's types."""
     kinds = {"OrderPaid": OrderPaid, "OrderSeen": OrderSeen}
     return [msgspec.convert(msgspec.to_builtins(each), kinds[type(each).__name__]) for each in events]
@@ -76,7 +76,7 @@ def shop(partitions: int) -> Service:
     return service
 
 
-async def publish(path: Path, load: Load, events: list[OrderPaid | OrderSeen]) -> Measurement:
+async def publish(path: Path, load: Load, events: list[IntegrationEvent]) -> Measurement:
     """Whole batches, a few on their way at a time; the time ends when the last one is durable."""
     service = shop(load.partitions)
     async with service.running(broker=f"sqlite:///{path}", dev=True, consume=False, settings=SETTINGS):

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from mainstem.settings import LogLevel
 
 log: Final = logging.getLogger("mainstem")
-log.addHandler(logging.NullHandler())
+"""It has no handler of its own: where the program has none either, Python prints warnings, and no failure is silent."""
 
 
 class EventLogger(logging.LoggerAdapter[logging.Logger]):

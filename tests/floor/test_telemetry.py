@@ -62,6 +62,13 @@ def test_the_command_line_logs_once_and_leaves_the_root_alone(capsys: pytest.Cap
         telemetry.log.setLevel(logging.NOTSET)
 
 
+def test_a_failure_is_not_silent_in_a_program_without_logging() -> None:
+    """A warning reaches standard error also where nobody has set logging up."""
+    program = "from mainstem import telemetry; telemetry.log.warning('a handler has failed')"
+    completed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert completed.stderr.strip() == "a handler has failed"
+
+
 def test_opentelemetry_is_never_loaded_from_here() -> None:
     """Without an SDK there is no span, no measurement, no module loaded."""
     program = """if True:

@@ -51,6 +51,16 @@ class Registration(Struct, frozen=True, kw_only=True):
     publishes: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what no type checker has seen, and what would only fail at the first failure."""
+        given: object = self.retry
+        if not isinstance(given, Retry):
+            raise DefinitionError(
+                f"retry={given!r} of handler {self.name!r} is not a retry policy",
+                where=self.place,
+                remedy='write retry=Retry.on(TimeoutError).inline(3).later("10s", "1m"), or Retry.never()',
+            )
+
     @property
     def place(self) -> str:
         """Where the function stands, for errors."""

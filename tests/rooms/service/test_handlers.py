@@ -76,6 +76,7 @@ def test_what_is_included_is_seen() -> None:
         (lambda it: it.on(OrderPaid, name="two words")(tally), "cannot be called 'two words'"),
         (lambda it: it.on(OrderPaid)(functools.partial(tally)), "is not a function"),
         (lambda it: it.on(OrderPaid, timeout="soon")(tally), "not a duration"),
+        (lambda it: it.on(OrderPaid, retry=3)(tally), "not a retry policy"),
         (lambda it: (it.on(OrderPaid)(tally), it.on(SeatTaken)(tally)), "two handlers are called 'tally'"),
         (lambda it: it.on_timer("$due"), "timer cannot be called"),
         (lambda it: it.on_timer(""), "timer cannot be called"),

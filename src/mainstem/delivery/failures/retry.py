@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Self
 
 from mainstem.calendar import Duration, milliseconds
-from mainstem.errors import DecodingFailed, DefinitionError, EventRefused, RecordTooLarge
+from mainstem.errors import DecodingFailed, DefinitionError, EventRefused, RecordTooLarge, StoreRefused
 from mainstem.resilience import Backoff
 
 _INLINE_BACKOFF = Backoff(first_seconds=0.05, longest_seconds=2.0)
@@ -21,15 +21,24 @@ class RunAgain(NamedTuple):
 
     after_seconds: float
 
+    def __str__(self) -> str:
+        return f"again in {self.after_seconds * 1000:.0f} ms"
+
 
 class Park(NamedTuple):
     """Park the key for this handler, and try again after this time."""
 
     after_ms: int
 
+    def __str__(self) -> str:
+        return f"parked, to be tried in {self.after_ms / 1000:g} s"
+
 
 class GiveUp(NamedTuple):
     """No next try: the parked sequence becomes a dead letter."""
+
+    def __str__(self) -> str:
+        return "a dead letter now"
 
 
 Verdict = RunAgain | Park | GiveUp
@@ -116,6 +125,6 @@ class Retry:
         return _HOPELESS.verdict(failures, chance) if isinstance(error, _NO_USE) else _DEFAULT.verdict(failures, chance)
 
 
-_NO_USE = (DecodingFailed, EventRefused, RecordTooLarge, DefinitionError)
+_NO_USE = (DecodingFailed, EventRefused, RecordTooLarge, StoreRefused, DefinitionError)
 _HOPELESS = Rule(_NO_USE, 0, _INLINE_BACKOFF, ())
 _DEFAULT = Rule((Exception,), 2, _INLINE_BACKOFF, (10_000, 60_000, 600_000))

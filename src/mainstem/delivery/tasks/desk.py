@@ -1,6 +1,7 @@
 """What the works of a task share: running a handler until it succeeds, is parked, or is given up."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
@@ -131,7 +132,12 @@ class Desk(Struct, frozen=True):
         self.ledger.counters.failures += 1
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
         event_logger(context.event_id, handler.name).warning(
-            "failed (%d): %s: %s; %s", failure.failures, failure.error_type, failure.error, verdict
+            "failed (%d) at %s: %s: %s; %s",
+            failure.failures,
+            _raised_at(error),
+            failure.error_type,
+            failure.error,
+            verdict,
         )
         return verdict
 
@@ -151,6 +157,12 @@ class Desk(Struct, frozen=True):
             status = "parked"
         now = self.clock.now_ms()
         effects.facts.append(self.audit.tell(status, (handler, place_of(letter)), mark, letter, now))
+
+
+def _raised_at(error: Exception) -> str:
+    """File and line where an error was raised; the whole trace stands in the dead letter."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    return f"{frames[0].filename}:{frames[0].lineno}" if frames else "an unknown place"
 
 
 class Stopped(Struct, frozen=True):
