@@ -10,7 +10,7 @@ from mainstem.schemas.shape import parts_of
 
 
 class Codec(Struct, frozen=True):
-    """How the events of one type become bytes and are read again.
+    """How the events of one type, or the values of one store, become bytes and are read again.
 
     Both are functions of msgspec itself, so that nothing stands between a batch and its decoder. ``encode`` does not
     look whether the fields hold what their annotations say; for what it raises there is ``encoding_failure``.

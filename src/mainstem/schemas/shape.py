@@ -1,4 +1,4 @@
-"""The shape of a type: whether it has a form in bytes, and whether decoded values may be shared."""
+"""The shape of a type: whether it has a form in bytes."""
 
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -10,29 +10,6 @@ from mainstem.events import unresolved_annotation
 
 Form: TypeAlias = Literal["JSON", "MessagePack"]
 
-_UNCHANGING: Final = (
-    inspect.NoneType,
-    inspect.BoolType,
-    inspect.IntType,
-    inspect.FloatType,
-    inspect.StrType,
-    inspect.BytesType,
-    inspect.DateTimeType,
-    inspect.TimeType,
-    inspect.DateType,
-    inspect.TimeDeltaType,
-    inspect.UUIDType,
-    inspect.DecimalType,
-    inspect.EnumType,
-    inspect.LiteralType,
-    inspect.TupleType,
-    inspect.VarTupleType,
-    inspect.FrozenSetType,
-    inspect.FrozenDictType,
-    inspect.NamedTupleType,
-    inspect.UnionType,
-    inspect.Metadata,
-)
 _NO_JSON_KEY: Final = (
     inspect.BoolType,
     inspect.TupleType,
@@ -73,19 +50,6 @@ def parts_of(kind: object, form: Form, where: str) -> list[Part]:
 def spelling(kind: object) -> str:
     """How a type is called in an error."""
     return kind.__name__ if isinstance(kind, type) and "[" not in repr(kind) else str(kind)
-
-
-def is_immutable(parts: list[Part]) -> bool:
-    """Whether no decoded value of these parts can be changed, so that one object may be handed to many."""
-    return all(isinstance(part.shape, _UNCHANGING) or _is_frozen(part.shape) for part in parts)
-
-
-def _is_frozen(shape: inspect.Type) -> bool:
-    if isinstance(shape, inspect.StructType):
-        return shape.cls.__struct_config__.frozen
-    if isinstance(shape, inspect.DataclassType):
-        return bool(shape.cls.__dataclass_params__.frozen)  # type: ignore[attr-defined]
-    return False
 
 
 def _walk(part: Part, seen: set[type]) -> Iterator[Part]:

@@ -1,38 +1,20 @@
 """Between a value of a store and its bytes."""
 
-from collections.abc import Callable
-
 import msgspec
-from msgspec import Struct
 
 from mainstem.errors import DecodingFailed, EventRefused
+from mainstem.schemas.codec import Codec
 from mainstem.schemas.failures import explained
-from mainstem.schemas.shape import is_immutable, parts_of, spelling
+from mainstem.schemas.shape import parts_of, spelling
 
 
-class StateCodec(Struct, frozen=True):
-    """How the values of one store become bytes and are read again: MessagePack, typed.
-
-    ``immutable`` says that a decoded value cannot be changed by whoever gets it, so that a cache may hand out the
-    object itself; otherwise decode anew for each reader.
-    """
-
-    encode: Callable[[object], bytes]
-    decode: Callable[[bytes], object]
-    immutable: bool
-
-
-def state_codec_for(kind: object, where: str = "store") -> StateCodec:
+def state_codec_for(kind: object, where: str = "store") -> Codec:
     """The codec for values of a type: a scalar, a struct, a dataclass, or a container of these, also ``int | None``.
 
-    ``where`` names the store in errors. Raises ``DefinitionError`` for a type that has no form in bytes.
+    Their form is MessagePack. ``where`` names the store in errors. Raises ``DefinitionError`` for a type that has no form in bytes.
     """
-    parts = parts_of(kind, "MessagePack", where)
-    return StateCodec(
-        encode=msgspec.msgpack.Encoder().encode,
-        decode=msgspec.msgpack.Decoder(kind).decode,
-        immutable=is_immutable(parts),
-    )
+    parts_of(kind, "MessagePack", where)
+    return Codec(encode=msgspec.msgpack.Encoder().encode, decode=msgspec.msgpack.Decoder(kind).decode)
 
 
 def state_decoding_failure(error: Exception, kind: object, store: str) -> DecodingFailed:
