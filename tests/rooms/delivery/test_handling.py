@@ -1,6 +1,7 @@
 """Events through a group on the embedded broker: what handlers see, what comes of it, what leaves no trace."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 import pytest
@@ -235,3 +236,20 @@ async def test_a_failure_tells_of_its_own_run_alone() -> None:
         [entry] = [each for each in await stage.entries() if each]
         assert (entry.failure.trace.count("Traceback"), "run 1" in entry.failure.trace) == (1, False)
         assert "ValueError: run 2" in entry.failure.trace
+
+
+async def test_a_type_that_nobody_takes_is_seen(caplog: pytest.LogCaptureFixture) -> None:
+    """The log names it once, however many events of it there are, so that a renamed or misspelt type is noticed."""
+
+    @on(Paid)
+    async def handle(_event: Paid) -> None: ...
+
+    caplog.set_level(logging.INFO, "mainstem")
+    async with staged() as stage:
+        for n in range(3):
+            await stage.append("orders", b"a", b"{}", ce_type=b"Payed", ce_id=b"e-%d" % n)
+        counters = await stage.run(handle)
+    assert counters.skipped == {"Payed": 3}
+    assert [line for line in caplog.messages if "'Payed' from orders" in line] == [
+        "task 0 of 'shop': nobody takes 'Payed' from orders; it is passed over"
+    ]

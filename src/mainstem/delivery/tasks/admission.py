@@ -71,9 +71,16 @@ class Admission:
     def _named(self, batch: Batch, intake: Intake, type_name: bytes, at: Sequence[int]) -> Sequence[Work]:
         bound = self._routes.find(batch.topic, type_name)
         if bound is None:
-            self.desk.ledger.skip(intake, at, type_name.decode(errors="replace"))
+            self._pass_over(batch.topic, intake, at, type_name.decode(errors="replace"))
             return []
         return self._of_type(batch, intake, bound, at)
+
+    def _pass_over(self, topic: str, intake: Intake, at: Sequence[int], name: str) -> None:
+        desk = self.desk
+        if name not in desk.ledger.counters.skipped:
+            # Once: it may be meant so, and it may be the only sign of a type that was renamed or misspelt.
+            log.info("task %d of %r: nobody takes %r from %s; it is passed over", desk.task, desk.group, name, topic)
+        desk.ledger.skip(intake, at, name)
 
     def _without_type(self, batch: Batch, intake: Intake, at: Sequence[int]) -> Sequence[Work]:
         error = DecodingFailed(
