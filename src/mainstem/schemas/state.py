@@ -11,7 +11,8 @@ from mainstem.schemas.shape import parts_of, spelling
 def state_codec_for(kind: object, where: str = "store") -> Codec:
     """The codec for values of a type: a scalar, a struct, a dataclass, or a container of these, also ``int | None``.
 
-    Their form is MessagePack. ``where`` names the store in errors. Raises ``DefinitionError`` for a type that has no form in bytes.
+    Their form is MessagePack. ``where`` names the store in errors. Raises ``DefinitionError`` for a type that has no
+    form in bytes.
     """
     parts_of(kind, "MessagePack", where)
     return Codec(encode=msgspec.msgpack.Encoder().encode, decode=msgspec.msgpack.Decoder(kind).decode)
