@@ -19,7 +19,12 @@ IMPORT_BUDGET_MS = 80
 def test_the_contracts_are_kept() -> None:
     """Imports point down, rooms are entered by their front doors, each dependency has one owner, and no cycles."""
     # In a process of its own: the linter sets up logging, and switches off every logger that is there already.
-    linter = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", ROOT / "pyproject.toml"]
+    linter = [
+        str(Path(sys.executable).with_name("lint-imports")),
+        "--no-cache",
+        "--config",
+        str(ROOT / "pyproject.toml"),
+    ]
     completed = subprocess.run(linter, check=False, capture_output=True, text=True, cwd=ROOT)
     assert completed.returncode == 0, completed.stdout + completed.stderr
 
