@@ -4,7 +4,7 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -20,6 +20,9 @@ Fact: TypeAlias = tuple[TopicPartition, Record]
 
 Writes: TypeAlias = dict[tuple[str, bytes], bytes | None]
 """Changed rows: store and key, and the new value or None."""
+
+Look: TypeAlias = Callable[[str, bytes], bytes | None]
+"""The value of a key in a store, or None."""
 
 Through: TypeAlias = tuple[str, Batch, int]
 """A handler, by name, that is through with an event: it has succeeded, parked or given up."""
@@ -38,6 +41,15 @@ class Effects(Struct, gc=False):
     def write(self, store: str, key: bytes, value: bytes | None) -> None:
         """Change a row."""
         self.writes[store, key] = value
+
+    def over(self, read: Look) -> Look:
+        """A look at rows that sees what has been done so far, and below it what ``read`` sees."""
+
+        def look(store: str, key: bytes) -> bytes | None:
+            at = (store, key)
+            return self.writes[at] if at in self.writes else read(store, key)
+
+        return look
 
     def take_in(self, later: "Effects") -> None:
         """Add what happened afterwards."""

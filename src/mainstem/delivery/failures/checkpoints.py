@@ -84,8 +84,7 @@ class Checkpoints:
         return self._state.scan(STORE, f"{handler}\x00".encode(), f"{handler}\x01".encode(), limit=ROWS_MOST)
 
     def _row(self, effects: Effects, key: bytes) -> bytes | None:
-        at = (STORE, key)
-        return effects.writes[at] if at in effects.writes else self._state.get(*at)
+        return effects.over(self._state.get)(STORE, key)
 
     def _forget(self, effects: Effects, key: bytes) -> None:
         row = self._row(effects, key)

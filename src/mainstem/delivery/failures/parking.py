@@ -164,11 +164,8 @@ class Parking:
 
     def mark(self, handler: str, place: bytes, effects: Effects | None = None) -> Mark | None:
         """The mark of a sequence, as ``effects`` leave it."""
-        at = (MARKS, _row(handler, place))
-        if effects is not None and at in effects.writes:
-            row = effects.writes[at]
-        else:
-            row = self._state.get(*at)
+        read = self._state.get if effects is None else effects.over(self._state.get)
+        row = read(MARKS, _row(handler, place))
         return None if row is None else _mark(row)
 
     def is_parked(self, handler: str, key: bytes) -> bool:
@@ -247,10 +244,7 @@ class Parking:
         effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
 
     def _timer(self, effects: Effects, handler: str, place: bytes, next_ms: int | None) -> None:
-        def read(store: str, key: bytes) -> bytes | None:
-            at = (store, key)
-            return effects.writes[at] if at in effects.writes else self._state.get(store, key)
-
+        read = effects.over(self._state.get)
         if next_ms is None:
             timers.cancel(read, effects.write, RETRY + handler, place)
         else:

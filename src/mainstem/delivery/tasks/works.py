@@ -192,11 +192,7 @@ class TimerWork(Struct, eq=False):
 
     def _remove(self, effects: Effects) -> None:
         """The timer has served, unless its handler has set it anew."""
-
-        def read(store: str, key: bytes) -> bytes | None:
-            at = (store, key)
-            return effects.writes[at] if at in effects.writes else self.desk.ledger.state.get(store, key)
-
+        read = effects.over(self.desk.ledger.state.get)
         if timers.is_due(read, self.timer):
             timers.cancel(read, effects.write, self.timer.name, self.timer.key)
 
