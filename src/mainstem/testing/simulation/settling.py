@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.delivery import Plan
-from mainstem.state import timers
+from mainstem.state import TaskState, timers
 from mainstem.testing.simulation.loop import SimulationStuck
 from mainstem.testing.simulation.machine import LATENCY_SECONDS
 from mainstem.testing.simulation.worker import Scene
@@ -166,8 +166,8 @@ class Settling:
                     lag = topics[at.topic].ends[at.partition] - positions.get(at, -1)
                     if lag:
                         work.append(f"{lag} of {at.topic}[{at.partition}] in {plan.group}")
-                rows = self._broker.rows(plan.group, task).scan(timers.BY_DUE, limit=1)
-                due += [int.from_bytes(key[:8], "big") for key, _ in rows]
+                first = timers.next_due_ms(TaskState(self._broker.rows(plan.group, task)))
+                due += [] if first is None else [first]
         now_ms = self._now_ms()
         work += [f"a timer is due since {each}" for each in due if each <= now_ms]
         return Left(work, min(due, default=None))
