@@ -172,6 +172,8 @@ async def scenario() -> None:
             await world.publish(move)
             if random.random() < 0.2:
                 await asyncio.sleep(random.random() * 2)
+            if random.random() < 0.05:
+                await world.restart(0)
         await world.settle()
         check(world, moves, outside, before_redrive=True)
         outside.poisoned = False

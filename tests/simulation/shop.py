@@ -135,9 +135,9 @@ async def scenario() -> None:
     assert isinstance(loop, SimulationLoop)
     random = Random(loop.seed)
     settings = Settings(session_timeout_seconds=4, commit_events=random.choice([1, 4, 1_000]))
-    async with simulate(
-        shop, warehouse, workers=random.randint(1, 3), faults=faults(random), settings=settings
-    ) as world:
+    workers = random.randint(1, 3)
+    async with simulate(shop, warehouse, workers=workers, faults=faults(random), settings=settings) as world:
+        restarts: list[asyncio.Task[None]] = []
         for number in range(random.randint(5, 15)):
             if random.random() < 0.4:
                 await world.publish(Visited(f"p{random.randint(1, 3)}"))
@@ -145,6 +145,9 @@ async def scenario() -> None:
                 await world.publish(Ordered(f"c{random.randint(1, 3)}", number, random.randint(0, 4)))
             if random.random() < 0.2:
                 await asyncio.sleep(random.random() * 3)
+            if random.random() < 0.1:
+                restarts.append(loop.create_task(world.restart(random.randrange(workers))))
+        await asyncio.gather(*restarts)
         await world.settle()
         check(world)
 

@@ -106,6 +106,10 @@ class World:
         """Let others take a worker's tasks over, while it does not know; see :func:`lose_ownership`."""
         self._scene.workers[worker].pause(Pause(None, running=not stand_still), "the test")
 
+    async def restart(self, worker: int = 0) -> None:
+        """Stop a worker as SIGTERM does, and start it again: a step of a rolling deployment."""
+        await self._scene.workers[worker].restart()
+
     async def redrive(self, letter: DeadLetter, reason: str = "") -> None:
         """Let a dead letter be tried again, and what waits behind it."""
         await self._command("redrive", letter, reason)

@@ -120,6 +120,32 @@ async def test_the_test_itself_lets_workers_die() -> None:
 
 
 @simulated
+async def test_a_rolling_restart_loses_nothing() -> None:
+    """A worker that is stopped drains: it finishes what it has begun, and nothing is begun twice."""
+    bank = PatientBank()
+    async with simulate(billing, replace={Bank: bank}, workers=2) as world:
+        await world.publish(*ORDERS)
+        await world.advance("1s")
+        for worker in (0, 1):
+            await world.restart(worker)
+        await world.advance("10s")
+        assert len(bank.keys) == len(world.published(PaymentTaken)) == 3
+        assert steps(world, "start") == ["worker 0", "worker 1"] * 2
+
+
+@simulated
+async def test_a_worker_that_dies_while_it_drains_starts_once() -> None:
+    """The one life that follows is the one that the crash asks for."""
+    async with simulate(billing, replace={Bank: PatientBank()}, faults=[crash("handler.end")]) as world:
+        await world.publish(*ORDERS)
+        await world.advance("1s")
+        await world.restart()
+        await world.settle()
+        assert len(steps(world, "start")) == 2
+        assert len(world.published(PaymentTaken)) == 3
+
+
+@simulated
 async def test_an_unknown_point_is_refused() -> None:
     """A fault at a point that does not exist would never happen."""
     with pytest.raises(DefinitionError, match=r"commit\.apend"):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from random import Random
 from typing import NamedTuple, cast
 
@@ -103,8 +104,7 @@ class Worker:
         self.started: asyncio.Future[None] = scene.loop.create_future()
         self.up = False
         """It runs all services."""
-        self.returning = False
-        """It has ended or stands still, and will be back."""
+        self._restarting = False
         self.plans: list[Plan] = []
         self.runs: dict[int, Run] = {}
         self.process = Process(self.name, number)
@@ -113,12 +113,20 @@ class Worker:
         self._runs = 0
         self._past: list[Process] = []
         self._stop = asyncio.Event()
+        self._over: asyncio.Future[None] = scene.loop.create_future()
+        """Done when a life is over, in whichever way."""
         self._main: asyncio.Task[None] | None = None
+
+    @property
+    def returning(self) -> bool:
+        """It has ended or stands still, and will be back."""
+        process = self.process
+        return self._restarting or (process.alive and (process.stalled or process.deaf))
 
     def start(self) -> None:
         """Begin a life."""
         scene = self._scene
-        self.returning = False
+        self._restarting = False
         if scene.over:
             return
         self._lives += 1
@@ -126,9 +134,10 @@ class Worker:
         process = self.process = Process(self.name, self.number)
         self._past.append(process)
         self._stop = asyncio.Event()
+        self._over = scene.loop.create_future()
         scene.trace.note("start", self.name)
         self._main = scene.loop.create_task(self._live(process), name=self.name, context=process.context())
-        self._main.add_done_callback(self._ended, context=scene.outside)
+        self._main.add_done_callback(partial(self._ended, process), context=scene.outside)
 
     async def _live(self, process: Process) -> None:
         scene = self._scene
@@ -155,10 +164,11 @@ class Worker:
             await self._stop.wait()
         await broker.close()
 
-    def _ended(self, main: "asyncio.Task[None]") -> None:
+    def _ended(self, process: Process, main: "asyncio.Task[None]") -> None:
         self.up = False
         error = None if main.cancelled() else main.exception()
-        self.process.end()
+        process.end()
+        self._is_over()
         if error is None or self._scene.over:
             return
         self._scene.trace.note("failed", f"{self.name}: {type(error).__name__}")
@@ -166,6 +176,10 @@ class Worker:
             self._scene.failures.append(error)
         else:
             self.started.set_exception(error)
+
+    def _is_over(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
 
     # -- what befalls it
 
@@ -184,7 +198,8 @@ class Worker:
         self.process.end()
         self.up = False
         self.runs.clear()
-        self.returning = restart_seconds is not None
+        self._restarting = restart_seconds is not None
+        self._is_over()
         if restart_seconds is not None:
             self._scene.loop.call_later(restart_seconds, self.start, context=self._scene.outside)
 
@@ -197,13 +212,11 @@ class Worker:
         self._scene.trace.note("cut off" if act.running else "stall", f"{self.name} at {where}, {seconds:g} s")
         process.deaf = act.running
         process.stalled = not act.running
-        self.returning = True
         loop.call_later(seconds, self._go_on, process, context=self._scene.outside)
 
     def _go_on(self, process: Process) -> None:
         if not process.alive:
             return
-        self.returning = False
         self._scene.changes += 1
         self._scene.trace.note("go on", self.name)
         if process.stalled:
@@ -294,6 +307,16 @@ class Worker:
         ]
 
     # -- the end
+
+    async def restart(self) -> None:
+        """Drain, end, and begin again. One that is not there is left alone, and so is one that dies while it drains."""
+        if self._stop.is_set() or not self.process.alive:
+            return
+        self._scene.trace.note("stop", self.name)
+        self._stop.set()
+        await self._over
+        if not self._restarting:
+            self.start()
 
     async def stop(self) -> None:
         """Drain, and end; one that stands still goes on for it."""
