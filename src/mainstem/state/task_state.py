@@ -127,7 +127,7 @@ class TaskState:
     def cut(self) -> list[Row]:
         """All changes since the last cut; until :meth:`committed` they are in flight."""
         rows: list[Row] = []
-        for store, view in list(self._views.items()):  # a thread that reads may add a view meanwhile
+        for store, view in self._views.copy().items():  # a thread that reads may add a view meanwhile
             if view.changed:
                 rows += [Row(store, key, value) for key, value in view.changed.items()]
                 view.flying = view.changed
@@ -136,7 +136,7 @@ class TaskState:
 
     def committed(self) -> None:
         """What was in flight is in the rows now."""
-        for view in list(self._views.values()):
+        for view in self._views.copy().values():
             view.flying = {}
             if len(view.values) > self._cached_rows:
                 view.forget_clean()
