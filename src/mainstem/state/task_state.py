@@ -127,7 +127,8 @@ class TaskState:
     def cut(self) -> list[Row]:
         """All changes since the last cut; until :meth:`committed` they are in flight."""
         rows: list[Row] = []
-        for store, view in self._views.copy().items():  # a thread that reads may add a view meanwhile
+        # A thread that reads may add a view meanwhile, even while a list of them is being made.
+        for store, view in self._views.copy().items():
             if view.changed:
                 rows += [Row(store, key, value) for key, value in view.changed.items()]
                 view.flying = view.changed
