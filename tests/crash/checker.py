@@ -16,6 +16,8 @@ import apsw
 from tests.crash.journal import Account, read_journal
 from tests.crash.logfile import DATABASE, Database, LogRecord
 
+GROUPS = {"ledger", "ledger.stamps", "fragile", "fragile.stages"}
+
 SHOWN = 8
 """Of each kind of difference, so many are shown."""
 
@@ -140,8 +142,9 @@ def _ids_are_used_once(database: Database, report: Report) -> None:
 
 
 def _everything_was_worked_off(database: Database, report: Report) -> None:
-    ends, positions = database.ends(), database.positions()
-    for group, topics in database.inputs().items():
+    ends, positions, inputs = database.ends(), database.positions(), database.inputs()
+    report.compare("every group is there", "the groups", GROUPS, inputs.keys() & GROUPS)
+    for group, topics in inputs.items():
         for (topic, partition), end in ends.items():
             if topic in topics:
                 at = f"{group} in {topic}/{partition}"
