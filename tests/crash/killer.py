@@ -111,6 +111,9 @@ class Killer:
 
     def _drain(self, victim: Member) -> None:
         """Tell it to stop; it gives everything back, and ends without complaint."""
+        # Whoever stands still may hold the lock, and then nobody can give anything back.
+        for name in list(self._stalled):
+            self._wake(name)
         code = victim.end()
         assert code == 0 or victim.gave_up, f"{victim.name} ended with {code}:\n{victim.say()[-3_000:]}"
         self.drains += 1
