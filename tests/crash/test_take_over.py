@@ -1,15 +1,19 @@
 """Taking a task over can fail as any commit can, and costs time only."""
 
 import asyncio
+import fcntl
+import logging
 from pathlib import Path
 
 import pytest
 
 from mainstem import IntegrationEvent, Service
+from mainstem.broker import GroupSpec
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
 from mainstem.broker.sqlite.group import SqliteMembership, SqliteOwnership
 from mainstem.errors import MembershipLost
 from mainstem.service import running
+from tests.crash.logfile import Database
 from tests.journeys.conditions import until
 
 
@@ -123,3 +127,32 @@ async def test_a_drain_takes_nothing_over_any_more(tmp_path: Path, monkeypatch: 
         assert handled == []
     finally:
         await broker.close()
+
+
+async def test_a_member_is_expelled_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """However long the write lock is held by somebody else, each of the dead is struck out once."""
+    caplog.set_level(logging.INFO, "mainstem")
+    path = tmp_path / "crash.db"
+    spec = GroupSpec("billing", "billing", 1, {}, session_timeout_seconds=0.2)
+    broker = SqliteBroker(path)
+    await broker.open()
+    try:
+        await broker.group.join(spec)
+        dead = await broker.group.join(spec)
+        with path.with_name("crash.db-lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            broker.silence(dead.member, dead=True)
+            await until(lambda: "expelling" in caplog.text)
+            beats: list[None] = []
+            asyncio.get_running_loop().call_later(0.5, beats.append, None)
+            await until(lambda: bool(beats))
+        await until(lambda: len(members_of(path)) == 1)
+    finally:
+        await broker.close()
+    assert caplog.text.count("expelling") == 1
+
+
+def members_of(path: Path) -> list[tuple[object, ...]]:
+    """The members that the file has."""
+    with Database(path) as database:
+        return database.rows("select member from member")

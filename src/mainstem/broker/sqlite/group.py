@@ -172,6 +172,7 @@ class SqliteGroup:
         self._identifiers = identifiers
         self._changed = changed
         self._memberships: dict[str, SqliteMembership] = {}
+        self._expelling: set[str] = set()
 
     async def join(
         self, spec: GroupSpec, *, static_id: str | None = None, pinned: frozenset[int] | None = None
@@ -265,12 +266,19 @@ class SqliteGroup:
             return seen.silent_seconds > row.session_timeout_seconds
         return True
 
-    def _expel(self, place: Place, gone: list[str]) -> None:
+    def _expel(self, place: Place, silent: list[str]) -> None:
+        # The lock may be held for a while, and hearts beat on.
+        gone = [member for member in silent if member not in self._expelling]
+        if not gone:
+            return
+        self._expelling.update(gone)
+
         def expel(write: Write) -> None:
             members.remove_members(write, place.number, gone)
             members.reassign(write, place.number, place.spec.tasks)
 
         def expelled(written: "asyncio.Future[None]") -> None:
+            self._expelling.difference_update(gone)
             if not written.cancelled() and isinstance(error := written.exception(), MainstemError):
                 log.warning("group %s: could not expel %s: %s", place.spec.name, gone, error)
                 return
