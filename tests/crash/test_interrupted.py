@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from mainstem import Context, IntegrationEvent, Service
 from mainstem.broker import Change, GroupSpec, Record, TopicPartition, TopicSpec
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
-from mainstem.database import Step, Write
+from mainstem.database import Step
 from mainstem.errors import DatabaseFailed
 from mainstem.service import running
 from tests.journeys.conditions import until
@@ -73,25 +72,24 @@ class Done(IntegrationEvent, topic="done", key="key"):
 async def test_a_process_whose_file_has_failed_waits_for_nobody(tmp_path: Path) -> None:
     """What handlers are still doing cannot be committed any more, so the grace period is not waited for."""
     service = Service("patient", publishes=(Done,), grace="1h")
-    begun, never = asyncio.Event(), asyncio.Event()
+    begun: set[str] = set()
+    go_on, never = asyncio.Event(), asyncio.Event()
 
     @service.on(Done)
     async def finish(event: Done) -> None:
-        if event.key == "slow":
-            begun.set()
-            await never.wait()
+        begun.add(event.key)
+        await (go_on if event.key == "quick" else never).wait()
 
     broker = SqliteBroker(tmp_path / "crash.db")
     await broker.open()
     try:
-        async with asyncio.timeout(10):
-            with pytest.raises(DatabaseFailed):  # noqa: PT012 - it comes out of the block
-                async with running(service, broker=broker, dev=True):
-                    await service.publish(Done("slow"))
-                    await begun.wait()
-                    service.publish(Done("quick"))
-                    broker.database.writer.submit(Step(_fail_the_file(broker)))
-                    await never.wait()
+        with pytest.raises(DatabaseFailed):  # noqa: PT012 - it comes out of the block
+            async with running(service, broker=broker, dev=True):
+                await service.publish(Done("slow"), Done("quick"))
+                await until(lambda: begun == {"slow", "quick"})
+                broker.database.writer.fail(DatabaseFailed("the disk has failed"))
+                go_on.set()
+                await never.wait()
     finally:
         await broker.close()
 
@@ -117,15 +115,6 @@ async def test_a_drain_that_cannot_commit_says_so(tmp_path: Path) -> None:
                 asyncio.get_running_loop().call_later(0.1, go_on.set)
     finally:
         await broker.close()
-
-
-def _fail_the_file(broker: SqliteBroker) -> Callable[[Write], None]:
-    """The disk gives up while something is written."""
-
-    def fail(_write: Write) -> None:
-        broker.database.writer.fail(DatabaseFailed("the disk has failed"))
-
-    return fail
 
 
 class Ask(IntegrationEvent, topic="asked", key="key"):
