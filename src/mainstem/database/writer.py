@@ -287,21 +287,21 @@ class Writer:
                 self._reach("before-commit")
                 committing = True
                 self._connection.execute("commit")
-                committing = False
                 touched = frozenset().union(*(pending.touched for pending in works if pending.error is None))
                 self._reach("committed")
             finally:
                 self._roll_back()
                 self._lock.release()
+            committing = False
             try:
                 self._listener.committed(self._connection, touched)
-            except (apsw.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is
                 # It is durable, and acknowledged all the same; who is not woken looks for himself after a while.
                 log.warning("%s: other processes could not be told of a commit: %s", self._where, error)
             self._reach("before-acknowledge")
         except _Fault as fault:
             _refuse(works, _unknown(fault.__cause__, self._where))
-        except (apsw.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - also a defect of ours: nobody may wait for a writer that has ended
             self._refuse_all(works, error, committing=committing)
         return touched
 
@@ -348,9 +348,10 @@ class Writer:
         if not self._connection.get_autocommit():
             self._connection.execute("rollback")
 
-    def _refuse_all(self, works: list[_Pending], error: apsw.Error | OSError, *, committing: bool) -> None:
+    def _refuse_all(self, works: list[_Pending], error: Exception, *, committing: bool) -> None:
         """Nothing of the transaction is in the file, unless its commit met an I/O error: then nobody can know."""
-        meaning = translated(error, self._where)
+        known = error if isinstance(error, apsw.Error | OSError) else OSError(repr(error))
+        meaning = translated(known, self._where)
         if isinstance(meaning, DatabaseFailed):
             self.fail(meaning)
         unknown = committing and isinstance(meaning, DatabaseFailed)

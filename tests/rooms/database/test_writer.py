@@ -56,6 +56,23 @@ async def test_what_is_durable_is_acknowledged_when_nobody_can_be_told(
         assert (database.names(), database.ear.failures) == (["a", "b"], [])
 
 
+@pytest.mark.parametrize(("step", "found"), [("acquire", DatabaseFailed), ("release", CommitUnknown)])
+async def test_nobody_waits_for_a_writer_that_has_failed(
+    step: str, found: type[Exception], opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong around a transaction, its waiters hear of it, and so does whoever comes later."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError(step)
+
+    async with opened(tmp_path / "log.db") as database:
+        await database.add("a")
+        with monkeypatch.context() as patched:
+            patched.setattr(database.writer._lock, step, broken)
+            assert isinstance(await asyncio.wait_for(outcome(database.add("b")), 5), found)
+        assert isinstance(await asyncio.wait_for(outcome(database.add("c")), 5), DatabaseFailed)
+
+
 async def test_a_refused_work_leaves_no_trace_and_its_neighbours_alone(opened: Opener) -> None:
     """Work that raises is rolled back to its savepoint; the others of its transaction are committed."""
     async with opened(latency=lambda: 0.001) as database:
