@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from mainstem.delivery.commit import Point as Point
     from mainstem.delivery.commit import no_point as no_point
     from mainstem.delivery.context import Context as Context
+    from mainstem.delivery.context import Fact as Fact
+    from mainstem.delivery.context import Outputs as Outputs
+    from mainstem.delivery.context import Store as Store
     from mainstem.delivery.failures import Action as Action
     from mainstem.delivery.failures import Answer as Answer
     from mainstem.delivery.failures import Command as Command
@@ -26,15 +29,12 @@ if TYPE_CHECKING:
     from mainstem.delivery.lanes import enter_handlers as enter_handlers
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
-    from mainstem.delivery.outputs import Fact as Fact
-    from mainstem.delivery.outputs import Outputs as Outputs
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
     from mainstem.delivery.processor import Description as Description
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
-    from mainstem.delivery.stores import Store as Store
     from mainstem.delivery.tasks import Environment as Environment
     from mainstem.delivery.tasks import Remembered as Remembered
     from mainstem.delivery.tasks import Retirement as Retirement
@@ -82,7 +82,12 @@ __getattr__, __dir__ = door(
             "Point",
             "no_point",
         ),
-        "context": ("Context",),
+        "context": (
+            "Context",
+            "Fact",
+            "Outputs",
+            "Store",
+        ),
         "failures": (
             "Action",
             "Answer",
@@ -107,10 +112,6 @@ __getattr__, __dir__ = door(
             "inside_handler",
         ),
         "ledger": ("Counters",),
-        "outputs": (
-            "Fact",
-            "Outputs",
-        ),
         "plan": (
             "Plan",
             "faults_of",
@@ -121,7 +122,6 @@ __getattr__, __dir__ = door(
             "Predicate",
             "Processor",
         ),
-        "stores": ("Store",),
         "tasks": (
             "Environment",
             "Remembered",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from mainstem.broker import COMPLETED_STORE, Change, Record, TopicPartition, completed_key
+from mainstem.delivery.context import Effects
 from mainstem.delivery.lanes import Intake, Progress, Ranges
-from mainstem.delivery.outputs import Effects
 from mainstem.errors import BrokerError
 from mainstem.state import TaskState
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from mainstem.broker import GroupSpec, TopicPartition, inbox_of, inputs_of
+from mainstem.delivery.context import Outputs, Store
 from mainstem.delivery.failures import audit_topic
-from mainstem.delivery.outputs import Outputs
 from mainstem.delivery.processor import Processor
-from mainstem.delivery.stores import Store
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration
 from mainstem.schemas import codec_for

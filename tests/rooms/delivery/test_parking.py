@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from mainstem.broker import NoColumns, Record, TopicPartition, single
+from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.failures import RETRY, Failure, Letter, Mark, Parking, lane_of, place_of
 from mainstem.delivery.failures.parking import LETTERS, MARKS
-from mainstem.delivery.outputs import Effects, no_effects
 from mainstem.state import TaskState, timers
 from tests.rooms.state.rows import DictRows
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from mainstem.delivery import Store
-from mainstem.delivery.stores import row_key
+from mainstem.delivery.context import row_key
 from mainstem.errors import DecodingFailed, DefinitionError, EventRefused
 from mainstem.state import header
 from tests.rooms.state.rows import DictRows

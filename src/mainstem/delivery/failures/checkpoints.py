@@ -8,8 +8,7 @@ when a later one made a checkpoint is committed with it, and must not run again.
 from collections.abc import Iterable
 
 from mainstem.broker import Batch
-from mainstem.delivery.context import Context, event_id_of
-from mainstem.delivery.outputs import Effects, Gathered, Through
+from mainstem.delivery.context import Context, Effects, Gathered, Run, Through, event_id_of
 from mainstem.state import TaskState
 
 STORE = "$checkpoints"
@@ -31,14 +30,14 @@ class Checkpoints:
         """Find out whether there is any row still; for now and then, not for every event."""
         self.some = bool(self._state.scan(STORE, limit=1))
 
-    def write(self, context: Context, effects: Effects, through: Iterable[Through]) -> None:
+    def write(self, run: Run, effects: Effects, through: Iterable[Through]) -> None:
         """A handler commits what it has done so far, and with it what those that were through before it have done."""
         self.some = True
         for each in through:
             key = _key(*each)
             count = (self._row(effects, key) or b"0").removesuffix(_THROUGH)
             effects.writes[STORE, key] = count + _THROUGH
-        effects.writes[STORE, _key_of(context)] = b"%d" % context.published
+        effects.writes[STORE, _key_of(run)] = b"%d" % run.published
 
     def is_through(self, handler: str, batch: Batch, index: int) -> bool:
         """Whether a handler need not run for an event, because a later one's checkpoint has committed what it did."""
@@ -93,8 +92,8 @@ class Checkpoints:
             effects.writes[STORE, key] = b"0" + _THROUGH if row.endswith(_THROUGH) else None
 
 
-def _key_of(context: Context) -> bytes:
-    return f"{context.handler}\x00{context.event_id}".encode()
+def _key_of(run: Run) -> bytes:
+    return f"{run.handler}\x00{run.event_id}".encode()
 
 
 def _key(handler: str, batch: Batch, index: int) -> bytes:

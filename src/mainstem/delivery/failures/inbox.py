@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Record, TopicPartition
-from mainstem.delivery.outputs import Fact
+from mainstem.delivery.context import Fact
 
 Action = Literal["redrive", "discard"]
 

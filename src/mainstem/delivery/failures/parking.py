@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
-from mainstem.delivery.outputs import Effects
+from mainstem.delivery.context import Effects
 from mainstem.state import TaskState, Timer, timers
 
 MARKS = "$parking"

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.clock import Clock
-from mainstem.delivery.context import Context, Incarnation
+from mainstem.delivery.context import Context, Effects, Gathered, Incarnation, no_effects
 from mainstem.delivery.failures import (
     Audit,
     Checkpoints,
@@ -24,7 +24,6 @@ from mainstem.delivery.failures import (
     place_of,
 )
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.outputs import Effects, Gathered, no_effects
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.telemetry import event_logger, log
 

@@ -6,9 +6,8 @@ from concurrent.futures import Executor
 from typing import cast
 
 from mainstem.broker import Batch
-from mainstem.delivery.context import Context, Scope
+from mainstem.delivery.context import Context, Effects, Gathered, Scope
 from mainstem.delivery.lanes import lanes_ending
-from mainstem.delivery.outputs import Effects, Gathered
 from mainstem.delivery.processor import Processor
 from mainstem.errors import HandlerTimeout
 

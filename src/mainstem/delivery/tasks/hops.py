@@ -13,8 +13,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from mainstem.clock import Clock
+from mainstem.delivery.context import Effects, Gathered, no_effects
 from mainstem.delivery.lanes import Lanes, Work
-from mainstem.delivery.outputs import Effects, Gathered, no_effects
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.works import BrokenWork, EventWork
 

@@ -23,9 +23,9 @@ from mainstem.broker import (
     inputs_of,
 )
 from mainstem.clock import Clock
+from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Mark, Parking
 from mainstem.delivery.lanes import Progress
-from mainstem.delivery.outputs import Effects, no_effects
 from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError
 from mainstem.state import Rows, TaskState, timers

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, commit, no_point
-from mainstem.delivery.context import Context, Incarnation, Scope, Surroundings
+from mainstem.delivery.context import Effects, Incarnation, Run, Scope, Surroundings, Through, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.outputs import Effects, Through, no_effects
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
@@ -172,9 +171,9 @@ class Task:
     def _desk(self, ledger: Ledger, parking: Parking, checkpoints: Checkpoints) -> Desk:
         plan, environment = self._plan, self._environment
 
-        async def checkpoint(context: Context, effects: Effects, through: list[Through]) -> None:
+        async def checkpoint(run: Run, effects: Effects, through: list[Through]) -> None:
             self._incarnation.check()
-            checkpoints.write(context, effects, through)
+            checkpoints.write(run, effects, through)
             ledger.absorb(effects)
             await ledger.committed()
 

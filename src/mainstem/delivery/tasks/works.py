@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
-from mainstem.delivery.context import TIMER_TOPIC, Context
+from mainstem.delivery.context import TIMER_TOPIC, Context, Effects, Gathered, no_effects
 from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
-from mainstem.delivery.outputs import Effects, Gathered, no_effects
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes

@@ -20,7 +20,7 @@ from mainstem.state import Rows, header, unpack
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
-Scope = Literal["key", "partition"]
+StoreScope = Literal["key", "partition"]
 FreeKey: TypeAlias = str | int | bytes
 """A key in a store with ``scope="partition"``."""
 
@@ -36,7 +36,7 @@ class Readable(Protocol[V_co]):
         ...
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> StoreScope:
         """Whose keys it has."""
         ...
 
@@ -65,7 +65,7 @@ class Store(Generic[V]):
         name: str,
         value_type: type[V],
         *,
-        scope: Scope = "key",
+        scope: StoreScope = "key",
         version: int = 1,
         expire_after: Duration | None = None,
     ) -> None:
@@ -77,7 +77,7 @@ class Store(Generic[V]):
             )
         codec = state_codec_for(value_type, f"store {name!r}")
         self.name = name
-        self.scope: Scope = scope
+        self.scope: StoreScope = scope
         self.version = version
         self.expire_after_ms = None if expire_after is None else milliseconds(expire_after)
         self._type = value_type

@@ -4,20 +4,20 @@ Everything a handler does through its context is kept apart until the handler ha
 no trace, except for what it committed itself with :meth:`Context.checkpoint`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar, overload
 
 from msgspec import Struct
 
 from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
-from mainstem.clock import Clock
-from mainstem.delivery.outputs import Effects, Gathered, Outputs, Through
-from mainstem.delivery.stores import FreeKey, Readable, Store, row_key
+from mainstem.delivery.context.effects import Effects, Gathered
+from mainstem.delivery.context.scope import Scope
+from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
 from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE
-from mainstem.identifiers import Derivation, derive
-from mainstem.state import TaskState, Timer, timers
+from mainstem.identifiers import derive
+from mainstem.state import Timer, timers
 from mainstem.telemetry import EventLogger, event_logger
 
 V = TypeVar("V")
@@ -25,75 +25,6 @@ D = TypeVar("D")
 
 TIMER_TOPIC = "$timer"
 """The topic a due timer is said to come from; what follows the colon is the timer's name."""
-
-
-class Incarnation:
-    """One taking-over of a task. Once it is over, nothing that still runs on its behalf can do anything."""
-
-    __slots__ = ("alive", "name")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.alive = True
-
-    def check(self) -> None:
-        """Raise :class:`IncarnationOver` when the task has been lost."""
-        if not self.alive:
-            raise IncarnationOver(
-                f"{self.name} is no longer owned by this process",
-                why="another owner has taken the task over, or it was given back",
-                remedy="nothing: the event is handled again by the new owner, from the last commit",
-            )
-
-
-class Scope:
-    """A handler in one incarnation of a task: what all its contexts share."""
-
-    __slots__ = (
-        "checkpoint",
-        "clock",
-        "declared",
-        "derivation",
-        "handler",
-        "incarnation",
-        "outputs",
-        "state",
-        "stores",
-        "timers",
-    )
-
-    def __init__(
-        self,
-        handler: str,
-        derivation: Derivation,
-        incarnation: Incarnation,
-        surroundings: "Surroundings",
-        timer_names: frozenset[str],
-    ) -> None:
-        """``derivation`` stands for service, group and handler; ids of outputs come from it."""
-        self.handler = handler
-        self.derivation = derivation
-        self.incarnation = incarnation
-        self.state = surroundings.state
-        self.outputs = surroundings.outputs
-        self.clock = surroundings.clock
-        self.checkpoint = surroundings.checkpoint
-        self.timers = timer_names
-        self.declared = surroundings.stores
-        self.stores: set[str] = set()
-
-
-class Surroundings(Struct, frozen=True):
-    """What a task lends its handlers.
-
-    ``checkpoint`` commits effects, and notes who was through before; it returns once that is durable.
-    """
-
-    state: TaskState
-    outputs: Outputs
-    clock: Clock
-    stores: Mapping[str, Store[object]]
-    checkpoint: Callable[["Context", Effects, list[Through]], Awaitable[None]]
 
 
 class Context(Struct, gc=False, eq=False):

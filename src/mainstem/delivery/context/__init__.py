@@ -1,0 +1,29 @@
+"""What a handler is given beside its event, and what becomes of what it does with it."""
+
+from mainstem.delivery.context.context import TIMER_TOPIC, Context, event_id_of
+from mainstem.delivery.context.effects import Effects, Fact, Gathered, Look, Through, Writes, no_effects
+from mainstem.delivery.context.outputs import Outputs
+from mainstem.delivery.context.scope import Incarnation, Run, Scope, Surroundings
+from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
+
+__all__ = [
+    "TIMER_TOPIC",
+    "Context",
+    "Effects",
+    "Fact",
+    "FreeKey",
+    "Gathered",
+    "Incarnation",
+    "Look",
+    "Outputs",
+    "Readable",
+    "Run",
+    "Scope",
+    "Store",
+    "Surroundings",
+    "Through",
+    "Writes",
+    "event_id_of",
+    "no_effects",
+    "row_key",
+]

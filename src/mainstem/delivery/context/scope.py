@@ -1,0 +1,99 @@
+"""What the runs of a handler share in one incarnation of its task."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from mainstem.clock import Clock
+from mainstem.delivery.context.effects import Effects, Through
+from mainstem.delivery.context.outputs import Outputs
+from mainstem.delivery.context.stores import Store
+from mainstem.errors import IncarnationOver
+from mainstem.identifiers import Derivation
+from mainstem.state import TaskState
+
+
+class Incarnation:
+    """One taking-over of a task. Once it is over, nothing that still runs on its behalf can do anything."""
+
+    __slots__ = ("alive", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.alive = True
+
+    def check(self) -> None:
+        """Raise :class:`IncarnationOver` when the task has been lost."""
+        if not self.alive:
+            raise IncarnationOver(
+                f"{self.name} is no longer owned by this process",
+                why="another owner has taken the task over, or it was given back",
+                remedy="nothing: the event is handled again by the new owner, from the last commit",
+            )
+
+
+class Run(Protocol):
+    """One run of a handler, as a checkpoint sees it."""
+
+    published: int
+
+    @property
+    def handler(self) -> str:
+        """The handler's name."""
+        ...
+
+    @property
+    def event_id(self) -> str:
+        """The id of the event it runs for."""
+        ...
+
+
+class Surroundings(Struct, frozen=True):
+    """What a task lends its handlers.
+
+    ``checkpoint`` commits effects, and notes who was through before; it returns once that is durable.
+    """
+
+    state: TaskState
+    outputs: Outputs
+    clock: Clock
+    stores: Mapping[str, Store[object]]
+    checkpoint: Callable[[Run, Effects, list[Through]], Awaitable[None]]
+
+
+class Scope:
+    """A handler in one incarnation of a task: what all its contexts share."""
+
+    __slots__ = (
+        "checkpoint",
+        "clock",
+        "declared",
+        "derivation",
+        "handler",
+        "incarnation",
+        "outputs",
+        "state",
+        "stores",
+        "timers",
+    )
+
+    def __init__(
+        self,
+        handler: str,
+        derivation: Derivation,
+        incarnation: Incarnation,
+        surroundings: Surroundings,
+        timer_names: frozenset[str],
+    ) -> None:
+        """``derivation`` stands for service, group and handler; ids of outputs come from it."""
+        self.handler = handler
+        self.derivation = derivation
+        self.incarnation = incarnation
+        self.state = surroundings.state
+        self.outputs = surroundings.outputs
+        self.clock = surroundings.clock
+        self.checkpoint = surroundings.checkpoint
+        self.timers = timer_names
+        self.declared = surroundings.stores
+        self.stores: set[str] = set()
