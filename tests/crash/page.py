@@ -16,15 +16,15 @@ from typing import Final
 WRITER_POINTS: Final = ("lock-taken", "begun", "before-commit", "committed", "before-acknowledge")
 """The fault points of a write transaction, in order."""
 
-DELIVERY_POINTS: Final = ("commit.cut", "commit.append", "commit.changes", "commit.positions", "commit.commit")
-"""The fault points of a task's commit, before it reaches the writer."""
+PREPARED: Final = "prepared"
+"""A task's commit is the writer's next work, whatever becomes of the task; the lock has not been taken yet."""
 
 INSIDE: Final = frozenset({"begun", "before-commit", "committed"})
 """Between BEGIN and the release of the lock: a commit is open."""
 
-_CODES: Final = {point: code for code, point in enumerate(("nothing", *WRITER_POINTS, *DELIVERY_POINTS))}
+_CODES: Final = {point: code for code, point in enumerate(("nothing", *WRITER_POINTS, PREPARED))}
 _NAMES: Final = {code: point for point, code in _CODES.items()}
-_REACHED, _ASKED_POINT, _ASKED, _DOING, _READY = range(5)
+_REACHED, _ASKED_POINT, _ASKED, _DOING, _READY, _JUDGED, _REFUSED = range(7)
 _SIZE: Final = 16
 
 
@@ -37,7 +37,7 @@ class Ask(IntEnum):
     FAIL = 2
     """Raise, so that the outcome of the transaction is unknown to everyone in it."""
     STOP = 3
-    """Stop the whole process, as SIGSTOP does; at a point of a task's commit, when the writer has nothing to do."""
+    """Stop the whole process, as SIGSTOP does."""
     LOSE_POWER = 4
     """Lose what was not synced, all but some of it, and end as if killed."""
 
@@ -68,9 +68,14 @@ class Page:
         self._obey(point)
 
     def passing(self, point: str) -> None:
-        """A task's commit has reached a point."""
-        if point in _CODES:
-            self._obey(point)
+        """The process is at a point that is none of the writer's."""
+        self._obey(point)
+
+    def judge(self, *, refused: bool) -> None:
+        """The owner epoch of a commit has been looked at."""
+        self._memory[_JUDGED] = 1
+        if refused:
+            self._memory[_REFUSED] = 1
 
     def tell_ready(self) -> None:
         """The process is up."""
@@ -89,8 +94,6 @@ class Page:
             return
         memory[_ASKED] = Ask.NOTHING
         if ask == Ask.STOP:
-            if point in DELIVERY_POINTS:
-                self._wait_for_the_writer()
             os.kill(os.getpid(), signal.SIGSTOP)
             # It takes a moment until every thread stands still, this one included.
             time.sleep(0.05)
@@ -101,13 +104,6 @@ class Page:
         memory[_DOING] = 0
         if ask == Ask.FAIL:
             raise Doubt(point)
-
-    def _wait_for_the_writer(self) -> None:
-        """A process that stops with the lock held would hold up the others."""
-        quiet = 0
-        while quiet < 20:
-            quiet = quiet + 1 if self.reached in ("nothing", "before-acknowledge") else 0
-            time.sleep(0.002)
 
     # -- the side of the killer
 
@@ -131,14 +127,24 @@ class Page:
         """Whether something is asked that has not been done yet."""
         return self._memory[_ASKED] != Ask.NOTHING
 
+    @property
+    def judged(self) -> bool:
+        """Whether the owner epoch of a commit has been looked at."""
+        return bool(self._memory[_JUDGED])
+
+    @property
+    def refused(self) -> bool:
+        """Whether a commit was refused because of its owner epoch."""
+        return bool(self._memory[_REFUSED])
+
     def ask(self, ask: Ask, point: str) -> None:
         """Ask for something at the next time the process reaches ``point``."""
         self._memory[_ASKED_POINT] = _CODES[point]
         self._memory[_ASKED] = ask
 
     def forget(self) -> None:
-        """As if the writer had not reached any point yet."""
-        self._memory[_REACHED] = 0
+        """As if the writer had not reached any point yet, and no commit had been looked at."""
+        self._memory[_REACHED] = self._memory[_JUDGED] = self._memory[_REFUSED] = 0
 
     def withdraw(self) -> None:
         """Ask for nothing any more; a process that waits goes on."""

@@ -15,7 +15,7 @@ from mainstem.state import TaskState
 
 def owner_epoch() -> None:
     """Whoever has ever owned a task may commit for it."""
-    _replace(transaction_module, "check_epoch", lambda _connection, _owner: None)
+    replace(transaction_module, "check_epoch", lambda _connection, _owner: None)
 
 
 def savepoint() -> None:
@@ -25,7 +25,7 @@ def savepoint() -> None:
         writer._connection.execute("release work")
         pending.error = refusal
 
-    _replace(Writer, "_take_back", keep)
+    replace(Writer, "_take_back", keep)
 
 
 def acknowledge_after_fsync() -> None:
@@ -36,7 +36,7 @@ def acknowledge_after_fsync() -> None:
         apply(writer, works)
         writer._call(writer._settle, list(works), frozenset())
 
-    _replace(Writer, "_apply", too_soon)
+    replace(Writer, "_apply", too_soon)
 
 
 def incarnation() -> None:
@@ -46,13 +46,13 @@ def incarnation() -> None:
     def remembered(rows: TaskRows) -> TaskState:
         return states.setdefault((rows._group, rows._task), TaskState(rows))
 
-    _replace(task_module, "TaskState", remembered)
-    _replace(Incarnation, "check", lambda _self: None)
+    replace(task_module, "TaskState", remembered)
+    replace(Incarnation, "check", lambda _self: None)
 
 
 def completed_set() -> None:
     """What was completed beyond the position is forgotten when a task moves."""
-    _replace(Progress, "restore", lambda _self, _completed: None)
+    replace(Progress, "restore", lambda _self, _completed: None)
 
 
 def synchronous() -> None:
@@ -63,7 +63,7 @@ def synchronous() -> None:
         connection.pragma("synchronous", "off")
         return connection
 
-    _replace(database_module, "connect", careless)
+    replace(database_module, "connect", careless)
 
 
 GUARDS: Final[dict[str, Callable[[], None]]] = {
@@ -72,6 +72,7 @@ GUARDS: Final[dict[str, Callable[[], None]]] = {
 }
 
 
-def _replace(owner: object, name: str, value: object) -> None:
+def replace(owner: object, name: str, value: object) -> None:
+    """Put something in the place of what the library has there."""
     assert hasattr(owner, name), f"there is no {name} any more"
     setattr(owner, name, value)

@@ -22,7 +22,7 @@ from mainstem.errors import CommitUnknown, DiskFull, UnknownTopic
 from mainstem.identifiers import Identifiers
 from mainstem.service import Floor, running, serve
 from mainstem.settings import Settings
-from tests.crash import sabotage, worlds
+from tests.crash import probes, sabotage, worlds
 from tests.crash.disk import Choice
 from tests.crash.journal import Burst, Journal, read_journal
 from tests.crash.page import Page
@@ -63,7 +63,6 @@ class Process:
             clock=clock,
             identifiers=identifiers,
             chance=random.Random(identifiers.new()),
-            point=self.page.passing,
         )
         self.broker = SqliteBroker(
             self.ground.database,
@@ -253,7 +252,9 @@ def main() -> None:
         worlds.WORLDS[arguments.world](arguments.folder)
     if arguments.sabotage is not None:
         sabotage.GUARDS[arguments.sabotage]()
-    asyncio.run(ROLES[arguments.role](Process(arguments)))
+    process = Process(arguments)
+    probes.install(process.page)
+    asyncio.run(ROLES[arguments.role](process))
 
 
 if __name__ == "__main__":
