@@ -1,4 +1,4 @@
-# `make help` lists the targets. All of them need Python 3.11 or newer, and nothing else.
+# `make help` lists the targets. All of them need Python 3.11 or newer; what needs Java and Maven says so.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo crash-long clean
+.PHONY: help setup check format test demo crash-long kafka kafka-fetch kafka-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,16 @@ bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 print
 crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
 
+kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install Java and Maven where they are missing
+	@$(BIN)/python -m tools.kafka fetch
+
+kafka: setup ## Start Apache Kafka on this machine, NODES=3 for three nodes; the address is printed, and in .kafka/address
+	@$(BIN)/python -m tools.kafka start --nodes $(or $(NODES),1)
+
+kafka-stop: setup ## End it; what it holds is kept
+	@$(BIN)/python -m tools.kafka stop
+
 clean: ## Remove what the other targets have made
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@test ! -d .kafka || ! test -x $(BIN)/python || $(BIN)/python -m tools.kafka stop
+	@rm -rf $(VENV) .kafka build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

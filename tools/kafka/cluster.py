@@ -1,0 +1,136 @@
+"""Nodes of one cluster: format, start, wait until they answer, end."""
+
+import json
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tools.kafka.node import Node
+from tools.kafka.properties import SMALL_AND_QUICK, replicated, written
+
+JAVA_OPTIONS = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
+CLUSTER_ID = "bWFpbnN0ZW0gdGVzdHMgIQ"
+HOST = "127.0.0.1"
+
+
+class NotStarted(Exception):
+    """A node has ended, or does not answer in time; the message has the end of its log."""
+
+
+class Cluster:
+    """One node or several in KRaft mode, each broker and controller, on free ports of the loopback.
+
+    What they hold is kept in ``folder``; a cluster that ended in whatever way goes on from there at the next start,
+    on other ports.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        jars: Path,
+        *,
+        nodes: int = 1,
+        settings: Mapping[str, str] | None = None,
+        java_options: Sequence[str] = JAVA_OPTIONS,
+        ends_with_us: bool = False,
+    ) -> None:
+        """``settings`` go over those of ``tools.kafka.properties``; with ``ends_with_us`` no node outlives us."""
+        java = ["java", *java_options, "-cp", f"{jars}/*"]
+        if ends_with_us:
+            java = ["setpriv", "--pdeathsig", "KILL", *java] if shutil.which("setpriv") else java
+        self._folder = folder.absolute()
+        self._settings = {**SMALL_AND_QUICK, **replicated(nodes), **(settings or {})}
+        self.nodes = [Node(self._folder / f"node-{number}", number, java) for number in range(1, nodes + 1)]
+
+    @property
+    def address(self) -> str:
+        """``host:port`` of every node, as of the last start."""
+        return str(json.loads((self._folder / "cluster.json").read_text())["address"])
+
+    @property
+    def running(self) -> int:
+        """How many nodes run in this folder, whoever started them and however many there should be."""
+        folders = sorted(self._folder.glob("node-*"))
+        return sum(Node(each, 0, []).running for each in folders)
+
+    def start(self, *, patience_seconds: float = 60.0) -> None:
+        """Start all nodes, and return when they answer; only for a cluster of which no node runs."""
+        with ExitStack() as held:
+            ports = [_free_port(held) for _ in range(2 * len(self.nodes))]
+        voters = ",".join(f"{node.number}@{HOST}:{ports[2 * i + 1]}" for i, node in enumerate(self.nodes))
+        for i, node in enumerate(self.nodes):
+            broker, controller = ports[2 * i : 2 * i + 2]
+            node.folder.mkdir(parents=True, exist_ok=True)
+            node.properties.write_text(written({**self._settings, **_places(node, voters, broker, controller)}))
+        address = ",".join(f"{HOST}:{port}" for port in ports[::2])
+        (self._folder / "cluster.json").write_text(json.dumps({"address": address, "nodes": len(self.nodes)}))
+        formatting = [node.format(CLUSTER_ID) for node in self.nodes if not node.formatted]
+        for each in formatting:
+            output, _ = each.communicate()
+            if each.returncode:
+                raise NotStarted(f"a data folder was not formatted:\n{output[-2000:]}")
+        for node in self.nodes:
+            node.start()
+        self.wait(patience_seconds=patience_seconds)
+
+    def wait(self, *, patience_seconds: float = 60.0) -> None:
+        """Return when every node of the cluster answers."""
+        limit = time.monotonic() + patience_seconds
+        while not self._answers():
+            ended = [node for node in self.nodes if not node.running]
+            if ended or time.monotonic() > limit:
+                node = ended[0] if ended else self.nodes[0]
+                raise NotStarted(
+                    f"node {node.number} {'has ended' if ended else 'does not answer'}:\n{node.last_words()}"
+                )
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        for address in self.address.split(","):
+            host, port = address.split(":")
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+            except OSError:
+                return False
+        client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        try:
+            return len(client.list_topics(timeout=1).brokers) == len(self.nodes)
+        except KafkaException:
+            return False
+
+    def stop(self) -> None:
+        """End every node that runs in this folder, by its process id, and return when they have ended."""
+        nodes = [Node(each, 0, []) for each in sorted(self._folder.glob("node-*"))]
+        for node in nodes:
+            node.send(signal.SIGTERM)
+        for node in [*nodes, *self.nodes]:
+            node.gone()
+
+
+def _places(node: Node, voters: str, broker: int, controller: int) -> dict[str, str]:
+    """What differs between nodes and between starts."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node.number),
+        "controller.quorum.voters": voters,
+        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(node.data),
+    }
+
+
+def _free_port(held: ExitStack) -> int:
+    """A port that nobody listens on; it stays taken until ``held`` is left, so that all of them differ."""
+    listener = held.enter_context(socket.socket())
+    listener.bind((HOST, 0))
+    return int(listener.getsockname()[1])
