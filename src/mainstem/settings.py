@@ -75,8 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 FILE_NAME: Final = "mainstem.toml"
 PREFIX: Final = "MAINSTEM_"
 
-# Examples keep their own variables, and Kubernetes adds these for every Service whose name begins with "mainstem".
-_NOT_OURS: Final = re.compile(r"MAINSTEM_DEMO_.*|MAINSTEM_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?)")
+# Examples and tests keep variables of their own; Kubernetes adds these for every Service named "mainstem" and on.
+_NOT_OURS: Final = re.compile(r"MAINSTEM_((TEST|DEMO)_.*|(.*_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?))")
 
 
 def _read(path: Path, faults: list[MainstemError]) -> dict[str, object]:

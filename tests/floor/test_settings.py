@@ -50,5 +50,6 @@ def test_variables_that_kubernetes_makes_are_not_ours(tmp_path: Path) -> None:
         "MAINSTEM_CONSOLE_SERVICE_PORT_HTTP": "80",
         "MAINSTEM_CONSOLE_PORT_80_TCP_ADDR": "10.0.0.1",
         "MAINSTEM_DEMO_DATA": "/data",
+        "MAINSTEM_TEST_KAFKA": "127.0.0.1:9092",
     }
     assert Settings.load(environ, tmp_path) == Settings()
