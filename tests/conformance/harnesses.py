@@ -70,6 +70,7 @@ class OnDisk(SqliteHarness):
             maintenance_on_demand=True,
             retention_waits=True,
             pinning=True,
+            declining=True,
             session_timeout_seconds=0.6,
             wake_seconds=0.15,
             model_examples=15,
@@ -91,6 +92,7 @@ class InMemory(SqliteHarness):
             maintenance_on_demand=True,
             retention_waits=True,
             pinning=True,
+            declining=True,
             session_timeout_seconds=2.0,
             model_examples=40,
         )

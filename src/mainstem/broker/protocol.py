@@ -231,6 +231,13 @@ class Membership(Protocol):
         """Give a drained task back, so that the next owner need not wait."""
         ...
 
+    async def decline(self, task: int) -> bool:
+        """Give back a task that this member cannot run: it is assigned to another one. False when there is none.
+
+        Members that decline a task one after the other pass it round, so that each of them is asked.
+        """
+        ...
+
     async def leave(self) -> None:
         """Give everything back and leave the group."""
         ...

@@ -93,6 +93,13 @@ class SqliteMembership:
         number, member = self.place.number, self.member
         await self._group.database.writer.submit(Step(lambda write: members.give_back(write, number, task, member)))
 
+    async def decline(self, task: int) -> bool:
+        """Give back a task that this member cannot run; False when there is no other one."""
+        number, member = self.place.number, self.member
+        return await self._group.database.writer.submit(
+            Step(lambda write: members.pass_on(write, number, task, member))
+        )
+
     async def leave(self) -> None:
         """Give everything back and leave; a static member leaves its assignment until the session timeout."""
         number, tasks, member, static = self.place.number, self.place.spec.tasks, self.member, self._static

@@ -192,6 +192,21 @@ def give_back(write: Write, group: int, task: int, member: str) -> None:
     write.touched.add(GROUPS_CHANGED)
 
 
+def pass_on(write: Write, group: int, task: int, member: str) -> bool:
+    """Assign a task to the member that joined before this one, or last; False when nobody else may have it."""
+    give_back(write, group, task, member)
+    if task not in assigned_to(write.connection, group, member):
+        return True
+    able = [
+        row.member
+        for row in members(write.connection, group)
+        if row.pinned is None or task in row.pinned or row.member == member
+    ]
+    other = able[able.index(member) - 1]
+    _ASSIGN.run(write.connection, other, group, task)
+    return other != member
+
+
 def give_all_back(write: Write, group: int, member: str) -> None:
     """Give back every task of a member."""
     _GIVE_ALL_BACK.run(write.connection, group, member)

@@ -52,6 +52,10 @@ class _Membership:
         self._trace.note("releases", f"{self._group} task {task}")
         await self._inner.release(task)
 
+    async def decline(self, task: int) -> bool:
+        self._trace.note("declines", f"{self._group} task {task}")
+        return await self._inner.decline(task)
+
     async def leave(self) -> None:
         self._trace.note("leaves", self._group)
         await self._inner.leave()

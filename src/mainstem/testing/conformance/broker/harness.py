@@ -40,6 +40,9 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     pinning: bool
     """A member may pin tasks while others share the rest. Needs an assignor that knows about pins."""
 
+    declining: bool
+    """A member may decline one task and keep the others. Where the assignor is not asked, declining is leaving."""
+
     session_timeout_seconds: float = 2.0
     """The session timeout that the groups of the suite are joined with; the shortest that the backend takes."""
 

@@ -154,6 +154,10 @@ class LayeredMembership:
         """As :meth:`Membership.release`."""
         await self.inner.release(task)
 
+    async def decline(self, task: int) -> bool:
+        """As :meth:`Membership.decline`."""
+        return await self.inner.decline(task)
+
     async def leave(self) -> None:
         """As :meth:`Membership.leave`."""
         await self.inner.leave()

@@ -170,6 +170,34 @@ async def a_pin_takes_the_task_from_others(stage: Stage) -> None:
     await stage.until(lambda: pinned.assigned == {2} and other.assigned == {0, 1, 3})
 
 
+@rule("declining")
+async def a_declined_task_goes_round(stage: Stage) -> None:
+    """A task that a member declines is another's; declined by one after the other, it comes to each of them."""
+    group = new_group(stage, tasks=1)
+    members = [await join(stage, group, on=await stage.client()) for _ in range(3)]
+    asked = []
+    for _ in members:
+        await stage.until(lambda: len(assigned(*members)) == 1)
+        (holder,) = (member for member in members if member.assigned)
+        asked.append(holder)
+        await take_over(holder, group)
+        assert await holder.membership.decline(0)
+        await stage.until(lambda holder=holder: not holder.assigned)  # type: ignore[misc]
+        assert not await holder.membership.confirm(0)
+    assert {each.membership.member for each in asked} == {each.membership.member for each in members}
+
+
+@rule()
+async def what_nobody_else_can_have_stays(stage: Stage) -> None:
+    """A member that is alone is told so when it declines a task, and keeps it."""
+    group = new_group(stage, tasks=2)
+    member = await sole_member(stage, group)
+    kept = member.keeps()
+    assert not await member.membership.decline(1)
+    assert await member.membership.confirm(1)
+    assert kept()
+
+
 @rule()
 async def a_static_id_keeps_its_tasks(stage: Stage) -> None:
     """A member that comes back under its static id is given the tasks it had, and the others notice nothing."""
