@@ -102,6 +102,8 @@ class Database:
             self._lock, self._turn, self._connection = memory.lock, memory.turn, memory.connection
         else:
             require_local(self.path.parent)
+            if self.path.exists() and not self.path.with_name(self.path.name + LOCK_SUFFIX).exists():
+                file.require_ours(self.where, self._options.vfs)
             self._lock = self._file_lock(LOCK_SUFFIX)
             self._turn = self._file_lock("-maintenance")
             self._connection = connect(self.where, writes=True, vfs=self._options.vfs)

@@ -93,6 +93,19 @@ def _prepare(connection: Connection, where: str) -> None:
     connection.pragma("journal_mode", "wal")
 
 
+def require_ours(where: str, vfs: str | None) -> None:
+    """Refuse a file that is not ours, or of another format version, without leaving anything beside it."""
+    connection = connect(where, writes=False, vfs=vfs)
+    try:
+        application = connection.pragma("application_id")
+        if application or connection.pragma("schema_version"):
+            _require_ours(application, connection.pragma("user_version"), where)
+    except apsw.Error as error:
+        raise translated(error, where) from error
+    finally:
+        connection.close()
+
+
 def _require_ours(application: int, version: int, where: str) -> None:
     if application != APPLICATION_ID:
         raise WrongFileFormat(

@@ -70,12 +70,20 @@ def named_file(given: str | None, *, dev: bool) -> Path:
     return path
 
 
+def missing_file(given: str | None, *, dev: bool) -> Path | None:
+    """The file of the broker that was named, where it is not there yet and could be made; otherwise None."""
+    path = file_of(broker_url(given, Settings.load(), dev=dev))
+    return path if path is not None and path.parent.is_dir() and not path.exists() else None
+
+
 def _require(path: Path | None) -> None:
     if path is not None and not path.exists():
         raise NotFound(
             "the broker's file is not there",
             where=str(path),
-            why="no service has been started on it, or it has another name",
+            why="no service has been started on it, or it has another name"
+            if path.parent.is_dir()
+            else "its folder is not there either",
             remedy="name another one with --broker; mainstem run --dev, or mainstem topics apply, creates it",
         )
 
@@ -94,10 +102,10 @@ async def group_named(broker: Broker, group: str) -> GroupDescription:
 
 
 def load_services(names: Sequence[str]) -> list[Service]:
-    """Import services, each named as ``module:service``; the current folder is looked in first.
+    """Import services, each named as ``module:service`` or ``./file.py:service``.
 
-    Raises :class:`~mainstem.errors.DefinitionError` with what may have been meant; what a module raises itself
-    passes through.
+    Modules are looked for in the current folder first, and files below it. Raises
+    :class:`~mainstem.errors.DefinitionError` with what may have been meant; what a module raises itself passes through.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -112,7 +120,14 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def _load(name: str) -> Service:
-    module_name, _, attribute = name.partition(":")
+    if "," in name:
+        raise DefinitionError(
+            f"{name} names several services in one word",
+            why="they are told apart by spaces",
+            remedy=f"write {' '.join(name.replace(',', ' ').split())}",
+        )
+    named, _, attribute = name.partition(":")
+    module_name = _module_name(named)
     module = _module(module_name)
     found = getattr(module, attribute, None)
     if isinstance(found, Service):
@@ -125,6 +140,26 @@ def _load(name: str) -> Service:
         why=f"its services are {', '.join(services)}" if services else "the module has no services",
         remedy=remedy,
     )
+
+
+def _module_name(named: str) -> str:
+    """The module that is named, by its name or by the path of its file."""
+    if "/" in named or named.endswith(".py"):
+        try:
+            path = Path(named).absolute().resolve().relative_to(Path.cwd().resolve())
+        except ValueError:
+            raise DefinitionError(
+                f"{named} is not below the current folder",
+                where=str(Path.cwd()),
+                why="a file is imported as a module, and modules are looked for from here",
+                remedy="change into its folder, or name it as in an import: package.module:service",
+            ) from None
+        return ".".join(path.with_suffix("").parts)
+    if not named or named.startswith("."):
+        raise DefinitionError(
+            f"{named!r} is not the name of a module", remedy="name it as in an import: package.module:service"
+        )
+    return named
 
 
 def _module(name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from mainstem.broker import Admin, TopicDescription, TopicSpec
 from mainstem.errors import TopicExists
-from mainstem.ops.arguments import broker_options, json_option, load_services, opened
+from mainstem.ops.arguments import broker_options, json_option, load_services, missing_file, opened
 from mainstem.ops.screen import length_of, plural, print_json, print_table
 from mainstem.service import Definition, Existing, topics_of
 
@@ -73,7 +73,7 @@ def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
 @json_option
 def plan(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: bool) -> None:
     """Compare what services declare with what is there; change nothing."""
-    asyncio.run(_plan(services, broker, apply=False, dev=dev, as_json=as_json))
+    asyncio.run(_plan(load_services(services), broker, apply=False, dev=dev, as_json=as_json))
 
 
 @topics.command
@@ -85,7 +85,7 @@ def apply(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: 
 
     When something is refused, nothing is done.
     """
-    asyncio.run(_plan(services, broker, apply=True, dev=dev, as_json=as_json))
+    asyncio.run(_plan(load_services(services), broker, apply=True, dev=dev, as_json=as_json))
 
 
 async def _listed(given: str | None, *, dev: bool) -> list[TopicLine]:
@@ -105,18 +105,24 @@ async def _listed(given: str | None, *, dev: bool) -> list[TopicLine]:
     ]
 
 
-async def _plan(names: Sequence[str], given: str | None, *, apply: bool, dev: bool, as_json: bool) -> None:
-    services = load_services(names)
-    async with opened(given, dev=dev, create=apply) as broker:
-        steps = await _steps(services, broker.admin)
-        refused = [step for step in steps if step.action == "refuse"]
-        if apply and not refused:
-            for step in steps:
-                await _take(step, broker.admin)
+async def _plan(services: Sequence[Definition], given: str | None, *, apply: bool, dev: bool, as_json: bool) -> None:
+    missing = missing_file(given, dev=dev)
+    if missing is not None:
+        # What cannot be declared is refused before there is a file, and a plan makes none.
+        steps = _steps(services, Existing())
+    if apply or missing is None:
+        async with opened(given, dev=dev, create=apply) as broker:
+            steps = _steps(services, Existing(await broker.admin.topics(), await broker.admin.groups()))
+            if apply and not _refused(steps):
+                for step in steps:
+                    await _take(step, broker.admin)
+    refused = _refused(steps)
     if as_json:
         print_json(steps)
     else:
         _print_steps(steps, applied=apply and not refused)
+        if missing is not None and not apply:
+            click.echo(f"{missing} is not there yet; mainstem topics apply creates it")
     if refused:
         raise TopicExists(
             f"{plural(len(refused), 'topic')} cannot become what is declared: "
@@ -126,8 +132,11 @@ async def _plan(names: Sequence[str], given: str | None, *, apply: bool, dev: bo
         )
 
 
-async def _steps(services: Sequence[Definition], admin: Admin) -> list[Step]:
-    existing = Existing(await admin.topics(), await admin.groups())
+def _refused(steps: Sequence[Step]) -> list[Step]:
+    return [step for step in steps if step.action == "refuse"]
+
+
+def _steps(services: Sequence[Definition], existing: Existing) -> list[Step]:
     stated = {spec.name: spec for service in services for spec in service.topics.values()}
     # With the partitions as declared, so that one topic that is refused does not hide what the others need.
     assumed = {

@@ -1,14 +1,16 @@
 """The composition root: services, a broker and an event loop become a running process."""
 
 import asyncio
+import os
 import random
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace as with_changes
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,14 +18,14 @@ from msgspec.structs import replace
 from mainstem.broker import TopicPartition
 from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point
-from mainstem.errors import MainstemError, StartRefused
+from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
-from mainstem.service.urls import Backend, connected, named_broker
+from mainstem.service.urls import Backend, connected, file_of, named_broker
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 
@@ -115,12 +117,15 @@ async def running(
     settings = settings or Settings.load()
     crew = _Crew()
     async with AsyncExitStack() as stack:
+        if _is_new(broker, settings, dev=dev):
+            # What can be refused without the file is refused before there is one.
+            _pass(draft(services, Existing()), replaced, may_create=dev)
         backend, fault = await _backend(broker, settings, floor, crew, stack, dev=dev)
         drafted = draft(services, Existing() if backend is None else await _existing(services, backend))
         drafted.faults[:0] = [] if fault is None else [fault]
-        check(drafted, replaced or {}, may_create=dev)
-        if drafted.faults or backend is None:
-            raise _refused(drafted)
+        # Where nobody could look, no topic is known to be missing.
+        _pass(drafted, replaced, may_create=dev or backend is None)
+        assert backend is not None, "that there is no broker is a fault"
         for spec in drafted.missing:
             await backend.admin.create(spec)
         process = Running(backend, floor.clock)
@@ -149,15 +154,15 @@ async def serve(
 ) -> None:
     """Run services until SIGTERM or SIGINT, then drain within the grace period. ``started`` is called in between.
 
-    A second signal ends the process at once; the next owner goes on from the last commit. Raises what
-    :func:`running` raises, also when a group fails.
+    A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
+    Raises what :func:`running` raises, also when a group fails.
     """
     with _signalled() as stopped:
         async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
             if started is not None:
                 started(process)
             await stopped.wait()
-            log.info("draining")
+            log.info("draining: what has begun is finished first; a second signal ends the process at once")
 
 
 async def _backend(
@@ -178,10 +183,23 @@ async def _existing(services: tuple[Definition, ...], backend: Backend) -> Exist
     return Existing(await backend.admin.topics(), await backend.admin.groups(groups))
 
 
-def _refused(drafted: Draft) -> StartRefused:
-    names = ", ".join(repr(service.name) for service in drafted.services)
+def _is_new(broker: str | Backend | None, settings: Settings, *, dev: bool) -> bool:
+    """Whether the broker is a file that is still to be made."""
+    try:
+        named = named_broker(broker, settings, dev=dev) if broker is None or isinstance(broker, str) else ""
+    except DefinitionError:
+        return False
+    path = file_of(named)
+    return path is not None and path.parent.is_dir() and not path.exists()
+
+
+def _pass(drafted: Draft, replaced: Mapping[type[object], object] | None, *, may_create: bool) -> None:
+    """Check everything; raise all faults at once."""
+    check(drafted, replaced or {}, may_create=may_create)
     count = len(drafted.faults)
-    return StartRefused(f"{names} cannot start: {count} fault{'s'[: count - 1]}", tuple(drafted.faults))
+    if count:
+        names = ", ".join(repr(service.name) for service in drafted.services)
+        raise StartRefused(f"{names} cannot start: {count} fault{'s'[: count - 1]}", tuple(drafted.faults))
 
 
 class _Crew:
@@ -288,21 +306,33 @@ def _executor(plan: Plan, stack: AsyncExitStack) -> Executor | None:
 
 @contextmanager
 def _signalled() -> Iterator[asyncio.Event]:
-    """An event that the first signal sets; a second one finds the default action, and ends the process."""
+    """An event that the first signal sets; a second one ends the process, also one whose event loop is blocked."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
+    signals = 0
 
-    def remove() -> None:
-        for each in SIGNALS:
-            loop.remove_signal_handler(each)
+    def hear(number: int, _frame: object) -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            _end_now(number)
+        loop.call_soon_threadsafe(stopped.set)
 
-    def stop() -> None:
-        stopped.set()
-        remove()
-
-    for each in SIGNALS:
-        loop.add_signal_handler(each, stop)
+    before = {each: signal.signal(each, hear) for each in SIGNALS}
     try:
         yield stopped
     finally:
-        remove()
+        for each, handler in before.items():
+            signal.signal(each, handler or signal.SIG_DFL)
+
+
+def _end_now(number: int) -> NoReturn:
+    """End as a power cut would. An exception could be caught, and Python waits for its threads."""
+    log.warning(
+        "ended without draining. What was committed stays; what was not has not happened, and is done again at the "
+        "next start: nothing is lost"
+    )
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(128 + number)

@@ -1,5 +1,7 @@
 """Naming services and brokers, and what is said about a wrong name."""
 
+import sys
+
 import pytest
 
 from mainstem.settings import FILE_NAME
@@ -15,6 +17,12 @@ from tests.rooms.ops.conftest import SHOP, Shell
         ("tests.rooms.ops.stop:loyalty", "there is no module 'tests.rooms.ops.stop'"),
         ("warehouze:stock", "did you mean warehouse?"),
         ("mainstem.errors:NotFound", "the module has no services"),
+        (f"{SHOP}:loyalty,{SHOP}:importer", f"write {SHOP}:loyalty {SHOP}:importer"),
+        ("./warehouze.py:stock", "did you mean warehouse?"),
+        ("warehouse.py", "warehouse.py names a module, and no service in it"),
+        ("../warehouse.py:stock", "../warehouse.py is not below the current folder"),
+        (":stock", "'' is not the name of a module"),
+        (".warehouse:stock", "'.warehouse' is not the name of a module"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_one(name: str, said: str, shell: Shell) -> None:
@@ -23,6 +31,19 @@ def test_a_wrong_name_is_answered_with_the_right_one(name: str, said: str, shell
     result = shell("topics", "apply", name)
     assert result.exit_code == 1
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("name", ["./depot/stock.py:stock", "depot/stock.py:stock", "depot.stock:stock"])
+def test_a_service_may_be_named_by_its_file(name: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a file below the current folder names the same module as an import does."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (shell.folder / "depot").mkdir()
+    (shell.folder / "depot" / "stock.py").write_text("from mainstem import Service\nstock = Service('stock')\n")
+    try:
+        assert shell("topics", "plan", name).exit_code == 0
+    finally:
+        for module in ("depot", "depot.stock"):
+            sys.modules.pop(module, None)
 
 
 def test_a_module_that_cannot_import_something_says_so(shell: Shell) -> None:
@@ -58,6 +79,24 @@ def test_looking_creates_no_file(shell: Shell) -> None:
     for words in (("topics", "list"), ("tail", "orders"), ("groups", "list"), ("check",), ("backup", "copy.db")):
         assert shell(*words, "--broker", "sqlite:///misspelt.db").exit_code == 1
     assert list(shell.folder.iterdir()) == []
+
+
+def test_what_is_refused_creates_no_file(shell: Shell) -> None:
+    """An event, a topic or a start that is refused leaves nothing behind, also where --dev would have made a file."""
+    wrong = '{"customer_id": 4}'
+    for words in (
+        ("publish", f"{SHOP}:loyalty", "OrderPaid", wrong, "--dev"),
+        ("topics", "apply", f"{SHOP}:listener"),
+        ("run", f"{SHOP}:listener", "--dev"),
+        ("run", f"{SHOP}:loyalty"),
+    ):
+        assert shell(*words).exit_code == 1
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(shell: Shell) -> None:
+    """A path whose folder is missing is told apart from a file that is still to be made."""
+    assert "its folder is not there either" in shell("topics", "list", "--broker", "sqlite:///no/shop.db").stderr
 
 
 def test_settings_that_cannot_be_read_are_listed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,18 +86,27 @@ def publish_poke(shell: Shell, text: str) -> None:
         sys.modules.pop("touchy", None)
 
 
-def test_a_second_signal_ends_it_at_once(shell: Shell, program: Spawned) -> None:
-    """Whoever cannot wait for a handler that does not return asks twice."""
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("text", ["slow", "stubborn"])
+def test_a_second_signal_ends_it_at_once(text: str, workers: int, shell: Shell, program: Spawned) -> None:
+    """Whoever cannot wait for a handler asks twice, also where it blocks the loop; what that means is said; 130."""
     Path("touchy.py").write_text(TOUCHY)
-    program.start("run", "touchy:poked", "--dev", "--workers", "2")
-    program.wait_for("group 'poked'", times=2)
-    publish_poke(shell, "slow")
+    program.start("run", "touchy:poked", "--dev", "--workers", str(workers))
+    program.wait_for("group 'poked'", times=workers)
+    publish_poke(shell, text)
     program.wait_until(Path("begun").exists)
     program.send(signal.SIGINT)
-    program.wait_for("draining", times=2)
-    workers = program.workers().values()
-    assert program.stop(signal.SIGINT) != -signal.SIGKILL
-    assert not any(map(is_alive, workers))
+    if text == "slow":
+        program.wait_for("a second signal ends", times=workers)
+    elif workers > 1:
+        program.wait_for("a second signal ends them at once")
+    pids = program.workers().values()
+    assert program.stop(signal.SIGINT) == 130
+    assert "ended without draining" in program.said()
+    assert "nothing is lost" in program.said()
+    assert "Traceback" not in program.said()
+    assert not any(map(is_alive, pids))
+    assert shell.json("groups", "show", "poked")[0]["lag"] == 1
 
 
 def test_workers_share_the_tasks_and_end_with_their_parent(shell: Shell, program: Spawned) -> None:

@@ -47,6 +47,15 @@ def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_do(shell: Shel
     assert (found["gold"]["partitions"], found["gold"]["retention_ms"]) == (1, 7 * 86_400_000)
 
 
+def test_a_plan_needs_no_file_and_makes_none(shell: Shell) -> None:
+    """Before the first apply everything is to be created, which is said, and the folder stays empty."""
+    planned = shell.json("topics", "plan", LOYALTY)
+    assert set(actions(planned).values()) == {"create"}
+    assert "shop.db is not there yet; mainstem topics apply creates it" in shell("topics", "plan", LOYALTY).stdout
+    assert list(shell.folder.iterdir()) == []
+    assert shell.json("topics", "apply", LOYALTY) == planned
+
+
 def test_what_is_applied_is_enough_for_production(shell: Shell) -> None:
     """A service refuses to start without --dev until its topics are applied, and starts then."""
     create(shell, TopicSpec("other"))

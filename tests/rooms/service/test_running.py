@@ -353,6 +353,6 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(0.3)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(5) == -signal.SIGTERM
+            assert process.wait(5) == 128 + signal.SIGTERM
         finally:
             process.kill()

@@ -47,6 +47,9 @@ def publish(*, service: str, type_name: str, payload: str, broker: str | None, d
     declaration = _declaration(found, type_name)
     check_publication(declaration, found.name)
     lines: Iterable[bytes] = sys.stdin.buffer if payload == "-" else [payload.encode()]
+    if payload != "-":
+        # Refused before --dev has made a file or a topic for it.
+        list(_events(declaration, enumerate(lines, 1), 0))
     count = asyncio.run(_publish(found, declaration, lines, broker, dev=dev))
     if as_json:
         print_json(PublishedCount(declaration.wire_name, declaration.topic, count))

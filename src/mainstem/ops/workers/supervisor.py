@@ -76,13 +76,17 @@ class Supervisor:
         # The first worker starts alone, so that a fault is told once, and not by all of them.
         self._sound = asyncio.Event()
         self._turn = asyncio.Event()
+        self._told = False
         self._code = 0
 
     async def run(self) -> int:
-        """Work until SIGTERM or SIGINT, or until a worker finds a fault in the configuration; returns a code."""
+        """Work until SIGTERM or SIGINT, or until a worker finds a fault in the configuration; returns a code.
+
+        A second signal ends the workers at once, and the code says so: 130 after Ctrl-C.
+        """
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._hear, number)
         watching = asyncio.create_task(self._watch())
         try:
             await asyncio.gather(*(self._keep(number) for number in range(1, self._count + 1)))
@@ -151,6 +155,15 @@ class Supervisor:
             turn.set()
             for worker in self._workers:
                 worker.stop()
+
+    def _hear(self, number: int) -> None:
+        if self._told:
+            # The workers hear it again as well, and end at once.
+            self._code = 128 + number
+        else:
+            log.info("stopping %d workers; a second signal ends them at once", len(self._workers))
+        self._told = True
+        self._stop()
 
     def _stop(self) -> None:
         self._stopping.set()
