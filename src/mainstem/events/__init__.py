@@ -16,9 +16,9 @@ from mainstem.events.attributes import (
     TRACESTATE,
 )
 from mainstem.events.declaration import Declaration, Kind, check_publication, check_subscription
-from mainstem.events.envelope import Envelope, Origin, foreign_envelope
+from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
 from mainstem.events.fields import unresolved_annotation
-from mainstem.events.headers import common_headers, lineage, lineage_of, own_headers
+from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
 from mainstem.events.structured import from_structured, is_structured, to_structured
@@ -38,6 +38,7 @@ __all__ = [
     "CONTENT_TYPE",
     "TRACEPARENT",
     "TRACESTATE",
+    "Attributes",
     "Declaration",
     "DomainEvent",
     "Envelope",
@@ -54,10 +55,10 @@ __all__ = [
     "declaration_of",
     "foreign_envelope",
     "from_structured",
+    "identity",
     "is_structured",
     "key_function",
     "lineage",
-    "lineage_of",
     "murmur2",
     "own_headers",
     "partition_for",

@@ -66,6 +66,21 @@ def text_of(name: str, value: bytes) -> str:
         ) from error
 
 
+def header_of(name: str, value: object, *, empty: bool = False) -> bytes:
+    """An attribute of ours as a header. Raises ``EventRefused`` for what is no text, and unless allowed for none."""
+    try:
+        if isinstance(value, str) and (value or empty):
+            return value.encode()
+        found = "empty" if value == "" else f"a {type(value).__name__}"
+    except UnicodeEncodeError as error:
+        found = f"not Unicode: {error.reason}"
+    raise EventRefused(
+        f"the attribute {name} is {found}",
+        why="CloudEvents attributes are texts",
+        remedy=f"give {name} as a text of one character or more, or leave it out",
+    )
+
+
 def check_specversion(text: str) -> None:
     """Raise ``DecodingFailed`` unless this is a CloudEvents version that is read: 1.x."""
     if not _SPECVERSION.fullmatch(text):
@@ -107,6 +122,10 @@ def _zone(text: str) -> timezone:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, with a fraction only where there is one. Raises ``EventRefused`` for a time without a zone."""
+    if not isinstance(moment, datetime):
+        raise EventRefused(
+            f"the time {moment!r} is no datetime", remedy="give an aware datetime: datetime(..., tzinfo=UTC)"
+        )
     if moment.tzinfo is None:
         raise EventRefused(
             f"the time {moment.isoformat()} has no time zone",

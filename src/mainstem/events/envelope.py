@@ -173,15 +173,24 @@ class Envelope:
         return text
 
 
-def foreign_envelope(declaration: Declaration, own: Mapping[str, bytes], origin: Origin) -> Envelope:
-    """The envelope of a record that has none: its id derives from its place in the log, its source is the topic.
+def identity(stated: bytes | None, topic: str, partition: int, offset: int) -> str:
+    """The id of an event: the one stated in its record; derived from its place in the log where none is.
 
-    The record's own headers stay as they are.
+    Bytes that are no UTF-8 are shown escaped: they come from outside, and must stop neither a handler nor what is said
+    about it.
     """
-    place = derive(origin.topic, str(origin.partition), str(origin.offset))
+    return stated.decode(errors="backslashreplace") if stated else derive(topic, str(partition), str(offset))
+
+
+def foreign_envelope(declaration: Declaration, own: Mapping[str, bytes], origin: Origin) -> Envelope:
+    """The envelope of a record that is declared to have none: its source is the topic, its id derives from its place.
+
+    A header ``ce_id`` is its id all the same, because whoever moves a record elsewhere keeps its id there. The record's
+    other headers stay as they are.
+    """
     stated = {
         CE_SPECVERSION: b"1.0",
-        CE_ID: place.encode(),
+        CE_ID: identity(own.get(CE_ID), origin.topic, origin.partition, origin.offset).encode(),
         CE_SOURCE: origin.topic.encode(),
         CE_TYPE: declaration.wire_name.encode(),
     }

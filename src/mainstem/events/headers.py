@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+
 from mainstem.events.attributes import (
     CE_CAUSATIONID,
     CE_CORRELATIONID,
@@ -27,12 +29,11 @@ from mainstem.events.attributes import (
     check_name,
     format_time,
     from_milliseconds,
+    header_of,
 )
 from mainstem.events.declaration import Declaration
-from mainstem.events.envelope import Envelope
 
 JSON_CONTENT: Final = b"application/json"
-NO_LINEAGE: Final[Mapping[str, bytes]] = {}
 
 
 def common_headers(declaration: Declaration, source: str) -> dict[str, bytes]:
@@ -56,70 +57,54 @@ def common_headers(declaration: Declaration, source: str) -> dict[str, bytes]:
     return headers
 
 
-def lineage_of(cause: Envelope, traceparent: str | None = None, tracestate: str | None = None) -> dict[str, bytes]:
-    """The headers that every output inherits from the event that caused it; made once for all outputs of an event.
-
-    The trace context given is that of the handler's own span; without one, that of the cause is passed on.
-    """
-    identity = cause.header(CE_ID) or cause.id.encode()
-    inherited = {CE_CORRELATIONID: cause.header(CE_CORRELATIONID) or identity, CE_CAUSATIONID: identity}
-    if traceparent is not None:
-        inherited.update(lineage(traceparent=traceparent, tracestate=tracestate))
-    elif (passed_on := cause.header(TRACEPARENT)) is not None:
-        inherited[TRACEPARENT] = passed_on
-        if (vendors := cause.header(TRACESTATE)) is not None:
-            inherited[TRACESTATE] = vendors
-    return inherited
-
-
 def lineage(
-    correlation_id: str | None = None,
-    causation_id: str | None = None,
-    traceparent: str | None = None,
-    tracestate: str | None = None,
+    correlation: bytes | None,
+    causation: bytes | None = None,
+    traceparent: bytes | None = None,
+    tracestate: bytes | None = None,
 ) -> dict[str, bytes]:
-    """Correlation, causation and trace context as headers, for events that no event has caused."""
+    """The headers that say where events come from, without what is None; made once for all outputs of an event."""
     stated = (
-        (CE_CORRELATIONID, correlation_id),
-        (CE_CAUSATIONID, causation_id),
+        (CE_CORRELATIONID, correlation),
+        (CE_CAUSATIONID, causation),
         (TRACEPARENT, traceparent),
         (TRACESTATE, tracestate),
     )
-    return {name: text.encode() for name, text in stated if text is not None}
+    return {name: value for name, value in stated if value is not None}
 
 
-def own_headers(
-    event_id: str,
-    inherited: Mapping[str, bytes] = NO_LINEAGE,
-    *,
-    subject: str | None = None,
-    time: datetime | None = None,
-    timestamp_ms: int | None = None,
-    extensions: Mapping[str, str] | None = None,
-) -> dict[str, bytes]:
-    """The headers of one event alone: its id, what it inherits, and what else says more than the record does.
+def own_headers(event_id: bytes, inherited: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The headers of one event alone: its id, its lineage, and the attributes stated for it."""
+    return {CE_ID: event_id, **inherited} if inherited else {CE_ID: event_id}
 
-    ``time`` is when it happened; it is left out when ``timestamp_ms``, the record's, says the same. ``extensions``
-    are further CloudEvents attributes, by name without prefix. Raises ``EventRefused`` for a time without a zone, and
-    for an extension whose name is not allowed.
+
+class Attributes(Struct, frozen=True):
+    """What a publisher may say about an event beside its payload.
+
+    ``subject`` is what the event is about, within its source. ``time`` is when it happened, with a time zone.
+    ``extensions`` are further CloudEvents attributes, by name without prefix. ``correlation_id`` is what the event
+    belongs to, where no event has caused it.
     """
-    identity = event_id.encode()
-    if inherited:
-        own = {CE_ID: identity, **inherited}
-        if own.get(CE_CORRELATIONID) == identity:
-            del own[CE_CORRELATIONID]
-    else:
-        own = {CE_ID: identity}
-    if subject is not None:
-        own[CE_SUBJECT] = subject.encode()
-    if time is not None and (timestamp_ms is None or time != from_milliseconds(timestamp_ms)):
-        own[CE_TIME] = format_time(time).encode()
-    if extensions:
-        own.update(_extension_headers(extensions))
-    return own
 
+    subject: str | None = None
+    time: datetime | None = None
+    extensions: Mapping[str, str] | None = None
+    correlation_id: str | None = None
 
-def _extension_headers(extensions: Mapping[str, str]) -> dict[str, bytes]:
-    for name in extensions:
-        check_name(name)
-    return {PREFIX + name: text.encode() for name, text in extensions.items()}
+    def headers(self, timestamp_ms: int) -> dict[str, bytes]:
+        """What is stated, as headers; a time only when ``timestamp_ms``, the record's, does not say the same.
+
+        Raises ``EventRefused`` for a time without a zone, for an extension whose name is not allowed, and for what is
+        no text; only an extension's may be empty.
+        """
+        headers = {}
+        if self.correlation_id is not None:
+            headers[CE_CORRELATIONID] = header_of("correlation_id", self.correlation_id)
+        if self.subject is not None:
+            headers[CE_SUBJECT] = header_of("subject", self.subject)
+        if self.time is not None and self.time != from_milliseconds(timestamp_ms):
+            headers[CE_TIME] = format_time(self.time).encode()
+        for name, text in (self.extensions or {}).items():
+            check_name(name)
+            headers[PREFIX + name] = header_of(name, text, empty=True)
+        return headers

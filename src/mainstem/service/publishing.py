@@ -66,8 +66,7 @@ class Publisher:
     def encode(self, events: Sequence[object], records: Records) -> None:
         """Add the records of these events. Raises :class:`~mainstem.errors.EventRefused`."""
         self._check_usable(events)
-        traceparent = traceparent_of_current_span()
-        inherited = {} if traceparent is None else lineage(traceparent=traceparent.decode())
+        inherited = lineage(None, traceparent=traceparent_of_current_span())
         now = self._clock.now_ms()
         ids = self._identifiers.many(len(events))
         self._outputs.gather(zip(events, ids, strict=True), inherited, now, records)

@@ -12,8 +12,8 @@ from mainstem.calendar import Duration, seconds
 from mainstem.clock import ManualClock
 from mainstem.delivery import Action, Command, Entry, Outputs, Plan, Store, decode_entry, encode_command
 from mainstem.errors import DefinitionError, NotFound
-from mainstem.events import CE_ID, CE_TYPE, Declaration, declaration_of
-from mainstem.identifiers import Identifiers, derive
+from mainstem.events import CE_ID, CE_TYPE, Declaration, declaration_of, identity
+from mainstem.identifiers import Identifiers
 from mainstem.schemas import codec_for
 from mainstem.service import Definition
 from mainstem.settings import Settings
@@ -250,7 +250,7 @@ def _at_once(coroutine: Coroutine[object, None, R]) -> R:
 def _fact(event: E, batch: Batch, index: int) -> Fact[E]:
     headers = batch.headers(index)
     offset = batch.offsets[index]
-    event_id = headers[CE_ID].decode() if CE_ID in headers else derive(batch.topic, str(batch.partition), str(offset))
+    event_id = identity(headers.get(CE_ID), batch.topic, batch.partition, offset)
     return Fact(
         event, event_id, batch.keys[index], batch.topic, batch.partition, offset, batch.timestamps[index], headers
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mainstem.errors import DecodingFailed
 from mainstem.events import (
+    Attributes,
     Envelope,
     IntegrationEvent,
     Origin,
@@ -38,14 +39,9 @@ def envelope(**own: bytes) -> Envelope:
 
 def test_everything_stated_is_read() -> None:
     """What the two halves of the headers say, as text, number and time."""
-    own = own_headers(
-        "e-1",
-        lineage("e-0", "e-0", "00-t", "v=1"),
-        subject="o-1",
-        time=datetime(2013, 1, 1, tzinfo=UTC),
-        extensions={"tenantid": "t"},
-    )
-    read = Envelope(COMMON, own, ORIGIN)
+    stated = Attributes(subject="o-1", time=datetime(2013, 1, 1, tzinfo=UTC), extensions={"tenantid": "t"})
+    inherited = lineage(b"e-0", b"e-0", b"00-t", b"v=1")
+    read = Envelope(COMMON, own_headers(b"e-1", inherited | stated.headers(ORIGIN.timestamp_ms)), ORIGIN)
     read.check()
     assert (read.id, read.source, read.type, read.version, read.kind) == ("e-1", "/shop", "OrderPaid", 2, "integration")
     assert (read.subject, read.time) == ("o-1", datetime(2013, 1, 1, tzinfo=UTC))
@@ -65,7 +61,7 @@ def test_what_is_left_out_has_its_meaning() -> None:
 @given(TIMES, st.integers(-(10**10), 10**13))
 def test_a_time_survives_whatever_the_records_timestamp(time: datetime, timestamp_ms: int) -> None:
     """Left out or written, a reader finds the moment that was given."""
-    own = own_headers("e-1", time=time, timestamp_ms=timestamp_ms)
+    own = Attributes(time=time).headers(timestamp_ms)
     assert Envelope(COMMON, own, Origin("t", 0, 0, timestamp_ms)).time == time
 
 
@@ -160,22 +156,26 @@ def test_a_check_finds_every_broken_rule(name: str, value: bytes) -> None:
 )
 def test_unknown_attributes_survive_a_round_trip(extensions: dict[str, str]) -> None:
     """What is not known here is read, and written again, word for word."""
-    first = Envelope(COMMON, own_headers("e-1", extensions=extensions), ORIGIN)
-    second = Envelope(COMMON, own_headers("e-1", extensions=first.extensions), ORIGIN)
+    first = Envelope(COMMON, own_headers(b"e-1", Attributes(extensions=extensions).headers(0)), ORIGIN)
+    second = Envelope(COMMON, own_headers(b"e-1", Attributes(extensions=first.extensions).headers(0)), ORIGIN)
     assert second.extensions == extensions
     assert second.headers == first.headers
 
 
 def test_a_record_without_envelope_gets_one_from_its_place() -> None:
-    """The id derives from topic, partition and offset, the source is the topic; its own headers stay."""
+    """The id derives from topic, partition and offset, the source is the topic; its own headers stay.
+
+    An id that stands in a header holds all the same: a record that was moved keeps its id there.
+    """
     declaration = declaration_of(Topic("erp.orders", dict, type_name="ErpOrder", envelope=None))
     origin = Origin("erp.orders", 3, 41, 1_357_017_420_123)
-    read = foreign_envelope(declaration, {"x-tenant": b"t", "traceparent": b"00-t", "ce_id": b"not ours"}, origin)
+    read = foreign_envelope(declaration, {"x-tenant": b"t", "traceparent": b"00-t"}, origin)
     read.check()
     assert read.id == derive("erp.orders", "3", "41")
     assert (read.source, read.type, read.version, read.kind) == ("erp.orders", "ErpOrder", 1, None)
     assert (read.traceparent, read.header("x-tenant")) == ("00-t", b"t")
     assert foreign_envelope(declaration, {}, origin._replace(offset=42)).id != read.id
+    assert foreign_envelope(declaration, {"ce_id": b"moved"}, origin).id == "moved"
 
 
 def test_nothing_is_decoded_until_it_is_asked_for() -> None:

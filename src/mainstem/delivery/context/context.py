@@ -15,8 +15,7 @@ from mainstem.delivery.context.effects import Effects, Gathered
 from mainstem.delivery.context.scope import Scope
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
-from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE
-from mainstem.identifiers import derive
+from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE, identity, lineage
 from mainstem.state import Timer, timers
 from mainstem.telemetry import EventLogger, event_logger
 
@@ -113,7 +112,8 @@ class Context(Struct, gc=False, eq=False):
         return event_logger(self.event_id, self._scope.handler)
 
     def _header(self, name: str) -> str | None:
-        return _text(self._batch.header(name, self._index))
+        value = self._batch.header(name, self._index)
+        return None if value is None else value.decode(errors="backslashreplace")
 
     # -- memory
 
@@ -241,14 +241,11 @@ class Context(Struct, gc=False, eq=False):
 
     def _inherited(self) -> Headers:
         """What every output inherits, as bytes from header to header."""
-        batch, index = self._batch, self._index
-        cause = batch.header(CE_ID, index) or self.event_id.encode()
-        inherited = {CE_CORRELATIONID: batch.header(CE_CORRELATIONID, index) or cause, CE_CAUSATIONID: cause}
-        for name in (TRACEPARENT, TRACESTATE):
-            value = batch.header(name, index)
-            if value is not None:
-                inherited[name] = value
-        return inherited
+        header, index = self._batch.header, self._index
+        cause = header(CE_ID, index) or self.event_id.encode()
+        return lineage(
+            header(CE_CORRELATIONID, index) or cause, cause, header(TRACEPARENT, index), header(TRACESTATE, index)
+        )
 
     def publish_result(self, result: object) -> None:
         """Publish what a handler has returned: an event, or several in a list or tuple."""
@@ -323,9 +320,4 @@ class Context(Struct, gc=False, eq=False):
 
 def event_id_of(batch: Batch, index: int) -> str:
     """The id of an event; for one without envelope it is derived from topic, partition and offset."""
-    return _text(batch.header(CE_ID, index)) or derive(batch.topic, str(batch.partition), str(batch.offsets[index]))
-
-
-def _text(value: bytes | None) -> str | None:
-    # Bytes that are no UTF-8 come from outside; they must stop neither the handler nor what is said about it.
-    return None if value is None else value.decode(errors="backslashreplace")
+    return identity(batch.header(CE_ID, index), batch.topic, batch.partition, batch.offsets[index])

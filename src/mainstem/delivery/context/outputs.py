@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
 from mainstem.errors import EventRefused, RecordTooLarge
-from mainstem.events import CE_ID, Declaration, common_headers, key_function, partition_for
+from mainstem.events import Declaration, common_headers, key_function, own_headers, partition_for
 from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
 
 _NO_LIMITS: Mapping[str, int] = {}
@@ -39,9 +39,7 @@ class _Route:
             raise self._too_large(len(value) + len(key or b""))
         # The last digits of an id are as good as a hash, and cost nothing; a retry has the same id.
         number = int(event_id[-6:], 16) % self.count if key is None else partition_for(key, self.count)
-        own: Headers = NO_HEADERS
-        if self.common:
-            own = {CE_ID: event_id, **inherited} if inherited else {CE_ID: event_id}
+        own = own_headers(event_id, inherited) if self.common else NO_HEADERS
         return self.partitions[number], Record(key, value, timestamp_ms, self.common, own)
 
     def _too_large(self, size_bytes: int) -> RecordTooLarge:
