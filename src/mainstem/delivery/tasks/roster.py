@@ -11,19 +11,10 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import (
-    Broker,
-    Change,
-    GroupDescription,
-    GroupSpec,
-    Ownership,
-    TopicPartition,
-    completed_key,
-    inbox_of,
-    inputs_of,
-)
+from mainstem.broker import Broker, GroupDescription, TopicPartition, completed_key
 from mainstem.clock import Clock
 from mainstem.delivery.context import Effects, no_effects
+from mainstem.delivery.custody import in_custody
 from mainstem.delivery.failures import Audit, Checkpoints, Mark, Parking
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.processor import Processor
@@ -143,22 +134,12 @@ class Retirement(Struct, frozen=True):
         :class:`~mainstem.errors.Fenced` when somebody has started the group meanwhile; it can be repeated.
         """
         for task in range(self.group.tasks):
-            spec = self._spec(task)
-            if spec is None:
-                continue
-            membership = await self.broker.group.join(spec, pinned=frozenset({task}))
-            try:
-                while task not in await membership.assignment():
-                    pass
-                ownership = await membership.take_over(task)
-                topics = {*spec.inputs, spec.inbox}
-                positions = {at: offset for at, offset in ownership.positions.items() if at.topic in topics}
+            async with in_custody(self.broker, self.group, task) as custody:
+                if custody is None:
+                    continue
                 for effects, count in self._effects(task, clock, reason):
-                    await _commit(effects, ownership, positions)
+                    await custody.commit(effects)
                     done(count)
-                await membership.release(task)
-            finally:
-                await membership.leave()
 
     def _effects(self, task: int, clock: Clock, reason: str) -> Iterator[tuple[Effects, int]]:
         """What is to be committed, in pieces; the handler's own row goes last, so that a rest is found again."""
@@ -188,24 +169,3 @@ class Retirement(Struct, frozen=True):
 
     def _marks(self, parking: Parking) -> list[tuple[bytes, Mark]]:
         return [(place, mark) for handler, place, mark in parking.marks(SEQUENCES_MOST) if handler == self.handler]
-
-    def _spec(self, task: int) -> GroupSpec | None:
-        """The group with those inputs in which the task has positions; None when it has never committed."""
-        group = self.group
-        if TopicPartition(inbox_of(group.name), task) not in group.positions:
-            return None
-        inputs = {
-            topic: count
-            for topic, count in group.inputs.items()
-            if all(at in group.positions for at in inputs_of(group.name, task, group.tasks, {topic: count}))
-        }
-        return GroupSpec(group.name, group.service, group.tasks, inputs)
-
-
-async def _commit(effects: Effects, ownership: Ownership, positions: Mapping[TopicPartition, int]) -> None:
-    transaction = ownership.transaction()
-    for at, record in effects.facts:
-        transaction.append(at, [record])
-    transaction.changes(Change(store, key, value) for (store, key), value in effects.writes.items())
-    transaction.positions(positions)
-    await transaction.commit()
