@@ -13,7 +13,7 @@ from mainstem.errors import DefinitionError, MainstemError, NotFound
 from mainstem.ops.arguments import broker_options, group_named, json_option, opened
 from mainstem.ops.events import point_of, resolve
 from mainstem.ops.screen import plural, print_json, print_table
-from mainstem.service import Backend
+from mainstem.service import Backend, forget_group, read_catalogue
 
 
 class Position(Struct, frozen=True):
@@ -86,7 +86,7 @@ def groups() -> None:
 @json_option
 def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
     """List groups, with their members, tasks and lag."""
-    found = asyncio.run(_lines(broker, None, dev=dev))
+    found = asyncio.run(_shown(broker, None, dev=dev))
     if as_json:
         print_json(found)
         return
@@ -113,7 +113,7 @@ def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
 @json_option
 def show(*, group: str, broker: str | None, dev: bool, as_json: bool) -> None:
     """Show a group: who owns which task, and where each task stands in each of its inputs."""
-    [found] = asyncio.run(_lines(broker, group, dev=dev))
+    [found] = asyncio.run(_shown(broker, group, dev=dev))
     if as_json:
         print_json(found)
         return
@@ -173,35 +173,45 @@ class Deleted(Struct, frozen=True):
 @broker_options
 @json_option
 def delete(*, group: str, yes: bool, broker: str | None, dev: bool, as_json: bool) -> None:
-    """Forget a group that nobody runs: its positions, its stores and its inbox.
+    """Forget a group that nobody runs: its positions, its stores, its inbox, and what the catalogue says about it.
 
     A group of that name starts anew, as if there had been none. What it has told stays: the topics of its dead letters
     and answers.
     """
-    [line] = asyncio.run(_lines(broker, group, dev=dev))
-    if yes:
-        asyncio.run(_delete(group, broker, dev=dev))
+    deleted = asyncio.run(_deleted(group, broker, dev=dev, yes=yes))
     if as_json:
-        print_json(Deleted(group, len(line.tasks), line.lag, yes))
+        print_json(deleted)
         return
-    said = f"{group}: {plural(len(line.tasks), 'task')} with all positions and stores, lag {line.lag}"
+    said = f"{group}: {plural(deleted.tasks, 'task')} with all positions and stores, lag {deleted.lag}"
     click.echo(f"{said}: deleted." if yes else f"{said}. Nothing was done; --yes deletes it.")
 
 
-async def _delete(name: str, given: str | None, *, dev: bool) -> None:
+async def _deleted(name: str, given: str | None, *, dev: bool, yes: bool) -> Deleted:
     async with opened(given, dev=dev) as broker:
-        await broker.admin.delete_group(name)
+        # The catalogue alone knows a service that only publishes, and a group whose deletion was cut off.
+        told = any(entry.group == name for entry in await read_catalogue(broker))
+        there = not told or name in await broker.admin.groups()
+        lines = await _lines(broker, name) if there else []
+        if yes and there:
+            await broker.admin.delete_group(name)
+        if yes:
+            await forget_group(broker, name, SystemClock().now_ms())
+    return Deleted(name, sum(len(line.tasks) for line in lines), sum(line.lag for line in lines), yes)
 
 
 # --- as they are
 
 
-async def _lines(given: str | None, group: str | None, *, dev: bool) -> list[GroupLine]:
+async def _shown(given: str | None, group: str | None, *, dev: bool) -> list[GroupLine]:
     async with opened(given, dev=dev) as broker:
-        found = [await group_named(broker, group)] if group else list((await broker.admin.groups()).values())
-        names = {name for each in found for name in (*each.inputs, inbox_of(each.name))}
-        ends = {name: topic.ends for name, topic in (await broker.admin.topics(names)).items()}
-        starts = {name: topic.starts for name, topic in (await broker.admin.topics(names)).items()}
+        return await _lines(broker, group)
+
+
+async def _lines(broker: Backend, group: str | None) -> list[GroupLine]:
+    found = [await group_named(broker, group)] if group else list((await broker.admin.groups()).values())
+    described = await broker.admin.topics({name for each in found for name in (*each.inputs, inbox_of(each.name))})
+    ends = {name: topic.ends for name, topic in described.items()}
+    starts = {name: topic.starts for name, topic in described.items()}
     return [_line(each, starts, ends) for each in found]
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mainstem.service.catalogue import EventEntry as EventEntry
     from mainstem.service.catalogue import StoreEntry as StoreEntry
     from mainstem.service.catalogue import SubscriptionEntry as SubscriptionEntry
+    from mainstem.service.catalogue import forget_group as forget_group
     from mainstem.service.catalogue import read_catalogue as read_catalogue
     from mainstem.service.definition import Definition as Definition
     from mainstem.service.definition import HandlerGroup as HandlerGroup
@@ -52,6 +53,7 @@ __all__ = [
     "connect",
     "connected",
     "file_of",
+    "forget_group",
     "named_broker",
     "read_catalogue",
     "running",
@@ -67,6 +69,7 @@ __getattr__, __dir__ = door(
             "EventEntry",
             "StoreEntry",
             "SubscriptionEntry",
+            "forget_group",
             "read_catalogue",
         ),
         "urls": (

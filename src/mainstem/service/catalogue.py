@@ -1,7 +1,7 @@
 """The catalogue: what every group of every service publishes, wants and remembers, as a topic that can be asked.
 
-A group writes its entry when it starts. The topic is compacted by service, group and definition, so the last entry of
-a group is what it runs now.
+A group writes its entry when it starts. The topic is compacted by service, group and definition; the last entry of a
+group is what it runs now. It keeps the definition before that one, and no older one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -93,24 +93,53 @@ def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> Catalo
     return msgspec.structs.replace(entry, definition=derive("definition", _encode(entry)), at_ms=at_ms)
 
 
-async def write_catalogue(broker: Broker, entries: Iterable[CatalogueEntry]) -> None:
-    """Add entries to the catalogue."""
-    records = [
-        Record(f"{each.service}/{each.group}/{each.definition}".encode(), _encode(each), each.at_ms) for each in entries
-    ]
+async def write_catalogue(broker: Broker, entries: Sequence[CatalogueEntry]) -> None:
+    """Add entries to the catalogue.
+
+    Of the older definitions of a group the last one stays: both run during a rolling upgrade, and one of them after it.
+    """
+    if not entries:
+        return
+    known = await _known(broker)
+    records = []
+    for entry in entries:
+        others = [
+            key
+            for key, each in known.items()
+            if (each.service, each.group) == (entry.service, entry.group) and each.definition != entry.definition
+        ]
+        records += [Record(key, None, entry.at_ms) for key in others[:-1]]
+        records.append(Record(_key(entry), _encode(entry), entry.at_ms))
+    await broker.log.append(AT, records)
+
+
+async def read_catalogue(broker: Broker) -> list[CatalogueEntry]:
+    """What every group runs now, by service and group. Empty where no service has been started yet."""
+    found = {(entry.service, entry.group): entry for entry in (await _known(broker)).values()}
+    return [found[name] for name in sorted(found)]
+
+
+async def forget_group(broker: Broker, group: str, at_ms: int) -> None:
+    """Take a group that is no more out of the catalogue, with all its definitions."""
+    records = [Record(key, None, at_ms) for key, entry in (await _known(broker)).items() if entry.group == group]
     if records:
         await broker.log.append(AT, records)
 
 
-async def read_catalogue(broker: Broker) -> list[CatalogueEntry]:
-    """The last entry of every group, by service and group. Empty where no service has been started yet."""
-    found: dict[tuple[str, str], CatalogueEntry] = {}
+async def _known(broker: Broker) -> dict[bytes, CatalogueEntry]:
+    """Every definition by its key; the one that was started last comes last."""
+    known: dict[bytes, CatalogueEntry] = {}
     async for batch in read_all(broker, CATALOGUE):
-        for value in batch.values:
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            assert key is not None, "whatever is written here has a key"
+            known.pop(key, None)
             if value is not None:
-                entry = _decode(value)
-                found[entry.service, entry.group] = entry
-    return [found[name] for name in sorted(found)]
+                known[key] = _decode(value)
+    return known
+
+
+def _key(entry: CatalogueEntry) -> bytes:
+    return f"{entry.service}/{entry.group}/{entry.definition}".encode()
 
 
 def _events(declarations: Iterable[Declaration]) -> tuple[EventEntry, ...]:

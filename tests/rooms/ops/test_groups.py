@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from mainstem import Service
 from tests.journeys.conditions import until
 from tests.rooms.ops.conftest import SHOP, Shell
 from tests.rooms.ops.shop import OrderPaid, loyalty
@@ -136,8 +137,9 @@ def test_a_deleted_group_starts_anew(handled: Shell) -> None:
     [plan] = handled.json("groups", "delete", "loyalty")
     assert plan == {"group": "loyalty", "tasks": 2, "lag": 0, "done": False}
     assert len(handled.json("groups", "list")) == 1
+    assert [entry["group"] for entry in handled.json("services")] == ["loyalty"]
     assert "deleted." in handled("groups", "delete", "loyalty", "--yes").stdout
-    assert handled.json("groups", "list") == []
+    assert handled.json("groups", "list") == handled.json("services") == []
     assert handled("groups", "delete", "loyalty", "--yes").exit_code == 1
     assert "orders" in [topic["name"] for topic in handled.json("topics", "list")]
 
@@ -150,6 +152,22 @@ def test_a_deleted_group_starts_anew(handled: Shell) -> None:
             await until(done)
 
     asyncio.run(anew())
+
+
+def test_what_only_the_catalogue_knows_can_be_deleted(shell: Shell) -> None:
+    """A service that only publishes has no group, and yet it can be taken out of the catalogue."""
+
+    async def publish_only() -> None:
+        async with shell.running(Service("source", publishes=(OrderPaid,))):
+            pass
+
+    asyncio.run(publish_only())
+    [plan] = shell.json("groups", "delete", "source")
+    assert plan == {"group": "source", "tasks": 0, "lag": 0, "done": False}
+    assert [entry["group"] for entry in shell.json("services")] == ["source"]
+    assert shell("groups", "delete", "source", "--yes").exit_code == 0
+    assert shell.json("services") == []
+    assert "there is no group 'source'" in shell("groups", "delete", "source", "--yes").stderr
 
 
 def test_a_group_that_somebody_runs_is_not_deleted(handled: Shell) -> None:

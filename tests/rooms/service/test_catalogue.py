@@ -1,11 +1,14 @@
 """The catalogue: what every group says about itself at start."""
 
 from mainstem import Context, Service, running
+from mainstem.broker import read_all
 from mainstem.service import (
+    CATALOGUE,
     CatalogueEntry,
     EventEntry,
     StoreEntry,
     SubscriptionEntry,
+    forget_group,
     read_catalogue,
 )
 from tests.rooms.service.events import GoldReached, OrderPaid, SeatTaken, embedded
@@ -72,6 +75,40 @@ async def test_a_definition_has_a_number_of_its_own() -> None:
         other = await definition(changed)
         again = await definition(loyalty())
     assert first.definition == same.definition == again.definition != other.definition
+
+
+async def test_old_definitions_do_not_stay_for_ever() -> None:
+    """Beside what runs the definition before it is kept, for a rolling upgrade; what is older goes with compaction."""
+    async with embedded() as broker:
+        for number in range(5):
+            changed = loyalty()
+            changed.store(f"store{number}", str)
+            async with changed.running(broker=broker, dev=True):
+                pass
+        written = [
+            (key, value is None)
+            async for batch in read_all(broker, CATALOGUE)
+            for key, value in zip(batch.keys, batch.values, strict=True)
+        ]
+        [entry] = [each for each in await read_catalogue(broker) if each.group == "loyalty"]
+    last = dict(written)
+    for group in (b"loyalty/loyalty/", b"loyalty/loyalty.mailer/"):
+        kept = [key for key, gone in last.items() if key and key.startswith(group) and not gone]
+        assert len(kept) == (2 if group == b"loyalty/loyalty/" else 1)
+    assert "store4" in [store.name for store in entry.stores]
+
+
+async def test_a_forgotten_group_is_not_listed() -> None:
+    """Every definition of it is taken out, and the other groups of its service stay."""
+    async with embedded() as broker:
+        for changes in (False, True):
+            service = loyalty()
+            if changes:
+                service.store("another", str)
+            async with service.running(broker=broker, dev=True):
+                pass
+        await forget_group(broker, "loyalty", 0)
+        assert [entry.group for entry in await read_catalogue(broker)] == ["loyalty.mailer"]
 
 
 async def test_the_catalogue_of_an_empty_broker_is_empty() -> None:
