@@ -16,7 +16,8 @@ from tests.crash.logfile import DATABASE
 from tests.crash.page import Ask, Page
 
 ROOT = Path(__file__).parents[2]
-GONE_SECONDS = 10.0
+# However busy the machine is: nobody waits for so long, unless something is wrong.
+PATIENCE_SECONDS = 60.0
 
 
 class NotInTime(AssertionError):
@@ -72,7 +73,7 @@ class Member:
     def kill(self) -> str:
         """End it with SIGKILL; returns the fault point at which it was."""
         self.process.kill()
-        self.process.wait(GONE_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
         self.close()
         return self.page.reached
 
@@ -81,7 +82,7 @@ class Member:
         self.signal(signal.SIGTERM)
         return self.wait_for_end()
 
-    def wait_for_end(self, within_seconds: float = 15.0) -> int:
+    def wait_for_end(self, within_seconds: float = PATIENCE_SECONDS) -> int:
         """Wait until it ends by itself; returns its exit code."""
         try:
             code = self.process.wait(within_seconds)
@@ -160,7 +161,7 @@ class Crew:
         self._ended.append(self.members.pop(member.name))
         return code
 
-    def settle(self, within_seconds: float = 30.0) -> None:
+    def settle(self, within_seconds: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait until the services have nothing left to do."""
         left: list[str] = []
 
@@ -180,7 +181,7 @@ class Crew:
             if member.process.poll() not in (None, 0, -signal.SIGKILL) and not member.gave_up:
                 raise NotInTime(f"{member.name} ended with {member.process.returncode}:\n{member.say()[-3_000:]}")
 
-    def finish(self, within_seconds: float = 30.0) -> Report:
+    def finish(self, within_seconds: float = 2 * PATIENCE_SECONDS) -> Report:
         """Let everything be worked off and everybody drain, then check."""
         self.settle(within_seconds)
         for member in self.members.values():
@@ -200,7 +201,7 @@ def wait_until(
     what: str,
     who: Member | None = None,
     *,
-    within_seconds: float = 20.0,
+    within_seconds: float = PATIENCE_SECONDS,
     every_seconds: float = 0.005,
 ) -> None:
     """Return once the condition holds; it is looked at again and again."""

@@ -27,12 +27,12 @@ def kill_and_check(folder: Path, seed: int, kills: int) -> str:
         killer.start_all()
         killer.kill(kills)
         killer.rest()
-        wait_until(lambda: seen_everything(folder), "everything to have happened", within_seconds=60, every_seconds=0.1)
+        wait_until(lambda: seen_everything(folder), "everything to have happened", every_seconds=0.1)
         killer.stop()
         for name in ("producer-1", "producer-2"):
             crew.members[name].wait_until_ready()
             assert crew.members[name].end() == 0, crew.members[name].say()[-3_000:]
-        report = crew.finish(within_seconds=60)
+        report = crew.finish()
     story = f"seed {seed}: {killer}\n{report}"
     print(story)
     assert report.sound, story
@@ -55,7 +55,7 @@ def seen_everything(folder: Path) -> bool:
     return "dead-lettered" in told
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_and_nothing_is_done_twice(tmp_path: Path) -> None:
     """After fifty kills of workers and producers, in and between their commits, every promise is kept."""
     kill_and_check(tmp_path, seed=1, kills=52)

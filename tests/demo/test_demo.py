@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One demo on the first flights of January, in which the replay and the counting are killed."""
     folder = tmp_path_factory.mktemp("run")
     with started(folder, "--speed", "100000", "--kill", "flights", "--kill", "delays") as demo:
-        printed, complaints = demo.communicate(timeout=50)
+        printed, complaints = demo.communicate(timeout=200)
     assert demo.returncode == 0, printed + complaints
     return Run(folder / "data", folder / "demo", json.loads((folder / "report.json").read_text()), printed)
 
@@ -112,9 +112,9 @@ async def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     """Interrupted in the middle, the demo ends what it has started, says so and fails."""
     services = Crew({"delays": 2}, "", tmp_path / "demo").services["delays"]
     with started(tmp_path, "--speed", "1") as demo:
-        await until(lambda: len(services.workers()) == 2, within_seconds=20)
+        await until(lambda: len(services.workers()) == 2, within_seconds=60)
         demo.send_signal(signal.SIGINT)
-        assert "stopped" in demo.communicate(timeout=20)[1]
+        assert "stopped" in demo.communicate(timeout=60)[1]
     assert demo.returncode == 130
     assert not any(map(runs, services.workers()))
 

@@ -11,7 +11,7 @@ E = TypeVar("E")
 V = TypeVar("V")
 
 
-async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], within_seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], within_seconds: float = 30) -> None:
     """Return once the condition holds; it is looked at again and again."""
     async with asyncio.timeout(within_seconds):
         while True:

@@ -92,7 +92,7 @@ async def test_a_key_waits_and_the_others_flow() -> None:
     """A parked key is tried again later and in order; nobody else, and no other handler, waits for it."""
     bank = Bank()
     bank.down.add("ann")
-    service = billing(bank, Retry.on(TimeoutError).inline(1, AT_ONCE).later("30ms", "30ms", "10s"))
+    service = billing(bank, Retry.on(TimeoutError).inline(1, AT_ONCE).later(*["30ms"] * 1_000))
     [count] = service.stores
     async with service.running(broker="sqlite:///:memory:", dev=True) as process:
         await service.publish(OrderPlaced("ann", 1), OrderPlaced("bob", 2), OrderPlaced("ann", 3))
@@ -174,13 +174,13 @@ async def test_a_parked_key_survives_the_process(tmp_path: Path) -> None:
     """What waits is in the store: the next process goes on with it."""
     bank, url = Bank(), f"sqlite:///{tmp_path}/shop.db"
     bank.down.add("ann")
-    service = billing(bank, Retry.on(TimeoutError).later("10s"))
+    service = billing(bank, Retry.on(TimeoutError).later("1h"))
     async with service.running(broker=url, dev=True) as process:
         await service.publish(OrderPlaced("ann", 1), OrderPlaced("ann", 2))
         await caught_up(process)
         assert await status(process) == ["parked"]
     bank.down.clear()
-    again = billing(bank, Retry.on(TimeoutError).later("10s"))
+    again = billing(bank, Retry.on(TimeoutError).later("1h"))
     async with again.running(broker=url, dev=True) as process:
         [entry] = await entries(process.broker)
         assert entry is not None

@@ -1,8 +1,12 @@
 """Durable timers: set, replaced, cancelled, and handled as events of their key."""
 
+import random
 from pathlib import Path
 
 from mainstem import Context, IntegrationEvent, Service, Timer, running
+from mainstem.clock import SystemClock
+from mainstem.identifiers import Identifiers
+from mainstem.service import Floor
 from tests.journeys.conditions import Collected, until
 
 
@@ -14,6 +18,14 @@ class BasketFilled(IntegrationEvent, topic="baskets", key="basket"):
 class BasketLeft(IntegrationEvent, topic="left", key="basket"):
     basket: str
     items: int
+
+
+class Tomorrow(SystemClock):
+    """The system's clocks, with the wall clock a day ahead."""
+
+    def now_ms(self) -> int:
+        """The time of day, tomorrow."""
+        return super().now_ms() + 86_400_000
 
 
 def shop(after: str = "30ms") -> tuple[Service, list[Timer]]:
@@ -49,7 +61,7 @@ async def test_a_timer_fires_once_for_its_key() -> None:
 
 async def test_a_timer_outlives_the_process(tmp_path: Path) -> None:
     """What was set by one process is due in the next, although nobody ran when its time came."""
-    first, _ = shop("50ms")
+    first, _ = shop("12h")
     url = f"sqlite:///{tmp_path}/shop.db"
     async with first.running(broker=url, dev=True) as process:
         await first.publish(BasketFilled("b-1"))
@@ -58,9 +70,11 @@ async def test_a_timer_outlives_the_process(tmp_path: Path) -> None:
             return sum(each.counters.handled for each in await process.statistics()) == 1
 
         await until(handled)
-    second, fired = shop()
+    second, fired = shop("12h")
     left = Collected("left", BasketLeft)
-    async with running(second, left.service, broker=url, dev=True):
+    clock = Tomorrow()
+    floor = Floor(clock=clock, identifiers=Identifiers(clock), chance=random.Random(1))
+    async with running(second, left.service, broker=url, dev=True, floor=floor):
         await until(lambda: left.events == [BasketLeft("b-1", 1)])
     assert len(fired) == 1
 
