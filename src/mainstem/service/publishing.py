@@ -2,19 +2,22 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from mainstem.broker import Log, Record, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery import Outputs, inside_handler
 from mainstem.errors import DefinitionError, EventRefused
-from mainstem.events import lineage
+from mainstem.events import Attributes, lineage
 from mainstem.identifiers import Identifiers
 from mainstem.telemetry import traceparent_of_current_span
 
 Records: TypeAlias = dict[TopicPartition, list[Record]]
+
+NO_ATTRIBUTES: Final = Attributes()
 
 
 class Published:
@@ -63,11 +66,14 @@ class Publisher:
         self._sending: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def encode(self, events: Sequence[object], records: Records) -> None:
+    def encode(self, events: Sequence[object], records: Records, attributes: Attributes = NO_ATTRIBUTES) -> None:
         """Add the records of these events. Raises :class:`~mainstem.errors.EventRefused`."""
         self._check_usable(events)
         inherited = lineage(None, traceparent=traceparent_of_current_span())
         now = self._clock.now_ms()
+        if attributes != NO_ATTRIBUTES:
+            self._outputs.check_attributes(events)
+            inherited.update(attributes.headers(now))
         ids = self._identifiers.many(len(events))
         self._outputs.gather(zip(events, ids, strict=True), inherited, now, records)
 
@@ -138,11 +144,21 @@ class PublishTransaction:
         self._records: Records = {}
         self._over = False
 
-    def publish(self, *events: object) -> None:
-        """Add events. Raises :class:`~mainstem.errors.EventRefused` for one that cannot be encoded."""
+    def publish(
+        self,
+        *events: object,
+        subject: str | None = None,
+        time: datetime | None = None,
+        extensions: Mapping[str, str] | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        """Add events; what is stated counts for each of them, as in :meth:`~mainstem.Service.publish`.
+
+        Raises :class:`~mainstem.errors.EventRefused` for one that cannot be encoded.
+        """
         if self._over:
             raise EventRefused("the transaction is over", remedy="publish inside the block of async with")
-        self._publisher.encode(events, self._records)
+        self._publisher.encode(events, self._records, Attributes(subject, time, extensions, correlation_id))
 
     async def __aenter__(self) -> Self:
         return self

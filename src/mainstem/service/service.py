@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mainstem.events import Attributes
 from mainstem.service.definition import Definition
 from mainstem.service.publishing import Published, Publisher, PublishTransaction, Records, not_running
 from mainstem.service.urls import Backend
@@ -21,16 +23,27 @@ class Service(Definition):
     subscribes to and owns itself (``service=`` in the class line) counts as well.
     """
 
-    def publish(self, *events: object) -> Published:
+    def publish(
+        self,
+        *events: object,
+        subject: str | None = None,
+        time: datetime | None = None,
+        extensions: Mapping[str, str] | None = None,
+        correlation_id: str | None = None,
+    ) -> Published:
         """Publish events from outside a handler, all of them or none; durable once the answer is there.
 
         ``await service.publish(event)``, or in a thread ``service.publish(event).result()``. The events are encoded at
         once, and :class:`~mainstem.errors.EventRefused` raised for one that cannot be, or that the service does not
         declare. Two calls that are not awaited one after the other may reach the log in either order.
+
+        What is stated beside the events counts for each of them: ``subject``, what it is about; ``time``, when it
+        happened, where that is not now; ``extensions``, further CloudEvents attributes by name; ``correlation_id``,
+        what it belongs to, and all that follows from it.
         """
         publisher = self._publisher()
         records: Records = {}
-        publisher.encode(events, records)
+        publisher.encode(events, records, Attributes(subject, time, extensions, correlation_id))
         return publisher.send(records)
 
     def transaction(self) -> PublishTransaction:

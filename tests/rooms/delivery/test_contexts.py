@@ -57,6 +57,8 @@ async def failure_of(stage: Stage, do: Callable[[Context], object], event: objec
         (lambda it: it.cancel("unknown"), Paid("a"), ["DefinitionError", "no handler is registered for the timer"]),
         (lambda it: it.publish("text"), Paid("a"), ["EventRefused", "str is not among the events", "it publishes"]),
         (lambda it: it.publish(Told(2)), Paid("a"), ["EventRefused", "Told"]),  # type: ignore[arg-type]
+        (lambda it: it.publish(Told("x"), subject=""), Paid("a"), ["EventRefused", "the attribute subject is empty"]),
+        (lambda it: it.publish(Told("x"), extensions={"a_b": "c"}), Paid("a"), ["EventRefused", "'a_b' cannot name"]),
         (lambda it: it.publish(Told("x" * 2_000_000)), Paid("a"), ["RecordTooLarge", "larger than its topic takes"]),
     ],
 )

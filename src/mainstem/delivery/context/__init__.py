@@ -1,6 +1,6 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
-from mainstem.delivery.context.context import TIMER_TOPIC, Context, event_id_of
+from mainstem.delivery.context.context import TIMER_TOPIC, Context, envelope_of, event_id_of
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Look, Through, Writes, no_effects
 from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.scope import Incarnation, Run, Scope, Surroundings
@@ -23,6 +23,7 @@ __all__ = [
     "Surroundings",
     "Through",
     "Writes",
+    "envelope_of",
     "event_id_of",
     "no_effects",
     "row_key",

@@ -5,6 +5,7 @@ no trace, except for what it committed itself with :meth:`Context.checkpoint`.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TypeVar, overload
 
 from msgspec import Struct
@@ -15,7 +16,20 @@ from mainstem.delivery.context.effects import Effects, Gathered
 from mainstem.delivery.context.scope import Scope
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
-from mainstem.events import CE_CAUSATIONID, CE_CORRELATIONID, CE_ID, TRACEPARENT, TRACESTATE, identity, lineage
+from mainstem.events import (
+    CE_CAUSATIONID,
+    CE_CORRELATIONID,
+    CE_ID,
+    TRACEPARENT,
+    TRACESTATE,
+    Attributes,
+    Declaration,
+    Envelope,
+    Origin,
+    foreign_envelope,
+    identity,
+    lineage,
+)
 from mainstem.state import Timer, timers
 from mainstem.telemetry import EventLogger, event_logger
 
@@ -80,6 +94,15 @@ class Context(Struct, gc=False, eq=False):
     def handler(self) -> str:
         """The name of the handler that runs."""
         return self._scope.handler
+
+    @property
+    def envelope(self) -> Envelope:
+        """All attributes of the event: also subject, time, source and extensions.
+
+        A timer that is due has an id and a time alone. A property raises
+        :class:`~mainstem.errors.DecodingFailed` where a producer has broken the rules of CloudEvents.
+        """
+        return envelope_of(self._batch, self._index, self._scope.bare.get(self._batch.topic))
 
     @property
     def event_id(self) -> str:
@@ -221,12 +244,21 @@ class Context(Struct, gc=False, eq=False):
 
     # -- facts
 
-    def publish(self, event: object) -> None:
+    def publish(
+        self,
+        event: object,
+        *,
+        subject: str | None = None,
+        time: datetime | None = None,
+        extensions: Mapping[str, str] | None = None,
+    ) -> None:
         """Publish an event together with everything else that this event causes.
 
         Its id derives from service, group, handler, this event's id and its place among the outputs, so that a
-        second run publishes it under the same id. Its timestamp is this event's. Raises
-        :class:`~mainstem.errors.EventRefused` when it cannot be encoded or was not declared.
+        second run publishes it under the same id. Its timestamp is this event's, and so is its time unless ``time``
+        says when it happened. ``subject`` is what it is about; ``extensions`` are further CloudEvents attributes by
+        name, each of 1 to 20 lowercase letters and digits. Raises :class:`~mainstem.errors.EventRefused` when it
+        cannot be encoded, was not declared, or what is stated about it is not allowed.
         """
         scope = self._scope
         effects = self._effects
@@ -235,6 +267,9 @@ class Context(Struct, gc=False, eq=False):
         inherited = self._lineage
         if inherited is None:
             inherited = self._lineage = self._inherited()
+        if subject is not None or time is not None or extensions:
+            scope.outputs.check_attributes((event,))
+            inherited = {**inherited, **Attributes(subject, time, extensions).headers(self.timestamp_ms)}
         event_id = scope.derivation.of(inherited[CE_CAUSATIONID], str(self.published))
         effects.facts.append(scope.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
         self.published += 1
@@ -316,6 +351,14 @@ class Context(Struct, gc=False, eq=False):
         self._effects = None
         self._ended = True
         return effects
+
+
+def envelope_of(batch: Batch, index: int, bare: Declaration | None = None) -> Envelope:
+    """The envelope of a record; ``bare`` is how its topic is declared where its records carry none."""
+    origin = Origin(batch.topic, batch.partition, batch.offsets[index], batch.timestamps[index], batch.keys[index])
+    if bare is not None:
+        return foreign_envelope(bare, batch.headers(index), origin)
+    return Envelope(batch.common, batch.own_headers(index), origin)
 
 
 def event_id_of(batch: Batch, index: int) -> str:

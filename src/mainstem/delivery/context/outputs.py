@@ -78,7 +78,7 @@ class Outputs:
         Raises :class:`EventRefused` when its type is not declared or it cannot be encoded, and
         :class:`RecordTooLarge` when it has more bytes than its topic takes.
 
-        ``event_id`` is a UUID. ``inherited`` are correlation, causation and trace context. A keyless event goes to a
+        ``event_id`` is a UUID. ``inherited`` are lineage and stated attributes, as headers. A keyless event goes to a
         partition that depends on its id, so that a retry sends it to the same one.
         """
         route = self._routes.get(type(event))
@@ -104,6 +104,18 @@ class Outputs:
                 records[at].append(record)
             except KeyError:
                 records[at] = [record]
+
+    def check_attributes(self, events: Iterable[object]) -> None:
+        """Raise :class:`EventRefused` for an event whose topic has no envelope, and so no place for attributes."""
+        for event in events:
+            route = self._routes.get(type(event))
+            if route is not None and not route.common:
+                raise EventRefused(
+                    f"attributes are stated for a {route.declaration.wire_name}, and its topic has no envelope",
+                    where=route.declaration.label,
+                    why="with envelope=None a record carries its payload alone, and they would be lost",
+                    remedy="leave them out, or declare the topic with an envelope",
+                )
 
     def _undeclared(self, event: object) -> EventRefused:
         name = type(event).__name__

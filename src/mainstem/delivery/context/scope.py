@@ -10,6 +10,7 @@ from mainstem.delivery.context.effects import Effects, Through
 from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.stores import Store
 from mainstem.errors import IncarnationOver
+from mainstem.events import Declaration
 from mainstem.identifiers import Derivation
 from mainstem.state import TaskState
 
@@ -52,7 +53,8 @@ class Run(Protocol):
 class Surroundings(Struct, frozen=True):
     """What a task lends its handlers.
 
-    ``checkpoint`` commits effects, and notes who was through before; it returns once that is durable.
+    ``checkpoint`` commits effects, and notes who was through before; it returns once that is durable. ``bare`` are the
+    inputs whose records carry no envelope, by topic.
     """
 
     state: TaskState
@@ -60,12 +62,14 @@ class Surroundings(Struct, frozen=True):
     clock: Clock
     stores: Mapping[str, Store[object]]
     checkpoint: Callable[[Run, Effects, list[Through]], Awaitable[None]]
+    bare: Mapping[str, Declaration] = {}
 
 
 class Scope:
     """A handler in one incarnation of a task: what all its contexts share."""
 
     __slots__ = (
+        "bare",
         "checkpoint",
         "clock",
         "declared",
@@ -95,5 +99,6 @@ class Scope:
         self.clock = surroundings.clock
         self.checkpoint = surroundings.checkpoint
         self.timers = timer_names
+        self.bare = surroundings.bare
         self.declared = surroundings.stores
         self.stores: set[str] = set()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from mainstem.broker import Batch, HeaderRows, TopicPartition
-from mainstem.delivery.context import TIMER_TOPIC
+from mainstem.delivery.context import TIMER_TOPIC, envelope_of
 from mainstem.delivery.failures import Letter
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.handler import Handler
@@ -15,8 +15,6 @@ from mainstem.events import (
     CONTENT_TYPE,
     Declaration,
     Envelope,
-    Origin,
-    foreign_envelope,
     from_structured,
     is_structured,
 )
@@ -106,10 +104,7 @@ class Routes:
 
     def envelope(self, declaration: Declaration, batch: Batch, index: int) -> Envelope:
         """What a predicate looks at."""
-        origin = Origin(batch.topic, batch.partition, batch.offsets[index], batch.timestamps[index], batch.keys[index])
-        if declaration.envelope:
-            return Envelope(batch.common, batch.own_headers(index), origin)
-        return foreign_envelope(declaration, batch.headers(index), origin)
+        return envelope_of(batch, index, None if declaration.envelope else declaration)
 
 
 def _unfolded(headers: dict[str, bytes], value: bytes | None) -> tuple[Mapping[str, bytes], bytes | None]:

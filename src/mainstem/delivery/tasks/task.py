@@ -177,7 +177,8 @@ class Task:
             ledger.absorb(effects)
             await ledger.committed()
 
-        surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint)
+        bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
+        surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint, bare)
         timer_names = frozenset(plan.timers())
         handlers = {
             each.name: Handler(
