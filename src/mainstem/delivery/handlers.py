@@ -30,7 +30,7 @@ from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.processor import Call, Predicate, Processor
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
-from mainstem.events import Declaration, Topic, declaration_of
+from mainstem.events import Declaration, Topic, declaration_of, meant_instead
 from mainstem.state import Timer
 
 Function: TypeAlias = Callable[..., object]
@@ -187,7 +187,7 @@ def _hints(registration: Registration) -> Mapping[str, object]:
             f"handler {registration.name!r}: the annotation {error.name!r} cannot be resolved",
             where=registration.place,
             why="annotations that are strings are looked up in the module, and the type is defined elsewhere",
-            remedy="move the type to module level",
+            remedy=meant_instead(registration.function, error) or "move the type to module level",
         ) from error
     except (TypeError, SyntaxError) as error:
         raise DefinitionError(

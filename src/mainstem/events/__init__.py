@@ -17,7 +17,7 @@ from mainstem.events.attributes import (
 )
 from mainstem.events.declaration import Declaration, Kind, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
-from mainstem.events.fields import unresolved_annotation
+from mainstem.events.fields import meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
@@ -59,6 +59,7 @@ __all__ = [
     "is_structured",
     "key_function",
     "lineage",
+    "meant_instead",
     "murmur2",
     "own_headers",
     "partition_for",

@@ -1,5 +1,6 @@
 """What a declaration asks of the fields of a type: which there are, and which of them can be a key."""
 
+import builtins
 import dataclasses
 import difflib
 import enum
@@ -108,11 +109,34 @@ def _annotation(kind: type[object], name: str) -> object:
 
 
 def unresolved_annotation(kind: object, error: NameError) -> DefinitionError:
-    """The error for an annotation that is a string and names something that its module does not know."""
-    name, place = (kind.__name__, place_of(kind)) if isinstance(kind, type) else (str(kind), "")
+    """The error for an annotation that is a string and names something that its module does not know.
+
+    ``kind`` is the type or the function that has the annotation.
+    """
+    if isinstance(kind, type):
+        name, place = kind.__name__, place_of(kind)
+    else:
+        name, place = getattr(kind, "__qualname__", str(kind)), ""
     return DefinitionError(
         f"an annotation of {name} names {error.name!r}, which is not to be found",
         where=place,
         why="an annotation that is a string is looked up in the module, where a type defined in a function is not seen",
-        remedy=f"move {error.name} to module level, or drop the quotes and 'from __future__ import annotations'",
+        remedy=meant_instead(kind, error)
+        or f"move {error.name} to module level, or drop the quotes and 'from __future__ import annotations'",
     )
+
+
+def meant_instead(kind: object, error: NameError | AttributeError) -> str:
+    """The question whether a type that was not found is a misspelt one of its module; nothing when none is near.
+
+    ``kind`` is the type or the function whose annotation has the name.
+    """
+    if isinstance(error, AttributeError):
+        looked_in = getattr(error.obj, "__dict__", {})
+    else:
+        function = inspect.unwrap(kind) if callable(kind) else kind
+        module = getattr(sys.modules.get(getattr(kind, "__module__", "")), "__dict__", {})
+        looked_in = vars(builtins) | getattr(function, "__globals__", module)
+    types_there = [name for name, value in looked_in.items() if isinstance(value, type)]
+    near = difflib.get_close_matches(error.name or "", types_there, n=1)
+    return f"did you mean {near[0]}?" if near else ""

@@ -79,7 +79,7 @@ def _wanted(function: Callable[..., object], *, optional: bool = True) -> dict[s
     try:
         hints = typing.get_type_hints(target)
     except NameError as error:
-        raise unresolved_annotation(_name(function), error) from error
+        raise unresolved_annotation(function, error) from error
     return {name: hints.get(name) for name in named}
 
 

@@ -129,7 +129,7 @@ async def returns_base(event: Paid) -> list[IntegrationEvent]:
         (event_by_name, "cannot be given its 'event'", "first parameter"),
         (bank_by_place, "cannot be given its 'bank'", "by name"),
         (context_behind, "cannot be given its 'bank'", "by name"),
-        (unknown_name, "the annotation 'Padi' cannot be resolved", "move the type to module level"),
+        (unknown_name, "the annotation 'Padi' cannot be resolved", "did you mean Paid?"),
         (unknown_attribute, "the annotation 'Padi' cannot be resolved", "move the type to module level"),
         (other_event, "takes a Shipped, and is registered for Paid", "annotate the type it is registered for"),
         (other_events, "takes a Shipped, and is registered for Paid", "annotate the type it is registered for"),

@@ -209,6 +209,23 @@ async def test_an_annotation_of_a_factory_that_leads_nowhere_is_a_fault() -> Non
     assert "move Local to module level" in fault.remedy
 
 
+def open_bank_of(ledgr: "Ledgre") -> Bank:  # type: ignore[name-defined]  # noqa: F821 - that is the mistake
+    """A factory with a slip of the pen."""
+    raise AssertionError(ledgr)
+
+
+async def test_a_misspelt_annotation_of_a_factory_is_answered_with_the_right_one() -> None:
+    """A name that is nearly that of a type of the module was meant to be it."""
+    service = Service("shop")
+    service.provide(Bank, open_bank_of)
+    with pytest.raises(StartRefused) as refused:
+        async with service.running(broker=MEMORY, dev=True):
+            pass
+    [fault] = refused.value.faults
+    assert "'Ledgre'" in fault.what
+    assert fault.remedy == "did you mean Ledger?"
+
+
 async def test_what_was_opened_is_closed_when_the_start_fails() -> None:
     """A later factory that fails ends the start with its own error, and leaves nothing open."""
     steps: list[str] = []
