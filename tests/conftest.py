@@ -3,9 +3,13 @@
 import asyncio
 import inspect
 import random
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import _internal as the_meters
+from opentelemetry.util._once import Once
 
 from mainstem.clock import ManualClock
 from mainstem.identifiers import Identifiers
@@ -37,3 +41,14 @@ def clock() -> ManualClock:
 def identifiers(clock: ManualClock) -> Identifiers:
     """Ids that are the same in every run."""
     return Identifiers(clock, random.Random(1))
+
+
+@pytest.fixture(autouse=True)
+def _an_sdk_of_its_own() -> Iterator[None]:
+    """A process sets its OpenTelemetry SDK once; a test that sets one must not set it for those behind it."""
+    yield
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace._TRACER_PROVIDER, trace._TRACER_PROVIDER_SET_ONCE = None, Once()
+    if metrics.get_meter_provider() is not the_meters._PROXY_METER_PROVIDER:
+        the_meters._METER_PROVIDER, the_meters._METER_PROVIDER_SET_ONCE = None, Once()
+        the_meters._PROXY_METER_PROVIDER = the_meters._ProxyMeterProvider()

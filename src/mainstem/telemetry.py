@@ -3,14 +3,17 @@
 Logging goes to the logger ``mainstem`` and nowhere else; the root logger belongs to the program. Tracing and metrics go
 through the OpenTelemetry API, which is never loaded from here: a program that has an SDK has loaded it, and where
 nobody has, there is nobody to tell. Without one the cost is a look into a dictionary.
+
+Names follow OpenTelemetry's semantic conventions for messaging, as of :data:`SCHEMA`; what these do not know begins
+with ``mainstem``.
 """
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from mainstem.settings import LogLevel
 
@@ -22,14 +25,19 @@ class EventLogger(logging.LoggerAdapter[logging.Logger]):
     """The logger of one event in one handler: both stand in every line, and as fields of the record.
 
     In the text, what is not a plain character is replaced by ``_``: an id may come from outside, and must not forge a
-    line of its own. The fields ``event_id`` and ``handler`` have them as they are.
+    line of its own. The fields ``event_id`` and ``handler`` have them as they are. Where there is a trace, its id
+    stands there as well; the fields are ``trace_id`` and ``span_id``.
     """
 
-    def __init__(self, event_id: str, handler: str) -> None:
+    def __init__(self, event_id: str, handler: str, trace: "Trace | None" = None) -> None:
         """Log about the event ``event_id`` while ``handler`` handles it."""
         super().__init__(log)
         self._fields = {"event_id": event_id, "handler": handler}
-        self._suffix = _NOT_PLAIN.sub("_", f" [handler={handler} event={event_id}]")
+        text = f" [handler={handler} event={event_id}]"
+        if trace is not None and (found := _TRACEPARENT.fullmatch(trace.traceparent)):
+            self._fields["trace_id"], self._fields["span_id"] = (each.decode() for each in found.groups())
+            text = f"{text[:-1]} trace={self._fields['trace_id']}]"
+        self._suffix = _NOT_PLAIN.sub("_", text)
 
     def process(self, msg: object, kwargs: MutableMapping[str, object]) -> tuple[str, MutableMapping[str, object]]:
         """Add the event and its handler to a line."""
@@ -39,11 +47,12 @@ class EventLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 _NOT_PLAIN: Final = re.compile(r"[^\w .:/@+=~\[\]-]")
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
-def event_logger(event_id: str, handler: str) -> EventLogger:
+def event_logger(event_id: str, handler: str, trace: "Trace | None" = None) -> EventLogger:
     """The logger of the event ``event_id`` while ``handler`` handles it. Make it when something is to be logged."""
-    return EventLogger(event_id, handler)
+    return EventLogger(event_id, handler, trace)
 
 
 def configure_logging(level: LogLevel) -> None:
@@ -61,14 +70,43 @@ def configure_logging(level: LogLevel) -> None:
     log.setLevel(level.upper())
 
 
+# --- what spans and measurements are labelled with
+
+Attribute: TypeAlias = str | int | float | bool
+Attributes: TypeAlias = Mapping[str, Attribute]
+
+SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
+SYSTEM: Final = "messaging.system"
+OPERATION: Final = "messaging.operation.name"
+OPERATION_TYPE: Final = "messaging.operation.type"
+GROUP: Final = "messaging.consumer.group.name"
+TOPIC: Final = "messaging.destination.name"
+PARTITION: Final = "messaging.destination.partition.id"
+MESSAGE_ID: Final = "messaging.message.id"
+BATCH_COUNT: Final = "messaging.batch.message_count"
+ERROR_TYPE: Final = "error.type"
+HANDLER: Final = "mainstem.handler"
+OFFSET: Final = "mainstem.offset"
+ATTEMPT: Final = "mainstem.attempt"
+
+
+def operation(name: str, kind: str) -> dict[str, Attribute]:
+    """The labels of one of our operations; ``kind`` is its type in the conventions."""
+    return {SYSTEM: "mainstem", OPERATION: name, OPERATION_TYPE: kind}
+
+
 # --- tracing
 
-Attribute = str | int | float | bool
-"""What a span or a measurement may be labelled with."""
+
+class Trace(NamedTuple):
+    """A place in a trace, as the W3C headers ``traceparent`` and ``tracestate`` say it."""
+
+    traceparent: bytes
+    tracestate: bytes | None = None
 
 
-def traceparent_of_current_span() -> bytes | None:
-    """The W3C ``traceparent`` of the span this code runs in, or None when it runs in none."""
+def current_trace() -> Trace | None:
+    """The span that this code runs in, or None when it runs in none."""
     if "opentelemetry.trace" not in sys.modules:
         return None
     from opentelemetry import trace  # noqa: PLC0415 - loaded already, by the program
@@ -76,109 +114,193 @@ def traceparent_of_current_span() -> bytes | None:
     span = trace.get_current_span().get_span_context()
     if not span.is_valid:
         return None
-    return b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags)
+    state = span.trace_state.to_header().encode() if span.trace_state else None
+    return Trace(b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags), state)
 
 
-class EventSpans(Protocol):
-    """Spans around handlers."""
+def traceparent_of_current_span() -> bytes | None:
+    """The W3C ``traceparent`` of the span this code runs in, or None when it runs in none."""
+    trace = current_trace()
+    return None if trace is None else trace.traceparent
 
+
+class Spans:
+    """Makes spans around handlers, with the SDK that the program has configured."""
+
+    def __init__(self) -> None:
+        from opentelemetry import context, trace  # noqa: PLC0415 - loaded already, by the program
+        from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415 - a part of it
+
+        self.provider = trace.get_tracer_provider()
+        self._tracer = self.provider.get_tracer("mainstem", schema_url=SCHEMA)
+        self._trace = trace
+        self._nowhere = context.Context()
+        self._extract = tracecontext.TraceContextTextMapPropagator().extract
+
+    @contextmanager
     def handling(
-        self, handler: str, event_type: str, event_id: str, traceparent: bytes | None
-    ) -> AbstractContextManager[object]:
-        """A span for one event in one handler, as a child of the span that published it.
+        self, topic: str, labels: Attributes, cause: Trace | None, links: Iterable[Trace] = ()
+    ) -> "Generator[Callable[[Attributes], None] | None]":
+        """A span around one run of a handler: a child of ``cause``, or the beginning of a trace.
 
-        Enter and leave it inside the coroutine that runs the handler: the current span belongs to the context of a
-        task. An exception that passes through is recorded.
+        Gives what adds attributes to it, or None when it is not recorded. Enter and leave it in the coroutine or the
+        thread that runs the handler: the current span belongs to its context. An error that passes through is told.
         """
-        ...
+        trace = self._trace
+        # Where there is no cause, nowhere: not the span in which somebody happens to have started the service.
+        parent = self._nowhere if cause is None else self._extract(_headers(cause), self._nowhere)
+        others = [trace.get_current_span(self._extract(_headers(each), self._nowhere)) for each in links]
+        with self._tracer.start_as_current_span(
+            f"process {topic}",
+            context=parent,
+            kind=trace.SpanKind.CONSUMER,
+            attributes=labels,
+            links=[trace.Link(found) for each in others if (found := each.get_span_context()).is_valid],
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span.set_attributes if span.is_recording() else None
+            except BaseException as error:
+                if span.is_recording():
+                    name = type(error).__qualname__
+                    span.set_attribute(ERROR_TYPE, name)
+                    with suppress(Exception):  # its text cannot be had
+                        span.record_exception(error)
+                        name = f"{name}: {error}"
+                    span.set_status(trace.StatusCode.ERROR, name)
+                raise
 
 
-def event_spans() -> EventSpans | None:
+def event_spans() -> Spans | None:
     """What makes spans, or None when no OpenTelemetry SDK is configured. Ask once for a batch, not for each event."""
+    global _spans  # noqa: PLW0603 - a process has one provider
     if "opentelemetry.trace" not in sys.modules:
         return None
     from opentelemetry import trace  # noqa: PLC0415 - loaded already, by the program
 
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
         return None
-    return _RecordedSpans()
+    if _spans is None or _spans.provider is not provider:
+        _spans = Spans()
+    return _spans
 
 
-class _RecordedSpans:
-    def handling(
-        self, handler: str, event_type: str, event_id: str, traceparent: bytes | None
-    ) -> AbstractContextManager[object]:
-        from opentelemetry import trace  # noqa: PLC0415 - loaded already, by the program
-
-        parent = None
-        if traceparent is not None and (fields := _TRACEPARENT.fullmatch(traceparent)):
-            trace_id, span_id, flags = (int(field, 16) for field in fields.groups())
-            remote = trace.SpanContext(trace_id, span_id, is_remote=True, trace_flags=trace.TraceFlags(flags))
-            parent = trace.set_span_in_context(trace.NonRecordingSpan(remote))
-        return trace.get_tracer("mainstem").start_as_current_span(
-            f"process {event_type}",
-            context=parent,
-            kind=trace.SpanKind.CONSUMER,
-            attributes={
-                "mainstem.handler": handler,
-                "mainstem.event_type": event_type,
-                "messaging.message.id": event_id,
-            },
-        )
+_spans: Spans | None = None
 
 
-_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+def _headers(cause: Trace) -> dict[str, str]:
+    state = {} if cause.tracestate is None else {"tracestate": cause.tracestate.decode(errors="replace")}
+    return {"traceparent": cause.traceparent.decode(errors="replace"), **state}
 
 
 # --- metrics
 
-
-class Counter:
-    """A number that only grows. Add to it per batch or commit, never per event."""
-
-    __slots__ = ("_counter", "_description", "_name", "_unit")
-
-    def __init__(self, name: str, unit: str, description: str) -> None:
-        """Declare the counter; it comes to life when somebody measures."""
-        self._name, self._unit, self._description = name, unit, description
-        self._counter: _Adds | None = None
-
-    def add(self, amount: float, **attributes: Attribute) -> None:
-        """Add ``amount``, labelled with ``attributes``; nothing happens where OpenTelemetry is not in use."""
-        if self._counter is None:
-            if "opentelemetry.metrics" not in sys.modules:
-                return
-            from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
-
-            self._counter = metrics.get_meter("mainstem").create_counter(self._name, self._unit, self._description)
-        self._counter.add(amount, attributes)
-
-
-class Histogram:
-    """How a measured amount is distributed. Record per batch or commit, never per event."""
-
-    __slots__ = ("_description", "_histogram", "_name", "_unit")
-
-    def __init__(self, name: str, unit: str, description: str) -> None:
-        """Declare the histogram; it comes to life when somebody measures."""
-        self._name, self._unit, self._description = name, unit, description
-        self._histogram: _Records | None = None
-
-    def record(self, amount: float, **attributes: Attribute) -> None:
-        """Record ``amount``, labelled with ``attributes``; nothing happens where OpenTelemetry is not in use."""
-        if self._histogram is None:
-            if "opentelemetry.metrics" not in sys.modules:
-                return
-            from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
-
-            meter = metrics.get_meter("mainstem")
-            self._histogram = meter.create_histogram(self._name, self._unit, self._description)
-        self._histogram.record(amount, attributes)
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""The buckets that the conventions advise for durations."""
+Reading: TypeAlias = tuple[float, Attributes]
+"""What a gauge says, and of what."""
 
 
 class _Adds(Protocol):
-    def add(self, amount: float, attributes: dict[str, Attribute], /) -> None: ...
+    def add(self, amount: float, attributes: Attributes, /) -> None: ...
 
 
 class _Records(Protocol):
-    def record(self, amount: float, attributes: dict[str, Attribute], /) -> None: ...
+    def record(self, amount: float, attributes: Attributes, /) -> None: ...
+
+
+_I = TypeVar("_I")
+
+
+class _Instrument(Generic[_I]):
+    """Something that is measured. It is declared once, and comes to life when a program measures."""
+
+    def __init__(self, name: str, unit: str, description: str) -> None:
+        """``unit`` is a UCUM one."""
+        self.name, self.unit, self.description = name, unit, description
+        self._provider: object = None
+        self._made: _I | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether an OpenTelemetry SDK measures."""
+        return self._living() is not None
+
+    def _living(self) -> _I | None:
+        if "opentelemetry.metrics" not in sys.modules:
+            return None
+        from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
+
+        provider = metrics.get_meter_provider()
+        if provider is not self._provider:
+            self._provider = provider
+            # What the API brings along itself measures nothing.
+            silent = type(provider).__module__.startswith("opentelemetry.metrics")
+            self._made = None if silent else self._make()
+        return self._made
+
+    def _make(self) -> _I:
+        raise NotImplementedError
+
+
+class Counter(_Instrument[_Adds]):
+    """A number that only grows, as long as the process lives. Add to it per batch or commit, never per event."""
+
+    def add(self, amount: float, attributes: Attributes) -> None:
+        """Add ``amount``, labelled; nothing happens where nobody measures."""
+        counter = self._living()
+        if counter is not None:
+            counter.add(amount, attributes)
+
+    def _make(self) -> _Adds:
+        from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
+
+        meter = metrics.get_meter("mainstem", schema_url=SCHEMA)
+        return meter.create_counter(self.name, self.unit, self.description)
+
+
+class Histogram(_Instrument[_Records]):
+    """How durations in seconds are distributed. Record per batch or commit, never per event."""
+
+    def record(self, amount: float, attributes: Attributes) -> None:
+        """Record ``amount``, labelled; nothing happens where nobody measures."""
+        histogram = self._living()
+        if histogram is not None:
+            histogram.record(amount, attributes)
+
+    def _make(self) -> _Records:
+        from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
+
+        meter = metrics.get_meter("mainstem", schema_url=SCHEMA)
+        return meter.create_histogram(
+            self.name, self.unit, self.description, explicit_bucket_boundaries_advisory=list(SECONDS)
+        )
+
+
+class Gauge(_Instrument[object]):
+    """How things stand, told when a program collects its measurements."""
+
+    def __init__(self, name: str, unit: str, description: str) -> None:
+        super().__init__(name, unit, description)
+        self._sources: list[Callable[[], Iterable[Reading]]] = []
+
+    @contextmanager
+    def told_by(self, source: Callable[[], Iterable[Reading]]) -> Iterator[None]:
+        """Inside the block, ask ``source``; it is called by whatever thread collects."""
+        self._sources.append(source)
+        self._living()
+        try:
+            yield
+        finally:
+            self._sources.remove(source)
+
+    def _make(self) -> object:
+        from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
+
+        def observe(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+            return [metrics.Observation(*each) for source in self._sources.copy() for each in source()]
+
+        meter = metrics.get_meter("mainstem", schema_url=SCHEMA)
+        return meter.create_observable_gauge(self.name, [observe], self.unit, self.description)

@@ -3,28 +3,52 @@
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
-from opentelemetry import metrics, trace
+from opentelemetry import trace
+from opentelemetry.metrics import NoOpMeterProvider, set_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Histogram as HistogramData
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mainstem import telemetry
+from mainstem.telemetry import Trace
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def exported() -> InMemorySpanExporter:
-    """The spans that were finished. A process has one tracer provider, so the module has one too."""
+    """The spans that were finished."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return exporter
+
+
+@pytest.fixture
+def measured() -> Callable[[], dict[str, list[tuple[object, dict[str, object]]]]]:
+    """What was measured, by name: numbers with their labels; of a histogram the count."""
+    reader = InMemoryMetricReader()
+    set_meter_provider(MeterProvider(metric_readers=[reader]))
+
+    def read() -> dict[str, list[tuple[object, dict[str, object]]]]:
+        data = reader.get_metrics_data()
+        scopes = [scope for each in (data.resource_metrics if data else ()) for scope in each.scope_metrics]
+        return {
+            metric.name: [
+                (getattr(point, "value", None) or getattr(point, "count", 0), dict(point.attributes or {}))
+                for point in metric.data.data_points
+            ]
+            for scope in scopes
+            for metric in scope.metrics
+        }
+
+    return read
 
 
 def test_event_and_handler_stand_in_every_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -69,74 +93,146 @@ def test_a_failure_is_not_silent_in_a_program_without_logging() -> None:
     assert completed.stderr.strip() == "a handler has failed"
 
 
+def test_the_trace_stands_in_the_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A line leads to its trace; what is no trace context is left out."""
+    telemetry.event_logger("e-1", "h", Trace(TRACEPARENT)).warning("here")
+    telemetry.event_logger("e-1", "h", Trace(b"00-nonsense")).warning("there")
+    assert caplog.messages == [
+        "here [handler=h event=e-1 trace=0af7651916cd43dd8448eb211c80319c]",
+        "there [handler=h event=e-1]",
+    ]
+    assert vars(caplog.records[0])["span_id"] == "b7ad6b7169203331"
+    assert "trace_id" not in vars(caplog.records[1])
+
+
 def test_opentelemetry_is_never_loaded_from_here() -> None:
     """Without an SDK there is no span, no measurement, no module loaded."""
     program = """if True:
         import sys
         from mainstem import telemetry
-        assert telemetry.traceparent_of_current_span() is None
+        assert telemetry.current_trace() is None
         assert telemetry.event_spans() is None
-        telemetry.Counter("c", "1", "").add(1)
-        telemetry.Histogram("h", "s", "").record(1)
+        counter = telemetry.Counter("c", "1", "")
+        counter.add(1, {})
+        assert not counter.wanted
+        telemetry.Histogram("h", "s", "").record(1, {})
+        with telemetry.Gauge("g", "1", "").told_by(lambda: 1 / 0):
+            pass
         sys.exit(any(name.partition(".")[0] == "opentelemetry" for name in sys.modules))
     """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def test_an_api_without_an_sdk_makes_no_spans_and_measures_nothing() -> None:
+    """Libraries load the API for themselves; that alone must cost a handler nothing, nor must a provider of nothing."""
+    counter = telemetry.Counter("c", "1", "")
+    assert telemetry.event_spans() is None
+    assert not counter.wanted
+    trace.set_tracer_provider(trace.NoOpTracerProvider())
+    set_meter_provider(NoOpMeterProvider())
+    assert telemetry.event_spans() is None
+    assert not counter.wanted
+
+
+def spans() -> telemetry.Spans:
+    """Those of the SDK that the test has configured."""
+    found = telemetry.event_spans()
+    assert found is not None
+    return found
+
+
 def test_a_handler_runs_in_a_span_below_the_publisher(exported: InMemorySpanExporter) -> None:
-    """The span is a child of the event's traceparent, and what the handler publishes carries the span's own."""
-    exported.clear()
-    spans = telemetry.event_spans()
-    assert spans is not None
-    with spans.handling("billing.charge", "OrderPlaced", "e-1", TRACEPARENT):
-        inside = telemetry.traceparent_of_current_span()
+    """The span is a child of the event's trace context, of which it keeps what other vendors have written there."""
+    with spans().handling("orders", {"mainstem.handler": "charge"}, Trace(TRACEPARENT, b"vendor=1")) as describe:
+        assert describe is not None
+        describe({"messaging.message.id": "e-1"})
+        inside = telemetry.current_trace()
     (span,) = exported.get_finished_spans()
     assert inside is not None
-    assert inside[:36] == TRACEPARENT[:36]
-    assert inside != TRACEPARENT
-    assert span.name == "process OrderPlaced"
+    assert inside.traceparent[:36] == TRACEPARENT[:36]
+    assert inside.traceparent != TRACEPARENT
+    assert inside.tracestate == b"vendor=1"
+    assert (span.name, span.kind) == ("process orders", trace.SpanKind.CONSUMER)
     assert span.parent is not None
     assert f"{span.parent.span_id:016x}".encode() in TRACEPARENT
-    assert span.attributes is not None
-    assert span.attributes["mainstem.handler"] == "billing.charge"
+    assert span.attributes == {"mainstem.handler": "charge", "messaging.message.id": "e-1"}
 
 
-@pytest.mark.parametrize("traceparent", [None, b"", b"00-nonsense", b"ff" + TRACEPARENT[2:]])
+@pytest.mark.parametrize("traceparent", [None, b"", b"00-nonsense", b"ff" + TRACEPARENT[2:], b"\xff"])
 def test_a_traceparent_that_cannot_be_read_begins_a_trace(
     exported: InMemorySpanExporter, traceparent: bytes | None
 ) -> None:
-    """A foreign header is never a reason to fail."""
-    exported.clear()
-    spans = telemetry.event_spans()
-    assert spans is not None
-    with spans.handling("h", "T", "e", traceparent):
+    """A foreign header is never a reason to fail; nor does a span hang below the one the service was started in."""
+    cause = None if traceparent is None else Trace(traceparent)
+    tracer = trace.get_tracer("a program")
+    with tracer.start_as_current_span("main"), spans().handling("orders", {}, cause, links=[Trace(b"nonsense")]):
         pass
     assert exported.get_finished_spans()[0].parent is None
+    assert exported.get_finished_spans()[0].links == ()
 
 
-def test_a_failure_is_recorded_in_the_span(exported: InMemorySpanExporter) -> None:
-    """An exception that passes through marks the span, and goes on."""
-    exported.clear()
-    spans = telemetry.event_spans()
-    assert spans is not None
-    with pytest.raises(ZeroDivisionError), spans.handling("h", "T", "e", None):
-        _ = 1 / 0
-    assert exported.get_finished_spans()[0].status.status_code is trace.StatusCode.ERROR
+def test_a_span_links_to_what_it_is_about(exported: InMemorySpanExporter) -> None:
+    """Many events at once have no one parent."""
+    with spans().handling("orders", {}, None, links=[Trace(TRACEPARENT)]):
+        pass
+    (span,) = exported.get_finished_spans()
+    assert [f"{each.context.span_id:016x}".encode() for each in span.links] == [TRACEPARENT[36:52]]
 
 
-def test_measurements_reach_the_sdk() -> None:
-    """Counters add up and histograms count, under their attributes."""
-    reader = InMemoryMetricReader()
-    metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
+def test_who_is_not_sampled_is_not_described() -> None:
+    """The attributes of a span that nobody records need not be worked out; what is published carries its trace."""
+    trace.set_tracer_provider(TracerProvider(sampler=ALWAYS_OFF))
+    with spans().handling("orders", {}, Trace(TRACEPARENT)) as describe:
+        inside = telemetry.current_trace()
+    assert describe is None
+    assert inside is not None
+    assert inside.traceparent[:36] == TRACEPARENT[:36]
+    assert inside.traceparent.endswith(b"-00")
+
+
+class Unspeakable(Exception):
+    """One whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(KeyError("who"), "KeyError: 'who'"), (Unspeakable(), "Unspeakable")], ids=["plain", "mute"]
+)
+def test_a_failure_is_recorded_in_the_span(exported: InMemorySpanExporter, error: Exception, told: str) -> None:
+    """An exception that passes through marks the span, and goes on, also one that cannot be told."""
+    with pytest.raises(type(error)), spans().handling("orders", {}, None):
+        raise error
+    (span,) = exported.get_finished_spans()
+    assert (span.status.status_code, span.status.description) == (trace.StatusCode.ERROR, told)
+    assert (span.attributes or {})["error.type"] == type(error).__qualname__
+
+
+def test_measurements_reach_the_sdk(
+    measured: Callable[[], dict[str, list[tuple[object, dict[str, object]]]]],
+) -> None:
+    """Counters add up, histograms count, and gauges are told while there is somebody to tell, under their labels."""
     counter = telemetry.Counter("mainstem.events", "{event}", "Events handled")
-    counter.add(2, group="billing")
-    counter.add(3, group="billing")
-    telemetry.Histogram("mainstem.commit", "s", "Time of a commit").record(0.5)
-    data = reader.get_metrics_data()
-    assert data is not None
-    measured = {metric.name: metric.data for metric in data.resource_metrics[0].scope_metrics[0].metrics}
-    events, commit = measured["mainstem.events"], measured["mainstem.commit"]
-    assert isinstance(events, Sum)
-    assert [(point.value, point.attributes) for point in events.data_points] == [(5, {"group": "billing"})]
-    assert isinstance(commit, HistogramData)
-    assert [(point.count, point.sum) for point in commit.data_points] == [(1, 0.5)]
+    counter.add(2, {"group": "billing"})
+    counter.add(3, {"group": "billing"})
+    telemetry.Histogram("mainstem.commit", "s", "Time of a commit").record(0.5, {})
+    gauge = telemetry.Gauge("mainstem.lag", "{record}", "Records to go")
+    with gauge.told_by(lambda: [(7, {"group": "billing"})]), gauge.told_by(lambda: [(8, {"group": "mail"})]):
+        assert measured() == {
+            "mainstem.events": [(5, {"group": "billing"})],
+            "mainstem.commit": [(1, {})],
+            "mainstem.lag": [(7, {"group": "billing"}), (8, {"group": "mail"})],
+        }
+    assert "mainstem.lag" not in measured()
+
+
+def test_an_sdk_may_come_later(
+    request: pytest.FixtureRequest,
+) -> None:
+    """What was measured before there was an SDK is lost, and nothing else."""
+    counter = telemetry.Counter("mainstem.events", "{event}", "Events handled")
+    counter.add(1, {})
+    read = request.getfixturevalue("measured")
+    counter.add(2, {})
+    assert read() == {"mainstem.events": [(2, {})]}
