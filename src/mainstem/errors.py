@@ -24,6 +24,7 @@ an anchor in ``docs/errors.md``.
     │   ├── NetworkFileSystem      locks and shared memory do not work there
     │   ├── DiskFull               refused before anything was acknowledged
     │   └── DatabaseFailed         an I/O error: the process must not go on with this file
+    ├── Outdated                   a task that a newer definition or library has run: it is given back
     ├── HandlerTimeout             a handler took longer than its time-out
     ├── IncarnationOver            a context used after its task was lost
     ├── NotFound                   a command named something that is not there
@@ -184,6 +185,12 @@ class DatabaseFailed(DatabaseError):
     """An I/O or fsync error: what the kernel still holds is unknown, so the process must not go on with the file."""
 
     code = "database-failed"
+
+
+class Outdated(MainstemError):
+    """A newer definition of the service, or a newer library, has run the task; this process gives it back."""
+
+    code = "outdated"
 
 
 class HandlerTimeout(MainstemError):

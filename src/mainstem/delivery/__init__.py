@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import Fact as Fact
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
+    from mainstem.delivery.edition import Rollback as Rollback
     from mainstem.delivery.failures import Action as Action
     from mainstem.delivery.failures import Answer as Answer
     from mainstem.delivery.failures import Command as Command
@@ -59,6 +60,7 @@ __all__ = [
     "Remembered",
     "Retirement",
     "Retry",
+    "Rollback",
     "Store",
     "answers_topic",
     "audit_topic",
@@ -88,6 +90,7 @@ __getattr__, __dir__ = door(
             "Outputs",
             "Store",
         ),
+        "edition": ("Rollback",),
         "failures": (
             "Action",
             "Answer",

@@ -2,20 +2,24 @@
 
 An assignment is a hint. Before a task is taken over, and after it has been lost, the group itself is asked whether
 the task is ours; three losses in a row, with nothing done between them while the membership stays the same, mean that
-something else is wrong, and end it.
+something else is wrong, and end it. A task that a newer process has run is given back; when there is nobody to give it
+to, that ends it too.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from mainstem.broker import Membership
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
-from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, IncarnationOver, MembershipLost
+from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, IncarnationOver, MembershipLost, Outdated
 from mainstem.state import Rows
 from mainstem.telemetry import log
 
 LOSSES_MOST = 3
+ASKS_IN_A_SESSION = 4
+"""How often in a session timeout a task that seems to be ours, and is not, is asked for."""
 RowsOf = Callable[[int], Rows]
 """Gives the committed rows of a task."""
 
@@ -30,6 +34,9 @@ class GroupRunner:
         self._tasks: dict[int, Task] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._losses: dict[int, int] = {}
+        self._declined: dict[int, float] = {}
+        self._assigned: frozenset[int] = frozenset()
+        self._news = asyncio.Event()
         self._failed: asyncio.Future[None] | None = None
         self._draining = asyncio.Event()
 
@@ -46,6 +53,8 @@ class GroupRunner:
         """Join, run what is assigned, leave. Raises what no new incarnation can mend."""
         spec = self._plan.spec(self._environment.settings.session_timeout_seconds)
         self._failed = asyncio.get_running_loop().create_future()
+        # Also where nobody comes to ask any more, because something else has ended the group first.
+        self._failed.add_done_callback(_looked_at)
         while not self._draining.is_set():
             membership = await self._environment.broker.group.join(spec, static_id=static_id, pinned=pinned)
             try:
@@ -85,6 +94,8 @@ class GroupRunner:
                 assigned = assignment.result()
                 assignment = asyncio.create_task(membership.assignment())
                 self._losses.clear()
+                self._assigned = assigned
+                self._tell()
                 await self._give_back(membership, set(self._tasks) - assigned)
                 for task in sorted(assigned - set(self._running)):
                     self._running[task] = asyncio.create_task(self._own(membership, task), name=f"task {task}")
@@ -92,6 +103,10 @@ class GroupRunner:
             draining.cancel()
             assignment.cancel()
             await asyncio.gather(draining, assignment, return_exceptions=True)
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     async def _until_draining(self) -> None:
         await self._draining.wait()
@@ -126,7 +141,14 @@ class GroupRunner:
         """Run a task as one incarnation after the other."""
         loss: BrokerError | IncarnationOver | None = None
         # One that is being given back is not looked after by this coroutine any more.
-        while self._is_mine(number) and not self._draining.is_set() and await membership.confirm(number):
+        while self._is_mine(number) and not self._draining.is_set():
+            if not await membership.confirm(number):
+                if number not in self._assigned:
+                    return
+                # It has gone and may have come back, and then nobody will say so: what is assigned is what it was.
+                loss = None
+                await self._hear()
+                continue
             # Counted only now: whoever was fenced because the task is another's has nothing to complain of.
             if loss is not None:
                 self._count_loss(number, loss)
@@ -141,8 +163,34 @@ class GroupRunner:
                 loss = error
                 if self._got_on(number):
                     self._losses.pop(number, None)
+            except Outdated as error:
+                loss = None
+                await self._decline(membership, number, error)
             finally:
                 self._tasks.pop(number, None)
+
+    async def _hear(self) -> None:
+        """Wait until another assignment has come, but not for long."""
+        news = self._news
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._environment.settings.session_timeout_seconds / ASKS_IN_A_SESSION):
+                await news.wait()
+
+    async def _decline(self, membership: Membership, number: int, error: Outdated) -> None:
+        """Give a task back that a newer process has run. Raises ``error`` where nobody else could have it.
+
+        The others may be no newer, and pass it round. So each declines it once in a session timeout.
+        """
+        now = asyncio.get_running_loop().time()
+        again_at = self._declined.get(number, now)
+        if again_at > now:
+            await membership.release(number)
+            await asyncio.sleep(again_at - now)
+            return
+        log.error("%s", error)
+        self._declined[number] = now + self._environment.settings.session_timeout_seconds
+        if not await membership.decline(number):
+            raise error
 
     def _is_mine(self, number: int) -> bool:
         return self._running.get(number) is asyncio.current_task()
@@ -170,6 +218,11 @@ class GroupRunner:
         await asyncio.gather(*running, return_exceptions=True)
         self._running.clear()
         self._tasks.clear()
+
+
+def _looked_at(failed: "asyncio.Future[None]") -> None:
+    if not failed.cancelled():
+        failed.exception()
 
 
 async def _left(membership: Membership) -> None:

@@ -25,7 +25,10 @@ class Route(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A group, compiled. ``partitions`` are the partition counts of its inputs."""
+    """A group, compiled. ``partitions`` are the partition counts of its inputs.
+
+    ``definition`` is the number that the service gives its definition, 0 when it gives none.
+    """
 
     service: str
     group: str
@@ -36,6 +39,7 @@ class Plan:
     lanes: int = 64
     tasks: int = 1
     start: Literal["earliest", "latest"] = "earliest"
+    definition: int = 0
 
     def spec(self, session_timeout_seconds: float) -> GroupSpec:
         """What the group is joined with."""

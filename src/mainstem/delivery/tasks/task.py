@@ -10,6 +10,7 @@ from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, commit, no_point
 from mainstem.delivery.context import Effects, Incarnation, Run, Scope, Surroundings, Through, no_effects
+from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
 from mainstem.delivery.ledger import Ledger
@@ -123,6 +124,9 @@ class Task:
 
     async def _prepare(self) -> Admission:
         plan, environment = self._plan, self._environment
+        # Before anything else is read: what a newer one has left may mean something else.
+        first = no_effects()
+        enter(plan, self._ownership.task, self._state, first)
         positions = await self._first_positions()
         progress = {at: Progress(position) for at, position in positions.items()}
         described = await environment.broker.admin.topics({at.topic for at in positions})
@@ -136,11 +140,10 @@ class Task:
         await self._restore(ledger, positions)
         parking = Parking(self._state)
         checkpoints = Checkpoints(self._state)
-        roster = no_effects()
-        starts = Roster(plan.group, self._state, parking, checkpoints).call(plan.processors, progress, roster)
+        starts = Roster(plan.group, self._state, parking, checkpoints).call(plan.processors, progress, first)
         desk = self._desk(ledger, parking, checkpoints)
         routes = Routes(plan, desk.handlers)
-        ledger.absorb(roster)
+        ledger.absorb(first)
         # The first offsets are fixed before the first event: whoever takes over later must not choose again.
         self._positions = (await commit(ledger, self._ownership, environment.point)).positions
         self._alarm.begin(desk, routes)

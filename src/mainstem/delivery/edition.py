@@ -1,0 +1,96 @@
+"""Who has run a task last: the number of the service's definition, and the format of what the library keeps in it.
+
+Both stand in the task's store and rise in the first commit of a process that has a higher one. A process with a lower
+one gives the task back: it would read what it does not know, or forget what it does not look for. See
+``docs/decisions/0005-definition-numbers.md``.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import Broker, GroupDescription
+from mainstem.delivery.context import Effects, no_effects
+from mainstem.delivery.custody import in_custody
+from mainstem.delivery.plan import Plan
+from mainstem.errors import DefinitionError, Outdated
+from mainstem.state import Rows, TaskState
+
+STORE: Final = "$edition"
+FORMAT: Final = 1
+"""Raised with every change after which an older library would misread the runtime's own stores."""
+
+_KEY: Final = b"last"
+
+
+class Edition(Struct, frozen=True):
+    """What a task's store records. A definition without a number counts as 0."""
+
+    definition: int = 0
+    format: int = FORMAT
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Edition).decode
+
+
+def enter(plan: Plan, task: int, state: TaskState, effects: Effects) -> None:
+    """Record who runs the task from now on, in ``effects``. Raises Outdated in a process that is older."""
+    found, mine = recorded(state), Edition(plan.definition)
+    if found is not None and found.format > mine.format:
+        raise Outdated(
+            f"task {task} of {plan.group!r} was run by a newer mainstem, and is not run here",
+            where=f"format {found.format}; this process knows {mine.format}",
+            why="an older library would misread what the newer one has left in the task's store",
+            remedy="install that version here too; a format does not go back",
+        )
+    if found is not None and found.definition > mine.definition:
+        raise Outdated(
+            f"task {task} of {plan.group!r} was run by a newer definition of its service, and is not run here",
+            where=f"definition {found.definition}; this process has {mine.definition or 'none'}",
+            why="older code may not understand what the newer one has left in the task's stores",
+            remedy=f"start definition {found.definition} or a newer one; to go back on purpose, stop the group, then: "
+            f"mainstem groups rollback {plan.group} --definition {mine.definition}",
+        )
+    if found != mine:
+        effects.write(STORE, _KEY, _encode(mine))
+
+
+def recorded(state: TaskState) -> Edition | None:
+    """Who has run the task last; None for one that has never committed."""
+    row = state.get(STORE, _KEY)
+    return None if row is None else _decode(row)
+
+
+class Rollback(Struct, frozen=True):
+    """A group that nobody runs is to be run by an older definition again."""
+
+    broker: Broker
+    rows_of: Callable[[int], Rows]
+    group: GroupDescription
+    definition: int
+
+    def look(self) -> dict[int, int]:
+        """The numbers of the tasks that a process of this definition would give back.
+
+        Raises :class:`~mainstem.errors.DefinitionError` where the library is too old to say.
+        """
+        found = {task: recorded(TaskState(self.rows_of(task))) for task in range(self.group.tasks)}
+        if newer := [task for task, each in found.items() if each is not None and each.format > FORMAT]:
+            raise DefinitionError(
+                f"task {newer[0]} of {self.group.name!r} was run by a newer mainstem",
+                why="its format does not go back",
+                remedy="give the command with that version",
+            )
+        return {task: each.definition for task, each in found.items() if each and each.definition > self.definition}
+
+    async def carry_out(self) -> None:
+        """Take each of these tasks over, which fences whoever had it, and record the number. It can be repeated."""
+        for task in self.look():
+            async with in_custody(self.broker, self.group, task) as custody:
+                if custody is not None:
+                    effects = no_effects()
+                    effects.write(STORE, _KEY, _encode(Edition(self.definition)))
+                    await custody.commit(effects)
