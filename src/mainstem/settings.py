@@ -23,7 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, each with its meaning and its unit. A value that is left out has the default."""
 
     broker: (
-        Annotated[str, Meta(pattern="^[a-z]+:", description="URL of the broker, such as sqlite:////var/lib/shop.db")] | None
+        Annotated[str, Meta(pattern="^[a-z]+:", description="URL of the broker, such as sqlite:////var/lib/shop.db")]
+        | None
     ) = None
     log_level: Annotated[
         LogLevel, Meta(description="The least important lines to be logged: debug, info, warning or error")

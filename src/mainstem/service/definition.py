@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mainstem.broker import TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
@@ -17,6 +17,14 @@ Factory: TypeAlias = Callable[..., object]
 
 LANES: Final = 64
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class GroupOptions(TypedDict, total=False):
+    """The options of a :class:`HandlerGroup`."""
+
+    lanes: int
+    tasks: int | None
+    start: Start
 
 
 class HandlerGroup(Handlers):
@@ -51,13 +59,15 @@ class Definition(HandlerGroup):
         self,
         name: str,
         *,
-        lanes: int = LANES,
-        tasks: int | None = None,
-        start: Start = "earliest",
         grace: Duration | None = None,
         publishes: tuple[Declarable, ...] = (),
+        definition: int = 0,
+        **options: Unpack[GroupOptions],
     ) -> None:
-        super().__init__(name, lanes=lanes, tasks=tasks, start=start)
+        super().__init__(name, **options)
+        if definition < 0:
+            raise DefinitionError(f"{name!r} has definition={definition}", remedy="count from 1")
+        self.definition = definition
         self.grace_seconds = None if grace is None else seconds(grace)
         self.published: tuple[Declaration, ...] = tuple(declaration_of(each) for each in publishes)
         self.groups: list[HandlerGroup] = [self]
@@ -67,14 +77,12 @@ class Definition(HandlerGroup):
         self.shutdown: list[Callable[..., Awaitable[None] | None]] = []
         self.publishers: list[Publisher] = []
 
-    def group(
-        self, name: str, *, lanes: int = LANES, tasks: int | None = None, start: Start = "earliest"
-    ) -> HandlerGroup:
+    def group(self, name: str, **options: Unpack[GroupOptions]) -> HandlerGroup:
         """A group beside the service's own, for handlers that must not hold the others back or start elsewhere.
 
         It reads, commits and remembers by itself. On the broker it is called ``service.name``.
         """
-        group = HandlerGroup(f"{self.name}.{name}", lanes=lanes, tasks=tasks, start=start)
+        group = HandlerGroup(f"{self.name}.{name}", **options)
         if group.name in [each.name for each in self.groups]:
             raise DefinitionError(f"service {self.name!r} has a group {name!r} already", remedy="choose another name")
         self.groups.append(group)

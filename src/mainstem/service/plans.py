@@ -144,6 +144,7 @@ def plan_of(
         lanes=group.lanes,
         tasks=tasks_of(group, drafted),
         start=group.start,
+        definition=service.definition,
     )
 
 

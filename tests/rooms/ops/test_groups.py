@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from mainstem import Service
+from mainstem.errors import Outdated
 from tests.journeys.conditions import until
 from tests.rooms.ops.conftest import SHOP, Shell
 from tests.rooms.ops.shop import OrderPaid, loyalty
@@ -182,3 +183,50 @@ def test_a_group_that_somebody_runs_is_not_deleted(handled: Shell) -> None:
 
     asyncio.run(look())
     assert sum(positions(handled).values()) == 3
+
+
+def test_going_back_to_an_older_definition_is_a_command(shell: Shell) -> None:
+    """What a higher definition has run is refused to a lower one, until the number is rolled back on purpose."""
+
+    async def run(service: Service) -> None:
+        async with shell.running(service) as process:
+            await until(
+                lambda: [bool(each.positions) for each in process.runners["loyalty"].tasks.values()] == [True] * 2
+            )
+
+    def numbered(definition: int) -> Service:
+        service = Service("loyalty", definition=definition, publishes=(OrderPaid,))
+        service.topic("orders", partitions=2)
+        service.include(loyalty)
+        return service
+
+    asyncio.run(run(numbered(1)))
+    asyncio.run(run(numbered(3)))
+    with pytest.raises(Outdated, match="mainstem groups rollback loyalty --definition 2"):
+        asyncio.run(run(numbered(2)))
+    [plan] = shell.json("groups", "rollback", "loyalty", "--definition", "2")
+    assert plan == {"group": "loyalty", "definition": 2, "done": False, "tasks": {"0": 3, "1": 3}}
+    with pytest.raises(Outdated):
+        asyncio.run(run(numbered(2)))
+    said = shell("groups", "rollback", "loyalty", "--definition", "2", "--yes").stdout
+    assert "2 tasks rolled back" in said
+    asyncio.run(run(numbered(2)))
+    refused = shell("groups", "rollback", "loyalty", "--definition", "2", "--yes")
+    assert (refused.exit_code, "[not-found]" in refused.stderr) == (1, True)
+
+
+def test_a_running_group_is_not_rolled_back(handled: Shell) -> None:
+    """As long as somebody runs the group, its numbers stay."""
+
+    async def look() -> None:
+        service = Service("loyalty", definition=2, publishes=(OrderPaid,))
+        service.include(loyalty)
+        async with handled.running(service) as process:
+            await until(
+                lambda: [bool(each.positions) for each in process.runners["loyalty"].tasks.values()] == [True] * 2
+            )
+            refused = await handled.beside("groups", "rollback", "loyalty", "--definition", "1", "--yes")
+        assert (refused.exit_code, "has live members" in refused.stderr) == (1, True)
+
+    asyncio.run(look())
+    assert handled.json("groups", "rollback", "loyalty", "--definition", "1")[0]["tasks"] == {"0": 2, "1": 2}

@@ -47,6 +47,7 @@ def test_a_topic_is_declared_with_its_retention() -> None:
         lambda: Service(""),
         lambda: Service("two words"),
         lambda: Service("shop", lanes=0),
+        lambda: Service("shop", definition=-1),
         lambda: Service("shop", tasks=0),
         lambda: Service("shop", start="now"),  # type: ignore[arg-type]
         lambda: Service("shop", grace="-1s"),
