@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-import re
 import signal
 import sys
 from asyncio.subprocess import Process
 from pathlib import Path
 
 DRAIN_SECONDS = 30
-STARTED = re.compile(r"worker (\d+) is process (\d+)")
 
 
 class ServiceEnded(Exception):
@@ -23,9 +21,10 @@ class ServiceProcess:
         self.service = service
         self.count = workers
         self._log = folder / f"{service}.log"
+        self._pids = folder / f"{service}.pids"
         self._command = [
             *(sys.executable, "-m", "mainstem.ops", "run", f"examples.flights.{service}:{service}"),
-            *("--workers", str(workers), "--broker", broker, "--dev"),
+            *("--workers", str(workers), "--broker", broker, "--dev", "--pid-file", str(self._pids)),
         ]
         self._process: Process | None = None
 
@@ -38,9 +37,11 @@ class ServiceProcess:
             )
 
     def workers(self) -> list[int]:
-        """The process ids of its workers by number, as it has told them."""
-        found = STARTED.findall(self._log.read_text(errors="replace")) if self._log.exists() else []
-        return list({int(number): int(pid) for number, pid in found}.values())
+        """The process ids of its workers, by number. The first line of the file is their parent."""
+        try:
+            return [int(line) for line in self._pids.read_text().splitlines()[1:]]
+        except FileNotFoundError:
+            return []
 
     def kill_one(self) -> int:
         """End a worker as a power cut would, in the middle of whatever it does; returns its process id."""

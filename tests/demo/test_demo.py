@@ -113,10 +113,12 @@ async def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     services = Crew({"delays": 2}, "", tmp_path / "demo").services["delays"]
     with started(tmp_path, "--speed", "1") as demo:
         await until(lambda: len(services.workers()) == 2, within_seconds=60)
+        workers = services.workers()
         demo.send_signal(signal.SIGINT)
         assert "stopped" in demo.communicate(timeout=60)[1]
     assert demo.returncode == 130
-    assert not any(map(runs, services.workers()))
+    assert not any(map(runs, workers))
+    assert services.workers() == []
 
 
 async def failed(run: Run, folder: Path, spoil: Callable[[Backend], Awaitable[None]]) -> list[str]:

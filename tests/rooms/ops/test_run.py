@@ -146,6 +146,34 @@ def test_a_worker_that_dies_is_started_again(shell: Shell, program: Spawned) -> 
     assert program.stop() == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_process_ids_are_kept_in_a_file(workers: int, program: Spawned) -> None:
+    """The parent first, then its workers by number, also after one was replaced; no file is left in the end."""
+    pids = Path("pids")
+    program.start("run", LOYALTY, "--dev", "--workers", str(workers), "--pid-file", "pids")
+    program.wait_for(STARTED, times=workers)
+
+    def written() -> list[int]:
+        return [int(line) for line in pids.read_text().splitlines()]
+
+    assert written() == [program.pid, *program.workers().values()]
+    if workers > 1:
+        os.kill(program.workers()[1], signal.SIGKILL)
+        program.wait_until(lambda: len(written()) == workers)
+        program.wait_for(STARTED, times=workers + 1)
+        assert written() == [program.pid, program.workers()[1], program.workers()[2]]
+    assert program.stop() == 0
+    assert not pids.exists()
+
+
+def test_a_file_for_process_ids_that_cannot_be_written_is_refused(shell: Shell) -> None:
+    """It is told before anything is started."""
+    result = shell("run", LOYALTY, "--dev", "--pid-file", "no/pids")
+    assert result.exit_code == 1
+    assert "the file for the process ids cannot be written" in result.stderr
+    assert list(shell.folder.iterdir()) == []
+
+
 def test_no_worker_outlives_its_parent(program: Spawned) -> None:
     """When the parent is killed without a word, its workers notice, drain and end."""
     program.start("run", LOYALTY, "--dev", "--workers", "2")

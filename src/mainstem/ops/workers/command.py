@@ -1,12 +1,16 @@
 """The command ``run``: what it takes, and what a single process does."""
 
 import asyncio
+import os
 import random
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
+import msgspec
+from msgspec import Struct
 
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
@@ -14,6 +18,7 @@ from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import broker_options, broker_url, load_services
 from mainstem.ops.screen import tell
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
+from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.supervisor import Supervisor
 from mainstem.service import Running, Service, serve
@@ -21,36 +26,60 @@ from mainstem.settings import Settings
 from mainstem.telemetry import configure_logging
 
 
+class Request(Struct, frozen=True):
+    """What is to be run, as it was typed. ``parent`` is a worker's end of the line to its parent."""
+
+    services: tuple[str, ...]
+    workers: int
+    broker: str | None
+    dev: bool
+    reload: bool
+    pid_file: Path | None
+    parent: int | None
+
+
 @click.command
 @click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="How many processes.")
 @broker_options
 @click.option("--reload", is_flag=True, help="Start again when a source file changes; implies --dev.")
+@click.option(
+    "--pid-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the process ids there: this one's, then a line for each worker.",
+)
 @click.option("--parent", type=int, hidden=True)
-def run(
-    *, services: tuple[str, ...], workers: int, broker: str | None, dev: bool, reload: bool, parent: int | None
-) -> None:
+def run(**options: object) -> None:
     """Run services until SIGTERM or Ctrl-C, then drain.
 
     With several workers a parent process starts them, passes signals on, and starts a worker again that has died.
     """
+    request = msgspec.convert(options, Request)
     settings = Settings.load()
     configure_logging(settings.log_level)
-    dev = dev or reload
-    if parent is not None:
-        sys.exit(_work(services, broker, Parent(parent), dev=dev, settings=settings))
-    url = broker_url(broker, settings, dev=dev)
-    if workers == 1 and not reload:
-        asyncio.run(serve(*load_services(services), broker=url, dev=dev, settings=settings))
+    dev = request.dev or request.reload
+    if request.parent is not None:
+        sys.exit(_work(request.services, request.broker, Parent(request.parent), dev=dev, settings=settings))
+    url = broker_url(request.broker, settings, dev=dev)
+    pids = PidFile(request.pid_file, os.getpid())
+    if request.workers == 1 and not request.reload:
+        loaded = load_services(request.services)
+        with pids.kept():
+            asyncio.run(serve(*loaded, broker=url, dev=dev, settings=settings))
         return
-    if workers > 1 and url.endswith(":memory:"):
+    if request.workers > 1 and url.endswith(":memory:"):
         raise DefinitionError(
-            f"{workers} workers cannot share a memory", where=url, remedy="name a file: --broker sqlite:///shop.db"
+            f"{request.workers} workers cannot share a memory",
+            where=url,
+            remedy="name a file: --broker sqlite:///shop.db",
         )
-    arguments = ["run", *services, "--broker", url, *(["--dev"] if dev else [])]
+    arguments = ["run", *request.services, "--broker", url, *(["--dev"] if dev else [])]
     chance = random.Random(Identifiers(SystemClock()).new())  # noqa: S311 - jitter
-    supervisor = Supervisor(arguments, workers, chance.random, Sources.here() if reload else None)
-    sys.exit(asyncio.run(supervisor.run()))
+    sources = Sources.here() if request.reload else None
+    with pids.kept():
+        code = asyncio.run(Supervisor(arguments, request.workers, chance.random, sources, pids).run())
+    sys.exit(code)
 
 
 def _work(services: Sequence[str], broker: str | None, parent: Parent, *, dev: bool, settings: Settings) -> int:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT
+from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.resilience import Backoff
 from mainstem.telemetry import log
@@ -63,13 +64,20 @@ class Supervisor:
     """Keeps a number of workers going until it is told to stop."""
 
     def __init__(
-        self, arguments: Sequence[str], count: int, chance: Callable[[], float], sources: Sources | None
+        self,
+        arguments: Sequence[str],
+        count: int,
+        chance: Callable[[], float],
+        sources: Sources | None,
+        pid_file: PidFile,
     ) -> None:
         """``arguments`` are those of each worker. With ``sources`` they all start again when a file has changed."""
         self._arguments = arguments
         self._count = count
         self._chance = chance
         self._sources = sources
+        self._pid_file = pid_file
+        self._pids: dict[int, int] = {}
         self._workers: set[Worker] = set()
         self._stopping = asyncio.Event()
         self._generation = 0
@@ -111,6 +119,8 @@ class Supervisor:
                 self._sound.set()
             code = await worker.ended()
             self._workers.discard(worker)
+            del self._pids[number]
+            self._pid_file.write(self._pids)
             if self._stopping.is_set():
                 self._code = self._code or int(code not in ASKED_FOR)
             elif generation != self._generation:
@@ -124,6 +134,8 @@ class Supervisor:
     async def _start(self, number: int) -> Worker:
         worker = await Worker.start(self._arguments)
         self._workers.add(worker)
+        self._pids[number] = worker.process.pid
+        self._pid_file.write(self._pids)
         log.info("worker %d is process %d", number, worker.process.pid)
         if self._stopping.is_set():
             worker.stop()
