@@ -2,7 +2,7 @@
 
 from mainstem.state import timers
 from mainstem.state.task_state import Row, Rows, TaskState
-from mainstem.state.timers import Timer
+from mainstem.state.timers import Firing, Timer
 from mainstem.state.values import Stored, header, unpack
 
-__all__ = ["Row", "Rows", "Stored", "TaskState", "Timer", "header", "timers", "unpack"]
+__all__ = ["Firing", "Row", "Rows", "Stored", "TaskState", "Timer", "header", "timers", "unpack"]

@@ -3,6 +3,10 @@
 A timer belongs to the key that set it, so setting, replacing, cancelling and firing happen in that key's lane, and
 its rows commit with whatever else the event did. A million timers that are not due cost two rows each and nothing
 else: the task only looks at the first due row.
+
+When its firing begins, a timer is not set any more, and its name is free to be set again; a row by the id of the firing
+stands for it until it ends. So a firing that is interrupted goes on, whatever has become of the name meanwhile. There
+are no more such rows than lanes.
 """
 
 from collections.abc import Callable
@@ -12,10 +16,12 @@ from mainstem.state.task_state import TaskState
 
 BY_KEY = "$timers"
 BY_DUE = "$due"
+BEGUN = "$begun"
 
 _LENGTH = 2
 _DUE = 8
 LATEST_MS = 2**63 - 1
+BEGUN_MOST = 1_000_000
 
 Read = Callable[[str, bytes], bytes | None]
 Write = Callable[[str, bytes, bytes | None], None]
@@ -29,10 +35,23 @@ class Timer(NamedTuple):
     key: bytes | None
 
 
+class Firing(NamedTuple):
+    """A timer whose firing has begun. ``id`` was given to it when it was set, and to no other setting."""
+
+    id: str
+    timer: Timer
+
+
 def _identity(name: str, key: bytes | None) -> bytes:
     encoded = name.encode()
     mark = b"\x00" if key is None else b"\x01" + key
     return len(encoded).to_bytes(_LENGTH, "big") + encoded + mark
+
+
+def _due_row(timer: Timer) -> bytes:
+    # What was due before 1970 is due now, and what is due in so many million years may as well be due then.
+    due = min(max(timer.due_ms, 0), LATEST_MS)
+    return due.to_bytes(_DUE, "big") + _identity(timer.name, timer.key)
 
 
 def _timer(row_key: bytes) -> Timer:
@@ -43,42 +62,56 @@ def _timer(row_key: bytes) -> Timer:
     return Timer(due, name, row_key[at + 1 :] if row_key[at] else None)
 
 
-def put(read: Read, write: Write, timer: Timer) -> None:
-    """Set a timer; one of the same name and key is replaced."""
-    identity = _identity(timer.name, timer.key)
+def put(read: Read, write: Write, timer: Timer, firing_id: str = "") -> None:
+    """Set a timer; one of the same name and key is replaced. Without an id its firing cannot :func:`begin`."""
     cancel(read, write, timer.name, timer.key)
-    # What was due before 1970 is due now, and what is due in so many million years may as well be due then.
-    due = min(max(timer.due_ms, 0), LATEST_MS).to_bytes(_DUE, "big")
-    write(BY_KEY, identity, due)
-    write(BY_DUE, due + identity, b"")
+    row = _due_row(timer)
+    write(BY_KEY, row[_DUE:], row[:_DUE] + firing_id.encode())
+    write(BY_DUE, row, b"")
 
 
 def cancel(read: Read, write: Write, name: str, key: bytes | None) -> bool:
     """Remove a timer; False when there was none."""
     identity = _identity(name, key)
-    due = read(BY_KEY, identity)
-    if due is None:
+    row = read(BY_KEY, identity)
+    if row is None:
         return False
     write(BY_KEY, identity, None)
-    write(BY_DUE, due + identity, None)
+    write(BY_DUE, row[:_DUE] + identity, None)
     return True
-
-
-def strike(read: Read, write: Write, timer: Timer) -> None:
-    """Remove what is left of a timer that is not due any more.
-
-    Keyless events share their timers and no lane: of two that set one at the same moment, the later knows nothing of
-    the other's row.
-    """
-    row = max(timer.due_ms, 0).to_bytes(_DUE, "big") + _identity(timer.name, timer.key)
-    if read(BY_DUE, row) is not None:
-        write(BY_DUE, row, None)
 
 
 def is_due(read: Read, timer: Timer) -> bool:
     """Whether the timer is still set for this very time; it may have been replaced since it was scanned."""
-    due = read(BY_KEY, _identity(timer.name, timer.key))
-    return due is not None and int.from_bytes(due, "big") == timer.due_ms
+    row = read(BY_KEY, _identity(timer.name, timer.key))
+    return row is not None and int.from_bytes(row[:_DUE], "big") == timer.due_ms
+
+
+def begin(read: Read, write: Write, timer: Timer) -> Firing | None:
+    """Note that a timer which was found to be due fires now; None when it is not set for this very time any more."""
+    row = _due_row(timer)
+    if not is_due(read, timer):
+        # Keyless events share their timers and no lane: of two that set one at the same moment, the later knows nothing
+        # of the other's row, which would be found again and again.
+        if read(BY_DUE, row) is not None:
+            write(BY_DUE, row, None)
+        return None
+    found = read(BY_KEY, row[_DUE:])
+    assert found is not None
+    cancel(read, write, timer.name, timer.key)
+    firing_id = found[_DUE:]
+    write(BEGUN, firing_id, row)
+    return Firing(firing_id.decode(), timer)
+
+
+def end(write: Write, firing: Firing) -> None:
+    """The firing is over, or will not go on."""
+    write(BEGUN, firing.id.encode(), None)
+
+
+def begun(state: TaskState) -> list[Firing]:
+    """The firings that have begun and not ended."""
+    return [Firing(key.decode(), _timer(row)) for key, row in state.scan(BEGUN, limit=BEGUN_MOST)]
 
 
 def due_until(state: TaskState, until_ms: int, limit: int) -> list[Timer]:
@@ -88,9 +121,9 @@ def due_until(state: TaskState, until_ms: int, limit: int) -> list[Timer]:
 
 
 def next_due_ms(state: TaskState) -> int | None:
-    """When the earliest timer is due, or None when none is set."""
-    rows = state.scan(BY_DUE, limit=1)
-    return _timer(rows[0][0]).due_ms if rows else None
+    """When the earliest timer is due, or was whose firing has begun; None without any."""
+    rows = [row for _, row in state.scan(BEGUN, limit=1)] + [key for key, _ in state.scan(BY_DUE, limit=1)]
+    return min((_timer(row).due_ms for row in rows), default=None)
 
 
 def names(state: TaskState) -> list[str]:
@@ -110,4 +143,4 @@ def named(state: TaskState, name: str, limit: int) -> list[Timer]:
     """The timers of a name that are set, by key; at most ``limit``."""
     start = len(name.encode()).to_bytes(_LENGTH, "big") + name.encode()
     rows = state.scan(BY_KEY, start, start + b"\x02", limit=limit)
-    return [_timer(due + row_key) for row_key, due in rows]
+    return [_timer(row[:_DUE] + row_key) for row_key, row in rows]

@@ -164,7 +164,7 @@ async def test_a_firing_that_fails_is_retried_and_parked_like_an_event() -> None
         return Told("rings")
 
     async with staged() as stage:
-        await stage.publish(Paid("a"))
+        await stage.publish(Paid("a"), timestamp_ms=500)
         handler = setting(lambda _, context: context.wake("ring", at=1_000))
         async with stage.running(handler, fire) as running:
 

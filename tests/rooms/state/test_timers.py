@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from mainstem.state import TaskState, Timer, timers
-from mainstem.state.timers import BY_DUE, BY_KEY
+from mainstem.state import Firing, TaskState, Timer, timers
+from mainstem.state.timers import BEGUN, BY_DUE, BY_KEY
 from tests.rooms.state.rows import DictRows
 
 # Names that are prefixes of one another, and keys that could be taken for the end of a name.
@@ -17,7 +17,7 @@ TIMES = st.integers(0, 6) | st.sampled_from([2**40, 2**63 - 1])
 
 
 class AgainstAModel(RuleBasedStateMachine):
-    """Any order of setting, replacing, cancelling and looking."""
+    """Any order of setting, replacing, cancelling, firing and looking."""
 
     def __init__(self) -> None:
         """No timer is set."""
@@ -25,6 +25,9 @@ class AgainstAModel(RuleBasedStateMachine):
         self.rows = DictRows()
         self.state = TaskState(self.rows)
         self.set: dict[tuple[str, bytes | None], int] = {}
+        self.ids: dict[tuple[str, bytes | None], str] = {}
+        self.begun: dict[str, Firing] = {}
+        self.settings = 0
 
     def write(self, store: str, key: bytes, value: bytes | None) -> None:
         """Change a row."""
@@ -33,7 +36,9 @@ class AgainstAModel(RuleBasedStateMachine):
     @rule(name=NAMES, key=KEYS, due_ms=TIMES)
     def put(self, name: str, key: bytes | None, due_ms: int) -> None:
         """Set or replace one."""
-        timers.put(self.state.get, self.write, Timer(due_ms, name, key))
+        self.settings += 1
+        self.ids[name, key] = f"id {self.settings}"
+        timers.put(self.state.get, self.write, Timer(due_ms, name, key), self.ids[name, key])
         self.set[name, key] = due_ms
 
     @rule(name=NAMES, key=KEYS)
@@ -53,7 +58,8 @@ class AgainstAModel(RuleBasedStateMachine):
     @rule()
     def next(self) -> None:
         """The next one is the earliest of all."""
-        assert timers.next_due_ms(self.state) == min(self.set.values(), default=None)
+        firing = [each.timer.due_ms for each in self.begun.values()]
+        assert timers.next_due_ms(self.state) == min([*self.set.values(), *firing], default=None)
 
     @rule()
     def names(self) -> None:
@@ -64,6 +70,25 @@ class AgainstAModel(RuleBasedStateMachine):
     def is_due(self, name: str, key: bytes | None, due_ms: int) -> None:
         """A firing counts only if the timer is still set for that very time."""
         assert timers.is_due(self.state.get, Timer(due_ms, name, key)) == (self.set.get((name, key)) == due_ms)
+
+    @rule(name=NAMES, key=KEYS, due_ms=TIMES)
+    def begin(self, name: str, key: bytes | None, due_ms: int) -> None:
+        """It begins if the timer is set for that very time, under the id of this setting; then the name is free."""
+        timer = Timer(due_ms, name, key)
+        firing = timers.begin(self.state.get, self.write, timer)
+        if self.set.get((name, key)) != due_ms:
+            assert firing is None
+            return
+        del self.set[name, key]
+        assert firing == Firing(self.ids[name, key], timer)
+        self.begun[firing.id] = firing
+
+    @rule()
+    def end(self) -> None:
+        """What has begun and not ended is known, whatever has become of its name."""
+        assert sorted(timers.begun(self.state)) == sorted(self.begun.values())
+        if self.begun:
+            timers.end(self.write, self.begun.popitem()[1])
 
     @rule()
     def commit(self) -> None:
@@ -76,7 +101,8 @@ class AgainstAModel(RuleBasedStateMachine):
         by_key = self.state.scan(BY_KEY, limit=100)
         by_due = self.state.scan(BY_DUE, limit=100)
         assert len(by_key) == len(self.set)
-        assert sorted(due + key for key, due in by_key) == sorted(key for key, _ in by_due)
+        assert sorted(row[:8] + key for key, row in by_key) == sorted(key for key, _ in by_due)
+        assert len(self.state.scan(BEGUN, limit=100)) == len(self.begun)
 
 
 AgainstAModel.TestCase.settings = settings(max_examples=100, stateful_step_count=30)

@@ -51,8 +51,8 @@ class Context(Struct, gc=False, eq=False):
     _index: int
     _earlier: Gathered | None = None
     _effects: Effects | None = None
-    published: int = 0
-    """How many events this handler has published for this event; ids of outputs count on from it."""
+    caused: int = 0
+    """How many events this handler has published for this event, and timers set; the ids of both count on from it."""
     _lineage: Headers | None = None
     attempt: int = 1
     """1 in the first run of the handler for this event; one more after each failure."""
@@ -270,9 +270,9 @@ class Context(Struct, gc=False, eq=False):
         if subject is not None or time is not None or extensions:
             scope.outputs.check_attributes((event,))
             inherited = {**inherited, **Attributes(subject, time, extensions).headers(self.timestamp_ms)}
-        event_id = scope.derivation.of(inherited[CE_CAUSATIONID], str(self.published))
+        event_id = scope.derivation.of(inherited[CE_CAUSATIONID], str(self.caused))
         effects.facts.append(scope.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
-        self.published += 1
+        self.caused += 1
 
     def _inherited(self) -> Headers:
         """What every output inherits, as bytes from header to header."""
@@ -295,22 +295,26 @@ class Context(Struct, gc=False, eq=False):
     def wake(self, name: str, *, after: Duration | None = None, at: int | None = None) -> None:
         """Set a durable timer of this key: ``after`` so much time, or ``at`` a wall-clock time in milliseconds.
 
-        One of the same name and key is replaced. When it is due, ``@service.on_timer(name)`` runs in this key's lane.
+        One of the same name and key is replaced. When it is due, ``@service.on_timer(name)`` runs in this key's lane,
+        and its timestamp is the time it was due. A time before this event's own counts as this event's: nothing happens
+        before its cause.
         """
         if (after is None) == (at is None):
             raise DefinitionError(f"wake({name!r}) takes either after= or at=", where=f"handler {self._scope.handler}")
         self._known_timer(name)
-        due = at if at is not None else self.now_ms + milliseconds(after or 0)
-        if self._batch.topic == f"{TIMER_TOPIC}:{name}":
-            # Two firings at the same time would be one: the same row, and the same ids for what they publish.
-            due = max(due, self.timestamp_ms + 1)
-        timers.put(self._read, self._write, Timer(due, name, self.key))
+        now = self.now_ms
+        due = at if at is not None else now + milliseconds(after or 0)
+        # An event whose producer's clock is ahead keeps nobody waiting.
+        due = max(due, min(self.timestamp_ms, now))
+        firing_id = self._scope.derivation.of("timer", self.event_id, str(self.caused))
+        timers.put(self._read, self._write, Timer(due, name, self.key), firing_id)
+        self.caused += 1
         effects = self._effects
         assert effects is not None
         effects.wake_ms = due if effects.wake_ms is None else min(effects.wake_ms, due)
 
     def cancel(self, name: str) -> bool:
-        """Remove a timer of this key; False when none was set."""
+        """Remove a timer of this key; False when none was set. One that is firing is not set any more."""
         self._known_timer(name)
         return timers.cancel(self._read, self._write, name, self.key)
 

@@ -37,7 +37,7 @@ class Incarnation:
 class Run(Protocol):
     """One run of a handler, as a checkpoint sees it."""
 
-    published: int
+    caused: int
 
     @property
     def handler(self) -> str:

@@ -1,8 +1,8 @@
 """What has been committed of an event that is not done yet, beside its effects: one row per handler and event.
 
-The id of an output comes from its place among the outputs of its event. A run after a checkpoint may leave out what
-was committed by it, so it goes on counting where the checkpoint stopped. A handler that was through with the event
-when a later one made a checkpoint is committed with it, and must not run again.
+The id of an output comes from its place among what its event has caused, and so does that of a timer. A run after a
+checkpoint may leave out what was committed by it, so it goes on counting where the checkpoint stopped. A handler that
+was through with the event when a later one made a checkpoint is committed with it, and must not run again.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _THROUGH = b"!"
 
 
 class Checkpoints:
-    """The rows of one task: how many outputs are committed, and a mark where the handler is through."""
+    """The rows of one task: how much of what it causes is committed, and a mark where the handler is through."""
 
     __slots__ = ("_state", "some")
 
@@ -37,7 +37,7 @@ class Checkpoints:
             key = _key(*each)
             count = (self._row(effects, key) or b"0").removesuffix(_THROUGH)
             effects.writes[STORE, key] = count + _THROUGH
-        effects.writes[STORE, _key_of(run)] = b"%d" % run.published
+        effects.writes[STORE, _key_of(run)] = b"%d" % run.caused
 
     def is_through(self, handler: str, batch: Batch, index: int) -> bool:
         """Whether a handler need not run for an event, because a later one's checkpoint has committed what it did."""
@@ -47,7 +47,7 @@ class Checkpoints:
         """Before a run: go on counting where the last checkpoint of this event and handler stopped."""
         row = self._state.get(STORE, _key_of(context)) if self.some else None
         if row is not None:
-            context.published = int(row.removesuffix(_THROUGH))
+            context.caused = int(row.removesuffix(_THROUGH))
 
     def done(self, context: Context, effects: Effects) -> None:
         """The handler has succeeded; the row has served."""

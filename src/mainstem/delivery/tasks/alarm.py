@@ -1,14 +1,14 @@
 """Due timers: looks at the first row by due time, and sleeps until then."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mainstem.clock import Clock
 from mainstem.delivery.failures import RETRY, lane_of
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.delivery.tasks.works import RetryWork, TimerWork
+from mainstem.delivery.tasks.works import FiringWork, RetryWork, TimerWork
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, timers
 
@@ -33,12 +33,14 @@ class Alarm:
         self._make: Callable[[Timer], Work] | None = None
 
     def begin(self, desk: Desk, routes: Routes) -> None:
-        """Start waiting for what is set. Raises DefinitionError for timers that nobody handles."""
+        """Go on with what has begun, and wait for what is set. Raises DefinitionError when nobody handles it."""
 
         def make(timer: Timer) -> Work:
             return _work(timer, desk, routes, self._done)
 
-        _check_known(self._state, desk)
+        begun = timers.begun(self._state)
+        _check_known({each.timer.name for each in begun} | set(timers.names(self._state)), desk)
+        self._add([FiringWork(each.timer.key, desk, each) for each in begun])
         self._make = make
         first = timers.next_due_ms(self._state)
         if first is not None:
@@ -90,8 +92,12 @@ class Alarm:
     def _done(self, timer: Timer) -> None:
         """One is not in flight any more."""
         self._firing.discard(timer)
-        if self._full and len(self._firing) <= AT_ONCE // 2:
-            self._full = False
+        if self._full:
+            if len(self._firing) <= AT_ONCE // 2:
+                self._full = False
+                self.wake(timer.due_ms)
+        elif self._make is not None and timers.is_due(self._state.get, timer):
+            # Set anew for the same time while it was in flight, and so passed over when it was looked for.
             self.wake(timer.due_ms)
 
 
@@ -103,8 +109,8 @@ def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None
     return RetryWork(lane_of(place), desk, routes, handler, place, timer, done)
 
 
-def _check_known(state: TaskState, desk: Desk) -> None:
-    for name in timers.names(state):
+def _check_known(names: Iterable[str], desk: Desk) -> None:
+    for name in sorted(names):
         known = name.removeprefix(RETRY) in desk.handlers if name.startswith(RETRY) else name in desk.by_timer
         if not known:
             raise DefinitionError(

@@ -12,8 +12,8 @@ from mainstem.delivery.lanes import Intake
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.identifiers import derive
-from mainstem.state import Timer, timers
+from mainstem.events import CE_ID
+from mainstem.state import Firing, Timer, timers
 
 
 class EventWork(Struct, gc=False, eq=False):
@@ -167,41 +167,46 @@ class TimerWork(Struct, eq=False):
     done: Callable[[Timer], None]
 
     async def run(self) -> None:
-        """Read the timer's row again; if it is still due, handle it, and remove the row in the same commit."""
-        desk, timer = self.desk, self.timer
+        """Read the timer's row again; if it is still due, fire."""
         try:
-            if not timers.is_due(desk.ledger.state.get, timer):
-                self._strike()
-                return
-            handler = desk.by_timer[timer.name]
-            gathered = Gathered()
-            await desk.handle(handler, timer, Place(timer_batch(desk, handler, timer), 0), gathered)
-            self._remove(gathered)
-            desk.checkpoints.close(gathered)
-            desk.ledger.absorb(gathered)
+            effects, ledger = no_effects(), self.desk.ledger
+            # In one step, without an await: keyless events share their timers, and wait for no lane.
+            firing = timers.begin(ledger.state.get, effects.write, self.timer)
+            if effects.writes:
+                ledger.absorb(effects)
+            if firing is not None:
+                await _fire(self.desk, firing)
         finally:
-            self.done(timer)
-
-    def _strike(self) -> None:
-        """It has been replaced; a row that was left behind would be found again and again."""
-        effects, ledger = no_effects(), self.desk.ledger
-        timers.strike(ledger.state.get, effects.write, self.timer)
-        if effects.writes:
-            ledger.absorb(effects)
-
-    def _remove(self, effects: Effects) -> None:
-        """The timer has served, unless its handler has set it anew."""
-        read = effects.over(self.desk.ledger.state.get)
-        if timers.is_due(read, self.timer):
-            timers.cancel(read, effects.write, self.timer.name, self.timer.key)
+            self.done(self.timer)
 
 
-def timer_batch(desk: Desk, handler: Handler, timer: Timer) -> Batch:
+class FiringWork(Struct, eq=False):
+    """A firing that an earlier owner has begun."""
+
+    key: bytes | None
+    desk: Desk
+    firing: Firing
+
+    async def run(self) -> None:
+        """Go on with it, whether its timer is set again meanwhile or not."""
+        await _fire(self.desk, self.firing)
+
+
+async def _fire(desk: Desk, firing: Firing) -> None:
+    """Handle a firing; its effects and its end enter the books together."""
+    gathered, timer = Gathered(), firing.timer
+    at = Place(timer_batch(desk.task, firing), 0)
+    await desk.handle(desk.by_timer[timer.name], timer, at, gathered)
+    timers.end(gathered.write, firing)
+    desk.checkpoints.close(gathered)
+    desk.ledger.absorb(gathered)
+
+
+def timer_batch(task: int, firing: Firing) -> Batch:
     """The record that a firing is handled as; it is copied when the firing parks."""
-    key = () if timer.key is None else (timer.key,)
-    event_id = derive(desk.group, handler.name, timer.name, str(timer.due_ms), *key)
-    record = Record(timer.key, None, timer.due_ms, own={"ce_id": event_id.encode()})
-    return single(TopicPartition(f"{TIMER_TOPIC}:{timer.name}", desk.task), timer.due_ms, record)
+    timer = firing.timer
+    record = Record(timer.key, None, timer.due_ms, own={CE_ID: firing.id.encode()})
+    return single(TopicPartition(f"{TIMER_TOPIC}:{timer.name}", task), timer.due_ms, record)
 
 
 class RetryWork(Struct, eq=False):
