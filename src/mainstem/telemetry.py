@@ -26,7 +26,7 @@ class EventLogger(logging.LoggerAdapter[logging.Logger]):
 
     In the text, what is not a plain character is replaced by ``_``: an id may come from outside, and must not forge a
     line of its own. The fields ``event_id`` and ``handler`` have them as they are. Where there is a trace, its id
-    stands there as well; the fields are ``trace_id`` and ``span_id``.
+    stands there as well, and in the field ``trace_id``.
     """
 
     def __init__(self, event_id: str, handler: str, trace: "Trace | None" = None) -> None:
@@ -35,7 +35,7 @@ class EventLogger(logging.LoggerAdapter[logging.Logger]):
         self._fields = {"event_id": event_id, "handler": handler}
         text = f" [handler={handler} event={event_id}]"
         if trace is not None and (found := _TRACEPARENT.fullmatch(trace.traceparent)):
-            self._fields["trace_id"], self._fields["span_id"] = (each.decode() for each in found.groups())
+            self._fields["trace_id"] = found[1].decode()
             text = f"{text[:-1]} trace={self._fields['trace_id']}]"
         self._suffix = _NOT_PLAIN.sub("_", text)
 
@@ -47,7 +47,7 @@ class EventLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 _NOT_PLAIN: Final = re.compile(r"[^\w .:/@+=~\[\]-]")
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def event_logger(event_id: str, handler: str, trace: "Trace | None" = None) -> EventLogger:
@@ -116,12 +116,6 @@ def current_trace() -> Trace | None:
         return None
     state = span.trace_state.to_header().encode() if span.trace_state else None
     return Trace(b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags), state)
-
-
-def traceparent_of_current_span() -> bytes | None:
-    """The W3C ``traceparent`` of the span this code runs in, or None when it runs in none."""
-    trace = current_trace()
-    return None if trace is None else trace.traceparent
 
 
 class Spans:

@@ -101,7 +101,7 @@ def test_the_trace_stands_in_the_line(caplog: pytest.LogCaptureFixture) -> None:
         "here [handler=h event=e-1 trace=0af7651916cd43dd8448eb211c80319c]",
         "there [handler=h event=e-1]",
     ]
-    assert vars(caplog.records[0])["span_id"] == "b7ad6b7169203331"
+    assert vars(caplog.records[0])["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
     assert "trace_id" not in vars(caplog.records[1])
 
 

@@ -13,7 +13,7 @@ from mainstem.delivery import Outputs, inside_handler
 from mainstem.errors import DefinitionError, EventRefused
 from mainstem.events import Attributes, lineage
 from mainstem.identifiers import Identifiers
-from mainstem.telemetry import traceparent_of_current_span
+from mainstem.telemetry import current_trace
 
 Records: TypeAlias = dict[TopicPartition, list[Record]]
 
@@ -69,7 +69,8 @@ class Publisher:
     def encode(self, events: Sequence[object], records: Records, attributes: Attributes = NO_ATTRIBUTES) -> None:
         """Add the records of these events. Raises :class:`~mainstem.errors.EventRefused`."""
         self._check_usable(events)
-        inherited = lineage(None, traceparent=traceparent_of_current_span())
+        trace = current_trace()
+        inherited = {} if trace is None else lineage(None, None, *trace)
         now = self._clock.now_ms()
         if attributes != NO_ATTRIBUTES:
             self._outputs.check_attributes(events)

@@ -31,7 +31,7 @@ from mainstem.events import (
     lineage,
 )
 from mainstem.state import Timer, timers
-from mainstem.telemetry import EventLogger, event_logger
+from mainstem.telemetry import EventLogger, Trace, event_logger
 
 V = TypeVar("V")
 D = TypeVar("D")
@@ -125,14 +125,21 @@ class Context(Struct, gc=False, eq=False):
         return self._header("traceparent")
 
     @property
+    def trace(self) -> Trace | None:
+        """The span around this run of the handler; where nobody makes spans, the trace context of the event."""
+        inherited = self._lineage or self._inherited()
+        traceparent = inherited.get(TRACEPARENT)
+        return None if traceparent is None else Trace(traceparent, inherited.get(TRACESTATE))
+
+    @property
     def now_ms(self) -> int:
         """The wall clock: milliseconds since 1970 (UTC). Not the same in a second run."""
         return self._scope.clock.now_ms()
 
     @property
     def log(self) -> EventLogger:
-        """The logger ``mainstem``, with event id and handler in every line."""
-        return event_logger(self.event_id, self._scope.handler)
+        """The logger ``mainstem``, with event id, handler and trace in every line."""
+        return event_logger(self.event_id, self._scope.handler, self.trace)
 
     def _header(self, name: str) -> str | None:
         value = self._batch.header(name, self._index)
@@ -281,6 +288,12 @@ class Context(Struct, gc=False, eq=False):
         return lineage(
             header(CE_CORRELATIONID, index) or cause, cause, header(TRACEPARENT, index), header(TRACESTATE, index)
         )
+
+    def carry(self, trace: Trace) -> None:
+        """From here on, what is published belongs to this place in a trace, instead of the event's own."""
+        inherited = self._inherited()
+        causes = inherited[CE_CORRELATIONID], inherited[CE_CAUSATIONID]
+        self._lineage = lineage(*causes, trace.traceparent, trace.tracestate)
 
     def publish_result(self, result: object) -> None:
         """Publish what a handler has returned: an event, or several in a list or tuple."""

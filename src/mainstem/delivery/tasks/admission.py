@@ -36,6 +36,8 @@ class Admission:
         """The works of a batch, in offset order. Records that need none are done in the intake."""
         if not len(batch):
             return []
+        for handler in self.desk.handlers.values():
+            handler.begin()
         works = self._single(batch, intake)
         return _together(works) if self._batches else works
 

@@ -130,7 +130,7 @@ class Desk(Struct, frozen=True):
     def _verdict(self, handler: Handler, context: Context, error: Exception, failure: Failure) -> Verdict:
         self.ledger.counters.failures += 1
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
-        event_logger(context.event_id, handler.name).warning(
+        event_logger(context.event_id, handler.name, context.trace).warning(
             "failed (%d) at %s: %s: %s; %s",
             failure.failures,
             _raised_at(error),

@@ -1,31 +1,42 @@
 """A processor in one incarnation of a task, and one run of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from typing import cast
 
 from mainstem.broker import Batch
 from mainstem.delivery.context import Context, Effects, Gathered, Scope
 from mainstem.delivery.lanes import lanes_ending
-from mainstem.delivery.processor import Processor
+from mainstem.delivery.measures import Watch
+from mainstem.delivery.processor import Call, Processor
 from mainstem.errors import HandlerTimeout
 
 
 class Handler:
-    """A processor bound to its task."""
+    """A processor bound to its task.
 
-    __slots__ = ("_executor", "awaitable", "call", "name", "plain", "processor", "scope")
+    ``call`` and ``awaitable`` are the processor's function itself, unless somebody looks at the coming runs.
+    """
 
-    def __init__(self, processor: Processor, scope: Scope, executor: Executor | None) -> None:
+    __slots__ = ("_executor", "_watch", "awaitable", "call", "name", "plain", "processor", "scope")
+
+    def __init__(self, processor: Processor, scope: Scope, executor: Executor | None, watch: Watch) -> None:
         """Plain functions run in ``executor``; without one they run in place, as a simulation wants it."""
         self.processor = processor
         self.name = processor.name
-        self.call = processor.call
-        self.awaitable = cast("Callable[[object, Context], Awaitable[object]]", processor.call)
         self.plain = processor.plain
         self.scope = scope
         self._executor = executor
+        self._watch = watch
+        self.call: Call = processor.call
+        self.awaitable = cast("Callable[[object, Context], Awaitable[object]]", processor.call)
+        self.begin()
+
+    def begin(self) -> None:
+        """Find out whether anybody looks at the coming runs. Once for a batch, so that no event pays for it."""
+        self._look() if self._watch.begin() else self._look_away()
 
     def context(self, batch: Batch, index: int, earlier: Gathered | None = None, attempt: int = 1) -> Context:
         """What one run is given."""
@@ -39,7 +50,8 @@ class Handler:
             elif self._executor is None:
                 result = self.call(event, context)
             else:
-                result = await self._in_thread(event, context)
+                loop = asyncio.get_running_loop()
+                result = await loop.run_in_executor(self._executor, in_thread, self.call, event, context)
             if result is not None:
                 context.publish_result(result)
         finally:
@@ -50,13 +62,43 @@ class Handler:
         """What it is called with for one event."""
         return [event] if self.processor.batch else event
 
-    async def _in_thread(self, event: object, context: Context) -> object:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        result = await loop.run_in_executor(self._executor, in_thread, self.call, event, context)
-        limit = self.processor.timeout_seconds
+    def together(self, batch: Batch, indexes: Sequence[int]) -> AbstractContextManager[None]:
+        """Inside the block, a run is for all these events of a batch."""
+        return self._watch.together(batch, indexes)
+
+    def _look_away(self) -> None:
+        self.call = self._within_limit if self.plain and self.processor.timeout_seconds else self.processor.call
+        self.awaitable = cast("Callable[[object, Context], Awaitable[object]]", self.call)
+
+    def _look(self) -> None:
+        self.call, self.awaitable = self._shown, self._shown_awaitable
+
+    def _shown(self, event: object, context: Context) -> None:
+        """A run that somebody looks at; what it returns is published inside it, and so belongs to it."""
+        with self._watch.run(context, self._count(event)):
+            if not self._watch.looking:
+                self._look_away()
+            result = self._within_limit(event, context)
+            if result is not None:
+                context.publish_result(result)
+
+    async def _shown_awaitable(self, event: object, context: Context) -> None:
+        with self._watch.run(context, self._count(event)):
+            if not self._watch.looking:
+                self._look_away()
+            result = await cast("Awaitable[object]", self.processor.call(event, context))
+            if result is not None:
+                context.publish_result(result)
+
+    def _count(self, event: object) -> int | None:
+        return len(event) if self.processor.batch and isinstance(event, list) else None
+
+    def _within_limit(self, event: object, context: Context) -> object:
+        clock, limit = self.scope.clock, self.processor.timeout_seconds
+        began = clock.monotonic()
+        result = self.processor.call(event, context)
         # A thread cannot be stopped: it has kept its lane until it returned, and what it did counts for nothing.
-        if limit is not None and loop.time() - began > limit:
+        if limit is not None and self._executor is not None and clock.monotonic() - began > limit:
             raise HandlerTimeout(
                 f"handler {self.name!r} took longer than {limit:g} s",
                 where=f"{context.topic}[{context.partition}] offset {context.offset}, event {context.event_id}",

@@ -14,6 +14,7 @@ from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
 from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.measures import Watch
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
@@ -194,6 +195,7 @@ class Task:
                     timer_names,
                 ),
                 environment.executor,
+                Watch(plan.group, each.name, environment.clock),
             )
             for each in plan.processors
         }

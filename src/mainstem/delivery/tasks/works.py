@@ -121,7 +121,8 @@ class BatchWork(Struct, eq=False):
         ]
         if not free:
             return
-        attempt = await desk.attempt(handler, [event for _, event in free], Place(batch, free[0][0]), gathered)
+        with handler.together(batch, [index for index, _ in free]):
+            attempt = await desk.attempt(handler, [event for _, event in free], Place(batch, free[0][0]), gathered)
         if isinstance(attempt, Effects):
             gathered.take_in(attempt)
             gathered.through += [(handler.name, batch, index) for index, _ in free]
