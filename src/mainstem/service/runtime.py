@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -30,6 +29,10 @@ from mainstem.settings import Settings
 from mainstem.telemetry import log
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+UNDRAINED: Final = (
+    b"ended without draining: nothing is lost. What was committed stays; what was not has not happened, and is done "
+    b"again at the next start\n"
+)
 
 
 class Floor(Struct, frozen=True, kw_only=True):
@@ -328,11 +331,7 @@ def _signalled() -> Iterator[asyncio.Event]:
 
 def _end_now(number: int) -> NoReturn:
     """End as a power cut would. An exception could be caught, and Python waits for its threads."""
-    log.warning(
-        "ended without draining. What was committed stays; what was not has not happened, and is done again at the "
-        "next start: nothing is lost"
-    )
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
+    # Not by way of the log: whatever was interrupted may hold its lock.
+    with suppress(OSError):
+        os.write(2, UNDRAINED)
     os._exit(128 + number)

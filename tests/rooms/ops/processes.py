@@ -75,6 +75,13 @@ class Spawned:
         """Send it a signal."""
         os.kill(self.pid, number)
 
+    def asked(self, number: signal.Signals) -> bool:
+        """Send it a signal once more, unless it has ended; returns whether it has."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.send(number)
+        return self._process.poll() is not None
+
     def ended(self) -> int:
         """Wait for its end."""
         assert self._process is not None

@@ -102,6 +102,9 @@ class Supervisor:
             watching.cancel()
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+                if self._told:
+                    # The workers have ended, and whoever asks once more gets what was asked for anyway.
+                    signal.signal(number, signal.SIG_IGN)
         return self._code
 
     async def _keep(self, number: int) -> None:
