@@ -72,10 +72,11 @@ class OnDisk(SqliteHarness):
             pinning=True,
             declining=True,
             session_timeout_seconds=0.6,
+            grace_seconds=0.2,
             wake_seconds=0.15,
             model_examples=15,
         )
-        super().__init__(folder / "log.db", SystemClock(), SqliteOptions(drain_seconds=0.2), capabilities)
+        super().__init__(folder / "log.db", SystemClock(), SqliteOptions(), capabilities)
 
 
 class InMemory(SqliteHarness):

@@ -69,7 +69,6 @@ class Process:
             clock=clock,
             identifiers=identifiers,
             options=SqliteOptions(
-                drain_seconds=2.0,
                 reserve_bytes=arguments.reserve,
                 checkpoint_pages=200,
                 maintenance_seconds=0.7,

@@ -64,7 +64,8 @@ class GroupSpec(Struct, frozen=True):
     """What a group is joined with.
 
     Partition n of its inbox topic is task n. ``service`` owns the group and its stores. The number of tasks and the
-    partition counts of ``inputs`` are recorded by the first join, and another number is refused afterwards.
+    partition counts of ``inputs`` are recorded by the first join, and another number is refused afterwards. An owner
+    that drains has ``grace_seconds`` to finish what it has begun.
     """
 
     name: str
@@ -72,11 +73,17 @@ class GroupSpec(Struct, frozen=True):
     tasks: int
     inputs: Mapping[str, int] = {}
     session_timeout_seconds: float = 10.0
+    grace_seconds: float = 30.0
 
     @property
     def inbox(self) -> str:
         """The topic whose partitions are the tasks."""
         return inbox_of(self.name)
+
+    @property
+    def hand_over_seconds(self) -> float:
+        """How long a take-over waits for an owner that drains: its grace, and a session timeout for its last commit."""
+        return self.grace_seconds + self.session_timeout_seconds
 
 
 class GroupDescription(Struct, frozen=True):
@@ -224,7 +231,10 @@ class Membership(Protocol):
         ...
 
     async def take_over(self, task: int) -> Ownership:
-        """Fence every older owner, then read the positions. Waits, bounded, for an owner that is draining."""
+        """Fence every older owner, then read the positions.
+
+        Waits for an owner that is draining, for the ``hand_over_seconds`` of the group at most.
+        """
         ...
 
     async def release(self, task: int) -> None:

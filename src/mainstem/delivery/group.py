@@ -51,7 +51,7 @@ class GroupRunner:
 
     async def run(self, *, static_id: str | None = None, pinned: frozenset[int] | None = None) -> None:
         """Join, run what is assigned, leave. Raises what no new incarnation can mend."""
-        spec = self._plan.spec(self._environment.settings.session_timeout_seconds)
+        spec = self._plan.spec(self._environment.settings)
         self._failed = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the group first.
         self._failed.add_done_callback(_looked_at)

@@ -11,6 +11,7 @@ from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration
 from mainstem.schemas import codec_for
+from mainstem.settings import Settings
 
 TASKS_MOST = 32
 
@@ -41,9 +42,16 @@ class Plan:
     start: Literal["earliest", "latest"] = "earliest"
     definition: int = 0
 
-    def spec(self, session_timeout_seconds: float) -> GroupSpec:
+    def spec(self, settings: Settings) -> GroupSpec:
         """What the group is joined with."""
-        return GroupSpec(self.group, self.service, self.tasks, dict(self.partitions), session_timeout_seconds)
+        return GroupSpec(
+            self.group,
+            self.service,
+            self.tasks,
+            dict(self.partitions),
+            settings.session_timeout_seconds,
+            settings.grace_seconds,
+        )
 
     @property
     def inbox(self) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, completed_key
-from mainstem.broker.sqlite import SqliteOptions
 from mainstem.clock import ManualClock
 from mainstem.errors import BrokerError, MembershipLost, StoreRefused
 from tests.rooms.broker_sqlite.conftest import AT, Opener, outcome
@@ -92,12 +91,13 @@ async def test_a_take_over_waits_for_a_drain(opened: Opener) -> None:
 
 async def test_a_drain_that_takes_too_long_is_not_waited_for(opened: Opener) -> None:
     """After the bound, the task is taken; its owner is fenced."""
-    async with opened(options=SqliteOptions(drain_seconds=0.02)) as broker:
-        first = await broker.group.join(SPEC)
+    spec = replace(SPEC, grace_seconds=0.02)
+    async with opened() as broker:
+        first = await broker.group.join(spec)
         await first.assignment()
         for task in range(4):
             await first.take_over(task)
-        second = await broker.group.join(SPEC)
+        second = await broker.group.join(spec)
         assert (await second.take_over(min(await second.assignment()))).epoch == 2
 
 

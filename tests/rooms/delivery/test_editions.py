@@ -89,7 +89,7 @@ async def test_a_newer_format_is_never_touched() -> None:
         newer = msgspec.msgpack.encode({"definition": 1, "format": 2, "unheard_of": True})
         [(key, row)] = stage.rows("$edition")
         assert msgspec.msgpack.decode(row) == {"definition": 1, "format": 1}
-        membership = await stage.broker.group.join(stage.plan(telling("v1")).spec(5.0))
+        membership = await stage.broker.group.join(stage.plan(telling("v1")).spec(SOON))
         ownership = await membership.take_over(0)
         transaction = ownership.transaction()
         transaction.changes([Change("$edition", key, newer)])

@@ -8,6 +8,7 @@ import pytest
 from mainstem.broker import TopicPartition
 from mainstem.delivery import Outputs, Plan, Processor, Store, faults_of, tasks_for
 from mainstem.events import IntegrationEvent, Topic, declaration_of
+from mainstem.settings import Settings
 
 
 class Paid(IntegrationEvent, topic="orders", key="order", was=("Settled",)):
@@ -163,9 +164,10 @@ def test_routes_know_old_names() -> None:
 
 
 def test_what_a_group_is_joined_with() -> None:
-    """Names of its topics, and the counts that the first join records."""
+    """Names of its topics, the counts that the first join records, and how long its owners may drain."""
     group = plan(handler("a", Paid), handler("t", timer="x"), partitions={"orders": 6}, tasks=6)
-    spec = group.spec(7.5)
+    spec = group.spec(Settings(session_timeout_seconds=7.5, grace_seconds=90))
     assert (spec.name, spec.service, spec.tasks, dict(spec.inputs)) == ("shop", "shop", 6, {"orders": 6})
     assert (spec.session_timeout_seconds, spec.inbox) == (7.5, group.inbox)
+    assert (spec.grace_seconds, spec.hand_over_seconds) == (90, 97.5)
     assert (group.audit, list(group.timers())) == ("shop.dead-letters", ["x"])

@@ -38,18 +38,17 @@ from mainstem.telemetry import log
 class SqliteOptions(Struct, frozen=True, kw_only=True):
     """What only the embedded broker has.
 
-    ``drain_seconds`` bounds how long a take-over waits for an owner that is draining. ``reserve_bytes`` of the disk
-    are kept for commits and maintenance, which runs every ``maintenance_seconds`` on a file, and in memory when asked.
-    Retention waits ``hold_seconds`` for a live group that does not move; ``alarm`` hears of it at the beginning.
-    Compaction keeps tombstones for ``tombstone_seconds``. ``failed`` is called when the file has failed and the process
-    must end. Both callbacks are called in the event loop.
+    ``reserve_bytes`` of the disk are kept for commits and maintenance, which runs every ``maintenance_seconds`` on a
+    file, and in memory when asked. The write-ahead log is written back after ``checkpoint_pages``. Retention waits
+    ``hold_seconds`` for a live group that does not move; ``alarm`` hears of it at the beginning. Compaction keeps
+    tombstones for ``tombstone_seconds``. ``failed`` is called when the file has failed and the process must end. Both
+    callbacks are called in the event loop.
 
     The others are for simulation and crash tests. ``latency`` and ``at``: see
     :class:`~mainstem.database.WriterOptions`. ``vfs`` names another file layer of SQLite. ``memory`` is shared with
     other brokers in this event loop, which are found through ``neighbours``, as simulated processes share a file.
     """
 
-    drain_seconds: float = 30.0
     reserve_bytes: int = 64_000_000
     checkpoint_pages: int = 2_000
     maintenance_seconds: float = 60.0
@@ -95,14 +94,7 @@ class SqliteBroker:
         self._catalogue = Catalogue()
         self._readers = Readers(self._listen)
         self.log = SqliteLog(self.database, self._catalogue, self._readers)
-        self._group = SqliteGroup(
-            self.database,
-            self._catalogue,
-            self._neighbours,
-            self._identifiers,
-            self._listen,
-            drain_seconds=self._options.drain_seconds,
-        )
+        self._group = SqliteGroup(self.database, self._catalogue, self._neighbours, self._identifiers, self._listen)
         self.group = self._group
         self.admin = SqliteAdmin(self.database, self._catalogue, self._identifiers, self._group.is_alive)
         upkeep = _upkeep(self._options, self._group)

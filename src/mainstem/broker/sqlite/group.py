@@ -137,7 +137,7 @@ class SqliteMembership:
     async def _wait_for_drain(self, task: int) -> None:
         """Wait for an owner that lives and has not given the task back, but not for ever."""
         try:
-            async with asyncio.timeout(self._group.drain_seconds):
+            async with asyncio.timeout(self.place.spec.hand_over_seconds):
                 while not self._lost and self._is_draining(task):
                     await self._wait_for_change()
         except TimeoutError:
@@ -145,7 +145,7 @@ class SqliteMembership:
                 "group %s, task %d: its owner has not given it back within %g s, and is fenced",
                 self.place.spec.name,
                 task,
-                self._group.drain_seconds,
+                self.place.spec.hand_over_seconds,
             )
 
     def _is_draining(self, task: int) -> bool:
@@ -168,14 +168,11 @@ class SqliteGroup:
         neighbours: Neighbours,
         identifiers: Identifiers,
         changed: Callable[[], None],
-        *,
-        drain_seconds: float,
     ) -> None:
         """``changed`` is called when this process has become a member of something, or ceased to be."""
         self.database = database
         self.catalogue = catalogue
         self.neighbours = neighbours
-        self.drain_seconds = drain_seconds
         self._identifiers = identifiers
         self._changed = changed
         self._memberships: dict[str, SqliteMembership] = {}

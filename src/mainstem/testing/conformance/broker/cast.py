@@ -91,7 +91,8 @@ def new_group(
 ) -> GroupSpec:
     """What to join a new group with; ``inputs`` are topics that are there, with their partition counts."""
     name, service = stage.harness.name(label), stage.harness.name("service")
-    return GroupSpec(name, service, tasks, inputs or {}, stage.capabilities.session_timeout_seconds)
+    claims = stage.capabilities
+    return GroupSpec(name, service, tasks, inputs or {}, claims.session_timeout_seconds, claims.grace_seconds)
 
 
 async def join(

@@ -46,6 +46,9 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     session_timeout_seconds: float = 2.0
     """The session timeout that the groups of the suite are joined with; the shortest that the backend takes."""
 
+    grace_seconds: float = 2.0
+    """The grace that the groups of the suite are joined with."""
+
     wake_seconds: float = 0.5
     """How soon a reader that waits hears of an append of another client, in the middle case of many."""
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from mainstem.broker import Change, TopicPartition, TopicSpec
 from mainstem.errors import BrokerError, Fenced
 from mainstem.testing.conformance.broker.cast import Task, committed, join, new_group, sole_member, take_over
@@ -246,6 +248,32 @@ async def a_hand_over_loses_no_commit(stage: Stage) -> None:
     assert (await newer).positions[orders] == end
     assert await stage.harness.stored(group, "s", lost) == {b"k": b"last"}
     await tasks[1 - lost].transaction().commit()
+
+
+@rule()
+async def a_hand_over_takes_as_long_as_the_group_allows(stage: Stage) -> None:
+    """An owner that drains has the grace of its own group, however long, and no longer."""
+    patient = new_group(stage, "patient", tasks=2)
+    patient = replace(patient, grace_seconds=2 * patient.hand_over_seconds)
+    hasty = replace(new_group(stage, "hasty", tasks=2), grace_seconds=0)
+    waiting = []
+    for group in (patient, hasty):
+        giving = await sole_member(stage, group)
+        await giving.unfollow()
+        owned = [await take_over(giving, group, number) for number in range(2)]
+        taking = await join(stage, group, on=await stage.client())
+        (lost,) = {0, 1} - await giving.membership.assignment()
+        await stage.until(lambda taking=taking, lost=lost: taking.assigned == {lost})  # type: ignore[misc]
+        waiting.append((asyncio.ensure_future(take_over(taking, group, lost)), giving, owned[lost]))
+    (patiently, giving, owner), (hastily, _, late) = waiting
+    await stage.until(hastily.done)
+    with refused(Fenced):
+        await late.transaction().commit()
+    await stage.harness.advance(patient.grace_seconds / 2)
+    assert not patiently.done()
+    await owner.transaction(changes=[Change("s", b"k", b"last")]).commit()
+    await giving.membership.release(owner.ownership.task)
+    await patiently
 
 
 @rule()
