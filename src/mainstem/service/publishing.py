@@ -129,7 +129,7 @@ class Publisher:
         if inside_handler():
             raise EventRefused(
                 f"service.publish was called inside a handler of {self._service!r}",
-                where=repr(events[0])[:200] if events else "",
+                where=", ".join(sorted({f"{type(each).__module__}.{type(each).__qualname__}" for each in events})),
                 why="it would escape the commit: published although the handler fails, and again when it is retried",
                 remedy="return the event, or call context.publish(event)",
             )

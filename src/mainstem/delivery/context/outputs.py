@@ -121,7 +121,7 @@ class Outputs:
         name = type(event).__name__
         return EventRefused(
             f"{name} is not among the events that this service publishes",
-            where=repr(event)[:200],
+            where=f"{type(event).__module__}.{type(event).__qualname__}",
             why=f"it publishes {', '.join(sorted(each.__name__ for each in self._routes)) or 'nothing'}",
             remedy=f"name it in the handler's return annotation, or add publishes=({name},)",
         )
