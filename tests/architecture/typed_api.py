@@ -26,6 +26,14 @@ class Several(IntegrationEvent, topic="orders", key=("shop", "order"), version=2
     order: int
 
 
+class Documented(IntegrationEvent, topic="orders", envelope="structured"):
+    """Attributes and payload in one document."""
+
+
+class Bare(IntegrationEvent, topic="orders", envelope=None):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    """An event class has an envelope."""
+
+
 class BookingEvent(DomainEvent, key="room", namespace="Booking", service="booking"):
     """A class without topic lends its fields, key, namespace and owner."""
 
@@ -101,6 +109,7 @@ class ErpOrder:
 
 
 assert_type(Topic("erp.orders", ErpOrder, key="order_no", envelope=None), Topic[ErpOrder])
+assert_type(Topic("erp.orders", ErpOrder, envelope="structured"), Topic[ErpOrder])
 Topic("erp.orders", ErpOrder, envelope="none")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Topic("erp.orders", ErpOrder("o-1"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 Topic("erp.orders", ErpOrder, topic="erp.orders")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import Fact as Fact
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
+    from mainstem.delivery.context import in_binary_mode as in_binary_mode
     from mainstem.delivery.edition import Rollback as Rollback
     from mainstem.delivery.failures import Action as Action
     from mainstem.delivery.failures import Answer as Answer
@@ -71,6 +72,7 @@ __all__ = [
     "encode_command",
     "enter_handlers",
     "faults_of",
+    "in_binary_mode",
     "inside_handler",
     "no_point",
     "tasks_for",
@@ -89,6 +91,7 @@ __getattr__, __dir__ = door(
             "Fact",
             "Outputs",
             "Store",
+            "in_binary_mode",
         ),
         "edition": ("Rollback",),
         "failures": (

@@ -15,13 +15,13 @@ from mainstem.events.attributes import (
     TRACEPARENT,
     TRACESTATE,
 )
-from mainstem.events.declaration import Declaration, Kind, check_publication, check_subscription
+from mainstem.events.declaration import Declaration, EnvelopeForm, Kind, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
 from mainstem.events.fields import meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
-from mainstem.events.structured import from_structured, is_structured, to_structured
+from mainstem.events.structured import STRUCTURED_CONTENT, from_structured, is_structured, to_structured
 from mainstem.events.topic import Topic, declaration_of
 
 __all__ = [
@@ -36,12 +36,14 @@ __all__ = [
     "CE_TIME",
     "CE_TYPE",
     "CONTENT_TYPE",
+    "STRUCTURED_CONTENT",
     "TRACEPARENT",
     "TRACESTATE",
     "Attributes",
     "Declaration",
     "DomainEvent",
     "Envelope",
+    "EnvelopeForm",
     "Event",
     "IntegrationEvent",
     "KeyFunction",

@@ -9,6 +9,8 @@ from mainstem.errors import DefinitionError
 from mainstem.events.fields import key_types, place_of
 
 Kind = Literal["domain", "integration", "notification"]
+EnvelopeForm = Literal["cloudevents", "structured"] | None
+"""Attributes in the headers, attributes and payload in one JSON document, or no attributes."""
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _WIRE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,254}")
@@ -20,7 +22,8 @@ class Declaration(Struct, frozen=True, kw_only=True):
 
     ``wire_name`` is the ``ce_type`` of what is published; ``was`` are older ones that are read as well, written as
     they stood on the wire. ``version`` is the major version. ``kind`` and ``service`` (the owner) are ``None`` where
-    nothing is stated. ``envelope`` is false for a topic whose records carry no CloudEvents attributes.
+    nothing is stated. ``envelope`` is how its events are written (both forms of CloudEvents are read); ``None`` stands
+    for a topic whose records carry no attributes.
 
     Raises ``DefinitionError`` when made of parts that cannot work.
     """
@@ -33,13 +36,14 @@ class Declaration(Struct, frozen=True, kw_only=True):
     was: tuple[str, ...] = ()
     kind: Kind | None = None
     service: str | None = None
-    envelope: bool = True
+    envelope: EnvelopeForm = "cloudevents"
 
     def __post_init__(self) -> None:
         where = place_of(self.type)
         _check_topic(self.topic, where)
         _check_names(self.wire_name, self.was, where)
         _check_version(self.version, where)
+        _check_envelope(self.envelope, self.kind, where)
         key_types(self.type, self.key)
         _check_service(self.service, where)
         if self.kind == "domain" and self.service is None:
@@ -117,6 +121,18 @@ def _check_version(version: object, where: str) -> None:
             where=where,
             remedy="count from 1; a field with a default needs no new version",
         )
+
+
+def _check_envelope(envelope: object, kind: Kind | None, where: str) -> None:
+    if envelope in ("cloudevents", "structured") or (envelope is None and kind is None):
+        return
+    raise DefinitionError(
+        f"envelope={envelope!r} is not known" if envelope is not None else "an event class always has an envelope",
+        where=where,
+        why="" if envelope is not None else "its type, kind and source stand there",
+        remedy='write "cloudevents" (attributes in headers) or "structured" (one JSON document)'
+        + (", or None for no envelope" if kind is None else ""),
+    )
 
 
 def _check_service(service: object, where: str) -> None:

@@ -4,8 +4,9 @@
 
 A class line may say ``topic``; ``key`` (one field, or a tuple of several); ``version`` (the major version);
 ``namespace`` (the name on the wire is then ``Namespace.OrderPaid``); ``name`` (that whole name, word for word);
-``was`` (whole names that the type had before, and that are still read); ``service`` (the owner; a domain event needs
-one). A class without ``topic`` is no event type: it lends its fields, key, namespace and service to its subclasses.
+``was`` (whole names that the type had before, and that are still read); ``envelope`` (``"structured"`` writes
+attributes and payload as one JSON document); ``service`` (the owner; a domain event needs one). A class without
+``topic`` is no event type: it lends its fields, key, namespace and service to its subclasses.
 
 An event is a frozen msgspec struct. It is not watched by the cycle collector (``gc=False``): a batch makes thousands
 of them, and plain data that was decoded forms trees, never cycles. Whoever puts an event into a list that the same
@@ -14,7 +15,7 @@ event holds makes a cycle that is not freed.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, Literal, dataclass_transform
 
 import msgspec
 
@@ -23,7 +24,7 @@ from mainstem.events.declaration import Declaration, Kind, key_names, wire_name
 from mainstem.events.fields import nearest
 
 _INHERITED = ("key", "namespace", "service")
-_OWN = ("topic", "version", "name", "was")
+_OWN = ("topic", "version", "name", "was", "envelope")
 
 
 class EventMeta(msgspec.StructMeta):
@@ -93,7 +94,7 @@ def _declare(made: EventMeta, where: str, line: Mapping[str, object]) -> Declara
             where=where,
             remedy="extend DomainEvent, IntegrationEvent or NotificationEvent",
         )
-    stated = {word: line[word] for word in ("version", "was", "service") if word in line}
+    stated = {word: line[word] for word in ("version", "was", "service", "envelope") if word in line}
     name = line["name"] if "name" in line else wire_name(made.__name__, line.get("namespace"), where)
     key = key_names(line.get("key"), where)
     return Declaration(type=made, wire_name=name, topic=line["topic"], key=key, kind=kind, **stated)  # type: ignore[arg-type]
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
             version: int = ...,
             name: str = ...,
             was: tuple[str, ...] = ...,
+            envelope: Literal["cloudevents", "structured"] = ...,
             namespace: str | None = ...,
             service: str = ...,
         ) -> None: ...

@@ -1,10 +1,10 @@
 """Topics whose events are not Mainstem's own classes, and the way from a type or topic to its declaration."""
 
 import inspect
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from mainstem.errors import DefinitionError
-from mainstem.events.declaration import Declaration, key_names
+from mainstem.events.declaration import Declaration, EnvelopeForm, key_names
 from mainstem.events.fields import place_of
 from mainstem.events.kinds import EventMeta, class_line_declaration
 
@@ -14,10 +14,12 @@ E_co = TypeVar("E_co", covariant=True)
 class Topic(Generic[E_co]):
     """A topic that is not ours, or one of plain dataclasses or msgspec structs; read from and published to alike.
 
-    ``key`` names one field or several, as in an event's class line. ``envelope=None`` says that its records carry no
-    CloudEvents attributes: every record is then taken for a ``type``, its id derives from topic, partition and
-    offset, its source is the topic, and what is published there carries no attributes either. ``type_name`` is the
-    name on the wire, where it is not the name of the class.
+    ``key`` names one field or several, as in an event's class line. ``envelope="structured"`` says that what is
+    published there is one JSON document, attributes and payload together (CloudEvents' structured mode); without it
+    attributes are headers. Both are read everywhere. ``envelope=None`` says that its records carry no CloudEvents
+    attributes: every record is then taken for a ``type``, its id derives from topic, partition and offset, its source
+    is the topic, and what is published there carries no attributes either. ``type_name`` is the name on the wire,
+    where it is not the name of the class.
 
     Raises ``DefinitionError``.
     """
@@ -30,7 +32,7 @@ class Topic(Generic[E_co]):
         type: type[E_co],
         *,
         key: str | tuple[str, ...] | None = None,
-        envelope: Literal["cloudevents"] | None = "cloudevents",
+        envelope: EnvelopeForm = "cloudevents",
         version: int = 1,
         type_name: str | None = None,
     ) -> None:
@@ -43,19 +45,13 @@ class Topic(Generic[E_co]):
                 where=where,
                 remedy=f'write class {type.__name__}(..., topic="{name}"), or give Topic a plain class',
             )
-        if envelope not in ("cloudevents", None):
-            raise DefinitionError(
-                f"envelope={envelope!r} is not known",
-                where=where,
-                remedy='write "cloudevents", or None for no envelope',
-            )
         self.declaration = Declaration(
             type=type,
             wire_name=type.__name__ if type_name is None else type_name,
             topic=name,
             key=key_names(key, where),
             version=version,
-            envelope=envelope is not None,
+            envelope=envelope,
         )
 
     @property

@@ -10,7 +10,7 @@ from mainstem.broker import Batch, Record, TopicPartition, inbox_of
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.calendar import Duration, seconds
 from mainstem.clock import ManualClock
-from mainstem.delivery import Action, Command, Entry, Outputs, Plan, Store, decode_entry, encode_command
+from mainstem.delivery import Action, Command, Entry, Outputs, Plan, Store, decode_entry, encode_command, in_binary_mode
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.events import CE_ID, CE_TYPE, Declaration, declaration_of, identity
 from mainstem.identifiers import Identifiers
@@ -149,7 +149,7 @@ class World:
             decode = self._decoders[kind] = codec_for(declaration).decode
         names = {name.encode() for name in declaration.names}
         facts: list[Fact[E]] = []
-        for batch in self._read(declaration.topic):
+        for batch in map(in_binary_mode, self._read(declaration.topic)):
             types = batch.column(CE_TYPE) if declaration.envelope else [declaration.wire_name.encode()] * len(batch)
             for index, name in enumerate(types):
                 value = batch.values[index]

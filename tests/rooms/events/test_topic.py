@@ -33,7 +33,7 @@ def test_a_foreign_topic_declares_a_plain_type() -> None:
     """A dataclass becomes an event type by naming its topic; nothing is stated about kind or owner."""
     orders = Topic("erp.orders", ErpOrder, key="order_no", envelope=None)
     assert declaration_of(orders) == Declaration(
-        type=ErpOrder, wire_name="ErpOrder", topic="erp.orders", key=("order_no",), envelope=False
+        type=ErpOrder, wire_name="ErpOrder", topic="erp.orders", key=("order_no",), envelope=None
     )
     assert (orders.name, repr(orders)) == ("erp.orders", "Topic('erp.orders', ErpOrder)")
 
@@ -41,7 +41,7 @@ def test_a_foreign_topic_declares_a_plain_type() -> None:
 def test_a_struct_may_have_another_name_on_the_wire() -> None:
     """type_name= is the ce_type; the version is a major version as elsewhere."""
     declaration = declaration_of(Topic("readings", Reading, type_name="plant.reading", version=2))
-    assert (declaration.wire_name, declaration.version, declaration.envelope) == ("plant.reading", 2, True)
+    assert (declaration.wire_name, declaration.version, declaration.envelope) == ("plant.reading", 2, "cloudevents")
 
 
 def test_inherited_fields_of_a_dataclass_can_be_the_key() -> None:

@@ -1,8 +1,9 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
-from mainstem.delivery.context.context import TIMER_TOPIC, Context, envelope_of, event_id_of
+from mainstem.delivery.context.context import TIMER_TOPIC, Context
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Look, Through, Writes, no_effects
 from mainstem.delivery.context.outputs import Outputs
+from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
 from mainstem.delivery.context.scope import Incarnation, Run, Scope, Surroundings
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 
@@ -25,6 +26,7 @@ __all__ = [
     "Writes",
     "envelope_of",
     "event_id_of",
+    "in_binary_mode",
     "no_effects",
     "row_key",
 ]

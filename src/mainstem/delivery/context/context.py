@@ -13,6 +13,7 @@ from msgspec import Struct
 from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.delivery.context.effects import Effects, Gathered
+from mainstem.delivery.context.reading import envelope_of, event_id_of
 from mainstem.delivery.context.scope import Scope
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
@@ -23,11 +24,7 @@ from mainstem.events import (
     TRACEPARENT,
     TRACESTATE,
     Attributes,
-    Declaration,
     Envelope,
-    Origin,
-    foreign_envelope,
-    identity,
     lineage,
 )
 from mainstem.state import Timer, timers
@@ -368,16 +365,3 @@ class Context(Struct, gc=False, eq=False):
         self._effects = None
         self._ended = True
         return effects
-
-
-def envelope_of(batch: Batch, index: int, bare: Declaration | None = None) -> Envelope:
-    """The envelope of a record; ``bare`` is how its topic is declared where its records carry none."""
-    origin = Origin(batch.topic, batch.partition, batch.offsets[index], batch.timestamps[index], batch.keys[index])
-    if bare is not None:
-        return foreign_envelope(bare, batch.headers(index), origin)
-    return Envelope(batch.common, batch.own_headers(index), origin)
-
-
-def event_id_of(batch: Batch, index: int) -> str:
-    """The id of an event; for one without envelope it is derived from topic, partition and offset."""
-    return identity(batch.header(CE_ID, index), batch.topic, batch.partition, batch.offsets[index])

@@ -9,7 +9,16 @@ from collections.abc import Iterable, Mapping
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
 from mainstem.errors import EventRefused, RecordTooLarge
-from mainstem.events import Declaration, common_headers, key_function, own_headers, partition_for
+from mainstem.events import (
+    CONTENT_TYPE,
+    STRUCTURED_CONTENT,
+    Declaration,
+    common_headers,
+    key_function,
+    own_headers,
+    partition_for,
+    to_structured,
+)
 from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
 
 _NO_LIMITS: Mapping[str, int] = {}
@@ -53,6 +62,29 @@ class _Route:
         )
 
 
+class _StructuredRoute(_Route):
+    """The events of one type as JSON documents, with their attributes inside."""
+
+    __slots__ = ("beside",)
+
+    def __init__(self, declaration: Declaration, partitions: int, source: str, bytes_max: int) -> None:
+        super().__init__(declaration, partitions, source, bytes_max)
+        self.beside = {CONTENT_TYPE: STRUCTURED_CONTENT}
+
+    def fact(self, event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
+        at, record = super().fact(event, event_id, inherited, timestamp_ms)
+        headers, document = to_structured({**record.common, **record.own}, record.value)
+        if len(document) + len(record.key or b"") > self.bytes_max:
+            raise self._too_large(len(document) + len(record.key or b""))
+        own = {name: value for name, value in headers.items() if name not in self.beside}
+        return at, Record(record.key, document, timestamp_ms, self.beside, own)
+
+
+def _route(declaration: Declaration, partitions: int, source: str, bytes_max: int) -> _Route:
+    kind = _StructuredRoute if declaration.envelope == "structured" else _Route
+    return kind(declaration, partitions, source, bytes_max)
+
+
 class Outputs:
     """Encodes the event types that a service may publish."""
 
@@ -68,7 +100,7 @@ class Outputs:
         By topic, ``partitions`` gives the partition counts, and ``bytes_max`` how large a record may be.
         """
         self._routes = {
-            each.type: _Route(each, partitions[each.topic], source, bytes_max.get(each.topic, sys.maxsize))
+            each.type: _route(each, partitions[each.topic], source, bytes_max.get(each.topic, sys.maxsize))
             for each in declarations
         }
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from mainstem.broker import Batch, HeaderRows, TopicPartition
-from mainstem.delivery.context import TIMER_TOPIC, envelope_of
+from mainstem.broker import Batch
+from mainstem.delivery.context import TIMER_TOPIC, envelope_of, in_binary_mode
 from mainstem.delivery.failures import Letter
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.handler import Handler
@@ -12,11 +12,8 @@ from mainstem.errors import DecodingFailed
 from mainstem.events import (
     CE_EVENTVERSION,
     CE_TYPE,
-    CONTENT_TYPE,
     Declaration,
     Envelope,
-    from_structured,
-    is_structured,
 )
 from mainstem.schemas import DECODER_ERRORS, decoding_failure, readable, version_failure
 from mainstem.state import Timer
@@ -54,16 +51,7 @@ class Routes:
 
         A document that breaks the rules stays as it is: it has no type, and parks with its bytes.
         """
-        at, name = TopicPartition(batch.topic, batch.partition), CONTENT_TYPE
-        kinds: set[bytes | None] = {batch.common[name]} if name in batch.common else set()
-        if not kinds and name in batch.own.names():
-            kinds = set(batch.own.column(name))
-        if not any(kind and is_structured({name: kind}) for kind in kinds) or not self.has_envelope(batch.topic):
-            return batch
-        pairs = [_unfolded(batch.headers(index), value) for index, value in enumerate(batch.values)]
-        columns = (batch.keys, [value for _, value in pairs], batch.timestamps)
-        own = HeaderRows([headers for headers, _ in pairs])
-        return Batch(at, batch.offsets, columns, common={}, own=own, next_offset=batch.next_offset)
+        return in_binary_mode(batch) if self.has_envelope(batch.topic) else batch
 
     def find(self, topic: str, type_name: bytes | None) -> Bound | None:
         """The route of a type, or None when no handler wants it."""
@@ -105,15 +93,6 @@ class Routes:
     def envelope(self, declaration: Declaration, batch: Batch, index: int) -> Envelope:
         """What a predicate looks at."""
         return envelope_of(batch, index, None if declaration.envelope else declaration)
-
-
-def _unfolded(headers: dict[str, bytes], value: bytes | None) -> tuple[Mapping[str, bytes], bytes | None]:
-    if value is None or not is_structured(headers):
-        return headers, value
-    try:
-        return from_structured(headers, value)
-    except DecodingFailed:
-        return {name: each for name, each in headers.items() if name != CE_TYPE}, value
 
 
 def check_version(declaration: Declaration, version: bytes | None) -> None:

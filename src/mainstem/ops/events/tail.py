@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from mainstem.broker import Batch, TopicPartition, read
 from mainstem.clock import SystemClock
+from mainstem.delivery import in_binary_mode
 from mainstem.errors import UnknownTopic
 from mainstem.ops.arguments import broker_options, did_you_mean, json_option, opened
 from mainstem.ops.events.points import Point, point_of, resolve
@@ -48,6 +49,7 @@ class Filter(Struct, frozen=True):
     def lines(self, batch: Batch) -> Iterator[Line]:
         """The events of a batch that are wanted."""
         wanted = None if self.key is None else self.key.encode()
+        batch = in_binary_mode(batch)
         for index, key in enumerate(batch.keys):
             if wanted is not None and key != wanted:
                 continue
