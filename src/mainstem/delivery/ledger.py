@@ -17,9 +17,15 @@ from mainstem.errors import BrokerError
 from mainstem.state import TaskState
 
 
+SKIPPED_TYPES_MOST = 100
+"""So many types are counted by name; who writes to a topic may invent any number of them."""
+OTHER_TYPES = "(other types)"
+_NAME_CHARACTERS = 200
+
+
 @dataclass(slots=True)
 class Counters:
-    """What a task has done since it began, for whoever watches."""
+    """What a task has done since it was taken over, for whoever watches."""
 
     handled: int = 0
     published: int = 0
@@ -29,6 +35,15 @@ class Counters:
     dead_lettered: int = 0
     redriven: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
+
+    def skip(self, type_name: str, count: int) -> str | None:
+        """Count what was passed over by its type, or among the others; the name if it is the first of that name."""
+        skipped, name = self.skipped, type_name[:_NAME_CHARACTERS]
+        if name not in skipped and len(skipped) >= SKIPPED_TYPES_MOST:
+            name = OTHER_TYPES
+        first = name not in skipped
+        skipped[name] = skipped.get(name, 0) + count
+        return name if first else None
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -119,15 +134,17 @@ class Ledger:
             self.on_wake(effects.wake_ms)
         self.changed = True
 
-    def skip(self, intake: Intake, indexes: Iterable[int], type_name: str) -> None:
-        """Pass over records that no handler wants; counted by type, so that a misspelt one is seen."""
+    def skip(self, intake: Intake, indexes: Iterable[int], type_name: str) -> str | None:
+        """Pass over records that no handler wants; counted by type, so that a misspelt one is seen.
+
+        The name that they are counted under, if they are the first of it.
+        """
         count = 0
         for index in indexes:
             if not intake.is_done(index):
                 intake.done(index)
                 count += 1
-        skipped = self.counters.skipped
-        skipped[type_name] = skipped.get(type_name, 0) + count
+        return self.counters.skip(type_name, count)
 
     def committed(self) -> asyncio.Future[None]:
         """A future for the commit that will carry everything taken in so far."""

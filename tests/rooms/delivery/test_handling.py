@@ -253,3 +253,21 @@ async def test_a_type_that_nobody_takes_is_seen(caplog: pytest.LogCaptureFixture
     assert [line for line in caplog.messages if "'Payed' from orders" in line] == [
         "task 0 of 'shop': nobody takes 'Payed' from orders; it is passed over"
     ]
+
+
+async def test_types_that_somebody_invents_take_no_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever writes to a topic may name any number of types; a hundred are counted and logged by name, cut to size."""
+
+    @on(Paid)
+    async def handle(_event: Paid) -> None: ...
+
+    caplog.set_level(logging.INFO, "mainstem")
+    async with staged() as stage:
+        await stage.append("orders", b"a", b"{}", ce_type=b"x" * 10_000, ce_id=b"long")
+        for n in range(120):
+            await stage.append("orders", b"a", b"{}", ce_type=b"T-%d" % n, ce_id=b"e-%d" % n)
+        counters = await stage.run(handle)
+    assert (len(counters.skipped), counters.skipped["(other types)"]) == (101, 21)
+    assert sum(counters.skipped.values()) == 121
+    assert max(map(len, counters.skipped)) == 200
+    assert len([line for line in caplog.messages if "nobody takes" in line]) == 101

@@ -79,10 +79,10 @@ class Admission:
 
     def _pass_over(self, topic: str, intake: Intake, at: Sequence[int], name: str) -> None:
         desk = self.desk
-        if name not in desk.ledger.counters.skipped:
+        first = desk.ledger.skip(intake, at, name)
+        if first is not None:
             # Once: it may be meant so, and it may be the only sign of a type that was renamed or misspelt.
-            log.info("task %d of %r: nobody takes %r from %s; it is passed over", desk.task, desk.group, name, topic)
-        desk.ledger.skip(intake, at, name)
+            log.info("task %d of %r: nobody takes %r from %s; it is passed over", desk.task, desk.group, first, topic)
 
     def _without_type(self, batch: Batch, intake: Intake, at: Sequence[int]) -> Sequence[Work]:
         error = DecodingFailed(
