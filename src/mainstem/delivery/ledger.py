@@ -16,7 +16,6 @@ from mainstem.delivery.lanes import Intake, Progress, Ranges
 from mainstem.errors import BrokerError
 from mainstem.state import TaskState
 
-
 SKIPPED_TYPES_MOST = 100
 """So many types are counted by name; who writes to a topic may invent any number of them."""
 OTHER_TYPES = "(other types)"
