@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from mainstem.delivery.processor import Description as Description
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
+    from mainstem.delivery.retirement import Remembered as Remembered
+    from mainstem.delivery.retirement import Retirement as Retirement
     from mainstem.delivery.tasks import Environment as Environment
-    from mainstem.delivery.tasks import Remembered as Remembered
-    from mainstem.delivery.tasks import Retirement as Retirement
 
 __all__ = [
     "Action",
@@ -128,10 +128,10 @@ __getattr__, __dir__ = door(
             "Predicate",
             "Processor",
         ),
-        "tasks": (
-            "Environment",
+        "retirement": (
             "Remembered",
             "Retirement",
         ),
+        "tasks": ("Environment",),
     },
 )

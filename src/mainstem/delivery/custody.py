@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from mainstem.broker import (
     Broker,
-    Change,
     GroupDescription,
     GroupSpec,
     Ownership,
@@ -15,27 +14,29 @@ from mainstem.broker import (
     inbox_of,
     inputs_of,
 )
+from mainstem.delivery.commit import Point, commit, no_point
 from mainstem.delivery.context import Effects
+from mainstem.delivery.lanes import Progress
+from mainstem.delivery.ledger import Ledger
+from mainstem.state import TaskState
 
 
 class Custody(Struct, frozen=True):
-    """A task that was taken over; its positions stay as they are."""
+    """A task that was taken over; its positions, and what is completed beyond them, stay as they are."""
 
     ownership: Ownership
-    positions: dict[TopicPartition, int]
+    ledger: Ledger
 
-    async def commit(self, effects: Effects) -> None:
+    async def commit(self, effects: Effects, point: Point = no_point) -> None:
         """Commit facts and store changes. Raises Fenced when somebody has started the group meanwhile."""
-        transaction = self.ownership.transaction()
-        for at, record in effects.facts:
-            transaction.append(at, [record])
-        transaction.changes(Change(store, key, value) for (store, key), value in effects.writes.items())
-        transaction.positions(self.positions)
-        await transaction.commit()
+        self.ledger.absorb(effects)
+        await commit(self.ledger, self.ownership, point)
 
 
 @asynccontextmanager
-async def in_custody(broker: Broker, group: GroupDescription, task: int) -> AsyncIterator[Custody | None]:
+async def in_custody(
+    broker: Broker, group: GroupDescription, task: int, state: TaskState
+) -> AsyncIterator[Custody | None]:
     """Take a task over, which fences whoever had it, and give it back; None for one that has never committed."""
     spec = _spec(group, task)
     if spec is None:
@@ -46,11 +47,28 @@ async def in_custody(broker: Broker, group: GroupDescription, task: int) -> Asyn
         while task not in await membership.assignment():
             pass
         ownership = await membership.take_over(task)
-        topics = {*spec.inputs, spec.inbox}
-        yield Custody(ownership, {at: offset for at, offset in ownership.positions.items() if at.topic in topics})
+        yield Custody(ownership, await _books(broker, ownership, {*spec.inputs, spec.inbox}, state))
         await membership.release(task)
     finally:
         await membership.leave()
+
+
+async def _books(broker: Broker, ownership: Ownership, topics: set[str], state: TaskState) -> Ledger:
+    positions = {at: offset for at, offset in ownership.positions.items() if at.topic in topics}
+    described = await broker.admin.topics(topics)
+    ledger = Ledger(
+        state,
+        {at: Progress(offset) for at, offset in positions.items()},
+        {name: each.topic_id for name, each in described.items()},
+        commit_events=1,
+        on_wake=_nobody_wakes,
+    )
+    ledger.restore(positions)
+    return ledger
+
+
+def _nobody_wakes(_due_ms: int) -> None:
+    """Timers that are due ring when the group is started."""
 
 
 def _spec(group: GroupDescription, task: int) -> GroupSpec | None:

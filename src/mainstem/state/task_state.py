@@ -4,11 +4,12 @@ A read sees, in this order, what the task has changed since its last commit, wha
 committed rows. Values read are kept, because a task is the only writer of its rows; the memory for that is bounded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from typing import NamedTuple, Protocol
 
 CACHED_ROWS = 100_000
+WALKED_ROWS = 500
 
 
 class Rows(Protocol):
@@ -115,6 +116,17 @@ class TaskState:
         added = sorted((row for row in waiting.items() if row[1] is not None), reverse=reverse)
         merged = merge(kept, added, key=lambda row: row[0], reverse=reverse)
         return [(key, value) for (key, value), _ in zip(merged, range(limit), strict=False) if value is not None]
+
+    def walk(
+        self, store: str, start: bytes = b"", stop: bytes | None = None, *, at_once: int = WALKED_ROWS
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """All rows with ``start <= key < stop`` in key order, however many, of which so many are in memory at once.
+
+        What is changed meanwhile, behind the rows that have been read, is seen.
+        """
+        while rows := self.scan(store, start, stop, limit=at_once):
+            yield from rows
+            start = rows[-1][0] + b"\x00"
 
     def apply(self, changes: Mapping[tuple[str, bytes], bytes | None]) -> None:
         """Take an event's changes in; they wait for the next commit."""

@@ -9,7 +9,7 @@ stands for it until it ends. So a firing that is interrupted goes on, whatever h
 are no more such rows than lanes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mainstem.state.task_state import TaskState
@@ -21,7 +21,6 @@ BEGUN = "$begun"
 _LENGTH = 2
 _DUE = 8
 LATEST_MS = 2**63 - 1
-BEGUN_MOST = 1_000_000
 
 Read = Callable[[str, bytes], bytes | None]
 Write = Callable[[str, bytes, bytes | None], None]
@@ -111,7 +110,7 @@ def end(write: Write, firing: Firing) -> None:
 
 def begun(state: TaskState) -> list[Firing]:
     """The firings that have begun and not ended."""
-    return [Firing(key.decode(), _timer(row)) for key, row in state.scan(BEGUN, limit=BEGUN_MOST)]
+    return [Firing(key.decode(), _timer(row)) for key, row in state.walk(BEGUN)]
 
 
 def due_until(state: TaskState, until_ms: int, limit: int) -> list[Timer]:
@@ -139,8 +138,8 @@ def names(state: TaskState) -> list[str]:
     return found
 
 
-def named(state: TaskState, name: str, limit: int) -> list[Timer]:
-    """The timers of a name that are set, by key; at most ``limit``."""
+def named(state: TaskState, name: str) -> Iterator[Timer]:
+    """The timers of a name that are set, by key, however many."""
     start = len(name.encode()).to_bytes(_LENGTH, "big") + name.encode()
-    rows = state.scan(BY_KEY, start, start + b"\x02", limit=limit)
-    return [_timer(row[:_DUE] + row_key) for row_key, row in rows]
+    for row_key, row in state.walk(BY_KEY, start, start + b"\x02"):
+        yield _timer(row[:_DUE] + row_key)

@@ -1,6 +1,6 @@
 """Parked sequences, against a plain model; and the letters in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import hypothesis.strategies as st
 import pytest
@@ -9,14 +9,28 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from mainstem.broker import NoColumns, Record, TopicPartition, single
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.failures import RETRY, Failure, Letter, Mark, Parking, lane_of, place_of
-from mainstem.delivery.failures.parking import LETTERS, MARKS
+from mainstem.delivery.failures import (
+    RETRY,
+    SWEEP,
+    Audit,
+    Checkpoints,
+    Failure,
+    Letter,
+    Mark,
+    Parking,
+    lane_of,
+    place_of,
+    renamed,
+)
+from mainstem.delivery.failures.letters import DROPPED, LETTERS
+from mainstem.delivery.failures.parking import MARKS
 from mainstem.state import TaskState, timers
 from tests.rooms.state.rows import DictRows
 
 # Names that are prefixes of one another, keys that could be taken for something else.
 HANDLERS = st.sampled_from(["a", "ab", "a\x00", "k", "é"])
 KEYS = st.sampled_from([None, b"", b"k", b"ka", b"\x00", b"\x00\x00\x00\x01", b"o"])
+LETTERS_AT_ONCE = 2
 TIMES = st.none() | st.integers(0, 9)
 FAILURE = Failure(2, 1, 2, "ValueError", "no", "trace")
 
@@ -45,7 +59,7 @@ class AgainstAModel(RuleBasedStateMachine):
     def take_in(self, effects: Effects) -> None:
         """The event is done."""
         self.state.apply(effects.writes)
-        dues = [due for _, due in self.parked.values() if due is not None]
+        dues = [due for _, due in self.parked.values() if due is not None] + [5]
         assert effects.wake_ms is None or effects.wake_ms in dues
         assert self.parking.some or not self.parked
 
@@ -125,19 +139,30 @@ class AgainstAModel(RuleBasedStateMachine):
         mark = self.parking.mark(handler, place)
         assert mark is not None
         effects = no_effects()
-        self.parking.drop(effects, handler, place, mark)
+        self.parking.drop(effects, handler, place, mark, 5)
+        assert len(effects.writes) <= 3 + LETTERS_AT_ONCE
         del self.parked[handler, place]
         self.take_in(effects)
+
+    @rule()
+    def sweep(self) -> None:
+        """A timer of letters without a mark is due."""
+        due = [each for each in timers.due_until(self.state, 100, 1_000) if each.name.startswith(SWEEP)]
+        for each in due[:1]:
+            effects = no_effects()
+            self.parking.letters.sweep(effects, each.name.removeprefix(SWEEP), each.key or b"", 5)
+            assert len(effects.writes) <= 3 + LETTERS_AT_ONCE
+            self.state.apply(effects.writes)
 
     @rule(old=HANDLERS, new=HANDLERS)
     def rename(self, old: str, new: str) -> None:
         """A handler has another name now, and its sequences with it."""
         if old == new or any(handler == new for handler, _ in self.parked):
             return
-        effects = no_effects()
-        self.parking.rename(effects, old, new)
+        for page in renamed(self.parking, Checkpoints(self.state), Audit("g", 0), (old, new), 1):
+            self.take_in(page)
         self.parked = {(new if name == old else name, place): what for (name, place), what in self.parked.items()}
-        self.take_in(effects)
+        assert self.parking.some or not self.parked
 
     @rule()
     def change_owner(self) -> None:
@@ -148,7 +173,11 @@ class AgainstAModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """At the end, rows and timers are those of the model, and none is left over."""
-        marks = {(handler, place): mark for handler, place, mark in self.parking.marks(1_000)}
+        while any(each.name.startswith(SWEEP) for each in timers.due_until(self.state, 100, 1_000)):
+            self.sweep()
+        assert self.state.scan(DROPPED, limit=1) == []
+        names = {handler for handler, _ in self.parked}
+        marks = {(handler, place): mark for handler in names for place, mark in self.parking.of(handler)}
         assert set(marks) == set(self.parked)
         for (handler, place), (letters, next_ms) in self.parked.items():
             mark = marks[handler, place]
@@ -171,7 +200,17 @@ class AgainstAModel(RuleBasedStateMachine):
 
 
 AgainstAModel.TestCase.settings = settings(max_examples=100, stateful_step_count=25)
-TestAgainstAModel = AgainstAModel.TestCase
+
+
+TestAgainstAModel = pytest.mark.usefixtures("small_commits")(AgainstAModel.TestCase)
+
+
+@pytest.fixture(scope="class")
+def small_commits() -> Iterator[None]:
+    """Delete two letters at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mainstem.delivery.failures.letters.LETTERS_AT_ONCE", LETTERS_AT_ONCE)
+        yield
 
 
 def test_a_keyless_event_waits_alone() -> None:

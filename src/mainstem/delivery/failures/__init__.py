@@ -2,6 +2,7 @@
 
 from mainstem.delivery.failures.audit import Audit, Entry, Status, audit_topic, decode_entry
 from mainstem.delivery.failures.checkpoints import Checkpoints
+from mainstem.delivery.failures.handover import renamed, retired
 from mainstem.delivery.failures.inbox import (
     Action,
     Answer,
@@ -12,11 +13,13 @@ from mainstem.delivery.failures.inbox import (
     decode_command,
     encode_command,
 )
-from mainstem.delivery.failures.parking import RETRY, Failure, Letter, Mark, Parking, lane_of, place_at, place_of
+from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, place_at, place_of
+from mainstem.delivery.failures.parking import RETRY, Failure, Mark, Parking
 from mainstem.delivery.failures.retry import GiveUp, Park, Retry, RunAgain, Verdict
 
 __all__ = [
     "RETRY",
+    "SWEEP",
     "Action",
     "Answer",
     "Audit",
@@ -43,4 +46,6 @@ __all__ = [
     "lane_of",
     "place_at",
     "place_of",
+    "renamed",
+    "retired",
 ]

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.context import Fact
-from mainstem.delivery.failures.parking import Failure, Letter, Mark, key_of
+from mainstem.delivery.failures.letters import Letter, key_of
+from mainstem.delivery.failures.parking import Failure, Mark
 
 SHOWN_BYTES_MAX = 500_000
 """In JSON bytes take a third more, and a topic takes records of a million bytes unless somebody says otherwise."""

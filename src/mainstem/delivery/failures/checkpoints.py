@@ -5,14 +5,13 @@ checkpoint may leave out what was committed by it, so it goes on counting where 
 was through with the event when a later one made a checkpoint is committed with it, and must not run again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mainstem.broker import Batch
 from mainstem.delivery.context import Context, Effects, Gathered, Run, Through, event_id_of
 from mainstem.state import TaskState
 
 STORE = "$checkpoints"
-ROWS_MOST = 1_000_000
 _THROUGH = b"!"
 
 
@@ -66,21 +65,20 @@ class Checkpoints:
         """A parked event is given up."""
         self._forget(effects, _key(handler, batch, 0))
 
-    def rename(self, effects: Effects, old: str, new: str) -> None:
-        """Move every row of one handler to another name."""
+    def rename(self, old: str, new: str) -> Iterator[Effects]:
+        """Move every row of one handler to another name, one by one."""
         before, after = f"{old}\x00".encode(), f"{new}\x00".encode()
         for key, row in self.of(old):
-            effects.write(STORE, key, None)
-            effects.write(STORE, after + key.removeprefix(before), row)
+            yield Effects([], {(STORE, key): None, (STORE, after + key.removeprefix(before)): row})
 
-    def forget_all(self, effects: Effects, handler: str) -> None:
+    def forget_all(self, handler: str) -> Iterator[Effects]:
         """Nobody goes on with what a handler has begun."""
         for key, _ in self.of(handler):
-            effects.write(STORE, key, None)
+            yield Effects([], {(STORE, key): None})
 
-    def of(self, handler: str) -> list[tuple[bytes, bytes]]:
-        """The rows of one handler."""
-        return self._state.scan(STORE, f"{handler}\x00".encode(), f"{handler}\x01".encode(), limit=ROWS_MOST)
+    def of(self, handler: str) -> Iterator[tuple[bytes, bytes]]:
+        """The rows of one handler, however many."""
+        return self._state.walk(STORE, f"{handler}\x00".encode(), f"{handler}\x01".encode())
 
     def _row(self, effects: Effects, key: bytes) -> bytes | None:
         return effects.over(self._state.get)(STORE, key)

@@ -11,18 +11,15 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.delivery.context import Effects
-from mainstem.state import TaskState, Timer, timers
+from mainstem.delivery.failures.letters import Letter, Letters, place_of, row_of, rows_of, set_timer
+from mainstem.state import TaskState
 
 MARKS = "$parking"
-LETTERS = "$parked"
 RETRY = "$retry:"
 """A timer whose name begins so belongs to a parked sequence of the handler named behind it."""
 
 TRACE_CHARACTERS = 4_000
-SEQUENCES_MOST = 1_000_000
-_SEQUENCE = 8
 
 
 class Failure(Struct, frozen=True):
@@ -58,36 +55,6 @@ def _sayable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-class Letter(Struct, frozen=True):
-    """A copy of a record that waits, bytes and headers as they came."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, bytes]
-
-    @classmethod
-    def of(cls, batch: Batch, index: int) -> "Letter":
-        """Copy a record out of its batch."""
-        return cls(
-            batch.topic,
-            batch.partition,
-            batch.offsets[index],
-            batch.timestamps[index],
-            batch.keys[index],
-            batch.values[index],
-            batch.headers(index),
-        )
-
-    def batch(self) -> Batch:
-        """The record as a batch of one, to be handled again."""
-        record = Record(self.key, self.value, self.timestamp_ms, self.headers)
-        return single(TopicPartition(self.topic, self.partition), self.offset, record)
-
-
 class Mark(Struct, frozen=True):
     """A parked sequence. ``next_ms`` None makes it a dead letter; ``failure`` is that of its first event."""
 
@@ -108,49 +75,16 @@ class Mark(Struct, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _mark = msgspec.msgpack.Decoder(Mark).decode
-_letter = msgspec.msgpack.Decoder(Letter).decode
-
-
-def place_of(letter: Letter) -> bytes:
-    """What names a sequence beside its handler."""
-    return place_at(letter.key, letter.topic, letter.partition, letter.offset)
-
-
-def place_at(key: bytes | None, topic: str, partition: int, offset: int) -> bytes:
-    """The key; a keyless event waits alone, under its place in the log."""
-    return f"o{topic}/{partition}/{offset}".encode() if key is None else b"k" + key
-
-
-def key_of(place: bytes) -> bytes | None:
-    """The key whose events a sequence holds; None for a keyless event."""
-    return place[1:] if place.startswith(b"k") else None
-
-
-def lane_of(place: bytes) -> bytes:
-    """The lane in which a sequence is worked off: the key's; a keyless one has a lane to itself."""
-    # In any lane, a redrive and the timer it sets would work the same event off side by side.
-    key = key_of(place)
-    return place if key is None else key
-
-
-def _row(handler: str, place: bytes) -> bytes:
-    name = handler.encode()
-    return len(name).to_bytes(2, "big") + name + place
-
-
-def _letter_row(handler: str, place: bytes, number: int) -> bytes:
-    row = _row(handler, place)
-    # The length in front keeps the rows of one sequence together, and apart from those of a longer key.
-    return len(row).to_bytes(4, "big") + row + number.to_bytes(_SEQUENCE, "big")
 
 
 class Parking:
     """The parked sequences of one task. Changes go into the effects of whoever makes them."""
 
-    __slots__ = ("_state", "some")
+    __slots__ = ("_state", "letters", "some")
 
     def __init__(self, state: TaskState) -> None:
         self._state = state
+        self.letters = Letters(state)
         self.some = bool(state.scan(MARKS, limit=1))
         """False when surely nothing is parked, so that nobody need look."""
 
@@ -160,93 +94,74 @@ class Parking:
 
     def prefetch(self, handlers: list[str], keys: list[bytes]) -> None:
         """Read the marks that a batch will ask for, at once."""
-        self._state.prefetch(MARKS, [_row(handler, b"k" + key) for handler in handlers for key in keys])
+        self._state.prefetch(MARKS, [row_of(handler, b"k" + key) for handler in handlers for key in keys])
 
     def mark(self, handler: str, place: bytes, effects: Effects | None = None) -> Mark | None:
         """The mark of a sequence, as ``effects`` leave it."""
         read = self._state.get if effects is None else effects.over(self._state.get)
-        row = read(MARKS, _row(handler, place))
+        row = read(MARKS, row_of(handler, place))
         return None if row is None else _mark(row)
 
     def is_parked(self, handler: str, key: bytes) -> bool:
         """Whether a key is parked for a handler."""
-        return self._state.get(MARKS, _row(handler, b"k" + key)) is not None
+        return self._state.get(MARKS, row_of(handler, b"k" + key)) is not None
 
-    def marks(self, limit: int) -> Iterator[tuple[str, bytes, Mark]]:
-        """Sequences as (handler, place, mark), in no particular order."""
-        for key, row in self._state.scan(MARKS, limit=limit):
-            end = 2 + int.from_bytes(key[:2], "big")
-            yield key[2:end].decode(), key[end:], _mark(row)
+    def of(self, handler: str) -> Iterator[tuple[bytes, Mark]]:
+        """The sequences of a handler as (place, mark), however many."""
+        for key, row in self._state.walk(MARKS, *rows_of(handler)):
+            yield key[2 + len(handler.encode()) :], _mark(row)
 
     def first(self, handler: str, place: bytes, mark: Mark) -> Letter:
         """The event that a sequence is waiting for."""
-        row = self._state.get(LETTERS, _letter_row(handler, place, mark.first))
-        assert row is not None, "a mark names a letter that is not there"
-        return _letter(row)
+        letter = self.letters.get(handler, place, mark.first)
+        assert letter is not None, "a mark names a letter that is not there"
+        return letter
 
     # -- changes
 
     def park(self, effects: Effects, handler: str, letter: Letter, failure: Failure, next_ms: int | None) -> Mark:
         """Begin a sequence with an event that has failed."""
-        mark = Mark(0, 1, next_ms, failure)
-        self._write_letter(effects, handler, letter, 0)
-        self.write_mark(effects, handler, place_of(letter), mark)
+        place = place_of(letter)
+        number = self.letters.first_free(handler, place)
+        mark = Mark(number, number + 1, next_ms, failure)
+        self.letters.put(effects, handler, letter, number)
+        self.write_mark(effects, handler, place, mark)
         return mark
 
     def add_behind(self, effects: Effects, handler: str, letter: Letter, mark: Mark) -> None:
         """Let a later event of the key wait behind the sequence."""
         place = place_of(letter)
-        self._write_letter(effects, handler, letter, mark.end)
-        effects.writes[MARKS, _row(handler, place)] = _encode(msgspec.structs.replace(mark, end=mark.end + 1))
+        self.letters.put(effects, handler, letter, mark.end)
+        effects.writes[MARKS, row_of(handler, place)] = _encode(msgspec.structs.replace(mark, end=mark.end + 1))
 
     def take_first(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> Mark | None:
         """Remove the first event of a sequence; None, and no mark any more, when it was the last."""
-        effects.writes[LETTERS, _letter_row(handler, place, mark.first)] = None
+        self.letters.delete(effects, handler, place, range(mark.first, mark.first + 1))
         if mark.waiting == 1:
             self._forget(effects, handler, place)
             return None
         # The next one has not failed yet, and is tried at once; the timer's row stays until the sequence is done, so
         # that whoever takes the task over in between goes on with it.
         left = Mark(mark.first + 1, mark.end, mark.next_ms, msgspec.structs.replace(mark.failure, failures=0))
-        effects.writes[MARKS, _row(handler, place)] = _encode(left)
+        effects.writes[MARKS, row_of(handler, place)] = _encode(left)
         return left
 
-    def drop(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> None:
-        """Remove a whole sequence."""
-        for number in range(mark.first, mark.end):
-            effects.writes[LETTERS, _letter_row(handler, place, number)] = None
+    def drop(self, effects: Effects, handler: str, place: bytes, mark: Mark, now_ms: int) -> None:
+        """Give a whole sequence up. It is gone with this; letters that are too many for a commit are swept later."""
         self._forget(effects, handler, place)
+        self.letters.drop(effects, handler, place, range(mark.first, mark.end), now_ms)
 
-    def rename(self, effects: Effects, old: str, new: str) -> None:
-        """Move every sequence of one handler to another name."""
-        for handler, place, mark in list(self.marks(SEQUENCES_MOST)):
-            if handler != old:
-                continue
-            for number in range(mark.first, mark.end):
-                row = self._state.get(LETTERS, _letter_row(old, place, number))
-                effects.write(LETTERS, _letter_row(old, place, number), None)
-                effects.write(LETTERS, _letter_row(new, place, number), row)
-            self._forget(effects, old, place)
-            self.write_mark(effects, new, place, mark)
+    def move_mark(self, effects: Effects, old: str, new: str, place: bytes, mark: Mark) -> None:
+        """Give a sequence to another name, once its letters are there."""
+        self._forget(effects, old, place)
+        self.write_mark(effects, new, place, mark)
 
     def write_mark(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> None:
         """Store a mark, and the timer for its next try."""
         self.some = True
-        effects.writes[MARKS, _row(handler, place)] = _encode(mark)
-        self._timer(effects, handler, place, mark.next_ms)
+        effects.writes[MARKS, row_of(handler, place)] = _encode(mark)
+        set_timer(self._state, effects, RETRY + handler, place, mark.next_ms)
 
     def _forget(self, effects: Effects, handler: str, place: bytes) -> None:
-        effects.writes[MARKS, _row(handler, place)] = None
-        self._timer(effects, handler, place, None)
-
-    def _write_letter(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
-        self.some = True
-        effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
-
-    def _timer(self, effects: Effects, handler: str, place: bytes, next_ms: int | None) -> None:
-        read = effects.over(self._state.get)
-        if next_ms is None:
-            timers.cancel(read, effects.write, RETRY + handler, place)
-        else:
-            timers.put(read, effects.write, Timer(next_ms, RETRY + handler, place))
-            effects.wake_ms = next_ms if effects.wake_ms is None else min(effects.wake_ms, next_ms)
+        effects.writes[MARKS, row_of(handler, place)] = None
+        set_timer(self._state, effects, RETRY + handler, place, None)

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from mainstem.clock import Clock
-from mainstem.delivery.failures import RETRY, lane_of
+from mainstem.delivery.failures import RETRY, SWEEP, lane_of
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.delivery.tasks.works import FiringWork, RetryWork, TimerWork
+from mainstem.delivery.tasks.works import FiringWork, RetryWork, SweepWork, TimerWork
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, timers
 
@@ -102,9 +102,11 @@ class Alarm:
 
 
 def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None]) -> Work:
+    place = timer.key or b""
+    if timer.name.startswith(SWEEP):
+        return SweepWork(lane_of(place), desk, timer.name.removeprefix(SWEEP), place, timer, done)
     if not timer.name.startswith(RETRY):
         return TimerWork(timer.key, desk, timer, done)
-    place = timer.key or b""
     handler = desk.handlers[timer.name.removeprefix(RETRY)]
     return RetryWork(lane_of(place), desk, routes, handler, place, timer, done)
 
@@ -112,7 +114,7 @@ def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None
 def _check_known(names: Iterable[str], desk: Desk) -> None:
     for name in sorted(names):
         known = name.removeprefix(RETRY) in desk.handlers if name.startswith(RETRY) else name in desk.by_timer
-        if not known:
+        if not known and not name.startswith(SWEEP):
             raise DefinitionError(
                 f"timers {name!r} are set, and nobody handles them",
                 where=f"task {desk.task} of {desk.group!r}",

@@ -2,74 +2,104 @@
 
 A handler's name is its identity. One that is new to a running group begins behind the highest completed event, and its
 first offsets are recorded; one that was renamed says ``was=``; a recorded one that nobody registers any more stops
-the start, because what it has parked would be forgotten. :class:`Retirement` strikes such a one out.
+the start, because what it has parked would be forgotten.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Broker, GroupDescription, TopicPartition, completed_key
-from mainstem.clock import Clock
+from mainstem.broker import TopicPartition, completed_key
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.custody import in_custody
-from mainstem.delivery.failures import Audit, Checkpoints, Mark, Parking
+from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError
-from mainstem.state import Rows, TaskState, timers
+from mainstem.state import TaskState
 
 STORE = "$handlers"
-HANDLERS_MOST = 10_000
-SEQUENCES_MOST = 1_000_000
-AT_ONCE = 1_000
-"""How many sequences or timers go into one commit."""
 
 Starts = dict[str, dict[TopicPartition, int]]
 
+
+class Known(Struct, frozen=True):
+    """A handler's row: its first offsets, and the name under which what is left of it waits to be moved, or nothing."""
+
+    starts: dict[str, int]
+    once: str = ""
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[str, int]).decode
+_decode = msgspec.msgpack.Decoder(Known).decode
+
+
+def recorded(state: TaskState) -> dict[str, Known]:
+    """The handlers that a task knows."""
+    return {key.decode(): _decode(row) for key, row in state.walk(STORE)}
+
+
+def struck_out(handler: str) -> Effects:
+    """A handler is not known any more."""
+    return Effects([], {(STORE, handler.encode()): None})
 
 
 class Roster:
-    """The handlers recorded in one task's store."""
+    """The handlers recorded in one task's store; once called, ``starts`` are the first offsets of those registered."""
 
-    def __init__(self, group: str, state: TaskState, parking: Parking, checkpoints: Checkpoints) -> None:
+    def __init__(self, group: str, state: TaskState, parking: Parking, checkpoints: Checkpoints, audit: Audit) -> None:
+        self.starts: Starts = {}
         self._group = group
-        self._state = state
         self._parking = parking
         self._checkpoints = checkpoints
-        self._known = {key.decode(): _decode(row) for key, row in state.scan(STORE, limit=HANDLERS_MOST)}
+        self._audit = audit
+        self._known = recorded(state)
 
     def call(
-        self, processors: Sequence[Processor], progress: Mapping[TopicPartition, Progress], effects: Effects
-    ) -> Starts:
-        """Compare with what is registered now; changes go into ``effects``. Raises DefinitionError for the missing."""
-        first_time = not self._known
-        starts: Starts = {}
+        self, processors: Sequence[Processor], progress: Mapping[TopicPartition, Progress], now_ms: int
+    ) -> Iterator[Effects]:
+        """Compare with what is registered now. Raises DefinitionError for the missing.
+
+        Gives the changes in pages, one at least; each is to be committed before the next is asked for.
+        """
+        renames = self._renames(processors)
+        names = {completed_key(at).decode(): at for at in progress}
+        last = no_effects()
         for processor in processors:
-            row = self._known.pop(processor.name, None)
-            for old in processor.was:
-                renamed = self._known.pop(old, None)
-                if renamed is not None and row is not None:
-                    raise self._two_in_one(processor.name, old)
-                if renamed is not None:
-                    row = renamed
-                    effects.write(STORE, old.encode(), None)
-                    self._parking.rename(effects, old, processor.name)
-                    self._checkpoints.rename(effects, old, processor.name)
-                    effects.write(STORE, processor.name.encode(), _encode(row))
+            row = self._known.get(renames.get(processor.name, processor.name))
             if row is None:
-                topics = {each.topic for each in processor.inputs}
-                behind = {at: each.highest for at, each in progress.items() if at.topic in topics}
-                row = {} if first_time else {completed_key(at).decode(): offset for at, offset in behind.items()}
-                effects.write(STORE, processor.name.encode(), _encode(row))
-            starts[processor.name] = {at: row[name] for at in progress if (name := completed_key(at).decode()) in row}
-        if self._known:
-            raise self._missing(sorted(self._known))
-        return starts
+                row = Known(_behind(processor, progress if self._known else {}))
+                last.write(STORE, processor.name.encode(), _encode(row))
+            self.starts[processor.name] = {names[at]: row.starts[at] for at in names.keys() & row.starts.keys()}
+        for name, row in self._known.items():
+            if row.once:
+                yield from self._move(row.once, name, now_ms)
+                yield Effects([], {(STORE, name.encode()): _encode(Known(row.starts))})
+        for new, old in renames.items():
+            starts = self._known[old].starts
+            yield Effects([], {**struck_out(old).writes, (STORE, new.encode()): _encode(Known(starts, once=old))})
+            yield from self._move(old, new, now_ms)
+            last.write(STORE, new.encode(), _encode(Known(starts)))
+        yield last
+
+    def _renames(self, processors: Sequence[Processor]) -> dict[str, str]:
+        """The recorded names of processors that have another one now."""
+        known = set(self._known)
+        renames: dict[str, str] = {}
+        for processor in processors:
+            for name in known & {processor.name, *processor.was}:
+                known.remove(name)
+                if name != processor.name:
+                    renames[processor.name] = name
+            both = {processor.name, *processor.was} & set(self._known)
+            if len(both) > 1:
+                raise self._two_in_one(processor.name, next(name for name in processor.was if name in both))
+        if known:
+            raise self._missing(sorted(known))
+        return renames
+
+    def _move(self, old: str, new: str, now_ms: int) -> Iterator[Effects]:
+        return renamed(self._parking, self._checkpoints, self._audit, (old, new), now_ms)
 
     def _two_in_one(self, name: str, old: str) -> DefinitionError:
         return DefinitionError(
@@ -90,82 +120,7 @@ class Roster:
         )
 
 
-class Remembered(Struct):
-    """What tasks remember of a handler: how many know it, what it has parked, and timers that are set."""
-
-    tasks: int = 0
-    sequences: int = 0
-    events: int = 0
-    timers: int = 0
-    checkpoints: int = 0
-
-    @property
-    def something(self) -> bool:
-        """Whether there is anything to be forgotten."""
-        return self != Remembered()
-
-
-class Retirement(Struct, frozen=True):
-    """A handler that does not exist any more, and timers by name that nobody handles, in a group that nobody runs."""
-
-    broker: Broker
-    rows_of: Callable[[int], Rows]
-    group: GroupDescription
-    handler: str
-    timers: tuple[str, ...] = ()
-
-    def look(self) -> Remembered:
-        """What is remembered, as it was committed last."""
-        found = Remembered()
-        for task in range(self.group.tasks):
-            state = TaskState(self.rows_of(task))
-            marks = self._marks(Parking(state))
-            found.tasks += state.get(STORE, self.handler.encode()) is not None
-            found.sequences += len(marks)
-            found.events += sum(mark.waiting for _, mark in marks)
-            found.timers += sum(len(timers.named(state, name, SEQUENCES_MOST)) for name in self.timers)
-            found.checkpoints += len(Checkpoints(state).of(self.handler))
-        return found
-
-    async def carry_out(self, clock: Clock, reason: str, done: Callable[[int], None]) -> None:
-        """Take each task over, which fences whoever had it, and forget. ``done`` hears of each sequence and timer.
-
-        What was parked stands in the audit topic as discarded. Positions stay. Raises
-        :class:`~mainstem.errors.Fenced` when somebody has started the group meanwhile; it can be repeated.
-        """
-        for task in range(self.group.tasks):
-            async with in_custody(self.broker, self.group, task) as custody:
-                if custody is None:
-                    continue
-                for effects, count in self._effects(task, clock, reason):
-                    await custody.commit(effects)
-                    done(count)
-
-    def _effects(self, task: int, clock: Clock, reason: str) -> Iterator[tuple[Effects, int]]:
-        """What is to be committed, in pieces; the handler's own row goes last, so that a rest is found again."""
-        state = TaskState(self.rows_of(task))
-        parking = Parking(state)
-        audit = Audit(self.group.name, task)
-        marks = iter(self._marks(parking))
-        while some := list(islice(marks, AT_ONCE)):
-            effects, now = no_effects(), clock.now_ms()
-            for place, mark in some:
-                letter = parking.first(self.handler, place, mark)
-                effects.facts.append(audit.tell("discarded", (self.handler, place), mark, letter, now, reason))
-                parking.drop(effects, self.handler, place, mark)
-                effects.facts.append(audit.worked_off((self.handler, place), now))
-            yield effects, len(some)
-        for name in self.timers:
-            waiting = iter(timers.named(state, name, SEQUENCES_MOST))
-            while due := list(islice(waiting, AT_ONCE)):
-                effects = no_effects()
-                for timer in due:
-                    timers.cancel(state.get, effects.write, timer.name, timer.key)
-                yield effects, len(due)
-        effects = no_effects()
-        Checkpoints(state).forget_all(effects, self.handler)
-        effects.write(STORE, self.handler.encode(), None)
-        yield effects, 0
-
-    def _marks(self, parking: Parking) -> list[tuple[bytes, Mark]]:
-        return [(place, mark) for handler, place, mark in parking.marks(SEQUENCES_MOST) if handler == self.handler]
+def _behind(processor: Processor, progress: Mapping[TopicPartition, Progress]) -> dict[str, int]:
+    """Offsets behind everything that is completed of a handler's inputs."""
+    topics = {each.topic for each in processor.inputs}
+    return {completed_key(at).decode(): each.highest for at, each in progress.items() if at.topic in topics}

@@ -141,17 +141,19 @@ class Task:
         await self._restore(ledger, positions)
         parking = Parking(self._state)
         checkpoints = Checkpoints(self._state)
-        starts = Roster(plan.group, self._state, parking, checkpoints).call(plan.processors, progress, first)
         desk = self._desk(ledger, parking, checkpoints)
         routes = Routes(plan, desk.handlers)
+        roster = Roster(plan.group, self._state, parking, checkpoints, desk.audit)
         ledger.absorb(first)
-        # The first offsets are fixed before the first event: whoever takes over later must not choose again.
-        self._positions = (await commit(ledger, self._ownership, environment.point)).positions
+        for page in roster.call(plan.processors, progress, environment.clock.now_ms()):
+            ledger.absorb(page)
+            # The first offsets are fixed before the first event: whoever takes over later must not choose again.
+            self._positions = (await commit(ledger, self._ownership, environment.point)).positions
         self._alarm.begin(desk, routes)
         if environment.executor is not None and any(each.plain for each in plan.processors):
             seconds = self._settings.commit_interval_ms / 1000
             self._hops = Hops(environment.executor, self._lanes, plan.lanes, desk, seconds)
-        return Admission(desk, routes, plan.inbox, starts)
+        return Admission(desk, routes, plan.inbox, roster.starts)
 
     async def _restore(self, ledger: Ledger, positions: Mapping[TopicPartition, int]) -> None:
         try:

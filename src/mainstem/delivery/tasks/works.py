@@ -15,6 +15,9 @@ from mainstem.delivery.tasks.routes import Routes
 from mainstem.events import CE_ID
 from mainstem.state import Firing, Timer, timers
 
+WORKED_OFF_AT_ONCE = 100
+"""So many events of a parked sequence are handled before the event loop gets a turn."""
+
 
 class EventWork(Struct, gc=False, eq=False):
     """An event for its handlers, one after the other."""
@@ -259,6 +262,33 @@ async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -
         if mark is None:
             effects.facts.append(desk.audit.worked_off((handler.name, place), desk.clock.now_ms()))
         desk.ledger.absorb(effects)
+        if mark is not None and mark.first % WORKED_OFF_AT_ONCE == 0:
+            # The handler may never wait, and the sequence be long; the other keys and the commits want a turn.
+            await asyncio.sleep(0)
+
+
+class SweepWork(Struct, eq=False):
+    """Letters of a sequence that was dropped are to be deleted, as many as one commit takes."""
+
+    key: bytes | None
+    desk: Desk
+    handler: str
+    place: bytes
+    timer: Timer
+    done: Callable[[Timer], None]
+
+    async def run(self) -> None:
+        """Delete some, and wait until that is committed; the key's events may run before the next ones go."""
+        desk, timer = self.desk, self.timer
+        try:
+            if timers.is_due(desk.ledger.state.get, timer):
+                effects = no_effects()
+                again_ms = max(desk.clock.now_ms(), timer.due_ms + 1)
+                desk.parking.letters.sweep(effects, self.handler, self.place, again_ms)
+                desk.ledger.absorb(effects)
+                await desk.ledger.committed()
+        finally:
+            self.done(timer)
 
 
 class CommandWork(Struct, eq=False):
@@ -298,6 +328,6 @@ class CommandWork(Struct, eq=False):
             effects.facts.append(desk.audit.tell("redriven", (handler, place), fresh, letter, now, command.reason))
             return
         effects.facts.append(desk.audit.tell("discarded", (handler, place), mark, letter, now, command.reason))
-        desk.parking.drop(effects, handler, place, mark)
+        desk.parking.drop(effects, handler, place, mark, now)
         desk.checkpoints.forget(handler, letter.batch(), effects)
         effects.facts.append(desk.audit.worked_off((handler, place), now))

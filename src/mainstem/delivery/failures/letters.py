@@ -1,0 +1,191 @@
+"""Letters: copies of the events of parked sequences, numbered within each.
+
+A sequence may be long, and a commit is not. So a sequence that is dropped is gone with its mark, in one commit; the
+letters that are too many for that commit are deleted a few at a time, whenever a timer of theirs is due. A sequence
+that begins meanwhile is numbered on behind them.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from mainstem.broker import Batch, Record, TopicPartition, single
+from mainstem.delivery.context import Effects, no_effects
+from mainstem.state import TaskState, Timer, timers
+
+LETTERS = "$parked"
+DROPPED = "$dropped"
+"""The numbers of letters that are still to be deleted, of sequences that were dropped: the first, and the end."""
+SWEEP = "$sweep:"
+"""A timer whose name begins so is for deleting letters of the handler named behind it."""
+
+LETTERS_AT_ONCE = 1_000
+"""So many letters of a dropped sequence are deleted in one commit."""
+_MOVED_AT_ONCE = 16
+"""A letter may hold a million bytes."""
+_NUMBER_BYTES = 8
+
+
+class Letter(Struct, frozen=True):
+    """A copy of a record that waits, bytes and headers as they came."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+    @classmethod
+    def of(cls, batch: Batch, index: int) -> "Letter":
+        """Copy a record out of its batch."""
+        return cls(
+            batch.topic,
+            batch.partition,
+            batch.offsets[index],
+            batch.timestamps[index],
+            batch.keys[index],
+            batch.values[index],
+            batch.headers(index),
+        )
+
+    def batch(self) -> Batch:
+        """The record as a batch of one, to be handled again."""
+        record = Record(self.key, self.value, self.timestamp_ms, self.headers)
+        return single(TopicPartition(self.topic, self.partition), self.offset, record)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_letter = msgspec.msgpack.Decoder(Letter).decode
+_numbers = msgspec.msgpack.Decoder(tuple[int, int]).decode
+
+
+def place_of(letter: Letter) -> bytes:
+    """What names a sequence beside its handler."""
+    return place_at(letter.key, letter.topic, letter.partition, letter.offset)
+
+
+def place_at(key: bytes | None, topic: str, partition: int, offset: int) -> bytes:
+    """The key; a keyless event waits alone, under its place in the log."""
+    return f"o{topic}/{partition}/{offset}".encode() if key is None else b"k" + key
+
+
+def key_of(place: bytes) -> bytes | None:
+    """The key whose events a sequence holds; None for a keyless event."""
+    return place[1:] if place.startswith(b"k") else None
+
+
+def lane_of(place: bytes) -> bytes:
+    """The lane in which a sequence is worked off: the key's; a keyless one has a lane to itself."""
+    # In any lane, a redrive and the timer it sets would work the same event off side by side.
+    key = key_of(place)
+    return place if key is None else key
+
+
+def row_of(handler: str, place: bytes) -> bytes:
+    """The key of what is kept of a sequence beside its letters."""
+    name = handler.encode()
+    return len(name).to_bytes(2, "big") + name + place
+
+
+def rows_of(handler: str) -> tuple[bytes, bytes]:
+    """The bounds of such keys of one handler."""
+    start = row_of(handler, b"")
+    return start, start[:-1] + bytes([start[-1] + 1])
+
+
+def _letter_row(handler: str, place: bytes, number: int) -> bytes:
+    row = row_of(handler, place)
+    # The length in front keeps the rows of one sequence together, and apart from those of a longer key.
+    return len(row).to_bytes(4, "big") + row + number.to_bytes(_NUMBER_BYTES, "big")
+
+
+def set_timer(state: TaskState, effects: Effects, name: str, place: bytes, due_ms: int | None) -> None:
+    """Set a timer of a sequence, or cancel it (None)."""
+    read = effects.over(state.get)
+    if due_ms is None:
+        timers.cancel(read, effects.write, name, place)
+    else:
+        timers.put(read, effects.write, Timer(due_ms, name, place))
+        effects.wake_ms = due_ms if effects.wake_ms is None else min(effects.wake_ms, due_ms)
+
+
+class Letters:
+    """The letters of one task. Changes go into the effects of whoever makes them."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: TaskState) -> None:
+        self._state = state
+
+    def get(self, handler: str, place: bytes, number: int) -> Letter | None:
+        """A letter by its number."""
+        row = self._state.get(LETTERS, _letter_row(handler, place, number))
+        return None if row is None else _letter(row)
+
+    def put(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
+        """Keep a letter."""
+        effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
+
+    def delete(self, effects: Effects, handler: str, place: bytes, numbers: range) -> None:
+        """Delete these; not more than a commit can bear."""
+        for number in numbers:
+            effects.writes[LETTERS, _letter_row(handler, place, number)] = None
+
+    def first_free(self, handler: str, place: bytes) -> int:
+        """Where a new sequence begins to count."""
+        return self._dropped(handler, place).stop
+
+    def move(self, old: str, new: str, place: bytes, numbers: range) -> Iterator[Effects]:
+        """Give letters to another name, one with each step; those that went before are passed over."""
+        start, stop = _letter_row(old, place, numbers.start), _letter_row(old, place, numbers.stop)
+        for key, row in self._state.walk(LETTERS, start, stop, at_once=_MOVED_AT_ONCE):
+            number = int.from_bytes(key[-_NUMBER_BYTES:], "big")
+            yield Effects([], {(LETTERS, key): None, (LETTERS, _letter_row(new, place, number)): row})
+
+    # -- those that nobody waits for any more
+
+    def drop(self, effects: Effects, handler: str, place: bytes, numbers: range, now_ms: int) -> None:
+        """Delete these, now or, when they are too many, soon."""
+        dropped = self._dropped(handler, place)
+        if dropped:
+            # A sequence that began since then was numbered on.
+            numbers = range(dropped.start, numbers.stop)
+        if len(numbers) > LETTERS_AT_ONCE:
+            self._leave(effects, handler, place, numbers, now_ms)
+            return
+        self.delete(effects, handler, place, numbers)
+        if dropped:
+            self._leave(effects, handler, place, range(0), None)
+
+    def sweep(self, effects: Effects, handler: str, place: bytes, again_ms: int) -> None:
+        """Delete some of those that were dropped; the others at ``again_ms``."""
+        dropped = self._dropped(handler, place)
+        some, rest = dropped[:LETTERS_AT_ONCE], dropped[LETTERS_AT_ONCE:]
+        self.delete(effects, handler, place, some)
+        self._leave(effects, handler, place, rest, again_ms if rest else None)
+
+    def sweep_all(self, handler: str) -> Iterator[Effects]:
+        """Delete all that were dropped, some with each step."""
+        for key, _ in self._state.walk(DROPPED, *rows_of(handler)):
+            place = key[2 + len(handler.encode()) :]
+            rest = self._dropped(handler, place)
+            while rest:
+                step, some, rest = no_effects(), rest[:LETTERS_AT_ONCE], rest[LETTERS_AT_ONCE:]
+                self.delete(step, handler, place, some)
+                step.write(DROPPED, key, _encode((rest.start, rest.stop)))
+                yield step
+            step = no_effects()
+            self._leave(step, handler, place, rest, None)
+            yield step
+
+    def _dropped(self, handler: str, place: bytes) -> range:
+        row = self._state.get(DROPPED, row_of(handler, place))
+        return range(0) if row is None else range(*_numbers(row))
+
+    def _leave(self, effects: Effects, handler: str, place: bytes, numbers: range, due_ms: int | None) -> None:
+        row = _encode((numbers.start, numbers.stop)) if numbers else None
+        effects.writes[DROPPED, row_of(handler, place)] = row
+        set_timer(self._state, effects, SWEEP + handler, place, due_ms)
