@@ -78,6 +78,31 @@ async def test_topics_that_are_not_ours_are_published_and_read_back() -> None:
 
 
 @simulated
+async def test_the_trace_counts_as_timers_do() -> None:
+    """A timer of an hour fires an hour later in the trace, also where the time in between was skipped."""
+    service = Service("patient")
+
+    @service.on(Clicked)
+    async def begin(click: Clicked, context: Context) -> None:
+        context.wake("later", after="1d 1h")
+
+    @service.on_timer("later")
+    async def later(context: Context) -> None: ...
+
+    async with simulate(service) as world:
+        began_ms = world.clock.now_ms()
+        await world.publish(Clicked("u1", "home"))
+        await world.settle()
+        first, last = (
+            next(step for step in world.trace.steps if step.what == "handler ends" and name in step.about)
+            for name in ("begin", "later")
+        )
+        assert last.seconds - first.seconds == pytest.approx(25 * 3_600, abs=1)
+        assert last.seconds == pytest.approx((world.clock.now_ms() - began_ms) / 1_000, abs=5)
+        assert "1 day, 1:00:00" in str(last)
+
+
+@simulated
 async def test_the_trace_says_when_where_and_what() -> None:
     """Steps are data, and read as a report."""
     async with simulate(clicks, faults=[crash("handler.end")]) as world:

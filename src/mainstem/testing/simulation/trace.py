@@ -1,5 +1,6 @@
 """What happened in a simulation, as data: the same seed gives the same trace."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from mainstem.clock import ManualClock
@@ -7,7 +8,10 @@ from mainstem.testing.simulation.process import PROCESS
 
 
 class Step(NamedTuple):
-    """Something that happened: when, in seconds since the beginning; in which process; what; and about what."""
+    """Something that happened: when, in which process, what, and about what.
+
+    ``seconds`` have gone by since the beginning, on the clock by which timers are due.
+    """
 
     seconds: float
     process: str
@@ -15,7 +19,9 @@ class Step(NamedTuple):
     about: str
 
     def __str__(self) -> str:
-        return f"{self.seconds:12.6f}  {self.process:<12}  {self.what:<24}  {self.about}"
+        gone = timedelta(seconds=int(self.seconds))
+        thousandths = round(self.seconds * 1_000) % 1_000
+        return f"{gone!s:>17}.{thousandths:03}  {self.process:<12}  {self.what:<24}  {self.about}"
 
 
 class Trace:
@@ -23,9 +29,10 @@ class Trace:
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
+        self._began_ms = clock.now_ms()
         self.steps: list[Step] = []
         self.last_seconds = 0.0
-        """When the last step was taken."""
+        """When the last step was taken, in the time of the event loop."""
         self.closed = False
         """From the end of the simulation on nothing is added."""
 
@@ -35,7 +42,8 @@ class Trace:
             return
         process = PROCESS.get()
         self.last_seconds = self._clock.monotonic()
-        self.steps.append(Step(self.last_seconds, "" if process is None else process.name, what, about))
+        seconds = (self._clock.now_ms() - self._began_ms) / 1_000
+        self.steps.append(Step(seconds, "" if process is None else process.name, what, about))
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.steps))
