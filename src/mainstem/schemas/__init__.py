@@ -8,12 +8,13 @@ from mainstem.schemas.failures import (
     encoding_failure,
     version_failure,
 )
-from mainstem.schemas.state import state_codec_for, state_decoding_failure, state_encoding_failure
+from mainstem.schemas.state import StateCodec, state_codec_for, state_decoding_failure, state_encoding_failure
 
 __all__ = [
     "DECODER_ERRORS",
     "ENCODER_ERRORS",
     "Codec",
+    "StateCodec",
     "codec_for",
     "decoding_failure",
     "encoding_failure",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -50,6 +50,7 @@ async def failure_of(stage: Stage, do: Callable[[Context], object], event: objec
         (lambda it: it.get(STRANGER), Paid("a"), ["StoreRefused", "is not one of this group's", "include()"]),
         (lambda it: it.put(EXPIRING, 1), Paid("a"), ["StoreRefused", "is not one of this group's"]),
         (lambda it: it.put(SPENT, 2**70), Paid("a"), ["EventRefused", "cannot be stored as int", "store spent"]),
+        (lambda it: it.put(cast("Store[str]", SPENT), "7"), Paid("a"), ["EventRefused", "expected int, found str"]),
         (lambda it: it.wake("known"), Paid("a"), ["DefinitionError", "either after= or at="]),
         (lambda it: it.wake("known", after=1, at=1), Paid("a"), ["DefinitionError", "either after= or at="]),
         (lambda it: it.wake("known", after=-1), Paid("a"), ["DefinitionError", "-1 is not a duration"]),

@@ -162,7 +162,10 @@ class Context(Struct, gc=False, eq=False):
         return default if value is None else value
 
     def put(self, store: Store[V], value: V, *, key: FreeKey | None = None) -> None:
-        """Remember a value for the event's key; it commits with everything else that this event causes."""
+        """Remember a value for the event's key; it commits with everything else that this event causes.
+
+        Raises :class:`~mainstem.errors.EventRefused` for a value that is none of the store's type.
+        """
         packed = store.pack(value, 0 if store.expire_after_ms is None else self.now_ms)
         self._write(store.name, self._row_key(store, key), packed)
 

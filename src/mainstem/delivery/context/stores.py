@@ -58,7 +58,18 @@ class Store(Generic[V]):
     schema version written with each value; ``expire_after`` lets a value count as absent after a while.
     """
 
-    __slots__ = ("_decode", "_encode", "_header", "_type", "expire_after_ms", "name", "scope", "version")
+    __slots__ = (
+        "_codec",
+        "_decode",
+        "_encode",
+        "_header",
+        "_sure",
+        "_type",
+        "expire_after_ms",
+        "name",
+        "scope",
+        "version",
+    )
 
     def __init__(
         self,
@@ -81,6 +92,8 @@ class Store(Generic[V]):
         self.version = version
         self.expire_after_ms = None if expire_after is None else milliseconds(expire_after)
         self._type = value_type
+        self._codec = codec
+        self._sure = codec.sure
         self._encode = codec.encode
         self._decode = codec.decode
         self._header = header(version)
@@ -88,12 +101,19 @@ class Store(Generic[V]):
     def pack(self, value: V, now_ms: int) -> bytes:
         """The bytes of a row. ``now_ms`` counts only for a store whose values expire.
 
-        Raises :class:`~mainstem.errors.EventRefused` for a value that has no form in bytes.
+        Raises :class:`~mainstem.errors.EventRefused` for a value that is none of the store's type, or has no form in
+        bytes.
         """
         try:
             encoded = self._encode(value)
         except ENCODER_ERRORS as error:
             raise state_encoding_failure(error, self._type, self.name) from error
+        if type(value) not in self._sure:
+            # Found at the next read, it would be that event's failure, and the key's for ever.
+            try:
+                self._codec.check(value, encoded)
+            except DECODER_ERRORS as error:
+                raise state_encoding_failure(error, self._type, self.name) from error
         if self.expire_after_ms is None:
             return self._header + encoded
         return header(self.version, now_ms + self.expire_after_ms) + encoded
