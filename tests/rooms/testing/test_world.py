@@ -79,12 +79,12 @@ async def test_topics_that_are_not_ours_are_published_and_read_back() -> None:
 
 @simulated
 async def test_the_trace_counts_as_timers_do() -> None:
-    """A timer of an hour fires an hour later in the trace, also where the time in between was skipped."""
+    """A timer of a day and an hour fires so much later in the trace, also where the time in between was skipped."""
     service = Service("patient")
 
     @service.on(Clicked)
     async def begin(click: Clicked, context: Context) -> None:
-        context.wake("later", after="1d 1h")
+        context.wake("later", after="1d1h")
 
     @service.on_timer("later")
     async def later(context: Context) -> None: ...
