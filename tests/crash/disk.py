@@ -1,21 +1,25 @@
 """The disks that a process of the crash tests can be given.
 
-Each holds back what was not synced, in the memory of the process. So SIGKILL is a power loss to its database, and the
-database must not be shared meanwhile.
+Those that are neither sound nor watched hold back what was not synced, in the memory of the process. So SIGKILL is a
+power loss to its database, and the database must not be shared meanwhile.
 """
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.crash.vfs import Disk, UnreliableVFS
+import apsw
+
+from tests.crash.vfs import Disk, UnreliableVFS, WatchedVFS
 
 
 class Choice:
     """A disk, and the file layer through which SQLite uses it; none for the one of the operating system."""
 
-    def __init__(self, kind: str, folder: Path, chance: random.Random) -> None:
-        """``sound``, or ``power-loss``; ``full`` has as many bytes left as the file ``free`` in ``folder`` says;
-        ``failing-sync`` cannot sync the write-ahead log while there is a file ``sync-fails``.
+    def __init__(self, kind: str, folder: Path, chance: random.Random, written: Callable[[str], None]) -> None:
+        """``sound``; ``watched``, which calls ``written`` with the path after each write; ``power-loss``; ``full`` has
+        as many bytes left as the file ``free`` in ``folder`` says; ``failing-sync`` cannot sync the write-ahead log
+        while there is a file ``sync-fails``.
         """
         self._chance = chance
         self._disk = Disk()
@@ -24,7 +28,11 @@ class Choice:
         if kind == "failing-sync":
             self._disk.sync_fails = lambda path: path.endswith("-wal") and (folder / "sync-fails").exists()
         self.vfs = None if kind == "sound" else kind
-        self._layer = None if kind == "sound" else UnreliableVFS(kind, self._disk)
+        self._layer: apsw.VFS | None = None
+        if kind == "watched":
+            self._layer = WatchedVFS(kind, written)
+        elif kind != "sound":
+            self._layer = UnreliableVFS(kind, self._disk)
 
     def lose_power(self) -> None:
         """Lose about half of the writes that were not synced, at random."""

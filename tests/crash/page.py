@@ -19,10 +19,20 @@ WRITER_POINTS: Final = ("lock-taken", "begun", "before-commit", "committed", "be
 PREPARED: Final = "prepared"
 """A task's commit is the writer's next work, whatever becomes of the task; the lock has not been taken yet."""
 
+LEAVING_POINTS: Final = ("draining", "releasing", "leaving")
+"""A task begins to drain; is to be given back; the group is to be left."""
+
+ARRIVING_POINTS: Final = ("taking-over", "taken-over")
+"""A task is to be taken over; was taken over, and nothing of it has been read yet."""
+
+CHECKPOINT_POINTS: Final = ("page-copied", "checkpoint-locked", "checkpoint-done")
+"""A page was copied out of the write-ahead log; a checkpoint has taken the write lock; is about to release it."""
+
 INSIDE: Final = frozenset({"begun", "before-commit", "committed"})
 """Between BEGIN and the release of the lock: a commit is open."""
 
-_CODES: Final = {point: code for code, point in enumerate(("nothing", *WRITER_POINTS, PREPARED))}
+_POINTS: Final = ("nothing", *WRITER_POINTS, PREPARED, *LEAVING_POINTS, *ARRIVING_POINTS, *CHECKPOINT_POINTS)
+_CODES: Final = {point: code for code, point in enumerate(_POINTS)}
 _NAMES: Final = {code: point for point, code in _CODES.items()}
 _REACHED, _ASKED_POINT, _ASKED, _DOING, _READY, _JUDGED, _REFUSED = range(7)
 _SIZE: Final = 16
@@ -88,7 +98,7 @@ class Page:
             return
         memory[_DOING] = 1
         if ask == Ask.WAIT:
-            while memory[_ASKED] == Ask.WAIT:
+            while memory[_ASKED] == Ask.WAIT and memory[_ASKED_POINT] == _CODES[point]:
                 time.sleep(0.0005)
             memory[_DOING] = 0
             return
@@ -138,7 +148,8 @@ class Page:
         return bool(self._memory[_REFUSED])
 
     def ask(self, ask: Ask, point: str) -> None:
-        """Ask for something at the next time the process reaches ``point``."""
+        """Ask for something at the next time the process reaches ``point``; one that waits at another one goes on."""
+        self._memory[_DOING] = 0
         self._memory[_ASKED_POINT] = _CODES[point]
         self._memory[_ASKED] = ask
 

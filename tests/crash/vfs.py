@@ -170,3 +170,34 @@ class UnreliableVFS(apsw.VFS):
         with self._disk.lock:
             content = self._disk.files.get(path)
         return bool(super().xAccess(path, flags)) and (content is None or bool(content.cached) or flags != 0)
+
+
+class WatchedFile(apsw.VFSFile):
+    """One open file of the operating system, which says when it has been written to."""
+
+    def __init__(
+        self, path: str, name: apsw.URIFilename | str, flags: list[int], written: Callable[[str], None]
+    ) -> None:
+        super().__init__("", name, flags)
+        self._path = path
+        self._written = written
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        """Write, and say so."""
+        super().xWrite(data, offset)
+        self._written(self._path)
+
+
+class WatchedVFS(apsw.VFS):
+    """The files of the operating system, with somebody who hears of each write; several processes may share them."""
+
+    def __init__(self, name: str, written: Callable[[str], None]) -> None:
+        super().__init__(name, base="")
+        self._written = written
+
+    def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> apsw.VFSFile:
+        """Open a file; temporary ones are none of our business."""
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        if path is None or name is None:
+            return apsw.VFSFile("", name, flags)
+        return WatchedFile(path, name, flags, self._written)

@@ -55,7 +55,7 @@ class Process:
         self.name: str = arguments.name
         self.ground = Ground(arguments.folder)
         self.random = random.Random(f"{arguments.seed} {self.name}")
-        self._disk = Choice(arguments.disk, arguments.folder, self.random)
+        self._disk = Choice(arguments.disk, arguments.folder, self.random, self._written)
         self.page = Page(arguments.folder / f"{self.name}.page", self._disk.lose_power)
         clock = ShiftedClock(arguments.folder / "clock") if arguments.shifted else SystemClock()
         identifiers = Identifiers(clock)
@@ -83,6 +83,11 @@ class Process:
             buffer_events=200,
             grace_seconds=5,
         )
+
+    def _written(self, path: str) -> None:
+        """Nothing but a checkpoint writes to the database file itself."""
+        if path == str(self.ground.database):
+            self.page.passing("page-copied")
 
 
 async def work(process: Process) -> None:
@@ -223,7 +228,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--name", required=True)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--sabotage", choices=sorted(sabotage.GUARDS), default=None)
-    parser.add_argument("--disk", choices=("sound", "power-loss", "full", "failing-sync"), default="sound")
+    parser.add_argument("--disk", choices=("sound", "watched", "power-loss", "full", "failing-sync"), default="sound")
     parser.add_argument("--reserve", type=int, default=0)
     parser.add_argument("--shifted", action="store_true", help="take the wall clock's shift from the file `clock`")
     parser.add_argument("--world", choices=sorted(worlds.WORLDS), default=None)
