@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo crash-long kafka kafka-fetch kafka-stop clean
+.PHONY: help setup check format test demo crash-long simulation-long kafka kafka-fetch kafka-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 print
 
 crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
+
+simulation-long: setup ## The long form of the simulations
+	@$(BIN)/pytest -m long tests/simulation $(ARGS)
 
 kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install Java and Maven where they are missing
 	@$(BIN)/python -m tools.kafka fetch
