@@ -99,7 +99,10 @@ class Watch:
             if value is None:
                 sight.parked.pop(key, None)
                 continue
-            entry = sight.parked[key] = decode_entry(value)
+            entry = decode_entry(value)
+            if entry.status == "discarded":
+                continue
+            sight.parked[key] = entry
             sight.retries += entry.status == "parked"
             sight.dead_letters += entry.status == "dead-lettered"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from mainstem.broker import TopicPartition
 from mainstem.delivery import Answer, Command, answers_topic, decode_answer, decode_entry, encode_command
-from mainstem.delivery.failures import Audit, Failure, Letter, Mark, answer, decode_command, place_of
+from mainstem.delivery.failures import Audit, Failure, Letter, Mark, Status, answer, decode_command, place_of
 from mainstem.delivery.failures.audit import SHOWN_BYTES_MAX
 
 FAILURE = Failure(3, 1_000, 2_000, "TimeoutError", "the bank does not answer", "Traceback ...")
@@ -60,6 +60,20 @@ def test_the_last_record_of_a_sequence_says_how_it_stands() -> None:
             assert (over.key, over.value) == (told.key, None)
             keys.add(told.key)
     assert len(keys) == 6
+
+
+def test_what_was_discarded_has_a_record_of_its_own() -> None:
+    """Its key is no sequence's, and another one each time; the entry says which sequence it was."""
+    audit, keys = Audit("a", 0), set()
+    statuses: tuple[Status, ...] = ("discarded", "parked")
+    for place, offset, at_ms in ((b"kx", 1, 5), (b"kx", 2, 5), (b"kx", 2, 6), (b"ky", 2, 6)):
+        letter = Letter("t", 0, offset, 0, place[1:], b"", {})
+        for status in statuses:
+            record = audit.tell(status, ("h", place), Mark(0, 1, None, FAILURE), letter, at_ms, "old")[1]
+            assert record.value is not None
+            assert decode_entry(record.value).sequence_key == audit.worked_off(("h", place), 1)[1].key
+            keys.add(record.key)
+    assert len(keys) == 4 + 2
 
 
 @pytest.mark.parametrize(

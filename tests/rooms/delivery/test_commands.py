@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mainstem.broker import TopicPartition
+from mainstem.broker import TopicPartition, TopicSpec
 from mainstem.delivery import Command, Context, Processor, Retry, Store
 from tests.rooms.delivery.stage import Keyless, Paid, Running, Stage, Told, on, staged, until
 
@@ -146,6 +146,27 @@ async def test_a_discarded_sequence_is_gone() -> None:
         assert discarded is not None
         assert (discarded.reason, discarded.waiting, discarded.letter.offset) == ("of no use", 2, 0)
         assert stage.rows("$parked") == stage.rows("$parking") == []
+
+
+async def test_every_discard_is_told_for_ever() -> None:
+    """What is gone has a record with its reason that outlives compaction, also when the key is parked again."""
+    weather, reasons = Weather(), ["of no use", "of no use either"]
+    async with staged() as stage:
+        async with stage.running(handler(weather), stores=[SPENT]) as running:
+            for n, reason in enumerate(reasons):
+                await stage.publish(Paid("bad", n))
+                await stage.settled(running)
+                await answered(stage, running, Command(reason, "discard", "handle", b"kbad", reason))
+            await stage.publish(Paid("bad", 3))
+            await stage.settled(running)
+        await stage.broker.admin.alter(TopicSpec("shop.dead-letters", 4, compact=True))
+        await stage.broker.maintain()
+        kept = [each for each in await stage.entries() if each is not None]
+        assert [(each.status, each.reason) for each in kept] == [
+            *[("discarded", reason) for reason in reasons],
+            ("dead-lettered", ""),
+        ]
+        assert [each.letter.offset for each in kept] == [0, 1, 2]
 
 
 async def test_a_keyless_dead_letter_is_named_by_its_place() -> None:

@@ -1,7 +1,9 @@
 """The dead-letter topic: the audit stream of what was parked, given up, redriven and discarded.
 
 It is written in the same commit as the change it tells of. One key per sequence, so that its last records are the
-list of what is parked now; a sequence that has been worked off ends with a tombstone. Partition n speaks of task n.
+list of what is parked now; a sequence that has been worked off ends with a tombstone. What was discarded is told under
+a key of its own, which nothing follows: nothing leaves without a record, and compaction keeps that one with its reason.
+Partition n speaks of task n.
 """
 
 from typing import Literal, TypeAlias
@@ -43,8 +45,8 @@ class Entry(Struct, frozen=True):
     left_out_bytes: int = 0
 
     @property
-    def record_key(self) -> bytes:
-        """The key of its sequence in the audit topic."""
+    def sequence_key(self) -> bytes:
+        """The key under which its sequence is told of; of what was discarded it is not the record's own."""
         return _key((self.handler, self.place))
 
 
@@ -83,7 +85,9 @@ class Audit:
             reason=reason,
             left_out_bytes=_size_bytes(letter) - _size_bytes(shown),
         )
-        return self._at, Record(_key(sequence), encode_entry(entry), at_ms)
+        return self._at, Record(
+            _own_key(entry) if status == "discarded" else _key(sequence), encode_entry(entry), at_ms
+        )
 
     def worked_off(self, sequence: Sequence, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""
@@ -93,6 +97,13 @@ class Audit:
 def _key(sequence: Sequence) -> bytes:
     handler, place = sequence
     return handler.encode() + b"\x00" + place
+
+
+def _own_key(entry: Entry) -> bytes:
+    # Begins as no handler's name does, so that no sequence has it; a key may be discarded again, at another time.
+    letter = entry.letter
+    origin = f"{letter.topic}/{letter.partition}@{letter.offset}"
+    return f"\x00discarded {origin} {entry.at_ms} ".encode() + entry.sequence_key
 
 
 def _size_bytes(letter: Letter) -> int:

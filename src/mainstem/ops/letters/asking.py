@@ -116,7 +116,7 @@ class Asking:
                 at = TopicPartition(inbox_of(self._group), entry.task)
                 records.setdefault(at, []).append(Record(command.id.encode(), encode_command(command), now))
                 self._unanswered.add(command.id)
-                self._under_way[entry.task, entry.record_key] = False
+                self._under_way[entry.task, entry.sequence_key] = False
             transaction = self._broker.log.transaction()
             for at, found in records.items():
                 transaction.append(at, found)
@@ -128,8 +128,9 @@ class Asking:
         for key, value in zip(batch.keys, batch.values, strict=True):
             if answers:
                 self._answered(value)
-            elif (batch.partition, key) in self._under_way:
-                self._told((batch.partition, key), None if value is None else decode_entry(value))
+            else:
+                entry = None if value is None else decode_entry(value)
+                self._told((batch.partition, key if entry is None else entry.sequence_key), entry)
 
     def _answered(self, value: bytes | None) -> None:
         answer = decode_answer(value or b"")
@@ -141,6 +142,8 @@ class Asking:
         self.outcome.gone += not answer.found
 
     def _told(self, key: tuple[int, bytes | None], entry: Entry | None) -> None:
+        if key not in self._under_way:
+            return
         if entry is not None and entry.status in ("redriven", "discarded"):
             self._under_way[key] = True
         elif self._under_way[key]:

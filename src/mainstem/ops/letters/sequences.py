@@ -64,10 +64,11 @@ def take_in(
 ) -> None:
     """Let later records of the audit topic replace earlier ones; a tombstone ends a sequence."""
     for key, value in records:
-        if value is None:
+        entry = None if value is None else decode_entry(value)
+        if entry is None:
             entries.pop((partition, key), None)
-        else:
-            entries[partition, key] = decode_entry(value)
+        elif entry.status != "discarded":
+            entries[partition, key] = entry
 
 
 def payload_of(value: bytes | None) -> object:
