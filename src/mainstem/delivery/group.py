@@ -54,7 +54,7 @@ class GroupRunner:
         spec = self._plan.spec(self._environment.settings)
         self._failed = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the group first.
-        self._failed.add_done_callback(_looked_at)
+        self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
         while not self._draining.is_set():
             membership = await self._environment.broker.group.join(spec, static_id=static_id, pinned=pinned)
             try:
@@ -69,6 +69,8 @@ class GroupRunner:
                 raise
             else:
                 await _left(membership)
+        if self._failed.done():
+            self._failed.result()
 
     async def _follow(self, membership: Membership) -> None:
         assert self._failed is not None
@@ -218,11 +220,6 @@ class GroupRunner:
         await asyncio.gather(*running, return_exceptions=True)
         self._running.clear()
         self._tasks.clear()
-
-
-def _looked_at(failed: "asyncio.Future[None]") -> None:
-    if not failed.cancelled():
-        failed.exception()
 
 
 async def _left(membership: Membership) -> None:

@@ -1,11 +1,12 @@
 """Checkpoints: what has been committed of an event stays, counts once, and is what a later run finds."""
 
 import asyncio
+import logging
 
 import pytest
 
 from mainstem.delivery import Context, Processor, Retry, Store
-from tests.rooms.delivery.faults import Faulty
+from tests.rooms.delivery.faults import Commit, Ending, Faulty
 from tests.rooms.delivery.stage import Paid, Stage, Told, on, staged, until
 
 SENT = Store("sent", int)
@@ -370,3 +371,39 @@ async def test_a_parked_handler_goes_on_counting_after_a_later_ones_checkpoint()
         assert await stage.told() == ["first before", "second", "first after"]
         assert len(set(await stage.told_ids())) == 3
         assert stage.rows("$checkpoints") == []
+
+
+@pytest.mark.parametrize("ending", ["fenced", "refused", "lost", "unknown"])
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_commit_that_fails_in_a_checkpoint_is_no_failure_of_the_handler(
+    ending: Ending, before: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends the incarnation: nothing is counted, retried or parked, whether or not the handler has failed before."""
+    caplog.set_level(logging.INFO)
+    attempts: list[int] = []
+
+    @on(Paid, publishes=(Told,), retry=Retry.on(ValueError).inline(1))
+    async def send(event: Paid, context: Context) -> None:
+        attempts.append(context.attempt)
+        if len(attempts) <= before:
+            raise ValueError("not yet")
+        context.publish(Told("now"))
+        try:
+            await context.checkpoint()
+        except Exception as error:
+            raise ValueError("as handlers do") from error
+
+    def once(commit: Commit) -> Ending:
+        return ending if commit.records and sum(bool(each.records) for each in faulty.commits) == 1 else "done"
+
+    async with staged() as stage:
+        faulty = Faulty(stage.broker, once)
+        await stage.publish(Paid("a", 1))
+        async with stage.running(send, broker=faulty.broker) as running:
+            await until(lambda: len(attempts) == before + 2)
+            await stage.settled(running)
+        assert await stage.history() == []
+        assert len(await stage.told()) == (1 if ending != "unknown" else len(set(await stage.told_ids())))
+    assert attempts[before:] in ([before + 1, 1], [before + 1] * 2)
+    assert sum("failed (" in each.message for each in caplog.records) == before
+    assert sum("is lost" in each.message for each in caplog.records) == 1

@@ -62,6 +62,8 @@ class Task:
         self._lanes = Lanes(plan.lanes, self._fail, self._when_idle)
         self._alarm = Alarm(self._state, environment.clock, self._add)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Also where nobody comes to ask any more, because something else has ended the task first.
+        self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
         self._draining = asyncio.Event()
         self._ticking: asyncio.TimerHandle | None = None
         self._rest_until = 0.0
@@ -286,7 +288,12 @@ class Task:
                 continue
             self._in_commit = True
             self._rest_until = asyncio.get_running_loop().time() + self._settings.commit_interval_ms / REST_SHARE / 1000
-            self._positions = (await commit(ledger, self._ownership, point)).positions
+            try:
+                self._positions = (await commit(ledger, self._ownership, point)).positions
+            except BaseException:
+                # Before a handler hears of it that waits in its checkpoint: this is no failure of its own.
+                self._incarnation.alive = False
+                raise
             self._in_commit = False
             if self._lanes.in_flight or ledger.moved(self._positions):
                 self._tick_soon()

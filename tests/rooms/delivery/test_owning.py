@@ -1,0 +1,129 @@
+"""Which tasks a process runs, when the group changes its mind, or something fails at an unlucky moment."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from mainstem.broker import Membership, Ownership
+from mainstem.delivery import Processor
+from mainstem.errors import BrokerError, MembershipLost
+from mainstem.settings import Settings
+from mainstem.testing.conformance.broker.layer import Layer, LayeredMembership
+from tests.rooms.delivery.stage import Paid, Told, on, staged, until
+
+SOON = Settings(commit_interval_ms=1, session_timeout_seconds=0.2, grace_seconds=0.2)
+
+
+def telling() -> Processor:
+    """A handler that tells what it got."""
+
+    @on(Paid)
+    async def tell(event: Paid) -> Told:
+        return Told(str(event.n))
+
+    return tell
+
+
+class Denying(Layer):
+    """The group says no to a number of questions, although its assignment stays what it was."""
+
+    def __init__(self, denials: int) -> None:
+        self.denials = denials
+
+    def membership(self, inner: Membership) -> Membership:
+        """One that asks this layer first."""
+        layer = self
+
+        class Denied(LayeredMembership):
+            async def confirm(self, task: int) -> bool:
+                layer.denials -= 1
+                return layer.denials < 0 and await super().confirm(task)
+
+        return Denied(inner, self)
+
+
+async def test_a_task_that_comes_back_unannounced_is_run_again() -> None:
+    """What was another's when it was asked for, and is ours again before anybody has said so, is taken over."""
+    layer = Denying(2)
+    async with staged() as stage:
+        await stage.publish(Paid("a", 1))
+        async with stage.running(telling(), broker=layer.broker(stage.broker), settings=SOON) as running:
+            await stage.settled(running)
+        assert (await stage.told(), layer.denials < 0) == (["1"], True)
+
+
+async def test_a_task_that_is_never_confirmed_is_not_asked_for_without_end() -> None:
+    """While the group says no, it is asked a few times in a session timeout; a drain ends the waiting."""
+    layer = Denying(1_000)
+    async with staged() as stage:
+        running = stage.start(stage.plan(telling()), broker=layer.broker(stage.broker), settings=SOON)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + SOON.session_timeout_seconds
+        await until(lambda: loop.time() > ends)
+        assert 2 <= 1_000 - layer.denials <= 8
+        await asyncio.wait_for(running.stop(), 2)
+
+
+class Failing(Layer):
+    """A take-over that never ends, and fails when it is cancelled; meanwhile the membership may be lost."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.begun = asyncio.Event()
+        self.lost = asyncio.Event()
+        self.cancelled: Callable[[], None] = lambda: None
+
+    def membership(self, inner: Membership) -> Membership:
+        """One that fails."""
+        layer = self
+
+        class Lost(LayeredMembership):
+            async def assignment(self) -> frozenset[int]:
+                layer.asked += 1
+                if layer.asked > 1:
+                    await layer.lost.wait()
+                    raise MembershipLost("it was to be lost")
+                return await super().assignment()
+
+            async def take_over(self, task: int) -> Ownership:
+                layer.begun.set()
+                try:
+                    await asyncio.Event().wait()
+                    return await super().take_over(task)
+                except asyncio.CancelledError:
+                    layer.cancelled()
+                    raise BrokerError("it cannot be taken over") from None
+
+        return Lost(inner, self)
+
+
+async def end(ending: str) -> None:
+    """Run a group whose take-over never ends, and let it end in this way."""
+    async with staged() as stage:
+        layer = Failing()
+        running = stage.start(stage.plan(telling()), broker=layer.broker(stage.broker), settings=SOON)
+        await layer.begun.wait()
+        if "lost" in ending:
+            layer.lost.set()
+        if ending == "lost, then drained":
+            layer.cancelled = running.runner.drain
+        if ending == "drained":
+            running.runner.drain()
+        if ending == "cancelled":
+            await running.crash()
+        else:
+            with pytest.raises(BrokerError, match="cannot be taken over"):
+                await asyncio.wait_for(running.task, 3)
+
+
+@pytest.mark.parametrize("ending", ["lost", "drained", "lost, then drained", "cancelled"])
+async def test_what_ends_a_group_is_never_forgotten(ending: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An error comes out of the runner, also when something else has ended the membership at the same moment."""
+    caplog.set_level(logging.ERROR)
+    await end(ending)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [each.message for each in caplog.records if "never retrieved" in each.message] == []
