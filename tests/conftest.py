@@ -9,10 +9,12 @@ import hypothesis
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import _internal as the_meters
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.util._once import Once
 
 from mainstem.clock import ManualClock
 from mainstem.identifiers import Identifiers
+from tests.sdk import Measured, keep_spans
 
 # How long an example takes says something about the machine, and nothing about the rule.
 hypothesis.settings.register_profile(
@@ -52,3 +54,15 @@ def _an_sdk_of_its_own() -> Iterator[None]:
     if metrics.get_meter_provider() is not the_meters._PROXY_METER_PROVIDER:
         the_meters._METER_PROVIDER, the_meters._METER_PROVIDER_SET_ONCE = None, Once()
         the_meters._PROXY_METER_PROVIDER = the_meters._ProxyMeterProvider()
+
+
+@pytest.fixture
+def exported() -> InMemorySpanExporter:
+    """The spans that were finished, of a program with an SDK."""
+    return keep_spans()
+
+
+@pytest.fixture
+def measured() -> Measured:
+    """What was measured, in a program with an SDK."""
+    return Measured()

@@ -3,52 +3,19 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeterProvider, set_meter_provider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mainstem import telemetry
 from mainstem.telemetry import Trace
+from tests.sdk import Measured
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@pytest.fixture
-def exported() -> InMemorySpanExporter:
-    """The spans that were finished."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
-
-
-@pytest.fixture
-def measured() -> Callable[[], dict[str, list[tuple[object, dict[str, object]]]]]:
-    """What was measured, by name: numbers with their labels; of a histogram the count."""
-    reader = InMemoryMetricReader()
-    set_meter_provider(MeterProvider(metric_readers=[reader]))
-
-    def read() -> dict[str, list[tuple[object, dict[str, object]]]]:
-        data = reader.get_metrics_data()
-        scopes = [scope for each in (data.resource_metrics if data else ()) for scope in each.scope_metrics]
-        return {
-            metric.name: [
-                (getattr(point, "value", None) or getattr(point, "count", 0), dict(point.attributes or {}))
-                for point in metric.data.data_points
-            ]
-            for scope in scopes
-            for metric in scope.metrics
-        }
-
-    return read
 
 
 def test_event_and_handler_stand_in_every_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -209,9 +176,7 @@ def test_a_failure_is_recorded_in_the_span(exported: InMemorySpanExporter, error
     assert (span.attributes or {})["error.type"] == type(error).__qualname__
 
 
-def test_measurements_reach_the_sdk(
-    measured: Callable[[], dict[str, list[tuple[object, dict[str, object]]]]],
-) -> None:
+def test_measurements_reach_the_sdk(measured: Measured) -> None:
     """Counters add up, histograms count, and gauges are told while there is somebody to tell, under their labels."""
     counter = telemetry.Counter("mainstem.events", "{event}", "Events handled")
     counter.add(2, {"group": "billing"})
@@ -219,20 +184,18 @@ def test_measurements_reach_the_sdk(
     telemetry.Histogram("mainstem.commit", "s", "Time of a commit").record(0.5, {})
     gauge = telemetry.Gauge("mainstem.lag", "{record}", "Records to go")
     with gauge.told_by(lambda: [(7, {"group": "billing"})]), gauge.told_by(lambda: [(8, {"group": "mail"})]):
-        assert measured() == {
+        assert measured.now() == {
             "mainstem.events": [(5, {"group": "billing"})],
             "mainstem.commit": [(1, {})],
             "mainstem.lag": [(7, {"group": "billing"}), (8, {"group": "mail"})],
         }
-    assert "mainstem.lag" not in measured()
+    assert "mainstem.lag" not in measured.now()
 
 
-def test_an_sdk_may_come_later(
-    request: pytest.FixtureRequest,
-) -> None:
+def test_an_sdk_may_come_later() -> None:
     """What was measured before there was an SDK is lost, and nothing else."""
     counter = telemetry.Counter("mainstem.events", "{event}", "Events handled")
     counter.add(1, {})
-    read = request.getfixturevalue("measured")
+    measured = Measured()
     counter.add(2, {})
-    assert read() == {"mainstem.events": [(2, {})]}
+    assert measured.now() == {"mainstem.events": [(2, {})]}

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mainstem import Context, IntegrationEvent, Retry, Service, running
 from tests.journeys.conditions import Collected, caught_up, until
+from tests.sdk import Measured, by_group
 
 MEMORY = "sqlite:///:memory:"
 
@@ -26,17 +26,14 @@ class Billed(IntegrationEvent, topic="billed", key="order"):
     order: str
 
 
-class Sent(IntegrationEvent, topic="sent", key="order"):
+class Strange(IntegrationEvent, topic="ordered", key="order"):
+    """Nobody takes it."""
+
     order: str
 
 
-@pytest.fixture
-def exported() -> InMemorySpanExporter:
-    """The spans that were finished."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
+class Sent(IntegrationEvent, topic="sent", key="order"):
+    order: str
 
 
 def by_handler(exporter: InMemorySpanExporter, handler: str) -> list[ReadableSpan]:
@@ -233,3 +230,52 @@ async def test_what_is_not_sampled_stays_so() -> None:
         await until(lambda: len(carried) == 1)
     assert carried[0] is not None
     assert not int(carried[0][-2:], 16) & trace.TraceFlags.SAMPLED
+
+
+async def test_what_is_handled_is_counted_once(measured: Measured) -> None:
+    """Counters grow as long as the process lives, while a task's own begin anew with each take-over."""
+    billing = Service("billing", publishes=(Ordered, Sent))
+
+    @billing.on(Ordered)
+    async def charge(order: Ordered) -> Billed:
+        return Billed(order.order)
+
+    async with running(billing, broker=MEMORY, dev=True, consume=False) as process:
+        await billing.publish(*(Ordered(f"o-{number}") for number in range(30)))
+        for _ in range(2):
+            async with running(billing, broker=process.broker, dev=True) as consuming:
+                await billing.publish(*(Ordered(f"p-{number}") for number in range(20)))
+                await caught_up(consuming)
+    found = measured.now()
+    assert by_group(found, "mainstem.events.handled", "billing") == {"": 70}
+    assert by_group(found, "mainstem.tasks.taken_over", "billing") == {"": 16}
+    assert by_group(found, "messaging.client.consumed.messages", "billing") == {"mainstem poll receive ordered": 70}
+    sent = {labels["messaging.destination.name"]: number for number, labels in found["messaging.client.sent.messages"]}
+    assert (sent["ordered"], sent["billed"]) == (70, 70)
+    [commits] = by_group(found, "messaging.client.operation.duration", "billing").values()
+    assert commits >= 16
+    [runs] = by_group(found, "messaging.process.duration", "billing").values()
+    assert 1 <= runs <= 40, "one run of a batch is on the clock"
+
+
+async def test_what_goes_wrong_is_counted(measured: Measured) -> None:
+    """Retried, parked, dead-lettered and passed over: by handler, and never by what is in an event."""
+    shop = Service("shop", publishes=(Ordered, Strange))
+    billing = Service("billing")
+    dead = asyncio.Event()
+
+    @billing.on(Ordered, retry=Retry.on(TimeoutError).inline(1).later("1ms"))
+    async def charge(_order: Ordered, context: Context) -> None:
+        if context.attempt == 3:
+            dead.set()
+        raise TimeoutError
+
+    async with running(shop, billing, broker=MEMORY, dev=True) as process:
+        await shop.publish(Ordered("o-1"), Strange("s-1"), Strange("s-2"))
+        await dead.wait()
+        await until(lambda: by_group(measured.now(), "mainstem.events.dead_lettered", "billing") == {"charge": 1})
+        await caught_up(process)
+    found = measured.now()
+    assert by_group(found, "mainstem.events.retried", "billing") == {"charge": 2}
+    assert by_group(found, "mainstem.events.parked", "billing") == {"charge": 1}
+    assert by_group(found, "mainstem.events.skipped", "billing") == {"": 2}

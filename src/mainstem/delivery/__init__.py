@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.lanes import enter_handlers as enter_handlers
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
+    from mainstem.delivery.measures import count_sent as count_sent
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
@@ -66,6 +67,7 @@ __all__ = [
     "answers_topic",
     "audit_topic",
     "compile_handler",
+    "count_sent",
     "declared_outputs",
     "decode_answer",
     "decode_entry",
@@ -118,6 +120,7 @@ __getattr__, __dir__ = door(
             "inside_handler",
         ),
         "ledger": ("Counters",),
+        "measures": ("count_sent",),
         "plan": (
             "Plan",
             "faults_of",

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mainstem.broker import Membership
+from mainstem.delivery.measures import LOSSES, TAKEOVERS
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, IncarnationOver, MembershipLost, Outdated
 from mainstem.state import Rows
-from mainstem.telemetry import log
+from mainstem.telemetry import ERROR_TYPE, GROUP, log
 
 LOSSES_MOST = 3
 ASKS_IN_A_SESSION = 4
@@ -156,12 +157,14 @@ class GroupRunner:
                 self._count_loss(number, loss)
             try:
                 ownership = await membership.take_over(number)
+                TAKEOVERS.add(1, {GROUP: self._plan.group})
                 task = Task(self._plan, ownership, self._rows_of(number), self._environment)
                 self._tasks[number] = task
                 await task.run()
                 return
             except (Fenced, CommitRefused, CommitUnknown, IncarnationOver) as error:
                 log.warning("task %d of %r is lost: %s", number, self._plan.group, error)
+                LOSSES.add(1, {GROUP: self._plan.group, ERROR_TYPE: type(error).__name__})
                 loss = error
                 if self._got_on(number):
                     self._losses.pop(number, None)

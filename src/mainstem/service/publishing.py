@@ -9,7 +9,7 @@ from typing import Final, Self, TypeAlias
 
 from mainstem.broker import Log, Record, TopicPartition
 from mainstem.clock import Clock
-from mainstem.delivery import Outputs, inside_handler
+from mainstem.delivery import Outputs, count_sent, inside_handler
 from mainstem.errors import DefinitionError, EventRefused
 from mainstem.events import Attributes, lineage
 from mainstem.identifiers import Identifiers
@@ -113,17 +113,16 @@ class Publisher:
         return task
 
     async def _append(self, records: Records) -> None:
-        if len(records) == 1:
-            [(at, found)] = records.items()
-            if len(found) == 1:
-                # Alone it may share a row with what others publish at the same moment.
-                await self._log.append(at, found)
-                return
-        if records:
+        if sum(map(len, records.values())) == 1:
+            [(at, found)] = ((at, found) for at, found in records.items() if found)
+            # Alone it may share a row with what others publish at the same moment.
+            await self._log.append(at, found)
+        elif records:
             transaction = self._log.transaction()
             for at, found in records.items():
                 transaction.append(at, found)
             await transaction.commit()
+        count_sent(records)
 
     def _check_usable(self, events: Sequence[object]) -> None:
         if inside_handler():

@@ -1,7 +1,6 @@
 """What tasks tell whoever measures: spans and times of handlers, what was committed, and how far behind they are."""
 
 from mainstem.delivery.measures.counted import (
-    COMMITTING,
     DEAD_LETTERED,
     LOSSES,
     PARKED,
@@ -9,12 +8,12 @@ from mainstem.delivery.measures.counted import (
     RETRIED,
     TAKEOVERS,
     Counted,
+    count_sent,
     of_handler,
 )
 from mainstem.delivery.measures.runs import Watch
 
 __all__ = [
-    "COMMITTING",
     "DEAD_LETTERED",
     "LOSSES",
     "PARKED",
@@ -23,5 +22,6 @@ __all__ = [
     "TAKEOVERS",
     "Counted",
     "Watch",
+    "count_sent",
     "of_handler",
 ]

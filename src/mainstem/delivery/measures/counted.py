@@ -4,8 +4,10 @@ What goes wrong is told when it does: it is rare, or a log line and a copy of th
 """
 
 from collections import Counter as Sum
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.ledger import Counters, Cut
 from mainstem.telemetry import GROUP, HANDLER, TOPIC, Attribute, Counter, Histogram, operation
 
@@ -23,12 +25,21 @@ LOSSES: Final = Counter(
     "mainstem.tasks.lost", "{task}", "Tasks that were lost: fenced, or a commit refused or unknown."
 )
 
-COMMITTING: Final = operation("commit", "settle")
-
 
 def of_handler(group: str, handler: str) -> dict[str, Attribute]:
     """The labels of what happens to events in one handler."""
     return {GROUP: group, HANDLER: handler}
+
+
+def count_sent(facts: Mapping[TopicPartition, Sequence[Record]]) -> None:
+    """These records are in the log now."""
+    if not SENT.wanted:
+        return
+    sent: Sum[str] = Sum()
+    for at, records in facts.items():
+        sent[at.topic] += len(records)
+    for topic, count in sent.items():
+        SENT.add(count, {**operation("send", "send"), TOPIC: topic})
 
 
 class Counted:
@@ -46,15 +57,11 @@ class Counted:
         """A commit is through; it took so long."""
         if not HANDLED.wanted:
             return
-        OPERATION.record(seconds, {**COMMITTING, **self._group})
+        OPERATION.record(seconds, {**operation("commit", "settle"), **self._group})
         if cut.events:
             HANDLED.add(cut.events, self._group)
         skipped = sum(counters.skipped.values())
         if skipped > self._skipped:
             SKIPPED.add(skipped - self._skipped, self._group)
             self._skipped = skipped
-        sent: Sum[str] = Sum()
-        for at, records in cut.facts.items():
-            sent[at.topic] += len(records)
-        for topic, count in sent.items():
-            SENT.add(count, {**operation("send", "send"), TOPIC: topic})
+        count_sent(cut.facts)

@@ -24,6 +24,7 @@ from mainstem.delivery.failures import (
     place_of,
 )
 from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.measures import DEAD_LETTERED, PARKED, RETRIED, of_handler
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.telemetry import event_logger, log
 
@@ -130,6 +131,8 @@ class Desk(Struct, frozen=True):
     def _verdict(self, handler: Handler, context: Context, error: Exception, failure: Failure) -> Verdict:
         self.ledger.counters.failures += 1
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
+        if isinstance(verdict, RunAgain):
+            RETRIED.add(1, of_handler(self.group, handler.name))
         event_logger(context.event_id, handler.name, context.trace).warning(
             "failed (%d) at %s: %s: %s; %s",
             failure.failures,
@@ -150,9 +153,11 @@ class Desk(Struct, frozen=True):
         status: Status
         if mark.next_ms is None:
             self.ledger.counters.dead_lettered += 1
+            DEAD_LETTERED.add(1, of_handler(self.group, handler))
             status = "dead-lettered"
         else:
             self.ledger.counters.parked += 1
+            PARKED.add(1, of_handler(self.group, handler))
             status = "parked"
         now = self.clock.now_ms()
         effects.facts.append(self.audit.tell(status, (handler, place_of(letter)), mark, letter, now))

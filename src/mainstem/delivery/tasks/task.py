@@ -14,7 +14,7 @@ from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.measures import Watch
+from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
@@ -59,6 +59,7 @@ class Task:
         self._settings = environment.settings
         self._state = TaskState(rows)
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
+        self._counted = Counted(plan.group)
         self._lanes = Lanes(plan.lanes, self._fail, self._when_idle)
         self._alarm = Alarm(self._state, environment.clock, self._add)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -150,7 +151,7 @@ class Task:
         for page in roster.call(plan.processors, progress, environment.clock.now_ms()):
             ledger.absorb(page)
             # The first offsets are fixed before the first event: whoever takes over later must not choose again.
-            self._positions = (await commit(ledger, self._ownership, environment.point)).positions
+            self._positions = await self._commit(ledger)
         self._alarm.begin(desk, routes)
         if environment.executor is not None and any(each.plain for each in plan.processors):
             seconds = self._settings.commit_interval_ms / 1000
@@ -229,6 +230,7 @@ class Task:
                 await reader.wait()
                 self._nothing_to_read = False
                 continue
+            self._counted.read(batch.topic, len(batch))
             batch = admission.in_binary_mode(batch)
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
@@ -280,7 +282,7 @@ class Task:
             self._tick_soon()
 
     async def _commit_when_due(self, desk: Desk) -> None:
-        ledger, point = self._books, self._environment.point
+        ledger = self._books
         while True:
             await ledger.commit_due.wait()
             if not ledger.moved(self._positions):
@@ -289,7 +291,7 @@ class Task:
             self._in_commit = True
             self._rest_until = asyncio.get_running_loop().time() + self._settings.commit_interval_ms / REST_SHARE / 1000
             try:
-                self._positions = (await commit(ledger, self._ownership, point)).positions
+                self._positions = await self._commit(ledger)
             except BaseException:
                 # Before a handler hears of it that waits in its checkpoint: this is no failure of its own.
                 self._incarnation.alive = False
@@ -301,6 +303,14 @@ class Task:
                 # Nothing is under way that could be parking a key just now.
                 desk.parking.look_again()
                 desk.checkpoints.look_again()
+
+    async def _commit(self, ledger: Ledger) -> Mapping[TopicPartition, int]:
+        """Commit what is in the books; the positions it was committed with."""
+        clock = self._environment.clock
+        began = clock.monotonic()
+        cut = await commit(ledger, self._ownership, self._environment.point)
+        self._counted.committed(cut, ledger.counters, clock.monotonic() - began)
+        return cut.positions
 
     # -- ending
 

@@ -9,6 +9,7 @@ from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.delivery.context import TIMER_TOPIC, Context, Effects, Gathered, no_effects
 from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
+from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
@@ -228,6 +229,7 @@ class RetryWork(Struct, eq=False):
         """Work the sequence off, unless somebody has changed its next try meanwhile."""
         try:
             if timers.is_due(self.desk.ledger.state.get, self.timer):
+                RETRIED.add(1, of_handler(self.desk.group, self.handler.name))
                 await work_off(self.desk, self.routes, self.handler, self.place)
         finally:
             self.done(self.timer)
@@ -323,6 +325,7 @@ class CommandWork(Struct, eq=False):
         letter = desk.parking.first(handler, place, mark)
         if command.action == "redrive":
             desk.ledger.counters.redriven += mark.waiting
+            REDRIVEN.add(mark.waiting, of_handler(desk.group, handler))
             fresh = mark.again(now)
             desk.parking.write_mark(effects, handler, place, fresh)
             effects.facts.append(desk.audit.tell("redriven", (handler, place), fresh, letter, now, command.reason))
