@@ -6,6 +6,7 @@ from mainstem.schemas.failures import (
     ENCODER_ERRORS,
     decoding_failure,
     encoding_failure,
+    unreadable_failure,
     version_failure,
 )
 from mainstem.schemas.state import StateCodec, state_codec_for, state_decoding_failure, state_encoding_failure
@@ -22,5 +23,6 @@ __all__ = [
     "state_codec_for",
     "state_decoding_failure",
     "state_encoding_failure",
+    "unreadable_failure",
     "version_failure",
 ]

@@ -50,6 +50,16 @@ def encoding_failure(error: Exception, declaration: Declaration) -> EventRefused
     )
 
 
+def unreadable_failure(error: Exception, declaration: Declaration) -> EventRefused:
+    """The error for an event that was encoded, and that none of its readers could decode. ``error`` is theirs."""
+    return EventRefused(
+        f"nobody could read this {declaration.wire_name}: {explained(error)}",
+        where=declaration.label,
+        why="a field holds something else than its annotation says; in production nobody looks, for speed",
+        remedy="correct the value where the event is made; a type checker finds the place",
+    )
+
+
 def explained(error: Exception) -> str:
     """A decoder's message as path, expected and found: ``at $.amount_cents expected int, found str``."""
     parts = _MESSAGE.fullmatch(str(error))

@@ -44,10 +44,14 @@ class Existing(Struct, frozen=True):
 
 
 class Draft(Struct):
-    """Services that are to run in one process. ``faults`` is everything that must be mended first."""
+    """Services that are to run in one process. ``faults`` is everything that must be mended first.
+
+    With ``dev``, in play, what they publish is read back before it is sent.
+    """
 
     services: Sequence[Definition]
     existing: Existing
+    dev: bool = False
     faults: list[MainstemError] = []
     inputs: dict[str, tuple[Declaration, ...]] = {}
     outputs: dict[str, tuple[Declaration, ...]] = {}
@@ -81,9 +85,9 @@ def topics_of(services: Iterable[Definition], existing: Existing | None = None) 
     return list(drafted.topics.values())
 
 
-def draft(services: Sequence[Definition], existing: Existing) -> Draft:
+def draft(services: Sequence[Definition], existing: Existing, *, dev: bool = False) -> Draft:
     """Which events and topics the services need, and what is wrong with these."""
-    drafted = Draft(services, existing)
+    drafted = Draft(services, existing, dev)
     names = [service.name for service in services]
     for name in sorted({name for name in names if names.count(name) > 1}):
         drafted.faults.append(DefinitionError(f"two services are called {name!r}", remedy="rename one of them"))
@@ -125,7 +129,7 @@ def outputs_of(service: Definition, drafted: Draft) -> Outputs:
     encodable = [each for each in drafted.outputs[service.name] if drafted.attempt(codec_for, each) is not None]
     counts = {name: spec.partitions for name, spec in drafted.topics.items()}
     limits = {name: spec.record_bytes_max for name, spec in drafted.topics.items()}
-    return Outputs(encodable, counts, f"/{service.name}", limits)
+    return Outputs(encodable, counts, f"/{service.name}", limits, read_back=drafted.dev)
 
 
 def plan_of(

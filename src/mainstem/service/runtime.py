@@ -110,7 +110,8 @@ async def running(
     """Run services in this event loop until the block ends; then drain them, and close what was opened.
 
     ``broker`` is a URL, or a broker that is open and stays open; without one the settings name it. ``dev`` creates
-    missing topics, and a file for a missing broker. With ``consume=False`` nothing is handled, and the services only
+    missing topics, and a file for a missing broker, and reads every event back before it is published: one whose
+    fields are not of their types is refused there. With ``consume=False`` nothing is handled, and the services only
     publish. ``replaced`` stands in for what services provide, by type.
 
     Raises :class:`~mainstem.errors.StartRefused` with all faults at once. When a group fails, the block is cancelled
@@ -124,7 +125,8 @@ async def running(
             # What can be refused without the file is refused before there is one.
             _pass(draft(services, Existing()), replaced, may_create=dev)
         backend, fault = await _backend(broker, settings, floor, crew, stack, dev=dev)
-        drafted = draft(services, Existing() if backend is None else await _existing(services, backend))
+        existing = Existing() if backend is None else await _existing(services, backend)
+        drafted = draft(services, existing, dev=dev)
         drafted.faults[:0] = [] if fault is None else [fault]
         # Where nobody could look, no topic is known to be missing.
         _pass(drafted, replaced, may_create=dev or backend is None)

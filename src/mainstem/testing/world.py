@@ -136,7 +136,7 @@ class World:
                     remedy="simulate a service that does",
                 )
             counts = {declaration.topic: described[declaration.topic].spec.partitions}
-            found = self._outputs[kind] = Outputs([declaration], counts, "/simulation")
+            found = self._outputs[kind] = Outputs([declaration], counts, "/simulation", read_back=True)
         return found
 
     # -- looking

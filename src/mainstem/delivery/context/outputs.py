@@ -4,7 +4,7 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
@@ -19,7 +19,7 @@ from mainstem.events import (
     partition_for,
     to_structured,
 )
-from mainstem.schemas import ENCODER_ERRORS, codec_for, encoding_failure
+from mainstem.schemas import DECODER_ERRORS, ENCODER_ERRORS, codec_for, encoding_failure, unreadable_failure
 
 _NO_LIMITS: Mapping[str, int] = {}
 
@@ -29,10 +29,12 @@ class _Route:
 
     __slots__ = ("bytes_max", "common", "count", "declaration", "encode", "key", "partitions")
 
-    def __init__(self, declaration: Declaration, partitions: int, source: str, bytes_max: int) -> None:
+    def __init__(
+        self, declaration: Declaration, partitions: int, source: str, bytes_max: int, *, read_back: bool
+    ) -> None:
         self.declaration = declaration
         self.key = key_function(declaration)
-        self.encode = codec_for(declaration).encode
+        self.encode = _reading_back(declaration) if read_back else codec_for(declaration).encode
         self.common = common_headers(declaration, source)
         self.partitions = tuple(TopicPartition(declaration.topic, n) for n in range(partitions))
         self.count = partitions
@@ -67,8 +69,10 @@ class _StructuredRoute(_Route):
 
     __slots__ = ("beside",)
 
-    def __init__(self, declaration: Declaration, partitions: int, source: str, bytes_max: int) -> None:
-        super().__init__(declaration, partitions, source, bytes_max)
+    def __init__(
+        self, declaration: Declaration, partitions: int, source: str, bytes_max: int, *, read_back: bool
+    ) -> None:
+        super().__init__(declaration, partitions, source, bytes_max, read_back=read_back)
         self.beside = {CONTENT_TYPE: STRUCTURED_CONTENT}
 
     def fact(self, event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
@@ -80,9 +84,19 @@ class _StructuredRoute(_Route):
         return at, Record(record.key, document, timestamp_ms, self.beside, own)
 
 
-def _route(declaration: Declaration, partitions: int, source: str, bytes_max: int) -> _Route:
-    kind = _StructuredRoute if declaration.envelope == "structured" else _Route
-    return kind(declaration, partitions, source, bytes_max)
+def _reading_back(declaration: Declaration) -> Callable[[object], bytes]:
+    """An encoder that refuses what a reader's decoder would refuse."""
+    codec = codec_for(declaration)
+
+    def encode(event: object) -> bytes:
+        value = codec.encode(event)
+        try:
+            codec.decode(value)
+        except DECODER_ERRORS as error:
+            raise unreadable_failure(error, declaration) from error
+        return value
+
+    return encode
 
 
 class Outputs:
@@ -94,15 +108,19 @@ class Outputs:
         partitions: Mapping[str, int],
         source: str,
         bytes_max: Mapping[str, int] = _NO_LIMITS,
+        *,
+        read_back: bool = False,
     ) -> None:
         """``source`` is the ``ce_source`` of the service.
 
-        By topic, ``partitions`` gives the partition counts, and ``bytes_max`` how large a record may be.
+        By topic, ``partitions`` gives the partition counts, and ``bytes_max`` how large a record may be. With
+        ``read_back`` every event is decoded again, and refused where a reader could not do that.
         """
-        self._routes = {
-            each.type: _route(each, partitions[each.topic], source, bytes_max.get(each.topic, sys.maxsize))
-            for each in declarations
-        }
+        self._routes: dict[type[object], _Route] = {}
+        for each in declarations:
+            kind = _StructuredRoute if each.envelope == "structured" else _Route
+            limit = bytes_max.get(each.topic, sys.maxsize)
+            self._routes[each.type] = kind(each, partitions[each.topic], source, limit, read_back=read_back)
 
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
         """The record of an event.
