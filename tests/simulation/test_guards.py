@@ -13,7 +13,9 @@ from mainstem.delivery.context import Incarnation
 from mainstem.delivery.lanes import Progress
 from mainstem.errors import CommitRefused
 from mainstem.settings import Settings
+from mainstem.state import timers
 from mainstem.testing import SeedFailed, SimulationLoop, lose_ownership, search, simulate
+from tests.simulation import bells
 from tests.simulation.accounts import scenario
 
 SEEDS = 200
@@ -36,6 +38,13 @@ def test_what_is_completed_is_remembered(monkeypatch: pytest.MonkeyPatch) -> Non
     """Without the completed set, events beyond the position are handled again by the next owner."""
     monkeypatch.setattr(Progress, "restore", lambda _self, _completed: None)
     assert "AssertionError" in found()
+
+
+def test_a_firing_that_has_begun_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its row, what a firing still had to do behind its checkpoint is never done."""
+    monkeypatch.setattr(timers, "begun", lambda _state: [])
+    with pytest.raises(SeedFailed):
+        search(bells.scenario, SEEDS)
 
 
 class Interrupted:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from mainstem.clock import SystemClock
+from mainstem.database import TaskRows
 from mainstem.delivery import Command, Context, Processor, Retry, Store
 from mainstem.delivery.tasks import alarm
 from mainstem.errors import DefinitionError
@@ -287,6 +289,37 @@ async def test_idle_timers_cost_nothing_but_their_rows() -> None:
             [task] = running.runner.tasks.values()
             assert task.in_flight == 0
         assert len(stage.rows("$due")) == 5
+
+
+async def test_a_take_over_reads_as_much_whatever_is_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many timers are set and keys parked: nobody looks at them before they are due."""
+    read: list[int] = []
+    scan = TaskRows.scan
+
+    def counted(self: TaskRows, *bounds: Any, **options: Any) -> list[tuple[bytes, bytes]]:
+        found = scan(self, *bounds, **options)
+        read.append(len(found))
+        return found
+
+    @on(Paid, name="set", retry=Retry.on(ValueError).later("1h"))
+    async def set_or_fail(event: Paid, context: Context) -> None:
+        context.wake("ring", after=3_600)
+        if event.n:
+            raise ValueError("no")
+
+    counts: list[int] = []
+    async with staged() as stage:
+        for many in (2, 200):
+            orders = [Paid(f"k{number}", number % 2) for number in range(many)]
+            await stage.publish_at_once(*orders)
+            await stage.run(set_or_fail, ring, stores=[SPENT])
+            with monkeypatch.context() as patched:
+                patched.setattr(TaskRows, "scan", counted)
+                read.clear()
+                await stage.run(set_or_fail, ring, stores=[SPENT])
+                counts.append(sum(read))
+        assert len(stage.rows("$due")) == len(stage.rows("$timers")) == 200
+    assert counts[0] == counts[1] > 0
 
 
 async def test_keyless_events_that_set_a_timer_at_the_same_moment_leave_nothing_behind() -> None:

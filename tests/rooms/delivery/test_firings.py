@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from mainstem.delivery import Command, Context, Processor, Retry, Store
+from mainstem.clock import SystemClock
+from mainstem.delivery import Command, Context, Processor, Retirement, Retry, Store
 from mainstem.errors import DefinitionError
 from mainstem.state import Timer
-from tests.rooms.delivery.stage import Keyless, Paid, Running, Stage, Told, on, staged, until
+from tests.rooms.delivery.stage import GROUP, Keyless, Paid, Running, Stage, Told, on, staged, until
 
 STEP = Store("step", int)
 OTHER = Store("other", int)
@@ -196,6 +197,32 @@ async def test_what_has_begun_needs_its_handler() -> None:
         assert await stage.told() == ["half", "whole"]
         assert len(set(await stage.told_ids())) == 2
         assert nothing_left(stage)
+
+
+async def test_what_has_begun_is_forgotten_with_its_timers() -> None:
+    """A retired timer takes the firings along that have begun, and then the group starts without its handler."""
+    door = Door()
+
+    @on(timer="ring", name="ring")
+    async def fire(context: Context) -> None:
+        context.wake("ring", after=3_600)
+        context.put(STEP, 1)
+        await context.checkpoint()
+        await door.pass_through()
+
+    @on(Paid, name="set")
+    async def set_nothing(event: Paid) -> None:
+        pass
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await crashed_at(door, stage, set_timer, fire)
+        group = (await stage.broker.admin.groups([GROUP]))[GROUP]
+        retirement = Retirement(stage.broker, lambda task: stage.broker.rows(GROUP, task), group, "ring", ("ring",))
+        assert retirement.look().timers == 2
+        await retirement.carry_out(SystemClock(), "gone", lambda _: None)
+        assert nothing_left(stage)
+        await stage.run(set_nothing, stores=STORES)
 
 
 # -- which one it is
