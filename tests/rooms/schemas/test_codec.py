@@ -148,3 +148,13 @@ def test_any_json_is_read_where_the_type_says_object() -> None:
     """A field of type object takes what comes."""
     codec = codec_for(declared(object))
     assert cast("dict[str, object]", msgspec.to_builtins(codec.decode(b'{"field":{"a":[1]}}')))["field"] == {"a": [1]}
+
+
+def test_a_type_is_looked_through_once() -> None:
+    """Every task of every group asks for the codecs of its types; they are given the same one."""
+    assert codec_for(declaration_of(Topic("erp.orders", ErpOrder))) is codec_for(
+        declaration_of(Topic("erp.orders", ErpOrder))
+    )
+    assert codec_for(declaration_of(Topic("erp.orders", dict))) is not codec_for(
+        declaration_of(Topic("erp.orders", list))
+    )
