@@ -10,7 +10,6 @@ from msgspec import Struct
 from mainstem.events import Declaration
 from mainstem.schemas.shape import parts_of
 
-
 CODECS_REMEMBERED: Final = 1_024
 """Looking a type through takes 50 to 100 us, and a start asks for each type in every check, group and task."""
 
