@@ -2,7 +2,8 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Generator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -26,13 +27,11 @@ class Published:
     The events are on their way already; whoever gives up waiting does not take them back.
     """
 
-    __slots__ = ("_loop", "_waiting")
+    __slots__ = ("_bridge", "_waiting")
 
-    def __init__(
-        self, waiting: "asyncio.Task[None] | concurrent.futures.Future[None]", loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, waiting: "asyncio.Task[None] | concurrent.futures.Future[None]", bridge: "Bridge") -> None:
         self._waiting = waiting
-        self._loop = loop
+        self._bridge = bridge
 
     def __await__(self) -> Generator[object, None, None]:
         waiting = self._waiting
@@ -41,7 +40,7 @@ class Published:
 
     def result(self, timeout_seconds: float | None = None) -> None:
         """Wait in a thread that runs no event loop. Raises what publishing has raised, and ``TimeoutError``."""
-        if _running_loop() is self._loop:
+        if self._bridge.is_here:
             raise DefinitionError(
                 "result() would stop the event loop that it waits for",
                 why="it was called on the loop that runs the service",
@@ -49,8 +48,77 @@ class Published:
             )
         waiting = self._waiting
         if isinstance(waiting, asyncio.Task):
-            waiting = asyncio.run_coroutine_threadsafe(_done(waiting), self._loop)
+            waiting = self._bridge.wait_for(waiting)
         waiting.result(timeout_seconds)
+
+
+class Bridge:
+    """Lets threads wait for what the event loop does. Whatever was let across ends, also when the loop does."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[concurrent.futures.Future[None]] = set()
+        self._over = False
+        self.closed = False
+        """Nothing new is let across; what is under way may still be waited for."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the event loop itself."""
+        return _running_loop() is self._loop
+
+    def begin(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        """Do something, on the loop."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def send(self, work: Callable[[], Coroutine[None, None, None]]) -> "concurrent.futures.Future[None] | None":
+        """Do something on the loop, from a thread; None when that is too late."""
+        with self._lock:
+            return None if self.closed else self._cross(lambda: self.begin(work()))
+
+    def wait_for(self, task: "asyncio.Task[None]") -> "concurrent.futures.Future[None]":
+        """What a thread may wait for in the place of a task."""
+        with self._lock:
+            if not self._over:
+                return self._cross(lambda: task)
+        waiting: concurrent.futures.Future[None] = concurrent.futures.Future()
+        _hand_over(task, waiting)
+        return waiting
+
+    def _cross(self, begin: "Callable[[], asyncio.Task[None]]") -> "concurrent.futures.Future[None]":
+        waiting: concurrent.futures.Future[None] = concurrent.futures.Future()
+        # Under the lock, so that whoever closes the bridge knows of it and the loop is there to do it.
+        self._loop.call_soon_threadsafe(lambda: begin().add_done_callback(lambda done: _hand_over(done, waiting)))
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
+        return waiting
+
+    async def close(self) -> None:
+        """Let nothing new across, and wait for what is; when this is cancelled, nobody waits any more."""
+        with self._lock:
+            self.closed = True
+        try:
+            while not self._is_empty():
+                crossing = [asyncio.wrap_future(each) for each in self._waiting.copy()]
+                for each in crossing:
+                    each.add_done_callback(_looked_at)
+                await asyncio.wait([*self._tasks, *crossing])
+        finally:
+            with self._lock:
+                self._over = True
+                left = self._waiting.copy()
+            for unanswered in left:
+                unanswered.cancel()
+
+    def _is_empty(self) -> bool:
+        with self._lock:
+            self._over = not (self._tasks or self._waiting)
+            return self._over
 
 
 class Publisher:
@@ -62,9 +130,7 @@ class Publisher:
         self._log = log
         self._clock = clock
         self._identifiers = identifiers
-        self._loop = asyncio.get_running_loop()
-        self._sending: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._bridge = Bridge()
 
     def encode(self, events: Sequence[object], records: Records, attributes: Attributes = NO_ATTRIBUTES) -> None:
         """Add the records of these events. Raises :class:`~mainstem.errors.EventRefused`."""
@@ -80,37 +146,18 @@ class Publisher:
 
     def send(self, records: Records) -> Published:
         """Put records on their way; all of them become durable, or none."""
-        if _running_loop() is self._loop:
-            return Published(self._begin(records), self._loop)
-        waiting: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def begin() -> None:
-            try:
-                task = self._begin(records)
-            except EventRefused as error:
-                waiting.set_exception(error)
-            else:
-                task.add_done_callback(lambda done: _hand_over(done, waiting))
-
-        try:
-            self._loop.call_soon_threadsafe(begin)
-        except RuntimeError as error:
-            raise not_running(self._service) from error
-        return Published(waiting, self._loop)
+        bridge = self._bridge
+        if not bridge.is_here:
+            waiting = bridge.send(lambda: self._append(records))
+            if waiting is not None:
+                return Published(waiting, bridge)
+        elif not bridge.closed:
+            return Published(bridge.begin(self._append(records)), bridge)
+        raise not_running(self._service)
 
     async def close(self) -> None:
         """Take no more, and wait for what is on its way."""
-        self._closed = True
-        if self._sending:
-            await asyncio.wait(self._sending)
-
-    def _begin(self, records: Records) -> "asyncio.Task[None]":
-        if self._closed:
-            raise not_running(self._service)
-        task = self._loop.create_task(self._append(records))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-        return task
+        await self._bridge.close()
 
     async def _append(self, records: Records) -> None:
         if sum(map(len, records.values())) == 1:
@@ -132,7 +179,7 @@ class Publisher:
                 why="it would escape the commit: published although the handler fails, and again when it is retried",
                 remedy="return the event, or call context.publish(event)",
             )
-        if self._closed:
+        if self._bridge.closed:
             raise not_running(self._service)
 
 
@@ -186,14 +233,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-async def _done(task: "asyncio.Task[None]") -> None:
-    await asyncio.shield(task)
+def _looked_at(future: "asyncio.Future[None]") -> None:
+    """Whoever waits in a thread is told."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _hand_over(done: "asyncio.Task[None]", waiting: "concurrent.futures.Future[None]") -> None:
     if not waiting.set_running_or_notify_cancel():
         return
-    if done.cancelled():
+    if not done.done() or done.cancelled():
         waiting.set_exception(concurrent.futures.CancelledError())
     elif (error := done.exception()) is not None:
         waiting.set_exception(error)

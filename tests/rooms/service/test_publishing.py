@@ -1,24 +1,27 @@
 """Publishing from outside a handler."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import msgspec
 import pytest
 from opentelemetry import trace
 
 from mainstem import DomainEvent, IntegrationEvent, Service, Topic
-from mainstem.broker import Batch, TopicPartition
+from mainstem.broker import Batch, Log, Record, TopicPartition
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, EventRefused, RecordTooLarge, UnknownTopic
 from mainstem.events import Envelope, Origin, partition_for
 from mainstem.identifiers import Identifiers
-from mainstem.service import PublishTransaction
+from mainstem.service import Backend, Published, PublishTransaction
+from mainstem.testing.conformance.broker.layer import Layer, LayeredLog
 from tests.journeys.conditions import until
 from tests.rooms.service.events import GoldReached, OrderPaid, embedded
 
@@ -315,3 +318,87 @@ def timed(work: Callable[[], object]) -> float:
     begin = time.thread_time()
     work()
     return time.thread_time() - begin
+
+
+def test_a_thread_is_answered_although_the_loop_ends() -> None:
+    """What a thread has handed over before the end is published, and its wait returns."""
+    shop = Service("shop", publishes=(OrderPaid,))
+    handed, answers = threading.Event(), list[str]()
+
+    def publish() -> None:
+        handle = shop.publish(OrderPaid("c-1"))
+        handed.set()
+        handle.result(5)
+        answers.append("acknowledged")
+
+    async def main() -> None:
+        async with embedded() as broker:
+            async with shop.running(broker=broker, dev=True, consume=False):
+                thread.start()
+                # The loop does nothing else before it leaves the block.
+                assert handed.wait(5)
+            assert len(envelopes(await written(broker, "orders"))) == 1
+
+    thread = threading.Thread(target=publish)
+    asyncio.run(main())
+    thread.join(5)
+    assert answers == ["acknowledged"]
+
+
+def test_the_result_is_there_when_the_loop_has_stopped() -> None:
+    """A thread that asks late is told what became of it, and does not wait for a loop that does nothing any more."""
+    shop = Service("shop", publishes=(OrderPaid, Blob))
+
+    async def main() -> tuple[Published, Published]:
+        async with embedded() as broker, shop.running(broker=broker, dev=True, consume=False):
+            await broker.admin.delete("blobs")
+            return shop.publish(OrderPaid("c-1")), shop.publish(Blob("x"))
+
+    loop = asyncio.new_event_loop()
+    try:
+        done, failed = loop.run_until_complete(main())
+        done.result(1)
+        with pytest.raises(UnknownTopic):
+            failed.result(1)
+    finally:
+        loop.close()
+    done.result(1)
+
+
+async def test_whoever_cannot_be_answered_is_let_go() -> None:
+    """When the end itself is cut short, a thread that waits for something unfinished hears that it was cancelled."""
+    shop = Service("shop", publishes=(OrderPaid,))
+    begun = asyncio.Event()
+
+    class Stuck(Layer):
+        """Never acknowledges."""
+
+        def log(self, inner: Log) -> Log:
+            """One that begins, and goes on for ever."""
+
+            class Appending(LayeredLog):
+                async def append(self, at: TopicPartition, records: Sequence[Record]) -> int:
+                    begun.set()
+                    await asyncio.Event().wait()
+                    return await super().append(at, records)
+
+            return Appending(inner, self)
+
+    def publish() -> None:
+        with pytest.raises(CancelledError):
+            shop.publish(OrderPaid("c-1")).result(5)
+
+    async def main(broker: Backend) -> None:
+        async with shop.running(broker=broker, dev=True, consume=False):
+            waits.append(asyncio.ensure_future(asyncio.to_thread(publish)))
+            await begun.wait()
+
+    waits: list[asyncio.Future[None]] = []
+    async with embedded() as broker:
+        running = asyncio.ensure_future(main(cast("Backend", Stuck().broker(broker))))
+        await begun.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        await waits[0]
