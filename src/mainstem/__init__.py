@@ -1,4 +1,4 @@
-"""Mainstem: event-driven services in Python, on one SQLite file or on Apache Kafka.
+"""Mainstem: event-driven services in Python, on one SQLite file.
 
 The public names. Each is loaded when it is first used, so that a file which declares an event does not load a runtime.
 """

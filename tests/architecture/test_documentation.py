@@ -46,8 +46,8 @@ def blocks(text: str) -> list[Block]:
 
 def run_page(path: Path, text: str) -> None:
     """Run the programs of a page in order, in one module; tests that a program defines are run as well."""
-    module = ModuleType(f"page_{re.sub(r'[^a-z]', '_', path.stem.lower())}")
-    sys.modules[module.__name__] = module  # annotations are looked up there
+    module = ModuleType("__main__")
+    ours, sys.modules["__main__"] = sys.modules["__main__"], module  # annotations are looked up there
     try:
         for block in blocks(text):
             # Blank lines in front, so that an error names the line of the page.
@@ -56,7 +56,7 @@ def run_page(path: Path, text: str) -> None:
                 run_block(code, module)
             assert block.printed in (None, printed.getvalue()), f"{path}:{block.line} printed {printed.getvalue()!r}"
     finally:
-        del sys.modules[module.__name__]
+        sys.modules["__main__"] = ours
 
 
 def run_block(code: CodeType, module: ModuleType) -> None:

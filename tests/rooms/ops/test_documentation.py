@@ -16,6 +16,7 @@ from tests.rooms.ops.processes import Spawned
 from tests.rooms.ops.test_program import EVERY
 
 PAGE = ROOT / "docs" / "cli.md"
+README = ROOT / "README.md"
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -80,14 +81,17 @@ def looks_like(printed: str, shown: str) -> bool:
     return re.fullmatch(pattern, lines, re.DOTALL) is not None
 
 
-def test_the_commands_of_the_page_print_what_it_says(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "commands"), [(PAGE, 12), (README, 4)])
+def test_the_commands_of_the_page_print_what_it_says(
+    page: Path, commands: int, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The tour works, from the first command to the last, with a real process behind it."""
     monkeypatch.delenv("MAINSTEM_BROKER")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     Path("shop.py").write_text(next(body for language, _, body in FENCE.findall(text) if language == "python"))
     given = session(text)
-    assert len(given) > 10
+    assert len(given) == commands
     with Spawned.nobody() as service:
         for line, shown in given:
             words = shlex.split(line)
