@@ -41,6 +41,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     buffer_bytes: Annotated[int, Meta(ge=1, description="or than so many bytes, whichever comes first")] = (
         64 * 1024 * 1024
     )
+    static_id: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+                description="What this process is called in its groups: when it comes back within the session timeout, "
+                "it keeps its tasks",
+            ),
+        ]
+        | None
+    ) = None
+    pinned_tasks: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^[0-9]{1,5}(,[0-9]{1,5})*$",
+                description="This process runs exactly these tasks of each of its groups, such as 0,3",
+            ),
+        ]
+        | None
+    ) = None
+
+    @property
+    def pinned(self) -> frozenset[int] | None:
+        """The tasks that this process runs; None for whichever it is given."""
+        return None if self.pinned_tasks is None else frozenset(map(int, self.pinned_tasks.split(",")))
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> Self:

@@ -50,20 +50,26 @@ class GroupRunner:
         """The tasks that this process owns now."""
         return dict(self._tasks)
 
-    async def run(self, *, static_id: str | None = None, pinned: frozenset[int] | None = None) -> None:
+    async def run(self) -> None:
         """Join, run what is assigned, leave. Raises what no new incarnation can mend."""
-        spec = self._plan.spec(self._environment.settings)
+        settings = self._environment.settings
+        spec = self._plan.spec(settings)
         self._failed = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the group first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
         while not self._draining.is_set():
-            membership = await self._environment.broker.group.join(spec, static_id=static_id, pinned=pinned)
+            membership = await self._environment.broker.group.join(
+                spec, static_id=settings.static_id, pinned=settings.pinned
+            )
             try:
                 await self._follow(membership)
             except MembershipLost as error:
                 # Expelled, for instance after a long stall: whoever took over has fenced us, so nothing is lost.
                 log.warning("group %r: %s", self._plan.group, error)
                 await self._abandon()
+                if settings.static_id is not None:
+                    # It may be that another process has the name now; to join again would take its tasks, and so on.
+                    raise
             except BaseException:
                 await self._abandon()
                 await asyncio.shield(_left(membership))

@@ -160,6 +160,26 @@ def tasks_of(group: HandlerGroup, drafted: Draft) -> int:
     return group.tasks or tasks_for(drafted.topics[topic].partitions for topic in _topics_read(group))
 
 
+def unpinnable(drafted: Draft, pinned: frozenset[int] | None) -> list[MainstemError]:
+    """What is wrong with running exactly these tasks of each group."""
+    sizes = {
+        group.name: tasks_of(group, drafted)
+        for service in drafted.services
+        for group in service.groups
+        if group.registered
+    }
+    return [
+        DefinitionError(
+            f"group {name!r} has {tasks} tasks, and this process is to run {sorted(pinned)}",
+            where="pinned_tasks",
+            why="tasks are counted from 0; one that is not there would be waited for in silence",
+            remedy=f"pin tasks between 0 and {tasks - 1}; services whose groups differ run in processes of their own",
+        )
+        for name, tasks in sizes.items()
+        if pinned is not None and max(pinned) >= tasks
+    ]
+
+
 # --- declarations
 
 

@@ -21,7 +21,7 @@ from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
-from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of
+from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
 from mainstem.service.urls import Backend, connected, file_of, named_broker
@@ -128,6 +128,7 @@ async def running(
         existing = Existing() if backend is None else await _existing(services, backend)
         drafted = draft(services, existing, dev=dev)
         drafted.faults[:0] = [] if fault is None else [fault]
+        drafted.faults += unpinnable(drafted, settings.pinned if consume else None)
         # Where nobody could look, no topic is known to be missing.
         _pass(drafted, replaced, may_create=dev or backend is None)
         assert backend is not None, "that there is no broker is a fault"

@@ -5,7 +5,7 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -20,7 +20,7 @@ from mainstem.ops.screen import tell
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
 from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
-from mainstem.ops.workers.supervisor import Supervisor
+from mainstem.ops.workers.supervisor import Crew, Supervisor
 from mainstem.service import Running, Service, serve
 from mainstem.settings import Settings
 from mainstem.telemetry import configure_logging
@@ -35,7 +35,30 @@ class Request(Struct, frozen=True):
     dev: bool
     reload: bool
     pid_file: Path | None
+    static_id: str | None
+    pin: str | None
     parent: int | None
+
+    def over(self, settings: Settings) -> Settings:
+        """The settings, where nothing else was typed."""
+        return msgspec.structs.replace(
+            settings,
+            static_id=self.static_id or settings.static_id,
+            pinned_tasks=self.pin or settings.pinned_tasks,
+        )
+
+
+def _fitting(setting: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Refuse what the setting of that name would refuse."""
+
+    def check(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+        try:
+            msgspec.convert({setting: text}, Settings)
+        except msgspec.ValidationError as error:
+            raise click.BadParameter(str(error)) from None
+        return text
+
+    return check
 
 
 @click.command
@@ -49,6 +72,18 @@ class Request(Struct, frozen=True):
     metavar="FILE",
     help="Keep the process ids there: this one's, then a line for each worker.",
 )
+@click.option(
+    "--static-id",
+    callback=_fitting("static_id"),
+    metavar="NAME",
+    help="This process's name in its groups: when it comes back soon, it keeps its tasks. Workers get NAME-1, NAME-2.",
+)
+@click.option(
+    "--pin",
+    callback=_fitting("pinned_tasks"),
+    metavar="TASKS",
+    help="Run exactly these tasks of each group, such as 0,3, and leave the others.",
+)
 @click.option("--parent", type=int, hidden=True)
 def run(**options: object) -> None:
     """Run services until SIGTERM or Ctrl-C, then drain.
@@ -56,7 +91,7 @@ def run(**options: object) -> None:
     With several workers a parent process starts them, passes signals on, and starts a worker again that has died.
     """
     request = msgspec.convert(options, Request)
-    settings = Settings.load()
+    settings = request.over(Settings.load())
     configure_logging(settings.log_level)
     dev = request.dev or request.reload
     if request.parent is not None:
@@ -74,11 +109,19 @@ def run(**options: object) -> None:
             where=url,
             remedy="name a file: --broker sqlite:///shop.db",
         )
+    if request.workers > 1 and settings.pinned is not None:
+        raise DefinitionError(
+            f"{request.workers} workers cannot run the same tasks, and no others",
+            where=f"pinned tasks {settings.pinned_tasks}",
+            remedy="start a process for each set of tasks, with --pin",
+        )
     arguments = ["run", *request.services, "--broker", url, *(["--dev"] if dev else [])]
+    arguments += ["--pin", settings.pinned_tasks] if settings.pinned_tasks is not None else []
     chance = random.Random(Identifiers(SystemClock()).new())  # noqa: S311 - jitter
     sources = Sources.here() if request.reload else None
+    crew = Crew(arguments, request.workers, settings.static_id)
     with pids.kept():
-        code = asyncio.run(Supervisor(arguments, request.workers, chance.random, sources, pids).run())
+        code = asyncio.run(Supervisor(crew, chance.random, sources, pids).run())
     sys.exit(code)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from msgspec import Struct
+
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT
 from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
@@ -60,20 +62,33 @@ class Worker:
             self.process.terminate()
 
 
+class Crew(Struct, frozen=True):
+    """The workers of a parent: what each is given, how many they are, and what they are called in their groups."""
+
+    arguments: Sequence[str]
+    count: int
+    static_id: str | None = None
+
+    def arguments_of(self, number: int) -> list[str]:
+        """What a worker is started with; several cannot have one name."""
+        if self.static_id is None:
+            return [*self.arguments]
+        name = self.static_id if self.count == 1 else f"{self.static_id}-{number}"
+        return [*self.arguments, "--static-id", name]
+
+
 class Supervisor:
     """Keeps a number of workers going until it is told to stop."""
 
     def __init__(
         self,
-        arguments: Sequence[str],
-        count: int,
+        crew: Crew,
         chance: Callable[[], float],
         sources: Sources | None,
         pid_file: PidFile,
     ) -> None:
-        """``arguments`` are those of each worker. With ``sources`` they all start again when a file has changed."""
-        self._arguments = arguments
-        self._count = count
+        """With ``sources`` all workers start again when a file has changed."""
+        self._crew = crew
         self._chance = chance
         self._sources = sources
         self._pid_file = pid_file
@@ -97,7 +112,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._hear, number)
         watching = asyncio.create_task(self._watch())
         try:
-            await asyncio.gather(*(self._keep(number) for number in range(1, self._count + 1)))
+            await asyncio.gather(*(self._keep(number) for number in range(1, self._crew.count + 1)))
         finally:
             watching.cancel()
             for number in SIGNALS:
@@ -135,7 +150,7 @@ class Supervisor:
                 await self._back_off(f"worker {number} (process {worker.process.pid}) {manner(code)}", failures)
 
     async def _start(self, number: int) -> Worker:
-        worker = await Worker.start(self._arguments)
+        worker = await Worker.start(self._crew.arguments_of(number))
         self._workers.add(worker)
         self._pids[number] = worker.process.pid
         self._pid_file.write(self._pids)
