@@ -11,6 +11,7 @@ with ``mainstem``.
 import logging
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -208,7 +209,7 @@ class _Records(Protocol):
 _I = TypeVar("_I")
 
 
-class _Instrument(Generic[_I]):
+class _Instrument(ABC, Generic[_I]):
     """Something that is measured. It is declared once, and comes to life when a program measures."""
 
     def __init__(self, name: str, unit: str, description: str) -> None:
@@ -235,8 +236,9 @@ class _Instrument(Generic[_I]):
             self._made = None if silent else self._make()
         return self._made
 
+    @abstractmethod
     def _make(self) -> _I:
-        raise NotImplementedError
+        """Bring it to life, with the SDK that there is now."""
 
 
 class Counter(_Instrument[_Adds]):

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mainstem import Context, IntegrationEvent, Retry, Service, running
-from tests.journeys.conditions import Collected, caught_up, until
+from tests.journeys.conditions import Collected, caught_up, owned, until
 from tests.sdk import Measured, by_group
 
 MEMORY = "sqlite:///:memory:"
@@ -279,3 +279,59 @@ async def test_what_goes_wrong_is_counted(measured: Measured) -> None:
     assert by_group(found, "mainstem.events.retried", "billing") == {"charge": 2}
     assert by_group(found, "mainstem.events.parked", "billing") == {"charge": 1}
     assert by_group(found, "mainstem.events.skipped", "billing") == {"": 2}
+
+
+async def test_how_the_tasks_stand_is_told_when_somebody_collects(measured: Measured) -> None:
+    """Lag by partition in records and in time; keys that wait, timers and tasks; to a thread of the collector."""
+    billing = Service("billing", publishes=(Ordered,), lanes=1)
+    billing.topic("ordered", partitions=1)
+    go = asyncio.Event()
+
+    @billing.on(Ordered, retry=Retry.on(TimeoutError).later("1h").also_on(ValueError).dead_letter())
+    async def charge(order: Ordered, context: Context) -> None:
+        context.wake("remind", after="1h")
+        await (go.wait() if order.order == "wait" else asyncio.sleep(0))
+        if order.order == "park":
+            raise TimeoutError
+        if order.order == "die":
+            raise ValueError
+
+    @billing.on_timer("remind")
+    async def remind(_context: Context) -> None: ...
+
+    async def collected(name: str) -> dict[str, float]:
+        return by_group(await asyncio.to_thread(measured.now), name, "billing")
+
+    async def parked() -> bool:
+        return await collected("mainstem.keys.parked") == {"charge": 1, "remind": 0}
+
+    async with running(billing, broker=MEMORY, dev=True) as process:
+        await billing.publish(Ordered("fine"), Ordered("park"), Ordered("die"))
+        await caught_up(process)
+        await until(parked, within_seconds=15)
+        assert await collected("mainstem.keys.dead_lettered") == {"charge": 1, "remind": 0}
+        assert await collected("mainstem.timers.pending") == {"": 1}
+        assert await collected("mainstem.tasks.owned") == {"": 1}
+        assert (await collected("mainstem.lag.records"))["ordered 0"] == 0
+        await billing.publish(Ordered("wait"), Ordered("fine"))
+
+        async def behind() -> bool:
+            return (await collected("mainstem.lag.records"))["ordered 0"] == 2
+
+        await until(behind, within_seconds=15)
+        assert (await collected("mainstem.lag.duration"))["ordered 0"] > 0
+        go.set()
+    assert await collected("mainstem.lag.records") == {}
+
+
+async def test_who_collects_on_the_event_loop_does_not_stop_it(measured: Measured) -> None:
+    """Nobody can wait there for what the loop has to say; the next collection has it."""
+    billing = Service("billing", publishes=(Ordered,), tasks=2)
+
+    @billing.on(Ordered)
+    async def charge(_order: Ordered) -> None: ...
+
+    async with running(billing, broker=MEMORY, dev=True) as process:
+        await owned(process)
+        assert by_group(measured.now(), "mainstem.tasks.owned", "billing") == {}
+        await until(lambda: by_group(measured.now(), "mainstem.tasks.owned", "billing") == {"": 2})

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
     from mainstem.delivery.measures import count_sent as count_sent
+    from mainstem.delivery.measures import told as told
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
@@ -78,6 +79,7 @@ __all__ = [
     "inside_handler",
     "no_point",
     "tasks_for",
+    "told",
     "wanted_types",
 ]
 
@@ -120,7 +122,10 @@ __getattr__, __dir__ = door(
             "inside_handler",
         ),
         "ledger": ("Counters",),
-        "measures": ("count_sent",),
+        "measures": (
+            "count_sent",
+            "told",
+        ),
         "plan": (
             "Plan",
             "faults_of",

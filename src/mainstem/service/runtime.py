@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import TopicPartition
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point
+from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point, told
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
@@ -146,6 +146,7 @@ async def running(
                     prepared.man(group, floor, crew, stack)
         now = floor.clock.now_ms()
         await write_catalogue(backend, [entry_of(plan, drafted.outputs[plan.service], now) for plan in process.plans])
+        stack.enter_context(told(backend, process.plans, process.runners, floor.clock))
         await stack.enter_async_context(crew)
         yield process
 

@@ -88,6 +88,12 @@ class Progress:
             self._position = intakes[0].batch.offsets[intakes[0].low]
         return self._position
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """The timestamp of the first record that was read and is not done; None when all are done."""
+        first = next((each for each in self._intakes if each.open), None)
+        return None if first is None else first.batch.timestamps[first.low]
+
     def completed(self) -> Ranges:
         """What is completed beyond :meth:`position`, including what has not been read again yet."""
         ranges: Ranges = []

@@ -11,6 +11,7 @@ from mainstem.delivery.measures.counted import (
     count_sent,
     of_handler,
 )
+from mainstem.delivery.measures.lag import told
 from mainstem.delivery.measures.runs import Watch
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "Watch",
     "count_sent",
     "of_handler",
+    "told",
 ]

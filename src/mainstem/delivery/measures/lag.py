@@ -1,0 +1,152 @@
+"""How far behind the tasks of this process are, and what waits in their stores; told to whoever collects."""
+
+import asyncio
+from collections import Counter as Sum
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import islice
+from typing import Final, Protocol, TypeAlias
+
+from mainstem.broker import Broker, TopicPartition
+from mainstem.clock import Clock
+from mainstem.delivery.failures import Parking
+from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.plan import Plan
+from mainstem.state import timers
+from mainstem.telemetry import GROUP, HANDLER, PARTITION, TOPIC, Gauge, Reading, log
+
+RECORDS: Final = Gauge("mainstem.lag.records", "{record}", "Records between the committed position and the end.")
+AGE: Final = Gauge("mainstem.lag.duration", "ms", "How old the oldest record is that was read and is not finished.")
+PARKED: Final = Gauge("mainstem.keys.parked", "{key}", "Keys whose events wait for the next try of a handler.")
+DEAD: Final = Gauge("mainstem.keys.dead_lettered", "{key}", "Keys whose events wait for somebody to decide.")
+TIMERS: Final = Gauge("mainstem.timers.pending", "{timer}", "Timers that are set.")
+OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process owns.")
+GAUGES: Final = (RECORDS, AGE, PARKED, DEAD, TIMERS, OWNED)
+
+COUNTED_MOST = 10_000
+"""Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
+FRESH_SECONDS = 0.5
+"""All gauges of one collection see the same; the next collection looks again."""
+WAIT_SECONDS = 0.25
+"""A collector waits no longer for an event loop that is busy; it is told how things stood before."""
+
+Standing: TypeAlias = Mapping[Gauge, Sequence[Reading]]
+
+
+class Owned(Protocol):
+    """A task that this process owns. It has a ledger once it has begun."""
+
+    ledger: Ledger | None
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """What was committed last."""
+        ...
+
+
+class Owner(Protocol):
+    """Whoever runs the tasks of a group."""
+
+    @property
+    def tasks(self) -> Mapping[int, Owned]:
+        """Those that this process owns now."""
+        ...
+
+
+@contextmanager
+def told(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Iterator[None]:
+    """Inside the block, whoever collects is told how the tasks stand."""
+    lookout = _Lookout(partial(_look, broker, plans, owners, clock), clock)
+    with ExitStack() as stack:
+        for gauge in GAUGES:
+            stack.enter_context(gauge.told_by(partial(lookout.readings, gauge)))
+        yield
+
+
+class _Lookout:
+    """Lets another thread see how things stand on the event loop.
+
+    Who collects on the event loop itself cannot wait for it, and is told how things stood when it last did.
+    """
+
+    def __init__(self, look: Callable[[], Awaitable[Standing]], clock: Clock) -> None:
+        self._look = look
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._looking: asyncio.Task[None] | None = None
+        self._asked = -FRESH_SECONDS
+        self._standing: Standing = {}
+
+    def readings(self, gauge: Gauge) -> Iterable[Reading]:
+        """What a gauge says."""
+        if self._clock.monotonic() - self._asked >= FRESH_SECONDS:
+            self._asked = self._clock.monotonic()
+            if self._is_here():
+                self._looking = self._loop.create_task(self._refresh())
+            else:
+                self._wait()
+        return self._standing.get(gauge, ())
+
+    def _is_here(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+    def _wait(self) -> None:
+        refreshing = asyncio.run_coroutine_threadsafe(self._refresh(), self._loop)
+        try:
+            refreshing.result(WAIT_SECONDS)
+        except TimeoutError:
+            refreshing.cancel()
+
+    async def _refresh(self) -> None:
+        try:
+            self._standing = await self._look()
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who work will find out
+            self._standing = {}
+            log.warning("it cannot be measured how the tasks stand: %s", error)
+
+
+async def _look(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Standing:
+    begun = [
+        (plan, [(ledger, task.positions) for task in owners[plan.group].tasks.values() if (ledger := task.ledger)])
+        for plan in plans
+        if plan.group in owners
+    ]
+    ends = await broker.admin.topics({at.topic for _, tasks in begun for _, positions in tasks for at in positions})
+    standing: dict[Gauge, list[Reading]] = {gauge: [] for gauge in GAUGES}
+    for plan, tasks in begun:
+        group = {GROUP: plan.group}
+        for ledger, positions in tasks:
+            for at, position in positions.items():
+                labels = {**group, TOPIC: at.topic, PARTITION: str(at.partition)}
+                # A topic may have been deleted meanwhile; its task will say so.
+                behind = max(0, ends[at.topic].ends[at.partition] - position) if at.topic in ends else 0
+                oldest = ledger.progress[at].oldest_ms
+                standing[RECORDS].append((behind, labels))
+                standing[AGE].append((0 if oldest is None else max(0, clock.now_ms() - oldest), labels))
+        for gauge, handler, count in _parked(plan, [ledger for ledger, _ in tasks]):
+            standing[gauge].append((count, {**group, HANDLER: handler}))
+        standing[TIMERS].append((sum(_pending(ledger) for ledger, _ in tasks), group))
+        standing[OWNED].append((len(tasks), group))
+    return standing
+
+
+def _parked(plan: Plan, ledgers: Sequence[Ledger]) -> Iterator[tuple[Gauge, str, int]]:
+    found: Sum[tuple[Gauge, str]] = Sum()
+    for ledger in ledgers:
+        parking = Parking(ledger.state)
+        for handler in plan.processors if parking.some else ():
+            for _, mark in islice(parking.of(handler.name), COUNTED_MOST):
+                found[DEAD if mark.next_ms is None else PARKED, handler.name] += 1
+    for gauge in (PARKED, DEAD):
+        for handler in plan.processors:
+            yield gauge, handler.name, found[gauge, handler.name]
+
+
+def _pending(ledger: Ledger) -> int:
+    """Those that handlers have set; the runtime has timers of its own."""
+    found = timers.due_until(ledger.state, timers.LATEST_MS - 1, COUNTED_MOST)
+    return sum(not each.name.startswith("$") for each in found)
