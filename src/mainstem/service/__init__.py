@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
     from mainstem.service.plans import topics_of as topics_of
-    from mainstem.service.publishing import Published as Published
+    from mainstem.service.publishing import Acknowledgement as Acknowledgement
     from mainstem.service.publishing import PublishTransaction as PublishTransaction
     from mainstem.service.runtime import Floor as Floor
     from mainstem.service.runtime import Running as Running
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOGUE",
     "DEV_URL",
+    "Acknowledgement",
     "Backend",
     "CatalogueEntry",
     "Definition",
@@ -44,7 +45,6 @@ __all__ = [
     "HandlerGroup",
     "Handlers",
     "PublishTransaction",
-    "Published",
     "Running",
     "Service",
     "StoreEntry",
@@ -91,8 +91,8 @@ __getattr__, __dir__ = door(
             "topics_of",
         ),
         "publishing": (
+            "Acknowledgement",
             "PublishTransaction",
-            "Published",
         ),
         "runtime": (
             "Floor",

@@ -21,8 +21,8 @@ Records: TypeAlias = dict[TopicPartition, list[Record]]
 NO_ATTRIBUTES: Final = Attributes()
 
 
-class Published:
-    """Events on their way to the log. Await it, or in a thread call :meth:`result`; both return once it is durable.
+class Acknowledgement:
+    """The answer that events are durable. Await it, or in a thread call :meth:`result`.
 
     The events are on their way already; whoever gives up waiting does not take them back.
     """
@@ -144,15 +144,15 @@ class Publisher:
         ids = self._identifiers.many(len(events))
         self._outputs.gather(zip(events, ids, strict=True), inherited, now, records)
 
-    def send(self, records: Records) -> Published:
+    def send(self, records: Records) -> Acknowledgement:
         """Put records on their way; all of them become durable, or none."""
         bridge = self._bridge
         if not bridge.is_here:
             waiting = bridge.send(lambda: self._append(records))
             if waiting is not None:
-                return Published(waiting, bridge)
+                return Acknowledgement(waiting, bridge)
         elif not bridge.closed:
-            return Published(bridge.begin(self._append(records)), bridge)
+            return Acknowledgement(bridge.begin(self._append(records)), bridge)
         raise not_running(self._service)
 
     async def close(self) -> None:

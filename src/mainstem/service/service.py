@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mainstem.events import Attributes
 from mainstem.service.definition import Definition
-from mainstem.service.publishing import Published, Publisher, PublishTransaction, Records, not_running
+from mainstem.service.publishing import Acknowledgement, Publisher, PublishTransaction, Records, not_running
 from mainstem.service.urls import Backend
 from mainstem.settings import Settings
 
@@ -33,7 +33,7 @@ class Service(Definition):
         time: datetime | None = None,
         extensions: Mapping[str, str] | None = None,
         correlation_id: str | None = None,
-    ) -> Published:
+    ) -> Acknowledgement:
         """Publish events from outside a handler, all of them or none; durable once the answer is there.
 
         ``await service.publish(event)``, or in a thread ``service.publish(event).result()``. The events are encoded at

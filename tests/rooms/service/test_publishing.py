@@ -20,7 +20,7 @@ from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, EventRefused, RecordTooLarge, UnknownTopic
 from mainstem.events import Envelope, Origin, partition_for
 from mainstem.identifiers import Identifiers
-from mainstem.service import Backend, PublishTransaction
+from mainstem.service import Acknowledgement, Backend, PublishTransaction
 from mainstem.testing.conformance.broker.layer import Layer, LayeredLog
 from tests.journeys.conditions import until
 from tests.rooms.service.events import GoldReached, OrderPaid, embedded
@@ -349,20 +349,20 @@ def test_the_result_is_there_when_the_loop_has_stopped() -> None:
     """A thread that asks late is told what became of it, and does not wait for a loop that does nothing any more."""
     shop = Service("shop", publishes=(OrderPaid, Blob))
 
-    async def main() -> tuple[Callable[[float], None], Callable[[float], None]]:
+    async def main() -> tuple[Acknowledgement, Acknowledgement]:
         async with embedded() as broker, shop.running(broker=broker, dev=True, consume=False):
             await broker.admin.delete("blobs")
-            return shop.publish(OrderPaid("c-1")).result, shop.publish(Blob("x")).result
+            return shop.publish(OrderPaid("c-1")), shop.publish(Blob("x"))
 
     loop = asyncio.new_event_loop()
     try:
         done, failed = loop.run_until_complete(main())
-        done(1)
+        done.result(1)
         with pytest.raises(UnknownTopic):
-            failed(1)
+            failed.result(1)
     finally:
         loop.close()
-    done(1)
+    done.result(1)
 
 
 async def test_whoever_cannot_be_answered_is_let_go() -> None:

@@ -2,9 +2,9 @@
 
 from mainstem.delivery.context.context import TIMER_TOPIC, Context
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Look, Through, Writes, no_effects
+from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
-from mainstem.delivery.context.scope import Incarnation, Run, Scope, Surroundings
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Context",
     "Effects",
     "Fact",
+    "Footing",
     "FreeKey",
     "Gathered",
     "Incarnation",
@@ -19,7 +20,6 @@ __all__ = [
     "Outputs",
     "Readable",
     "Run",
-    "Scope",
     "Store",
     "Surroundings",
     "Through",

@@ -13,8 +13,8 @@ from msgspec import Struct
 from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.delivery.context.effects import Effects, Gathered
+from mainstem.delivery.context.footing import Footing
 from mainstem.delivery.context.reading import envelope_of, event_id_of
-from mainstem.delivery.context.scope import Scope
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
 from mainstem.events import (
@@ -43,7 +43,7 @@ class Context(Struct, gc=False, eq=False):
     Made by the runtime, one for each run of a handler; not to be used after the handler has returned.
     """
 
-    _scope: Scope
+    _footing: Footing
     _batch: Batch
     _index: int
     _earlier: Gathered | None = None
@@ -90,7 +90,7 @@ class Context(Struct, gc=False, eq=False):
     @property
     def handler(self) -> str:
         """The name of the handler that runs."""
-        return self._scope.handler
+        return self._footing.handler
 
     @property
     def envelope(self) -> Envelope:
@@ -99,7 +99,7 @@ class Context(Struct, gc=False, eq=False):
         A timer that is due has an id and a time alone. A property raises
         :class:`~mainstem.errors.DecodingFailed` where a producer has broken the rules of CloudEvents.
         """
-        return envelope_of(self._batch, self._index, self._scope.bare.get(self._batch.topic))
+        return envelope_of(self._batch, self._index, self._footing.bare.get(self._batch.topic))
 
     @property
     def event_id(self) -> str:
@@ -131,12 +131,12 @@ class Context(Struct, gc=False, eq=False):
     @property
     def now_ms(self) -> int:
         """The wall clock: milliseconds since 1970 (UTC). Not the same in a second run."""
-        return self._scope.clock.now_ms()
+        return self._footing.clock.now_ms()
 
     @property
     def log(self) -> EventLogger:
         """The logger ``mainstem``, with event id, handler and trace in every line."""
-        return event_logger(self.event_id, self._scope.handler, self.trace)
+        return event_logger(self.event_id, self._footing.handler, self.trace)
 
     def _header(self, name: str) -> str | None:
         value = self._batch.header(name, self._index)
@@ -155,7 +155,7 @@ class Context(Struct, gc=False, eq=False):
         """
         row = self._read(store.name, self._row_key(store, key))
         if key is None:
-            self._scope.stores.add(store.name)
+            self._footing.stores.add(store.name)
         if row is None:
             return default
         value = store.unpack(row, 0 if store.expire_after_ms is None else self.now_ms)
@@ -191,14 +191,14 @@ class Context(Struct, gc=False, eq=False):
             for (name, key), value in each.writes.items()
             if name == store.name
         }
-        rows = self._scope.state.scan(store.name, first, end, limit=limit, over=uncommitted)
+        rows = self._footing.state.scan(store.name, first, end, limit=limit, over=uncommitted)
         return [(key, value) for key, row in rows if (value := store.unpack(row, now)) is not None]
 
     def _row_key(self, store: Readable[object], key: FreeKey | None) -> bytes:
-        if self._scope.declared.get(store.name) is not store:
+        if self._footing.declared.get(store.name) is not store:
             raise StoreRefused(
                 f"store {store.name!r} is not one of this group's",
-                where=f"handler {self._scope.handler}",
+                where=f"handler {self._footing.handler}",
                 why="a group has stores of its own; this one was declared by another group or service, or by nobody",
                 remedy="declare it on the handler's group, or include() the handlers that declare it",
             )
@@ -207,7 +207,7 @@ class Context(Struct, gc=False, eq=False):
                 return row_key(key)
             raise StoreRefused(
                 f"store {store.name!r} is keyed by the event's key; another key was given: {key!r}",
-                where=f"handler {self._scope.handler}",
+                where=f"handler {self._footing.handler}",
                 why="it would count per partition in silence, because another key may live in another task",
                 remedy='declare the store with scope="partition" and the group with lanes=1, or key the topic that way',
             )
@@ -215,7 +215,7 @@ class Context(Struct, gc=False, eq=False):
         if found is None or store.scope == "partition":
             raise StoreRefused(
                 f"store {store.name!r} needs a key",
-                where=f"handler {self._scope.handler}",
+                where=f"handler {self._footing.handler}",
                 why="the event has none, or a batch is handled" if found is None else "its keys are free",
                 remedy="declare the topic with a key" if found is None else "pass key=...",
             )
@@ -229,7 +229,7 @@ class Context(Struct, gc=False, eq=False):
         earlier = self._earlier
         if earlier is not None and at in earlier.writes:
             return earlier.writes[at]
-        return self._scope.state.get(store, key)
+        return self._footing.state.get(store, key)
 
     def _write(self, store: str, key: bytes, value: bytes | None) -> None:
         effects = self._effects
@@ -238,10 +238,10 @@ class Context(Struct, gc=False, eq=False):
         effects.writes[store, key] = value
 
     def _begin(self) -> Effects:
-        self._scope.incarnation.check()
+        self._footing.incarnation.check()
         if self._ended:
             raise IncarnationOver(
-                f"a context of handler {self._scope.handler!r} was used after the handler had returned",
+                f"a context of handler {self._footing.handler!r} was used after the handler had returned",
                 where=f"{self.topic}[{self.partition}] offset {self.offset}, event {self.event_id}",
                 why="what it does now would belong to no commit; something that the handler started still runs",
                 remedy="await it in the handler, or let it publish through the service",
@@ -267,7 +267,7 @@ class Context(Struct, gc=False, eq=False):
         name, each of 1 to 20 lowercase letters and digits. Raises :class:`~mainstem.errors.EventRefused` when it
         cannot be encoded, was not declared, or what is stated about it is not allowed.
         """
-        scope = self._scope
+        footing = self._footing
         effects = self._effects
         if effects is None:
             effects = self._begin()
@@ -275,10 +275,10 @@ class Context(Struct, gc=False, eq=False):
         if inherited is None:
             inherited = self._lineage = self._inherited()
         if subject is not None or time is not None or extensions:
-            scope.outputs.check_attributes((event,))
+            footing.outputs.check_attributes((event,))
             inherited = {**inherited, **Attributes(subject, time, extensions).headers(self.timestamp_ms)}
-        event_id = scope.derivation.of(inherited[CE_CAUSATIONID], str(self.caused))
-        effects.facts.append(scope.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
+        event_id = footing.derivation.of(inherited[CE_CAUSATIONID], str(self.caused))
+        effects.facts.append(footing.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
         self.caused += 1
 
     def _inherited(self) -> Headers:
@@ -313,13 +313,15 @@ class Context(Struct, gc=False, eq=False):
         before its cause.
         """
         if (after is None) == (at is None):
-            raise DefinitionError(f"wake({name!r}) takes either after= or at=", where=f"handler {self._scope.handler}")
+            raise DefinitionError(
+                f"wake({name!r}) takes either after= or at=", where=f"handler {self._footing.handler}"
+            )
         self._known_timer(name)
         now = self.now_ms
         due = at if at is not None else now + milliseconds(after or 0)
         # An event whose producer's clock is ahead keeps nobody waiting.
         due = max(due, min(self.timestamp_ms, now))
-        firing_id = self._scope.derivation.of("timer", self.event_id, str(self.caused))
+        firing_id = self._footing.derivation.of("timer", self.event_id, str(self.caused))
         timers.put(self._read, self._write, Timer(due, name, self.key), firing_id)
         self.caused += 1
         effects = self._effects
@@ -332,11 +334,11 @@ class Context(Struct, gc=False, eq=False):
         return timers.cancel(self._read, self._write, name, self.key)
 
     def _known_timer(self, name: str) -> None:
-        if name not in self._scope.timers:
+        if name not in self._footing.timers:
             raise DefinitionError(
                 f"no handler is registered for the timer {name!r}",
-                where=f"handler {self._scope.handler}",
-                why=f"known timers: {', '.join(sorted(self._scope.timers)) or 'none'}",
+                where=f"handler {self._footing.handler}",
+                why=f"known timers: {', '.join(sorted(self._footing.timers)) or 'none'}",
                 remedy=f"write one with @service.on_timer({name!r})",
             )
 
@@ -354,13 +356,13 @@ class Context(Struct, gc=False, eq=False):
         effects = effects or self._begin()
         self._effects = None
         if earlier is None:
-            await self._scope.checkpoint(self, effects, [])
+            await self._footing.checkpoint(self, effects, [])
         else:
-            await self._scope.checkpoint(self, earlier.hand_over(effects), earlier.through)
+            await self._footing.checkpoint(self, earlier.hand_over(effects), earlier.through)
 
     def idempotency_key(self, label: str) -> str:
         """A key for calls to the outside: the same in every run, another for each group, handler, event and label."""
-        return self._scope.derivation.of("idempotency", self.event_id, label)
+        return self._footing.derivation.of("idempotency", self.event_id, label)
 
     def take_effects(self) -> Effects | None:
         """The run has ended; returns what the handler has done, for the runtime to take in if it has succeeded."""

@@ -180,7 +180,7 @@ class Admission:
         desk = self.desk
         known = [key for key in keys if key is not None]
         for handler in bound.handlers:
-            for store in handler.scope.stores.copy():  # a worker thread may add one
+            for store in handler.footing.stores.copy():  # a worker thread may add one
                 desk.ledger.state.prefetch(store, known)
         if desk.parking.some:
             desk.parking.prefetch([each.name for each in bound.handlers], known)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import cast
 
 from mainstem.broker import Batch
-from mainstem.delivery.context import Context, Effects, Gathered, Scope
+from mainstem.delivery.context import Context, Effects, Footing, Gathered
 from mainstem.delivery.lanes import lanes_ending
 from mainstem.delivery.measures import Watch
 from mainstem.delivery.processor import Call, Processor
@@ -20,14 +20,14 @@ class Handler:
     ``call`` and ``awaitable`` are the processor's function itself, unless somebody looks at the coming runs.
     """
 
-    __slots__ = ("_executor", "_watch", "awaitable", "call", "name", "plain", "processor", "scope")
+    __slots__ = ("_executor", "_watch", "awaitable", "call", "footing", "name", "plain", "processor")
 
-    def __init__(self, processor: Processor, scope: Scope, executor: Executor | None, watch: Watch) -> None:
+    def __init__(self, processor: Processor, footing: Footing, executor: Executor | None, watch: Watch) -> None:
         """Plain functions run in ``executor``; without one they run in place, as a simulation wants it."""
         self.processor = processor
         self.name = processor.name
         self.plain = processor.plain
-        self.scope = scope
+        self.footing = footing
         self._executor = executor
         self._watch = watch
         self.call: Call = processor.call
@@ -40,7 +40,7 @@ class Handler:
 
     def context(self, batch: Batch, index: int, earlier: Gathered | None = None, attempt: int = 1) -> Context:
         """What one run is given."""
-        return Context(self.scope, batch, index, earlier, attempt=attempt)
+        return Context(self.footing, batch, index, earlier, attempt=attempt)
 
     async def run(self, event: object, context: Context) -> Effects | None:
         """Run it; returns what it has done. Raises what the handler raises."""
@@ -94,7 +94,7 @@ class Handler:
         return len(event) if self.processor.batch and isinstance(event, list) else None
 
     def _within_limit(self, event: object, context: Context) -> object:
-        clock, limit = self.scope.clock, self.processor.timeout_seconds
+        clock, limit = self.footing.clock, self.processor.timeout_seconds
         began = clock.monotonic()
         result = self.processor.call(event, context)
         # A thread cannot be stopped: it has kept its lane until it returned, and what it did counts for nothing.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, commit, no_point
-from mainstem.delivery.context import Effects, Incarnation, Run, Scope, Surroundings, Through, no_effects
+from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Surroundings, Through, no_effects
 from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress, Work
@@ -192,7 +192,7 @@ class Task:
         handlers = {
             each.name: Handler(
                 each,
-                Scope(
+                Footing(
                     each.name,
                     Derivation(plan.service, plan.group, each.name),
                     self._incarnation,

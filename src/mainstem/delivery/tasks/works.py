@@ -39,7 +39,7 @@ class EventWork(Struct, gc=False, eq=False):
             return
         # The common case, with nothing between the event and its handler.
         handler = handlers[0]
-        context = Context(handler.scope, self.intake.batch, self.index)
+        context = Context(handler.footing, self.intake.batch, self.index)
         try:
             if handler.plain:
                 effects = await handler.run(self.event, context)

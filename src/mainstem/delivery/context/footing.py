@@ -65,8 +65,8 @@ class Surroundings(Struct, frozen=True):
     bare: Mapping[str, Declaration] = {}
 
 
-class Scope:
-    """A handler in one incarnation of a task: what all its contexts share."""
+class Footing:
+    """What all contexts of a handler stand on, in one incarnation of its task."""
 
     __slots__ = (
         "bare",
