@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
@@ -105,7 +106,8 @@ def load_services(names: Sequence[str]) -> list[Service]:
     """Import services, each named as ``module:service`` or ``./file.py:service``.
 
     Modules are looked for in the current folder first, and files below it. Raises
-    :class:`~mainstem.errors.DefinitionError` with what may have been meant; what a module raises itself passes through.
+    :class:`~mainstem.errors.DefinitionError` with what may have been meant; also for a module that raises something
+    itself, whose traceback is printed.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -167,7 +169,7 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
+            raise _unimportable(name, error) from error
         raise DefinitionError(
             f"there is no module {error.name!r}",
             where=str(Path.cwd()),
@@ -175,3 +177,22 @@ def _module(name: str) -> ModuleType:
             remedy=did_you_mean(name, [path.stem for path in Path.cwd().glob("*.py")])
             or "name it as in an import: package.module:service",
         ) from None
+    except Exception as error:
+        raise _unimportable(name, error) from error
+
+
+def _unimportable(name: str, error: Exception) -> DefinitionError:
+    """Print the traceback from the module's own first line on: what is above that is how it was imported."""
+    trace = error.__traceback__
+    while trace is not None and _is_import(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)
+    return DefinitionError(
+        f"module {name!r} cannot be imported: {type(error).__name__}: {error}",
+        why="importing it has raised what stands above",
+        remedy="mend it; nothing was started",
+    )
+
+
+def _is_import(filename: str) -> bool:
+    return filename in (__file__, importlib.__file__) or filename.startswith("<frozen importlib")

@@ -49,8 +49,20 @@ def test_a_service_may_be_named_by_its_file(name: str, shell: Shell, monkeypatch
 def test_a_module_that_cannot_import_something_says_so(shell: Shell) -> None:
     """A missing import inside a service's module is the module's error, and not taken for a wrong name."""
     (shell.folder / "needy_module.py").write_text("import no_such_library\n")
-    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        shell("topics", "plan", "needy_module:service")
+    result = shell("topics", "plan", "needy_module:service")
+    assert result.exit_code == 1
+    assert "'needy_module' cannot be imported: ModuleNotFoundError: No module named 'no_such_library'" in result.stderr
+
+
+@pytest.mark.parametrize("mistake", ["1 / 0", "def service(:"])
+def test_a_module_with_a_mistake_shows_its_own_lines(mistake: str, shell: Shell) -> None:
+    """The traceback begins in the module, so that the mistake is not searched for among lines of the library."""
+    (shell.folder / "mistaken_module.py").write_text(f"{mistake}\n")
+    result = shell("topics", "plan", "mistaken_module:service")
+    assert result.exit_code == 1
+    assert "'mistaken_module' cannot be imported: " in result.stderr
+    assert 'mistaken_module.py", line 1' in result.stderr
+    assert result.stderr.count('  File "') == 1
 
 
 def test_the_option_wins_over_the_environment_and_that_over_the_file(

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -135,9 +134,6 @@ def _work(services: Sequence[str], broker: str | None, parent: Parent, *, dev: b
         loaded = load_services(services)
     except MainstemError as error:
         tell(error)
-        return CONFIGURATION_FAULT
-    except Exception:  # noqa: BLE001 - whatever the user's module raises, it raises again
-        traceback.print_exc()
         return CONFIGURATION_FAULT
     parent.watch(_longest_grace(loaded, settings))
     try:
