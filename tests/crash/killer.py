@@ -8,7 +8,10 @@ from typing import Final, NamedTuple
 
 from tests.crash.crew import Crew, Member, wait_until
 from tests.crash.logfile import Database
-from tests.crash.page import INSIDE, WRITER_POINTS, Ask
+from tests.crash.page import ARRIVING_POINTS, CHECKPOINT_POINTS, INSIDE, LEAVING_POINTS, WRITER_POINTS, Ask
+
+LOCKED_POINTS: Final = (*WRITER_POINTS, *CHECKPOINT_POINTS[1:])
+"""Of a commit and of a checkpoint, with the write lock held or just released."""
 
 PHASE: Final = 10
 """After so many kills the file is looked at."""
@@ -87,27 +90,32 @@ class Killer:
         (self._crew.folder / "mended").touch()
 
     def _act(self) -> None:
-        chance = self._random.random()
         victim = self._choose()
-        if chance < 0.03:
-            self._kill_all()
-            return
-        if chance < 0.10 and victim.name.startswith("worker") and len(self._stalled) < 1:
+        actions = {
+            self._kill_everybody: 3,
+            self._doubt: 6,
+            self._drain: 4,
+            self._kill_blind: 16,
+            self._kill_racing: 22,
+            self._kill_held: 32,
+        }
+        if victim.name.startswith("worker"):
+            actions |= {self._stall: 7, self._kill_leaving: 9, self._kill_arriving: 7}
+        [action] = self._random.choices(list(actions), list(actions.values()))
+        action(victim)
+
+    def _stall(self, victim: Member) -> None:
+        """Let it stand still for longer than the session timeout; one at a time."""
+        if not self._stalled:
             victim.signal(signal.SIGSTOP)
             self._stalled[victim.name] = time.monotonic() + STALL_SECONDS
             self.stalls += 1
-        elif chance < 0.16 and victim.process.pid not in self._doubted:
-            # Once in a life: a task that is lost three times in a row is, rightly, an error.
+
+    def _doubt(self, victim: Member) -> None:
+        """Let a commit's outcome be unknown, once in a life: a task that is lost three times is, rightly, an error."""
+        if victim.process.pid not in self._doubted:
             self._doubted.add(victim.process.pid)
             self.doubts += self._ask(victim, Ask.FAIL)
-        elif chance < 0.22:
-            self._drain(victim)
-        elif chance < 0.42:
-            self._kill_blind(victim)
-        elif chance < 0.66:
-            self._kill_racing(victim)
-        else:
-            self._kill_held(victim)
 
     def _drain(self, victim: Member) -> None:
         """Tell it to stop; it gives everything back, and ends without complaint."""
@@ -132,14 +140,34 @@ class Killer:
 
     def _kill_held(self, victim: Member) -> None:
         """Let it stand still at a point, and take it from there."""
-        point = self._random.choice(WRITER_POINTS)
-        victim.page.ask(Ask.WAIT, point)
-        until = time.monotonic() + 1.0
-        while not victim.page.doing and time.monotonic() < until:
-            time.sleep(0.001)
+        self._hold(victim, self._random.choice(LOCKED_POINTS), 1.0)
         self._kill(victim, "held")
 
-    def _kill_all(self) -> None:
+    def _kill_leaving(self, victim: Member) -> None:
+        """Tell it to stop, and do not wait until it has."""
+        victim.signal(signal.SIGTERM)
+        self._hold(victim, self._random.choice(LEAVING_POINTS), 3.0)
+        if victim.alive:
+            self._kill(victim, "leaving")
+        else:
+            self._start(victim.name)
+
+    def _kill_arriving(self, victim: Member) -> None:
+        """Kill it, and then its successor as soon as that one is given something to do."""
+        self._kill(victim, "blind")
+        successor = self._crew.members[victim.name]
+        self._hold(successor, self._random.choice(ARRIVING_POINTS), 10.0)
+        if successor.page.doing:
+            self._kill(successor, "arriving")
+
+    def _hold(self, victim: Member, point: str, within_seconds: float) -> None:
+        """Let it stand still at a point, if it comes there, or ends, in time."""
+        victim.page.ask(Ask.WAIT, point)
+        until = time.monotonic() + within_seconds
+        while victim.alive and not victim.page.doing and time.monotonic() < until:
+            time.sleep(0.001)
+
+    def _kill_everybody(self, _victim: Member) -> None:
         self._stalled.clear()
         for member in self._crew.members.values():
             if member.page.ready:
