@@ -17,7 +17,7 @@ from mainstem.calendar import milliseconds
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.identifiers import Identifiers
-from mainstem.service import DEV_URL, Backend, Service, connected, file_of, named_broker
+from mainstem.service import DEV_URL, Backend, Service, connected, file_of, in_full, named_broker
 from mainstem.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -32,9 +32,7 @@ def broker_options(command: F) -> F:
 
 def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
     """The broker that was named, in full: by an option, by the settings, or with ``--dev`` a file in this folder."""
-    url = named_broker(given, settings, dev=dev)
-    path = file_of(url)
-    return url if path is None else f"sqlite:///{path.absolute()}"
+    return in_full(named_broker(given, settings, dev=dev))
 
 
 def json_option(command: F) -> F:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mainstem.service.urls import connect as connect
     from mainstem.service.urls import connected as connected
     from mainstem.service.urls import file_of as file_of
+    from mainstem.service.urls import in_full as in_full
     from mainstem.service.urls import named_broker as named_broker
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "connected",
     "file_of",
     "forget_group",
+    "in_full",
     "named_broker",
     "read_catalogue",
     "running",
@@ -78,6 +80,7 @@ __getattr__, __dir__ = door(
             "connect",
             "connected",
             "file_of",
+            "in_full",
             "named_broker",
         ),
         "definition": (

@@ -124,10 +124,10 @@ async def running(
         if _is_new(broker, settings, dev=dev):
             # What can be refused without the file is refused before there is one.
             _pass(draft(services, Existing()), replaced, may_create=dev)
-        backend, fault = await _backend(broker, settings, floor, crew, stack, dev=dev)
+        backend, faults = await _backend(broker, settings, floor, crew, stack, dev=dev)
         existing = Existing() if backend is None else await _existing(services, backend)
         drafted = draft(services, existing, dev=dev)
-        drafted.faults[:0] = [] if fault is None else [fault]
+        drafted.faults[:0] = faults
         drafted.faults += unpinnable(drafted, settings.pinned if consume else None)
         # Where nobody could look, no topic is known to be missing.
         _pass(drafted, replaced, may_create=dev or backend is None)
@@ -174,15 +174,17 @@ async def serve(
 
 async def _backend(
     broker: str | Backend | None, settings: Settings, floor: Floor, crew: "_Crew", stack: AsyncExitStack, *, dev: bool
-) -> tuple[Backend | None, MainstemError | None]:
+) -> tuple[Backend | None, tuple[MainstemError, ...]]:
     """Open the broker; that nobody names one, or that it cannot be reached, is a fault among others."""
     try:
         named = named_broker(broker, settings, dev=dev) if broker is None or isinstance(broker, str) else broker
         backend = await stack.enter_async_context(connected(named, floor.clock, floor.identifiers, crew.fail))
+    except StartRefused as refused:
+        return None, refused.faults
     except MainstemError as fault:
-        return None, fault
+        return None, (fault,)
     log.info("broker: %s", backend.name)
-    return backend, None
+    return backend, ()
 
 
 async def _existing(services: tuple[Definition, ...], backend: Backend) -> Existing:

@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Annotated, Final, Protocol, TypeAlias, get_origin
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from mainstem.broker import Broker
 from mainstem.clock import Clock
-from mainstem.errors import DefinitionError, MainstemError
+from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.settings import Settings
 from mainstem.state import Rows
@@ -29,25 +35,31 @@ class Backend(Broker, Protocol):
 
 
 def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | None = None) -> Backend:
-    """The broker behind a URL, not opened yet. Raises :class:`~mainstem.errors.DefinitionError`.
+    """The broker behind a URL, not opened yet.
 
     ``sqlite:///shop.db`` is a file in the current folder, ``sqlite:////var/lib/shop.db`` one with an absolute path,
-    and ``sqlite:///:memory:`` is gone with the process. ``failed`` hears that the broker can be used no more, and that
-    the process must end.
+    and ``sqlite:///:memory:`` is gone with the process. Options follow behind a question mark, as
+    ``sqlite:///shop.db?hold_seconds=3600&reserve_bytes=0``. ``failed`` hears that the broker can be used no more, and
+    that the process must end.
+
+    Raises :class:`~mainstem.errors.DefinitionError` for what is no URL of a broker, and
+    :class:`~mainstem.errors.StartRefused` with everything that is wrong with its options.
     """
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+    name = _without_options(url)
+    if name.startswith(_SQLITE) and len(name) > len(_SQLITE):
         # Loaded when used: a program that only declares a service needs no database.
         from mainstem.broker.sqlite import SqliteBroker, SqliteOptions  # noqa: PLC0415
 
-        return SqliteBroker(file_of(url), clock=clock, identifiers=identifiers, options=SqliteOptions(failed=failed))
-    if url.startswith("kafka:"):
+        options = replace(SqliteOptions(failed=failed), **options_of(url, SqliteOptions))
+        return SqliteBroker(file_of(url), clock=clock, identifiers=identifiers, options=options)
+    if name.startswith("kafka:"):
         raise DefinitionError(
             "this version cannot use Kafka yet",
-            where=url,
+            where=name,
             remedy="use the embedded broker: sqlite:///shop.db",
         )
     raise DefinitionError(
-        f"{url!r} is not the URL of a broker",
+        f"{name!r} is not the URL of a broker",
         why="it begins with sqlite:/// and a path",
         remedy="write sqlite:///shop.db for a file beside you, or sqlite:////var/lib/shop.db for an absolute path",
     )
@@ -67,8 +79,46 @@ def named_broker(given: str | None, settings: Settings, *, dev: bool) -> str:
 
 def file_of(url: str) -> Path | None:
     """The file behind a URL; None for a memory, and for a broker that is elsewhere."""
-    name = url.removeprefix(_SQLITE)
+    name = _without_options(url).removeprefix(_SQLITE)
     return Path(name) if url.startswith(_SQLITE) and name not in ("", ":memory:") else None
+
+
+def in_full(url: str) -> str:
+    """The same URL from any folder: with the absolute path of its file, and its options."""
+    path = file_of(url)
+    return url if path is None else _SQLITE + str(path.absolute()) + url.removeprefix(_without_options(url))
+
+
+def options_of(url: str, kind: type[Struct]) -> dict[str, object]:
+    """What a URL says behind its question mark, by option of ``kind``: those fields that are annotated with a meaning.
+
+    Raises :class:`~mainstem.errors.StartRefused` with all faults: options that do not exist, values that do not fit.
+    """
+    types = {each.name: each.type for each in fields(kind) if get_origin(each.type) is Annotated}
+    where = _without_options(url)
+    values: dict[str, object] = {}
+    faults: list[MainstemError] = []
+    for name, text in parse_qsl(url.removeprefix(where).removeprefix("?"), keep_blank_values=True):
+        if name not in types:
+            near = get_close_matches(name, types, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"the options are {', '.join(types)}"
+            faults.append(DefinitionError(f"there is no option {name}", where=where, remedy=remedy))
+        elif name in values:
+            faults.append(DefinitionError(f"the option {name} is given twice", where=where, remedy="leave one out"))
+        else:
+            try:
+                values[name] = msgspec.convert(text, types[name], strict=False)
+            except msgspec.ValidationError as error:
+                values[name] = text
+                faults.append(DefinitionError(f"{name}={text}", where=where, why=str(error)))
+    if faults:
+        said = f"{len(faults)} faults" if faults[1:] else "a fault"
+        raise StartRefused(f"{said} in the options of the broker", tuple(faults))
+    return values
+
+
+def _without_options(url: str) -> str:
+    return url.partition("?")[0]
 
 
 @asynccontextmanager

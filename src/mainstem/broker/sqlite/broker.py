@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mainstem.broker import Admin, Group, Log
 from mainstem.broker.sqlite.admin import Catalogue, SqliteAdmin
@@ -34,26 +35,36 @@ from mainstem.errors import DatabaseFailed, MainstemError
 from mainstem.identifiers import Identifiers
 from mainstem.telemetry import log
 
+LONGEST_SECONDS: Final = 10 * 365 * 86_400
+"""Ten years; what is to be longer is meant to be for ever, and that is said in another way."""
+
 
 class SqliteOptions(Struct, frozen=True, kw_only=True):
-    """What only the embedded broker has.
+    """What only the embedded broker has. What has a description can be said in its URL.
 
-    ``reserve_bytes`` of the disk are kept for commits and maintenance, which runs every ``maintenance_seconds`` on a
-    file, and in memory when asked. The write-ahead log is written back after ``checkpoint_pages``. Retention waits
-    ``hold_seconds`` for a live group that does not move; ``alarm`` hears of it at the beginning. Compaction keeps
-    tombstones for ``tombstone_seconds``. ``failed`` is called when the file has failed and the process must end. Both
-    callbacks are called in the event loop.
+    ``alarm`` hears of retention that begins to wait for a live group, ``failed`` that the file has failed and the
+    process must end. Both are called in the event loop. In memory, maintenance runs when it is asked for.
 
     The others are for simulation and crash tests. ``latency`` and ``at``: see
     :class:`~mainstem.database.WriterOptions`. ``vfs`` names another file layer of SQLite. ``memory`` is shared with
     other brokers in this event loop, which are found through ``neighbours``, as simulated processes share a file.
     """
 
-    reserve_bytes: int = 64_000_000
-    checkpoint_pages: int = 2_000
-    maintenance_seconds: float = 60.0
-    hold_seconds: float = 86_400.0
-    tombstone_seconds: float = 86_400.0
+    reserve_bytes: Annotated[
+        int, Meta(ge=0, description="So many bytes of the disk are kept for commits and maintenance")
+    ] = 64_000_000
+    checkpoint_pages: Annotated[
+        int, Meta(ge=1, description="The write-ahead log is written back when it has so many pages of 16 KiB")
+    ] = 2_000
+    maintenance_seconds: Annotated[
+        float, Meta(gt=0, le=LONGEST_SECONDS, description="Retention and compaction run every so many seconds")
+    ] = 60.0
+    hold_seconds: Annotated[
+        float, Meta(ge=0, le=LONGEST_SECONDS, description="Retention waits so long for a live group that stands still")
+    ] = 86_400.0
+    tombstone_seconds: Annotated[
+        float, Meta(ge=0, le=LONGEST_SECONDS, description="Compaction keeps tombstones for so many seconds")
+    ] = 86_400.0
     alarm: Callable[[RetentionAlarm], None] | None = None
     failed: Callable[[DatabaseFailed], None] | None = None
     latency: Callable[[], float] | None = None
