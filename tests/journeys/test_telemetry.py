@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -11,7 +13,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from mainstem import Context, IntegrationEvent, Retry, Service, running
+from mainstem import Context, IntegrationEvent, Retry, Service, running, telemetry
+from mainstem.delivery.measures import counted, lag, runs
+from mainstem.telemetry import Counter, Gauge, Histogram
 from tests.journeys.conditions import Collected, caught_up, owned, until
 from tests.sdk import Measured, by_group
 
@@ -335,3 +339,18 @@ async def test_who_collects_on_the_event_loop_does_not_stop_it(measured: Measure
         await owned(process)
         assert by_group(measured.now(), "mainstem.tasks.owned", "billing") == {}
         await until(lambda: by_group(measured.now(), "mainstem.tasks.owned", "billing") == {"": 2})
+
+
+def test_every_measurement_is_documented() -> None:
+    """The page has each name with its kind, unit and meaning, and no other; and every label."""
+    page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    declared = {
+        (each.name, type(each).__name__.lower(), each.unit, each.description)
+        for module in (counted, lag, runs)
+        for each in vars(module).values()
+        if isinstance(each, Counter | Histogram | Gauge)
+    }
+    rows = re.findall(r"^\| `([\w.]+)` \| (\w+) \| `([^`]+)` \| [\w, ]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    assert set(rows) == declared
+    labels = [value for name, value in vars(telemetry).items() if name.isupper() and isinstance(value, str)]
+    assert [each for each in labels if f"`{each}`" not in page and not each.startswith("https:")] == []
