@@ -16,7 +16,7 @@ from mainstem.testing import Fault, crash, fail, lose_answer, lose_ownership, re
 from tests.simulation.bells_checked import Line, Ring, check
 
 PARTITIONS = 2
-SETTINGS_MOST = 40
+SETTINGS_MOST = 20
 """A bell that has been set so often is not set again."""
 TIMERS = ("high", "low")
 
@@ -217,7 +217,7 @@ async def scenario() -> None:
     ) as world:
         pulls: dict[str, int] = {}
         shouts = 0
-        for _ in range(random.randint(6, 16)):
+        for _ in range(random.randint(4, 10)):
             if random.random() < 0.2:
                 shouts += 1
                 await world.publish(Shouted(shouts))

@@ -75,12 +75,14 @@ class Ledger:
         "_commit_events",
         "_completed_rows",
         "_facts",
+        "_mark",
         "_topic_ids",
         "_waiters",
         "changed",
         "commit_due",
         "counters",
         "events",
+        "on_change",
         "on_wake",
         "progress",
         "state",
@@ -94,17 +96,20 @@ class Ledger:
         *,
         commit_events: int,
         on_wake: Callable[[int], None],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_wake`` hears the due time of every timer that is set."""
+        """``on_wake`` hears the due time of every timer that is set; ``on_change`` of what comes first after a cut."""
         self.state = state
         self.progress = progress
         self.counters = Counters()
         self.commit_due = asyncio.Event()
         self.on_wake = on_wake
+        self.on_change = on_change
         self.events = 0
         self.changed = False
         self._topic_ids = topic_ids
         self._commit_events = commit_events
+        self._mark = 1
         self._facts: dict[TopicPartition, list[Record]] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._completed_rows: set[TopicPartition] = set()
@@ -115,6 +120,14 @@ class Ledger:
             self.absorb(effects)
         intake.done(index)
         self.events += 1
+        if self.events >= self._mark:
+            self._reach()
+
+    def _reach(self) -> None:
+        """The first event since a cut, or as many as a commit is to carry: one comparison tells both."""
+        if self._mark == 1:
+            self._mark = self._commit_events
+            self.on_change()
         if self.events >= self._commit_events:
             self.commit_due.set()
 
@@ -131,7 +144,9 @@ class Ledger:
                     facts[at] = [record]
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
-        self.changed = True
+        if not self.changed:
+            self.changed = True
+            self.on_change()
 
     def skip(self, intake: Intake, indexes: Iterable[int], type_name: str) -> str | None:
         """Pass over records that no handler wants; counted by type, so that a misspelt one is seen.
@@ -163,7 +178,7 @@ class Ledger:
         positions = {at: progress.position() for at, progress in self.progress.items()}
         self.state.apply(self._completed(positions))
         cut = Cut(self._facts, [Change(*row) for row in self.state.cut()], positions, self._waiters, self.events)
-        self._facts, self._waiters, self.events, self.changed = {}, [], 0, False
+        self._facts, self._waiters, self.events, self.changed, self._mark = {}, [], 0, False, 1
         self.commit_due.clear()
         return cut
 

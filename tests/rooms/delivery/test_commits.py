@@ -275,3 +275,34 @@ async def test_a_position_that_was_moved_behind_its_back_stops_the_task() -> Non
             await running.task
         assert "groups reset" in raised.value.remedy
         assert type(raised.value) is BrokerError
+
+
+async def told(stage: Stage, count: int) -> bool:
+    """Whether so much has been told."""
+    return len(await stage.told()) == count
+
+
+async def test_nobody_looks_up_while_a_handler_waits() -> None:
+    """What is done beside it is committed in time; and when there is nothing to commit, no timer of the task runs."""
+    door = asyncio.Event()
+
+    @on(Paid)
+    async def handle(event: Paid) -> Told:
+        if event.order == "slow":
+            await door.wait()
+        return Told(event.order)
+
+    async with staged() as stage:
+        await stage.publish(Paid("slow"))
+        async with stage.running(handle) as running:
+            await until(lambda: running.in_flight == 1)
+            [task] = running.runner.tasks.values()
+            for count in (1, 2):
+                await until(lambda: task._ticking is None)
+                await stage.publish(Paid(f"quick {count}"))
+                await until(partial(told, stage, count))
+                assert len(stage.rows("$completed")) == 1
+            assert running.in_flight == 1
+            door.set()
+            await stage.settled(running)
+        assert sorted(await stage.told()) == ["quick 1", "quick 2", "slow"]

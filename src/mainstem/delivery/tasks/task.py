@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from mainstem.delivery.commit import Point, commit, no_point
 from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Surroundings, Through, no_effects
 from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
-from mainstem.delivery.lanes import Lanes, Progress, Work
+from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan
@@ -61,7 +61,7 @@ class Task:
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
         self._counted = Counted(plan.group)
         self._lanes = Lanes(plan.lanes, self._fail, self._when_idle)
-        self._alarm = Alarm(self._state, environment.clock, self._add)
+        self._alarm = Alarm(self._state, environment.clock, self._lanes.add)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the task first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
@@ -140,6 +140,7 @@ class Task:
             {name: each.topic_id for name, each in described.items()},
             commit_events=self._settings.commit_events,
             on_wake=self._alarm.wake,
+            on_change=self._tick_soon,
         )
         await self._restore(ledger, positions)
         parking = Parking(self._state)
@@ -234,6 +235,7 @@ class Task:
             batch = admission.in_binary_mode(batch)
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
+            # What was passed over moves the position as well, and nothing else.
             self._tick_soon()
             if self._hops is not None and not admission.desk.checkpoints.some and (plain := plain_events(works)):
                 await self._hops.work_off(plain)
@@ -248,10 +250,6 @@ class Task:
         """How many events may be in flight before the next batch is read, with events as large as the last ones."""
         self._event_bytes = max(event_bytes, (self._event_bytes + event_bytes) // 2, 1)
         return min(self._settings.buffer_events, self._settings.buffer_bytes // self._event_bytes)
-
-    def _add(self, works: Sequence[Work]) -> None:
-        self._lanes.add(works)
-        self._tick_soon()
 
     def _tick_soon(self) -> None:
         if self._ticking is None:
@@ -278,8 +276,6 @@ class Task:
         ledger = self._books
         if ledger.moved(self._positions):
             ledger.commit_due.set()
-        if self._lanes.in_flight:
-            self._tick_soon()
 
     async def _commit_when_due(self, desk: Desk) -> None:
         ledger = self._books
@@ -297,9 +293,7 @@ class Task:
                 self._incarnation.alive = False
                 raise
             self._in_commit = False
-            if self._lanes.in_flight or ledger.moved(self._positions):
-                self._tick_soon()
-            elif not desk.plain_sailing:
+            if not (desk.plain_sailing or self._lanes.in_flight or ledger.moved(self._positions)):
                 # Nothing is under way that could be parking a key just now.
                 desk.parking.look_again()
                 desk.checkpoints.look_again()
