@@ -17,7 +17,7 @@ Predicate: TypeAlias = Callable[[Envelope], bool]
 
 
 class Description(Struct, frozen=True):
-    """A processor as printable data: names of types, timers and stores."""
+    """A processor as printable data: names of types and timers. Stores are its group's, and stand in the catalogue."""
 
     name: str
     inputs: tuple[str, ...]

@@ -110,7 +110,8 @@ def _plain(kind: type[object], value: object) -> object:
 
 def _refuse(declaration: Declaration, name: str, value: object, error: Exception | None = None) -> NoReturn:
     raise EventRefused(
-        f"a {type(value).__name__} cannot be the key of {declaration.wire_name}" + (f": {error}" if error else ""),
+        f"a value of type {type(value).__name__} cannot be the key of {declaration.wire_name}"
+        + (f": {error}" if isinstance(error, UnicodeError | OverflowError) else ""),
         where=f"{declaration.label}, field {name}",
         why="the field holds something else than its annotation says",
         remedy="correct the value where the event is made; a type checker finds the place",

@@ -8,7 +8,7 @@ from mainstem.broker import TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration, declaration_of
-from mainstem.service.handlers import Declarable, Handlers
+from mainstem.service.handlers import Declarable, Handlers, several
 from mainstem.service.publishing import Publisher
 
 Hook = TypeVar("Hook", bound=Callable[..., Awaitable[None] | None])
@@ -69,7 +69,9 @@ class Definition(HandlerGroup):
             raise DefinitionError(f"{name!r} has definition={definition}", remedy="count from 1")
         self.definition = definition
         self.grace_seconds = None if grace is None else seconds(grace)
-        self.published: tuple[Declaration, ...] = tuple(declaration_of(each) for each in publishes)
+        self.published: tuple[Declaration, ...] = tuple(
+            declaration_of(each) for each in several("publishes", publishes)
+        )
         self.groups: list[HandlerGroup] = [self]
         self.topics: dict[str, TopicSpec] = {}
         self.provided: dict[type[object], Factory] = {}
@@ -117,6 +119,13 @@ class Definition(HandlerGroup):
         returns it; what can be entered is entered, and left again at the end, in reverse. Its parameters are found
         by annotation among what was provided before.
         """
+        given: object = kind
+        if not isinstance(given, type):
+            raise DefinitionError(
+                f"provide({given!r}) names no type",
+                why="what a handler asks for is found by the type it is annotated with",
+                remedy="write service.provide(Bank, open_bank)",
+            )
         if kind in self.provided:
             raise DefinitionError(f"service {self.name!r} provides a {kind.__name__} already")
         self.provided[kind] = factory

@@ -12,6 +12,7 @@ from mainstem.errors import DefinitionError
 from mainstem.events import Topic, declaration_of
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 V = TypeVar("V")
 
 Declarable: TypeAlias = type[object] | Topic[object]
@@ -51,10 +52,11 @@ class Handlers:
         raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
         and says whether the handler wants it. ``publishes`` adds to the types in the return annotation.
         """
-        if not types:
+        if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
-        for each in (*types, *publishes):
+        for each in (*types, *several("publishes", publishes)):
             declaration_of(each)
+        several("was", was)
 
         def register(function: F) -> F:
             self._register(
@@ -93,8 +95,9 @@ class Handlers:
                 why="names that begin with $ belong to the runtime, and a name is one plain word",
                 remedy='write a word such as "remind"',
             )
-        for each in publishes:
+        for each in several("publishes", publishes):
             declaration_of(each)
+        several("was", was)
 
         def register(function: F) -> F:
             self._register(
@@ -139,6 +142,13 @@ class Handlers:
         """Take in handlers and stores that were declared elsewhere, also those they are still to get."""
         self._check_open()
         for other in others:
+            given: object = other
+            if not isinstance(given, Handlers):
+                raise DefinitionError(
+                    f"a {type(given).__name__} cannot be included",
+                    why="handlers and stores are included, as Handlers() gathers them",
+                    remedy="write orders = Handlers(), declare with @orders.on(...), and include(orders)",
+                )
             if self in other.family():
                 raise DefinitionError("handlers cannot include themselves", remedy="include them from one side only")
             self._included.append(other)
@@ -190,6 +200,15 @@ class Handlers:
                     remedy='give one of them name="..."',
                 )
         self._own.append(registration)
+
+
+def several(option: str, given: tuple[T, ...]) -> tuple[T, ...]:
+    """What was given for an option that takes several; one alone in brackets is no tuple, and easily written."""
+    if not isinstance(given, tuple | list):
+        raise DefinitionError(
+            f"{option}={given!r} is not a tuple", why="a single one needs a comma: (OrderPaid,)", remedy="add the comma"
+        )
+    return given
 
 
 def _name_of(function: Callable[..., object], stated: str | None) -> str:

@@ -150,3 +150,11 @@ def test_the_partition_of_any_key(key: bytes, partitions: int) -> None:
 def test_json_and_key_agree_on_the_spelling_of_a_uuid() -> None:
     """Whoever reads the payload finds the key's text in it."""
     assert msgspec.json.encode(ById(AN_ID)) == b'{"id":"' + (key_of(ById(AN_ID)) or b"") + b'"}'
+
+
+@pytest.mark.parametrize("event", [ByText(cast("str", 7)), ByNumber(cast("int", "7"))])
+def test_a_refused_key_is_told_by_its_type(event: object) -> None:
+    """What a person reads is what went wrong, and not how it was found out."""
+    with pytest.raises(EventRefused) as caught:
+        key_of(event)
+    assert caught.value.what.endswith(f"cannot be the key of {type(event).__name__}")

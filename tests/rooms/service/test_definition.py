@@ -52,6 +52,8 @@ def test_a_topic_is_declared_with_its_retention() -> None:
         lambda: Service("shop", start="now"),  # type: ignore[arg-type]
         lambda: Service("shop", grace="-1s"),
         lambda: Service("shop", publishes=(Bank,)),
+        lambda: Service("shop", publishes=OrderPaid),  # type: ignore[arg-type]
+        lambda: Service("shop").provide("Bank", Bank),  # type: ignore[arg-type]
         lambda: Service("shop").topic("orders", partitions=0),
         lambda: Service("shop").topic("orders", record_bytes_max=0),
         lambda: Service("shop").group("a b"),

@@ -70,7 +70,12 @@ def test_what_is_included_is_seen() -> None:
     [
         (lambda it: it.on()(tally), "names no event"),
         (lambda it: it.on(Foreign), "not declared as an event"),
-        (lambda it: it.on(tally), "not an event type"),
+        (lambda it: it.on(tally), "names no event"),
+        (lambda it: it.on("OrderPaid"), "not an event type"),
+        (lambda it: it.on(OrderPaid, publishes=OrderPaid), "publishes=.* is not a tuple"),
+        (lambda it: it.on(OrderPaid, was="tally"), "was='tally' is not a tuple"),
+        (lambda it: it.on_timer("due", publishes=OrderPaid), "publishes=.* is not a tuple"),
+        (lambda it: it.on_timer("due", was="tally"), "was='tally' is not a tuple"),
         (lambda it: it.on(OrderPaid, publishes=(Foreign,)), "not declared as an event"),
         (lambda it: it.on(OrderPaid)(lambda _: None), "cannot be called '<lambda>'"),
         (lambda it: it.on(OrderPaid, name="two words")(tally), "cannot be called 'two words'"),
@@ -84,6 +89,7 @@ def test_what_is_included_is_seen() -> None:
         (lambda it: it.store("$spent", int), "a store cannot be called"),
         (lambda it: it.store("open", object()), "store"),
         (lambda it: it.include(it), "cannot include themselves"),
+        (lambda it: it.include(functools), "a module cannot be included"),
     ],
 )
 def test_a_mistake_is_refused_where_it_is_written(register: Callable[[Handlers], object], words: str) -> None:
