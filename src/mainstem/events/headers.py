@@ -64,13 +64,16 @@ def lineage(
     tracestate: bytes | None = None,
 ) -> dict[str, bytes]:
     """The headers that say where events come from, without what is None; made once for all outputs of an event."""
-    stated = (
-        (CE_CORRELATIONID, correlation),
-        (CE_CAUSATIONID, causation),
-        (TRACEPARENT, traceparent),
-        (TRACESTATE, tracestate),
-    )
-    return {name: value for name, value in stated if value is not None}
+    headers = {}
+    if correlation is not None:
+        headers[CE_CORRELATIONID] = correlation
+    if causation is not None:
+        headers[CE_CAUSATIONID] = causation
+    if traceparent is not None:
+        headers[TRACEPARENT] = traceparent
+    if tracestate is not None:
+        headers[TRACESTATE] = tracestate
+    return headers
 
 
 def own_headers(event_id: bytes, inherited: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -285,9 +285,11 @@ class Context(Struct, gc=False, eq=False):
         """What every output inherits, as bytes from header to header."""
         header, index = self._batch.header, self._index
         cause = header(CE_ID, index) or self.event_id.encode()
-        return lineage(
-            header(CE_CORRELATIONID, index) or cause, cause, header(TRACEPARENT, index), header(TRACESTATE, index)
-        )
+        correlation = header(CE_CORRELATIONID, index) or cause
+        traceparent = header(TRACEPARENT, index)
+        if traceparent is None:
+            return lineage(correlation, cause)
+        return lineage(correlation, cause, traceparent, header(TRACESTATE, index))
 
     def carry(self, trace: Trace) -> None:
         """From here on, what is published belongs to this place in a trace, instead of the event's own."""

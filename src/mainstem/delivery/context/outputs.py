@@ -46,8 +46,9 @@ class _Route:
             value = self.encode(event)
         except ENCODER_ERRORS as error:
             raise encoding_failure(error, self.declaration) from error
-        if len(value) + len(key or b"") > self.bytes_max:
-            raise self._too_large(len(value) + len(key or b""))
+        size = len(value) + len(key) if key else len(value)
+        if size > self.bytes_max:
+            raise self._too_large(size)
         # The last digits of an id are as good as a hash, and cost nothing; a retry has the same id.
         number = int(event_id[-6:], 16) % self.count if key is None else partition_for(key, self.count)
         own = own_headers(event_id, inherited) if self.common else NO_HEADERS
@@ -131,9 +132,10 @@ class Outputs:
         ``event_id`` is a UUID. ``inherited`` are lineage and stated attributes, as headers. A keyless event goes to a
         partition that depends on its id, so that a retry sends it to the same one.
         """
-        route = self._routes.get(type(event))
-        if route is None:
-            raise self._undeclared(event)
+        try:
+            route = self._routes[type(event)]
+        except KeyError:
+            raise self._undeclared(event) from None
         return route.fact(event, event_id.encode(), inherited, timestamp_ms)
 
     def gather(
@@ -146,9 +148,10 @@ class Outputs:
         """Add the records of many events, each with its id, by partition; otherwise as :meth:`fact`."""
         routes = self._routes
         for event, event_id in events:
-            route = routes.get(type(event))
-            if route is None:
-                raise self._undeclared(event)
+            try:
+                route = routes[type(event)]
+            except KeyError:
+                raise self._undeclared(event) from None
             at, record = route.fact(event, event_id.encode(), inherited, timestamp_ms)
             try:
                 records[at].append(record)
