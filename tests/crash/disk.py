@@ -18,13 +18,13 @@ class Choice:
 
     def __init__(self, kind: str, folder: Path, chance: random.Random, written: Callable[[str], None]) -> None:
         """``sound``; ``watched``, which calls ``written`` with the path after each write; ``power-loss``; ``full`` has
-        as many bytes left as the file ``free`` in ``folder`` says; ``failing-sync`` cannot sync the write-ahead log
+        no room while there is a file ``full`` in ``folder``; ``failing-sync`` cannot sync the write-ahead log
         while there is a file ``sync-fails``.
         """
         self._chance = chance
         self._disk = Disk()
         if kind == "full":
-            self._disk.free_bytes = int((folder / "free").read_text())
+            self._disk.full_for = lambda _path: (folder / "full").exists()
         if kind == "failing-sync":
             self._disk.sync_fails = lambda path: path.endswith("-wal") and (folder / "sync-fails").exists()
         self.vfs = None if kind == "sound" else kind

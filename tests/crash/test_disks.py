@@ -1,4 +1,7 @@
-"""A disk that loses power, fills up or fails: the process says so and ends, and nothing acknowledged is lost."""
+"""A disk that loses power, fills up or fails: the process says so, and nothing acknowledged is lost.
+
+When it is full, a process waits for room; when it fails, nobody knows what is in it, and the process ends.
+"""
 
 import subprocess
 from collections.abc import Iterator
@@ -64,31 +67,38 @@ def test_without_syncing_it_does_not(tmp_path: Path) -> None:
     assert broken & {"an acknowledged event is in the log, once", "the file is sound"}
 
 
-def test_a_full_disk_ends_the_process_and_loses_nothing(tmp_path: Path) -> None:
-    """When the disk is full the process says so and ends; when there is room again, everything goes on."""
+def test_a_full_disk_pauses_the_process_and_loses_nothing(tmp_path: Path) -> None:
+    """When the disk is full the process says so, and tries again; when there is room, the same process goes on."""
     (tmp_path / "mended").touch()
-    (tmp_path / "free").write_text("8000000")
+    full = tmp_path / "full"
     with Crew(tmp_path) as crew:
-        for _ in range(2):
-            alone = crew.start("alone", "alone", "--disk", "full", "--patient", *ALONE)
-            assert crew.ends(alone) == 1
-            assert "[disk-full]" in alone.say()
-            with Database(tmp_path / DATABASE) as database:
-                assert database.integrity() == []
-            (tmp_path / "free").write_text("0")
-        assert acknowledged(crew) > 10
+        alone = crew.up("alone", "alone", "--disk", "full", "--patient", *ALONE)
+        for times in (1, 2):
+            wait_for_more(crew, alone, 5)
+            full.touch()
+            wait_until(lambda times=times: pauses(alone) >= times, "a task to pause", alone)  # type: ignore[misc]
+            full.unlink()
+        wait_for_more(crew, alone, 5)
+        assert alone.end() == 0
+        with Database(tmp_path / DATABASE) as database:
+            assert database.integrity() == []
         crew.up("worker", "worker")
         report = crew.finish()
     assert report.sound, str(report)
 
 
+def pauses(member: Member) -> int:
+    """How often a task of the process has found no room."""
+    return member.say().count("pauses, and tries again")
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder whose database lies on a file system of ten megabytes in memory."""
+    """A folder whose database lies on a small file system in memory."""
     disk = (tmp_path / DATABASE).parent
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=10m", "none", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"NOT TESTED: a disk that is really full; mounting one is not allowed here ({mounted.stderr!r})")
@@ -102,17 +112,15 @@ def test_a_disk_that_is_really_full_loses_nothing(small_disk: Path) -> None:
     """The same with a small file system, a worker and a producer; room is made by taking another file away."""
     (small_disk / "mended").touch()
     filler = (small_disk / DATABASE).with_name("filler")
-    filler.write_bytes(bytes(4_000_000))
+    filler.write_bytes(bytes(18_000_000))
     with Crew(small_disk) as crew:
         worker = crew.start("worker", "worker")
         producer = crew.start("producer", "alone", "--patient", *ALONE)
-        assert crew.ends(worker) == 1
-        assert "[disk-full]" in worker.say()
+        wait_until(lambda: pauses(worker) > 0, "the worker to pause", worker)
         wait_until(lambda: "[disk-full]" in producer.say(), "the producer to be refused", producer)
         filler.unlink()
         wait_for_more(crew, producer, 3)
         assert producer.end() == 0
-        crew.up("worker", "worker")
         report = crew.finish()
     assert report.sound, str(report)
     assert report.counts["acknowledged"] > 10

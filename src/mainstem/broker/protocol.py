@@ -130,7 +130,8 @@ class Transaction(Protocol):
 
         Raises :class:`~mainstem.errors.Fenced` when another owner has the task, and
         :class:`~mainstem.errors.CommitRefused` (or a subclass of BrokerError or DatabaseError that says more) when
-        nothing of it happened; :class:`~mainstem.errors.CommitUnknown` when that cannot be known: then fence, and
+        nothing of it happened (:class:`~mainstem.errors.DiskFull`: it may be tried again when there is room, by a new
+        owner); :class:`~mainstem.errors.CommitUnknown` when that cannot be known: then fence, and
         read positions and stores again.
         """
         ...

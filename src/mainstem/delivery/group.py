@@ -2,8 +2,8 @@
 
 An assignment is a hint. Before a task is taken over, and after it has been lost, the group itself is asked whether
 the task is ours; three losses in a row, with nothing done between them while the membership stays the same, mean that
-something else is wrong, and end it. A task that a newer process has run is given back; when there is nobody to give it
-to, that ends it too.
+something else is wrong, and end it. On a full disk a task pauses until there is room. A task that a newer process has
+run is given back; when there is nobody to give it to, that ends it too.
 """
 
 import asyncio
@@ -14,11 +14,23 @@ from mainstem.broker import Membership
 from mainstem.delivery.measures import LOSSES, TAKEOVERS
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
-from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, IncarnationOver, MembershipLost, Outdated
+from mainstem.errors import (
+    BrokerError,
+    CommitRefused,
+    CommitUnknown,
+    DiskFull,
+    Fenced,
+    IncarnationOver,
+    MembershipLost,
+    Outdated,
+)
+from mainstem.resilience import Backoff
 from mainstem.state import Rows
 from mainstem.telemetry import ERROR_TYPE, GROUP, log
 
 LOSSES_MOST = 3
+FULL_DISK = Backoff(first_seconds=0.5, longest_seconds=10.0, jitter="equal")
+"""When a task that finds no room tries again."""
 ASKS_IN_A_SESSION = 4
 """How often in a session timeout a task that seems to be ours, and is not, is asked for."""
 RowsOf = Callable[[int], Rows]
@@ -36,6 +48,7 @@ class GroupRunner:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._losses: dict[int, int] = {}
         self._declined: dict[int, float] = {}
+        self._refusals: dict[int, int] = {}
         self._assigned: frozenset[int] = frozenset()
         self._news = asyncio.Event()
         self._failed: asyncio.Future[None] | None = None
@@ -174,9 +187,13 @@ class GroupRunner:
                 loss = error
                 if self._got_on(number):
                     self._losses.pop(number, None)
-            except Outdated as error:
+            except (DiskFull, Outdated) as error:
                 loss = None
-                await self._decline(membership, number, error)
+                await (
+                    self._wait_for_room(number, error)
+                    if isinstance(error, DiskFull)
+                    else self._decline(membership, number, error)
+                )
             finally:
                 self._tasks.pop(number, None)
 
@@ -186,6 +203,15 @@ class GroupRunner:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._environment.settings.session_timeout_seconds / ASKS_IN_A_SESSION):
                 await news.wait()
+
+    async def _wait_for_room(self, number: int, error: DiskFull) -> None:
+        """Pause a task that could not commit; it goes on from its last commit, for nothing since then has happened."""
+        refusals = self._refusals[number] = 1 if self._got_on(number) else self._refusals.get(number, 0) + 1
+        seconds = FULL_DISK.delay(refusals, self._environment.chance.random)
+        log.error("task %d of %r pauses, and tries again in %.1f s: %s", number, self._plan.group, seconds, error)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
 
     async def _decline(self, membership: Membership, number: int, error: Outdated) -> None:
         """Give a task back that a newer process has run. Raises ``error`` where nobody else could have it.
@@ -234,5 +260,5 @@ class GroupRunner:
 async def _left(membership: Membership) -> None:
     try:
         await membership.leave()
-    except BrokerError as error:
+    except (BrokerError, DiskFull) as error:
         log.warning("leaving the group: %s", error)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, cast
 
 from mainstem.broker import Broker, Change, Ownership, Record, TopicPartition, Transaction
-from mainstem.errors import CommitRefused, CommitUnknown, Fenced
+from mainstem.errors import CommitRefused, CommitUnknown, DiskFull, Fenced, MainstemError
 
-Ending: TypeAlias = Literal["done", "fenced", "refused", "lost", "unknown"]
+Ending: TypeAlias = Literal["done", "fenced", "refused", "lost", "unknown", "full"]
 """``lost`` and ``unknown`` look the same to who commits; of the first nothing has happened, of the second all of it."""
 
 
@@ -120,7 +120,8 @@ class Commit:
                 return done
         else:
             self._transaction.abort()
-        raise {"fenced": Fenced, "refused": CommitRefused}.get(self.ended, CommitUnknown)(f"it was to be {self.ended}")
+        errors: dict[Ending, type[MainstemError]] = {"fenced": Fenced, "refused": CommitRefused, "full": DiskFull}
+        raise errors.get(self.ended, CommitUnknown)(f"it was to be {self.ended}")
 
     def abort(self) -> None:
         """Drop it."""

@@ -7,8 +7,10 @@ from functools import partial
 import pytest
 
 from mainstem.broker import TopicPartition
-from mainstem.delivery import Context, Processor, Retry, Store
+from mainstem.delivery import Context, Processor, Retry, Store, group
+from mainstem.delivery.group import LOSSES_MOST
 from mainstem.errors import BrokerError, CommitRefused
+from mainstem.resilience import Backoff
 from mainstem.settings import Settings
 from tests.rooms.delivery.faults import Commit, Ending, Faulty, by_chance
 from tests.rooms.delivery.stage import QUICK, Paid, Running, Stage, Told, on, staged, until
@@ -125,6 +127,39 @@ async def test_effects_count_once_whatever_happens(seed: int) -> None:
             assert stage.stored(SPENT, key) == (len(mine) or None)
         assert len(set(await stage.told_ids())) == 60
         assert stage.rows("$due") == stage.rows("$timers") == stage.rows("$parked") == stage.rows("$completed") == []
+
+
+async def test_a_full_disk_pauses_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often there is no room, the process lives; the task goes on from its last commit, and nothing is lost."""
+    monkeypatch.setattr(group, "FULL_DISK", Backoff(first_seconds=0.001, longest_seconds=0.001))
+    refused: list[Commit] = []
+
+    def ending(commit: Commit) -> Ending:
+        if not commit.records or len(refused) > LOSSES_MOST:
+            return "done"
+        refused.append(commit)
+        return "full"
+
+    async with staged() as stage:
+        faulty = Faulty(stage.broker, ending)
+        await stage.publish(Paid("a", 1), Paid("a", 2))
+        await stage.run(tally([]), stores=[SPENT], broker=faulty.broker)
+        assert len(refused) > LOSSES_MOST
+        assert await stage.told() == ["a1=1", "a2=2"]
+
+
+async def test_a_full_disk_does_not_keep_a_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that waits for room ends when it is drained, and its work is done by the next owner."""
+    monkeypatch.setattr(group, "FULL_DISK", Backoff(first_seconds=60, longest_seconds=60, jitter="none"))
+    async with staged() as stage:
+        faulty = Faulty(stage.broker, lambda commit: "full" if commit.records else "done")
+        await stage.publish(Paid("a", 1))
+        running = stage.start(stage.plan(tally([]), stores=[SPENT]), broker=faulty.broker)
+        await until(lambda: any(each.ended == "full" for each in faulty.commits))
+        await running.stop()
+        assert await stage.told() == []
+        await stage.run(tally([]), stores=[SPENT])
+        assert len(await stage.told()) == 1
 
 
 async def test_three_losses_end_it() -> None:
