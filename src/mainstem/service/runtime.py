@@ -122,8 +122,7 @@ async def running(
     crew = _Crew()
     async with AsyncExitStack() as stack:
         if _is_new(broker, settings, dev=dev):
-            # What can be refused without the file is refused before there is one.
-            _pass(draft(services, Existing()), replaced, may_create=dev)
+            _pass(draft(services, Existing(), dev=dev), replaced, may_create=dev)
         backend, faults = await _backend(broker, settings, floor, crew, stack, dev=dev)
         existing = Existing() if backend is None else await _existing(services, backend)
         drafted = draft(services, existing, dev=dev)
@@ -193,7 +192,7 @@ async def _existing(services: tuple[Definition, ...], backend: Backend) -> Exist
 
 
 def _is_new(broker: str | Backend | None, settings: Settings, *, dev: bool) -> bool:
-    """Whether the broker is a file that is still to be made."""
+    """Whether the broker is a file that is still to be made: what can be refused without it, is refused before."""
     try:
         named = named_broker(broker, settings, dev=dev) if broker is None or isinstance(broker, str) else ""
     except DefinitionError:
