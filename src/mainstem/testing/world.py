@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from random import Random
 from typing import NamedTuple, TypeVar, overload
 
@@ -12,7 +13,7 @@ from mainstem.calendar import Duration, seconds
 from mainstem.clock import ManualClock
 from mainstem.delivery import Action, Command, Entry, Outputs, Plan, Store, decode_entry, encode_command, in_binary_mode
 from mainstem.errors import DefinitionError, NotFound
-from mainstem.events import CE_ID, CE_TYPE, Declaration, declaration_of, identity
+from mainstem.events import CE_ID, CE_TYPE, Attributes, Declaration, declaration_of, identity
 from mainstem.identifiers import Identifiers
 from mainstem.schemas import codec_for
 from mainstem.service import Definition
@@ -74,11 +75,25 @@ class World:
 
     # -- doing
 
-    async def publish(self, *events: object) -> None:
-        """Publish events as somebody outside would, in this order; each is durable before the next one is sent."""
+    async def publish(
+        self,
+        *events: object,
+        subject: str | None = None,
+        time: datetime | None = None,
+        extensions: Mapping[str, str] | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        """Publish events as somebody outside would, in this order; each is durable before the next one is sent.
+
+        What is stated counts for each of them, as in :meth:`~mainstem.Service.publish`.
+        """
+        attributes = Attributes(subject, time, extensions, correlation_id)
         for event in events:
             outputs = self._outputs_for(type(event))
-            at, record = outputs.fact(event, self._identifiers.new(), {}, self.clock.now_ms())
+            now = self.clock.now_ms()
+            if stated := attributes.headers(now):
+                outputs.check_attributes((event,))
+            at, record = outputs.fact(event, self._identifiers.new(), stated, now)
             for _ in range(2 if self._scene.havoc.duplicates() else 1):
                 offset = await self._broker.log.append(at, [record])
                 self.trace.note("published", f"{type(event).__name__} at {at.topic}[{at.partition}] offset {offset}")

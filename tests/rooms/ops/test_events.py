@@ -221,3 +221,13 @@ def test_what_is_no_point_is_refused() -> None:
     for text in ("", "-1", "soon", "orders/1=2"):
         with suppress(DefinitionError):
             pytest.fail(f"{text!r} was read as {point_of(text, 0)}")
+
+
+@pytest.mark.usefixtures("topics")
+def test_an_event_in_structured_mode_is_shown_like_any_other(shell: Shell) -> None:
+    """Its attributes are found in its document: type and payload are shown, and a type can be asked for."""
+    document = b'{"specversion":"1.0","id":"e-1","source":"/erp","type":"OrderPaid","data":{"customer_id":"c-1"}}'
+    mode = {"content-type": b"application/cloudevents+json"}
+    append(shell, "orders", Record(b"c-1", document, 5, mode), Record(b"c-2", b"{}", 5, {"ce_type": b"Other"}))
+    [line] = tail(shell, "orders", "--type", "OrderPaid")
+    assert (line["data"], line["attributes"]["source"]) == ({"customer_id": "c-1"}, "/erp")

@@ -1,11 +1,12 @@
 """What a world can be asked."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
 from mainstem import Context, IntegrationEvent, Service, Topic
-from mainstem.errors import DefinitionError, NotFound
+from mainstem.errors import DefinitionError, EventRefused, NotFound
 from mainstem.testing import crash, simulate, simulated
 
 
@@ -53,6 +54,26 @@ async def test_a_store_per_task_is_asked_task_by_task() -> None:
         with pytest.raises(DefinitionError, match="several tasks keep a value for b'home'"):
             world.values(pages)
         assert world.values(users) == {f"u{user}".encode(): 1 for user in range(8)}
+
+
+@simulated
+async def test_a_test_states_attributes_as_a_publisher_does() -> None:
+    """Subject, time, correlation and others are in the envelope; a topic without one has no place for them."""
+    at = datetime(2013, 1, 1, 5, 17, tzinfo=UTC)
+    async with simulate(clicks) as world:
+        await world.publish(
+            Clicked("u1", "home"), subject="s", time=at, extensions={"tenantid": "t"}, correlation_id="c-1"
+        )
+        [fact] = world.published(Clicked).facts
+        stated = {name: fact.headers[f"ce_{name}"] for name in ("subject", "time", "tenantid", "correlationid")}
+        assert stated == {
+            "subject": b"s",
+            "time": b"2013-01-01T05:17:00Z",
+            "tenantid": b"t",
+            "correlationid": b"c-1",
+        }
+        with pytest.raises(EventRefused, match="its topic has no envelope"):
+            await world.publish(Ticket(1, "help"), subject="s")
 
 
 @simulated
