@@ -14,6 +14,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from mainstem.settings import LogLevel
@@ -112,15 +113,45 @@ def current_trace() -> Trace | None:
         return None
     from opentelemetry import trace  # noqa: PLC0415 - loaded already, by the program
 
-    span = trace.get_current_span().get_span_context()
+    return _trace_of(trace.get_current_span().get_span_context())
+
+
+class _SpanContext(Protocol):
+    @property
+    def is_valid(self) -> bool: ...
+    @property
+    def trace_id(self) -> int: ...
+    @property
+    def span_id(self) -> int: ...
+    @property
+    def trace_flags(self) -> int: ...
+    @property
+    def trace_state(self) -> "_TraceState": ...
+
+
+class _TraceState(Protocol):
+    def to_header(self) -> str: ...
+
+
+def _trace_of(span: _SpanContext) -> Trace | None:
     if not span.is_valid:
         return None
-    state = span.trace_state.to_header().encode() if span.trace_state else None
-    return Trace(b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags), state)
+    state = span.trace_state.to_header().encode()
+    return Trace(b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags), state or None)
+
+
+class Sending(Protocol):
+    """The span of events that are published from outside a handler; they carry its ``trace``."""
+
+    trace: Trace | None
+
+    def over(self, counts: Mapping[str, int], error: BaseException | None = None) -> None:
+        """They are durable, so many by topic, or it has failed."""
+        ...
 
 
 class Spans:
-    """Makes spans around handlers, with the SDK that the program has configured."""
+    """Makes spans, with the SDK that the program has configured."""
 
     def __init__(self) -> None:
         from opentelemetry import context, trace  # noqa: PLC0415 - loaded already, by the program
@@ -157,14 +188,54 @@ class Spans:
             try:
                 yield span.set_attributes if span.is_recording() else None
             except BaseException as error:
-                if span.is_recording():
-                    name = type(error).__qualname__
-                    span.set_attribute(ERROR_TYPE, name)
-                    with suppress(Exception):  # its text cannot be had
-                        span.record_exception(error)
-                        name = f"{name}: {error}"
-                    span.set_status(trace.StatusCode.ERROR, name)
+                _fail(span, error, partial(span.set_status, trace.StatusCode.ERROR))
                 raise
+
+    def sending(self) -> Sending:
+        """A span below the current one, for what is published now; it ends when that is durable, wherever that is."""
+        kind = self._trace.SpanKind.PRODUCER
+        span = self._tracer.start_span("send", kind=kind, attributes=operation("send", "send"))
+        return _Sending(span, partial(span.set_status, self._trace.StatusCode.ERROR))
+
+
+class _Span(Protocol):
+    def get_span_context(self) -> _SpanContext: ...
+    def is_recording(self) -> bool: ...
+    def set_attributes(self, attributes: Attributes, /) -> None: ...
+    def record_exception(self, exception: BaseException, /) -> None: ...
+    def update_name(self, name: str, /) -> None: ...
+    def end(self) -> None: ...
+
+
+class _Sending:
+    def __init__(self, span: _Span, failed: Callable[[str], None]) -> None:
+        self._span = span
+        self._failed = failed
+        self.trace = _trace_of(span.get_span_context())
+
+    def over(self, counts: Mapping[str, int], error: BaseException | None = None) -> None:
+        span = self._span
+        if span.is_recording():
+            span.set_attributes({BATCH_COUNT: sum(counts.values())})
+            if len(counts) == 1:
+                [topic] = counts
+                span.update_name(f"send {topic}")
+                span.set_attributes({TOPIC: topic})
+            if error is not None:
+                _fail(span, error, self._failed)
+        span.end()
+
+
+def _fail(span: _Span, error: BaseException, failed: Callable[[str], None]) -> None:
+    """Tell an error, also one whose text cannot be had."""
+    if not span.is_recording():
+        return
+    name = type(error).__qualname__
+    span.set_attributes({ERROR_TYPE: name})
+    with suppress(Exception):
+        span.record_exception(error)
+        name = f"{name}: {error}"
+    failed(name)
 
 
 def event_spans() -> Spans | None:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mainstem import Context, IntegrationEvent, Retry, Service, running, telemetry
 from mainstem.delivery.measures import counted, lag, runs
+from mainstem.errors import MainstemError
 from mainstem.telemetry import Counter, Gauge, Histogram
 from tests.journeys.conditions import Collected, caught_up, owned, until
 from tests.sdk import Measured, by_group
@@ -84,7 +85,11 @@ async def test_a_trace_runs_through_services(exported: InMemorySpanExporter) -> 
     [charged], [sent], [collected] = (by_handler(exported, each) for each in ("charge", "send", "collect"))
     [smtp] = [each for each in exported.get_finished_spans() if each.name == "smtp"]
     assert trace_ids([charged, sent, collected, smtp]) == {request.get_span_context().trace_id}
-    assert parent_of(charged) == request.get_span_context().span_id
+    [published] = [each for each in exported.get_finished_spans() if each.name == "send ordered"]
+    assert published.kind is trace.SpanKind.PRODUCER
+    assert (published.attributes or {})["messaging.batch.message_count"] == 1
+    assert parent_of(published) == request.get_span_context().span_id
+    assert parent_of(charged) == span_id(published)
     assert parent_of(sent) == span_id(charged)
     assert parent_of(smtp) == span_id(sent)
     assert parent_of(collected) == span_id(sent)
@@ -102,6 +107,21 @@ async def test_a_trace_runs_through_services(exported: InMemorySpanExporter) -> 
         "mainstem.offset": 0,
         "mainstem.attempt": 1,
     }
+
+
+async def test_a_transaction_is_one_span(exported: InMemorySpanExporter) -> None:
+    """It ends when all is durable; one that has failed says why, and what it would have published is not counted."""
+    shop = Service("shop", publishes=(Ordered, Billed))
+    async with running(shop, broker=MEMORY, dev=True, consume=False) as process:
+        async with shop.transaction() as transaction:
+            transaction.publish(Ordered("o-1"), Ordered("o-2"))
+            transaction.publish(Billed("o-1"))
+        await process.broker.admin.delete("ordered")
+        with pytest.raises(MainstemError):
+            await shop.publish(Ordered("o-3"))
+    done, failed = exported.get_finished_spans()
+    assert (done.name, (done.attributes or {})["messaging.batch.message_count"]) == ("send", 3)
+    assert (failed.name, failed.status.status_code) == ("send ordered", trace.StatusCode.ERROR)
 
 
 async def test_attempts_are_spans_of_their_own(
@@ -180,14 +200,12 @@ async def test_a_batch_links_to_all_its_events(exported: InMemorySpanExporter, *
         return charge(orders)
 
     billing.on(Ordered, name="charge")(charge if plain else charge_soon)
-    publishing = []
     async with running(shop, broker=MEMORY, dev=True, consume=False) as process:
         for number in range(3):
-            with trace.get_tracer("web").start_as_current_span("POST /orders") as request:
-                await shop.publish(Ordered(f"o-{number}"), Ordered(f"p-{number}"))
-            publishing.append(request.get_span_context().span_id)
+            await shop.publish(Ordered(f"o-{number}"), Ordered(f"p-{number}"))
         async with running(billing, seen.service, broker=process.broker, dev=True):
             await until(lambda: len(seen.events) == 6)
+    publishing = [span_id(each) for each in exported.get_finished_spans() if each.name == "send ordered"]
     spans = by_handler(exported, "charge")
     assert {link.context.span_id for each in spans for link in each.links} == set(publishing)
     assert sum(int(str((each.attributes or {})["messaging.batch.message_count"])) for each in spans) == 6

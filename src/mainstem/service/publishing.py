@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 from mainstem.broker import Log, Record, TopicPartition
 from mainstem.clock import Clock
@@ -14,11 +14,35 @@ from mainstem.delivery import Outputs, count_sent, inside_handler
 from mainstem.errors import DefinitionError, EventRefused
 from mainstem.events import Attributes, lineage
 from mainstem.identifiers import Identifiers
-from mainstem.telemetry import current_trace
-
-Records: TypeAlias = dict[TopicPartition, list[Record]]
+from mainstem.telemetry import Trace, current_trace, event_spans
 
 NO_ATTRIBUTES: Final = Attributes()
+
+
+class Outgoing:
+    """Events to be published together: their records by partition, and the span of it, where somebody makes spans."""
+
+    __slots__ = ("_sending", "records")
+
+    def __init__(self) -> None:
+        self.records: dict[TopicPartition, list[Record]] = {}
+        spans = event_spans()
+        self._sending = None if spans is None else spans.sending()
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace context that the events carry."""
+        return current_trace() if self._sending is None else self._sending.trace
+
+    def over(self, error: BaseException | None = None) -> None:
+        """They are durable; or it has failed, and they are not, or nobody knows."""
+        counts: dict[str, int] = {}
+        for at, records in self.records.items():
+            counts[at.topic] = counts.get(at.topic, 0) + len(records)
+        if error is None:
+            count_sent(counts)
+        if self._sending is not None:
+            self._sending.over(counts, error)
 
 
 class Acknowledgement:
@@ -132,44 +156,49 @@ class Publisher:
         self._identifiers = identifiers
         self._bridge = Bridge()
 
-    def encode(self, events: Sequence[object], records: Records, attributes: Attributes = NO_ATTRIBUTES) -> None:
-        """Add the records of these events. Raises :class:`~mainstem.errors.EventRefused`."""
+    def encode(self, events: Sequence[object], outgoing: Outgoing, attributes: Attributes = NO_ATTRIBUTES) -> None:
+        """Add these events. Raises :class:`~mainstem.errors.EventRefused`."""
         self._check_usable(events)
-        trace = current_trace()
+        trace = outgoing.trace
         inherited = {} if trace is None else lineage(None, None, *trace)
         now = self._clock.now_ms()
         if attributes != NO_ATTRIBUTES:
             self._outputs.check_attributes(events)
             inherited.update(attributes.headers(now))
         ids = self._identifiers.many(len(events))
-        self._outputs.gather(zip(events, ids, strict=True), inherited, now, records)
+        self._outputs.gather(zip(events, ids, strict=True), inherited, now, outgoing.records)
 
-    def send(self, records: Records) -> Acknowledgement:
-        """Put records on their way; all of them become durable, or none."""
+    def send(self, outgoing: Outgoing) -> Acknowledgement:
+        """Put events on their way; all of them become durable, or none."""
         bridge = self._bridge
         if not bridge.is_here:
-            waiting = bridge.send(lambda: self._append(records))
+            waiting = bridge.send(lambda: self._send(outgoing))
             if waiting is not None:
                 return Acknowledgement(waiting, bridge)
         elif not bridge.closed:
-            return Acknowledgement(bridge.begin(self._append(records)), bridge)
+            return Acknowledgement(bridge.begin(self._send(outgoing)), bridge)
         raise not_running(self._service)
 
     async def close(self) -> None:
         """Take no more, and wait for what is on its way."""
         await self._bridge.close()
 
-    async def _append(self, records: Records) -> None:
-        if sum(map(len, records.values())) == 1:
-            [(at, found)] = ((at, found) for at, found in records.items() if found)
-            # Alone it may share a row with what others publish at the same moment.
-            await self._log.append(at, found)
-        elif records:
-            transaction = self._log.transaction()
-            for at, found in records.items():
-                transaction.append(at, found)
-            await transaction.commit()
-        count_sent(records)
+    async def _send(self, outgoing: Outgoing) -> None:
+        records = outgoing.records
+        try:
+            if sum(map(len, records.values())) == 1:
+                [(at, found)] = ((at, found) for at, found in records.items() if found)
+                # Alone it may share a row with what others publish at the same moment.
+                await self._log.append(at, found)
+            elif records:
+                transaction = self._log.transaction()
+                for at, found in records.items():
+                    transaction.append(at, found)
+                await transaction.commit()
+        except BaseException as error:
+            outgoing.over(error)
+            raise
+        outgoing.over()
 
     def _check_usable(self, events: Sequence[object]) -> None:
         if inside_handler():
@@ -188,7 +217,7 @@ class PublishTransaction:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._records: Records = {}
+        self._outgoing = Outgoing()
         self._over = False
 
     def publish(
@@ -205,7 +234,7 @@ class PublishTransaction:
         """
         if self._over:
             raise EventRefused("the transaction is over", remedy="publish inside the block of async with")
-        self._publisher.encode(events, self._records, Attributes(subject, time, extensions, correlation_id))
+        self._publisher.encode(events, self._outgoing, Attributes(subject, time, extensions, correlation_id))
 
     async def __aenter__(self) -> Self:
         return self
@@ -215,7 +244,7 @@ class PublishTransaction:
     ) -> None:
         self._over = True
         if kind is None:
-            await self._publisher.send(self._records)
+            await self._publisher.send(self._outgoing)
 
 
 def not_running(service: str) -> EventRefused:

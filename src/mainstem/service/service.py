@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mainstem.events import Attributes
 from mainstem.service.definition import Definition
-from mainstem.service.publishing import Acknowledgement, Publisher, PublishTransaction, Records, not_running
+from mainstem.service.publishing import Acknowledgement, Outgoing, Publisher, PublishTransaction, not_running
 from mainstem.service.urls import Backend
 from mainstem.settings import Settings
 
@@ -45,9 +45,9 @@ class Service(Definition):
         what it belongs to, and all that follows from it.
         """
         publisher = self._publisher()
-        records: Records = {}
-        publisher.encode(events, records, Attributes(subject, time, extensions, correlation_id))
-        return publisher.send(records)
+        outgoing = Outgoing()
+        publisher.encode(events, outgoing, Attributes(subject, time, extensions, correlation_id))
+        return publisher.send(outgoing)
 
     def transaction(self) -> PublishTransaction:
         """Gather events with ``publish`` in a block of ``async with``; at its end they are published, all or none."""

@@ -4,10 +4,9 @@ What goes wrong is told when it does: it is rare, or a log line and a copy of th
 """
 
 from collections import Counter as Sum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.ledger import Counters, Cut
 from mainstem.telemetry import GROUP, HANDLER, TOPIC, Attribute, Counter, Histogram, operation
 
@@ -31,13 +30,10 @@ def of_handler(group: str, handler: str) -> dict[str, Attribute]:
     return {GROUP: group, HANDLER: handler}
 
 
-def count_sent(facts: Mapping[TopicPartition, Sequence[Record]]) -> None:
-    """These records are in the log now."""
+def count_sent(sent: Mapping[str, int]) -> None:
+    """So many records are in the log now, by topic."""
     if not SENT.wanted:
         return
-    sent: Sum[str] = Sum()
-    for at, records in facts.items():
-        sent[at.topic] += len(records)
     for topic, count in sent.items():
         SENT.add(count, {**operation("send", "send"), TOPIC: topic})
 
@@ -64,4 +60,7 @@ class Counted:
         if skipped > self._skipped:
             SKIPPED.add(skipped - self._skipped, self._group)
             self._skipped = skipped
-        count_sent(cut.facts)
+        sent: Sum[str] = Sum()
+        for at, records in cut.facts.items():
+            sent[at.topic] += len(records)
+        count_sent(sent)
