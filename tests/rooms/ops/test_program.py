@@ -84,9 +84,11 @@ def test_a_refusal_says_what_why_and_what_next(shell: Shell) -> None:
 
 def test_an_unexpected_error_shows_where_it_came_from(shell: Shell) -> None:
     """What nobody has foreseen is not hidden: its traceback is shown."""
-    (shell.folder / "broken_module.py").write_text("1 / 0\n")
+    (shell.folder / "broken_module.py").write_text(
+        "from mainstem import Service\nbroken = Service('broken')\n@broken.on_startup\ndef divide() -> None: 1 / 0\n"
+    )
     with pytest.raises(ZeroDivisionError):
-        shell("topics", "plan", "broken_module:service")
+        shell("run", "broken_module:broken", "--dev")
 
 
 def test_the_catalogue_of_an_unreadable_command_is_refused(shell: Shell) -> None:
