@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from mainstem import Context, Envelope, IntegrationEvent, Service, Topic
+from mainstem import Context, Envelope, IntegrationEvent, Retry, Service, Topic
 from mainstem.errors import EventRefused
 from mainstem.service import PublishTransaction
 from mainstem.testing import simulate, simulated
@@ -120,6 +120,24 @@ async def test_what_cannot_be_stated_is_refused(
             publish(service, service.transaction())
         topics = await broker.admin.topics(["departures", "erp.tickets"])
         assert [sum(each.ends) for each in topics.values()] == [0, 0]
+
+
+@simulated
+async def test_a_handler_states_nothing_where_there_is_no_place() -> None:
+    """It fails at the call; what it had published before falls with it."""
+    service = Service("tower")
+
+    @service.on(Departed, publishes=(Delayed, TICKETS), retry=Retry.never())
+    async def depart(event: Departed, context: Context) -> None:
+        context.publish(Delayed(event.flight))
+        context.publish(Ticket("t-1"), subject="EWR")
+
+    async with simulate(service) as world:
+        await world.publish(Departed("UA1"))
+        await world.settle()
+        [letter] = world.dead_letters()
+        assert "its topic has no envelope" in letter.error
+        assert (len(world.published(Delayed)), len(world.published(Ticket))) == (0, 0)
 
 
 @simulated
