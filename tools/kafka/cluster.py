@@ -41,7 +41,11 @@ class Cluster:
         java_options: Sequence[str] = JAVA_OPTIONS,
         ends_with_us: bool = False,
     ) -> None:
-        """``settings`` go over those of ``tools.kafka.properties``; with ``ends_with_us`` no node outlives us."""
+        """``settings`` go over those of ``tools.kafka.properties``.
+
+        With ``ends_with_us`` (Linux) no node outlives the thread that started it, however that ends; so start it in
+        the main thread.
+        """
         java = ["java", *java_options, "-cp", f"{jars}/*"]
         if ends_with_us:
             java = ["setpriv", "--pdeathsig", "KILL", *java] if shutil.which("setpriv") else java
