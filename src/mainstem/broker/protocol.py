@@ -220,7 +220,9 @@ class Membership(Protocol):
     member: str
 
     async def assignment(self) -> frozenset[int]:
-        """Wait until the assigned tasks differ from what was last returned (at first: from nothing at all).
+        """Wait until the assigned tasks differ from what was last returned; at first, until they are known at all.
+
+        So a member for whom no task is left is told so.
 
         An assignment is a hint; ownership comes from :meth:`take_over`. Raises
         :class:`~mainstem.errors.MembershipLost` when the group has expelled this member.

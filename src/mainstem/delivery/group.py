@@ -49,7 +49,8 @@ class GroupRunner:
         self._losses: dict[int, int] = {}
         self._declined: dict[int, float] = {}
         self._refusals: dict[int, int] = {}
-        self._assigned: frozenset[int] = frozenset()
+        self._assigned: frozenset[int] | None = None
+        self._standing = asyncio.Event()
         self._news = asyncio.Event()
         self._failed: asyncio.Future[None] | None = None
         self._draining = asyncio.Event()
@@ -118,6 +119,7 @@ class GroupRunner:
                 self._losses.clear()
                 self._assigned = assigned
                 self._tell()
+                self._look()
                 await self._give_back(membership, set(self._tasks) - assigned)
                 for task in sorted(assigned - set(self._running)):
                     self._running[task] = asyncio.create_task(self._own(membership, task), name=f"task {task}")
@@ -125,6 +127,16 @@ class GroupRunner:
             draining.cancel()
             assignment.cancel()
             await asyncio.gather(draining, assignment, return_exceptions=True)
+
+    async def standing(self) -> None:
+        """Wait until it is known which tasks are to be run here, and each has committed its first positions."""
+        await self._standing.wait()
+
+    def _look(self) -> None:
+        if self._assigned is not None and all(
+            number in self._tasks and self._tasks[number].positions for number in self._assigned
+        ):
+            self._standing.set()
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
@@ -165,7 +177,7 @@ class GroupRunner:
         # One that is being given back is not looked after by this coroutine any more.
         while self._is_mine(number) and not self._draining.is_set():
             if not await membership.confirm(number):
-                if number not in self._assigned:
+                if self._assigned is None or number not in self._assigned:
                     return
                 # It has gone and may have come back, and then nobody will say so: what is assigned is what it was.
                 loss = None
@@ -177,7 +189,7 @@ class GroupRunner:
             try:
                 ownership = await membership.take_over(number)
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
-                task = Task(self._plan, ownership, self._rows_of(number), self._environment)
+                task = Task(self._plan, ownership, self._rows_of(number), self._environment, self._look)
                 self._tasks[number] = task
                 await task.run()
                 return

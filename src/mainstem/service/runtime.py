@@ -114,6 +114,9 @@ async def running(
     fields are not of their types is refused there. With ``consume=False`` nothing is handled, and the services only
     publish. ``replaced`` stands in for what services provide, by type.
 
+    The block begins when each group runs the tasks that are assigned to it, so that what is published in it is seen by
+    those too that start at the latest; where another process still drains them, after a session timeout.
+
     Raises :class:`~mainstem.errors.StartRefused` with all faults at once. When a group fails, the block is cancelled
     and the group's error raised.
     """
@@ -147,6 +150,7 @@ async def running(
         await write_catalogue(backend, [entry_of(plan, drafted.outputs[plan.service], now) for plan in process.plans])
         stack.enter_context(told(backend, process.plans, process.runners, floor.clock))
         await stack.enter_async_context(crew)
+        await crew.stand(settings.session_timeout_seconds)
         yield process
 
 
@@ -230,6 +234,15 @@ class _Crew:
             task = asyncio.create_task(runner.run())
             task.add_done_callback(self._ended)
             self._tasks.append(task)
+
+    async def stand(self, timeout_seconds: float) -> None:
+        """Wait until each group runs what is assigned to it, but not for an owner that drains for long."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for runner in self.runners:
+                    await runner.standing()
+        except TimeoutError:
+            log.info("not all tasks have been taken over after %g s; going on", timeout_seconds)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         host, self._host = self._host, None

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -356,3 +357,58 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             assert process.wait(5) == 128 + signal.SIGTERM
         finally:
             process.kill()
+
+
+def collecting(found: list[OrderPaid], **options: Any) -> Service:
+    """A service that keeps what it is sent."""
+    service = Service("shop", publishes=(OrderPaid,), **options)
+
+    @service.on(OrderPaid, name="collect")
+    async def collect(order: OrderPaid) -> None:
+        found.append(order)
+
+    return service
+
+
+async def test_the_block_begins_when_the_tasks_are_owned() -> None:
+    """A group that starts at the latest sees what is published as the first thing in the block."""
+    found: list[OrderPaid] = []
+    shop = collecting(found, start="latest")
+    async with embedded() as broker, shop.running(broker=broker, dev=True) as process:
+        assert len(process.runners["shop"].tasks) == 8
+        await shop.publish(OrderPaid("c-1"))
+        await until(lambda: len(found) == 1)
+
+
+async def test_a_process_for_which_no_task_is_left_begins_at_once() -> None:
+    """Nobody waits for what is another's."""
+    first, second = collecting([], tasks=1), collecting([], tasks=1)
+    patient = Settings(session_timeout_seconds=3_600)
+    async with (
+        embedded() as broker,
+        first.running(broker=broker, dev=True, settings=patient),
+        asyncio.timeout(5),
+        second.running(broker=broker, dev=True, settings=patient) as process,
+    ):
+        assert process.runners["shop"].tasks == {}
+
+
+async def test_nobody_waits_long_for_an_owner_that_drains() -> None:
+    """After a session timeout the block begins, although another process has not given its tasks back yet."""
+    first, second = Service("shop", publishes=(OrderPaid,), tasks=2), collecting([], tasks=2)
+    busy: set[str] = set()
+    done = asyncio.Event()
+
+    @first.on(OrderPaid, name="collect")
+    async def collect(order: OrderPaid) -> None:
+        busy.add(order.customer_id)
+        await done.wait()
+
+    hasty = Settings(session_timeout_seconds=0.1)
+    async with embedded() as broker, first.running(broker=broker, dev=True):
+        await first.publish(*(OrderPaid(f"c-{n}") for n in range(20)))
+        await until(lambda: len(busy) == 20)
+        async with second.running(broker=broker, dev=True, settings=hasty) as process:
+            assert process.runners["shop"].tasks == {}
+            done.set()
+            await until(lambda: any(each.positions for each in process.runners["shop"].tasks.values()))

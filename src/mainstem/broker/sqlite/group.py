@@ -51,13 +51,13 @@ class SqliteMembership:
         self._group = group
         self._static = row.static_id is not None
         self._assigned: frozenset[int] = frozenset()
-        self._returned: frozenset[int] = frozenset()
+        self._returned: frozenset[int] | None = None
         self._lost = False
         self._changed = asyncio.Event()
         self.silent = False
 
     async def assignment(self) -> frozenset[int]:
-        """Wait until the assigned tasks differ from what was last returned."""
+        """Wait until the assigned tasks differ from what was last returned; they are known from the beginning."""
         while self._assigned == self._returned:
             if self._lost:
                 raise members.membership_lost(self.member)
@@ -65,7 +65,7 @@ class SqliteMembership:
         if self._lost:
             raise members.membership_lost(self.member)
         self._returned = self._assigned
-        return self._returned
+        return self._assigned
 
     async def confirm(self, task: int) -> bool:
         """Whether the file says that the task is assigned to this member now."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -52,7 +52,16 @@ REST_SHARE = 4
 class Task:
     """Reads the task's partitions, runs handlers in lanes, and commits, until it is drained or lost."""
 
-    def __init__(self, plan: Plan, ownership: Ownership, rows: Rows, environment: Environment) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        ownership: Ownership,
+        rows: Rows,
+        environment: Environment,
+        begun: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``begun`` is called when the first positions are committed."""
+        self._begun = begun
         self._plan = plan
         self._ownership = ownership
         self._environment = environment
@@ -99,6 +108,7 @@ class Task:
         """Own the task until it is drained. Raises what made it impossible to go on; nothing is committed then."""
         try:
             admission = await self._prepare()
+            self._begun()
             reader = self._environment.broker.log.reader(self._positions)
             loops = (
                 asyncio.create_task(self._read(reader, admission)),

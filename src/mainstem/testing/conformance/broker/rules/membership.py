@@ -82,10 +82,11 @@ async def closing_a_client_gives_its_tasks_up(stage: Stage) -> None:
 
 @rule()
 async def a_spare_member_takes_over(stage: Stage) -> None:
-    """A member for whom no task was left is given those of a member that leaves."""
+    """A member for whom no task was left is told so, and is given those of a member that leaves."""
     group = new_group(stage, tasks=1)
     first, second = await join(stage, group), await join(stage, group, on=await stage.client())
     await stage.until(lambda: len(assigned(first, second)) == 1)
+    await stage.until(lambda: bool(first.history) and bool(second.history))
     busy, spare = (first, second) if first.assigned else (second, first)
     await busy.leave()
     await stage.until(lambda: spare.assigned == {0})
