@@ -47,6 +47,17 @@ async def test_a_refused_event_is_named_by_its_type(handled: str) -> None:
     assert f"where: {named}" in said
 
 
+@pytest.mark.parametrize(("given", "said"), [(CardAdded, "CardAdded is"), ([CardAdded("c-1", SECRET)], "a list is")])
+async def test_what_is_no_event_is_told_as_such(given: object, said: str) -> None:
+    """A class and a list are easily written in the place of an event, and declaring them would not help."""
+    shop = Service("shop", publishes=(CardAdded,))
+    async with running(shop, broker="sqlite:///:memory:", dev=True):
+        with pytest.raises(EventRefused) as refused:
+            await shop.publish(given)
+    assert f"{said} not an event" in refused.value.what
+    assert SECRET not in str(refused.value)
+
+
 async def test_an_event_that_the_service_does_not_declare_is_named_by_its_type() -> None:
     """Publishing from outside says which type was refused, and nothing that is in it."""
     shop = Service("shop", publishes=(CardAdded,))

@@ -172,6 +172,12 @@ class Outputs:
 
     def _undeclared(self, event: object) -> EventRefused:
         name = type(event).__name__
+        if isinstance(event, type | list | tuple):
+            return EventRefused(
+                f"{event.__name__ if isinstance(event, type) else f'a {name}'} is not an event",
+                why="a class or several events were given where one event belongs",
+                remedy="make one of the class, as in OrderPaid(...); give several one by one, or with a star: *events",
+            )
         return EventRefused(
             f"{name} is not among the events that this service publishes",
             where=f"{type(event).__module__}.{type(event).__qualname__}",
