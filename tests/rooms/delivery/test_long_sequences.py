@@ -1,5 +1,6 @@
 """Sequences that are longer than a commit: dropped, renamed and retired in many small ones, whoever dies in between."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -7,11 +8,16 @@ import pytest
 from mainstem import Context, IntegrationEvent, Service
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, Processor, Retirement, Retry
-from mainstem.delivery.failures import handover, letters
+from mainstem.delivery.context import Gathered, no_effects
+from mainstem.delivery.failures import Audit, Checkpoints, Failure, Letter, Parking, handover, letters
+from mainstem.delivery.tasks import works
+from mainstem.delivery.tasks.roster import Roster
 from mainstem.errors import DefinitionError
+from mainstem.state import TaskState, timers
 from mainstem.testing import crash, simulate, simulated
 from tests.rooms.delivery.faults import Commit, Faulty
 from tests.rooms.delivery.stage import GROUP, Paid, Stage, Told, on, staged, until
+from tests.rooms.state.rows import DictRows
 
 AT_ONCE = 20
 LONG = 110
@@ -276,3 +282,67 @@ async def test_what_is_completed_ahead_stays_so_when_a_handler_is_retired() -> N
         before = stage.rows("$completed")
         await retire(stage, lambda _: None)
         assert stage.rows("$completed") == before
+
+
+# -- beside them
+
+
+async def test_a_long_redrive_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the handler never waits: the event loop is given back after so many events of the sequence."""
+    monkeypatch.setattr(works, "WORKED_OFF_AT_ONCE", AT_ONCE)
+    turns, seen = [0], []
+
+    async def tick() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    @on(Paid, name="handle", retry=Retry.never())
+    async def handle(event: Paid) -> None:
+        seen.append(turns[0])
+
+    async with staged() as stage:
+        await parked(stage)
+        async with stage.running(handle):
+            ticking = asyncio.create_task(tick())
+            await stage.command(Command("c", "redrive", "handle", b"klong"))
+            await until(lambda: len(seen) == LONG)
+            ticking.cancel()
+        assert len(set(seen)) >= LONG // AT_ONCE
+
+
+def looks_at_take_over(count: int) -> int:
+    """How often the rows are asked when a task with so many parked keys is taken over."""
+    rows = DictRows()
+    state = TaskState(rows)
+    effects, failure = no_effects(), Failure(1, 1, 1, "ValueError", "no", "")
+    for number in range(count):
+        letter = Letter("orders", 0, number, 1, b"k-%d" % number, b"", {})
+        Parking(state).park(effects, "handle", letter, failure, None if number % 2 else 5)
+        state.apply(effects.writes)
+    for page in Roster(GROUP, state, Parking(state), Checkpoints(state), Audit(GROUP, 0)).call([refusing()], {}, 1):
+        state.apply(page.writes)
+    rows.write(state.cut())
+    state, rows.reads = TaskState(rows), 0
+    parking, checkpoints = Parking(state), Checkpoints(state)
+    assert parking.some
+    for page in Roster(GROUP, state, parking, checkpoints, Audit(GROUP, 0)).call([refusing()], {}, 1):
+        assert page.writes == {}
+    timers.names(state)
+    timers.next_due_ms(state)
+    return rows.reads
+
+
+def test_what_is_parked_costs_a_take_over_nothing() -> None:
+    """Nobody reads it all: with a thousand parked keys the rows are asked as often as with two."""
+    assert looks_at_take_over(1_200) == looks_at_take_over(2)
+
+
+def test_nobody_looks_for_checkpoints_where_there_are_none() -> None:
+    """An event that is handled beside what is parked costs no read for them."""
+    rows = DictRows()
+    checkpoints, gathered = Checkpoints(TaskState(rows)), Gathered()
+    before = rows.reads
+    gathered.through.append(("handle", Letter("orders", 0, 1, 1, b"o", b"", {}).batch(), 0))
+    checkpoints.close(gathered)
+    assert rows.reads == before

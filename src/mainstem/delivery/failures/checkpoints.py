@@ -54,6 +54,8 @@ class Checkpoints:
 
     def close(self, gathered: Gathered) -> None:
         """The event is done. Only a handler that has parked it still has to know where to go on counting."""
+        if not self.some:
+            return
         for each in gathered.through:
             key = _key(*each)
             row = self._row(gathered, key)

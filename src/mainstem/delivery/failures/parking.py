@@ -153,8 +153,13 @@ class Parking:
 
     def move_mark(self, effects: Effects, old: str, new: str, place: bytes, mark: Mark) -> None:
         """Give a sequence to another name, once its letters are there."""
-        self._forget(effects, old, place)
-        self.write_mark(effects, new, place, mark)
+        if mark.next_ms is not None:
+            self._forget(effects, old, place)
+            self.write_mark(effects, new, place, mark)
+            return
+        # Dead letters, of which there may be a million, have no timer that would have to be looked for.
+        effects.writes[MARKS, row_of(old, place)] = None
+        effects.writes[MARKS, row_of(new, place)] = _encode(mark)
 
     def write_mark(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> None:
         """Store a mark, and the timer for its next try."""
