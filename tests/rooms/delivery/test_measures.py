@@ -3,7 +3,7 @@
 from mainstem.delivery import Context
 from tests.rooms.delivery.faults import Commit, Ending, Faulty
 from tests.rooms.delivery.stage import Paid, Told, on, staged
-from tests.sdk import Measured, by_group
+from tests.sdk import Measured, by_group, keep_spans
 
 
 async def test_a_lost_task_is_counted_and_its_work_once(measured: Measured) -> None:
@@ -27,3 +27,41 @@ async def test_a_lost_task_is_counted_and_its_work_once(measured: Measured) -> N
     assert by_group(found, "mainstem.tasks.taken_over", "shop") == {"": 2}
     assert by_group(found, "mainstem.events.handled", "shop") == {"": 5}
     assert by_group(found, "messaging.client.consumed.messages", "shop") == {"mainstem poll receive orders": 10}
+
+
+async def test_an_sdk_is_noticed_with_the_next_batch() -> None:
+    """A program may configure it while its services run; they ask once for a batch."""
+    handled: list[str] = []
+
+    @on(Paid)
+    async def handle(event: Paid) -> None:
+        handled.append(event.order)
+
+    async with staged() as stage, stage.running(handle) as running:
+        await stage.publish(Paid("a"))
+        await stage.settled(running)
+        exported = keep_spans()
+        await stage.publish(Paid("b"))
+        await stage.settled(running)
+    assert handled == ["a", "b"]
+    assert [each.name for each in exported.get_finished_spans()] == ["process orders"]
+
+
+async def test_one_run_of_a_batch_is_on_the_clock(measured: Measured) -> None:
+    """The others run as if nobody measured; so does the thread that runs plain functions."""
+    awaited: list[object] = []
+
+    @on(Paid)
+    async def wait(event: Paid) -> None:
+        awaited.append(event)
+
+    @on(Paid)
+    def plain(event: Paid) -> None:
+        awaited.append(event)
+
+    async with staged() as stage:
+        await stage.publish_at_once(*[Paid("a", n) for n in range(50)])
+        await stage.run(wait, plain)
+    assert len(awaited) == 100
+    found = by_group(measured.now(), "messaging.process.duration", "shop")
+    assert found == {f"mainstem process process {name} orders": 1 for name in ("wait", "plain")}

@@ -12,7 +12,7 @@ from mainstem.delivery.measures.counted import (
     of_handler,
 )
 from mainstem.delivery.measures.lag import told
-from mainstem.delivery.measures.runs import Watch
+from mainstem.delivery.measures.runs import Watch, anybody_looks
 
 __all__ = [
     "DEAD_LETTERED",
@@ -23,6 +23,7 @@ __all__ = [
     "TAKEOVERS",
     "Counted",
     "Watch",
+    "anybody_looks",
     "count_sent",
     "of_handler",
     "told",

@@ -34,6 +34,11 @@ from mainstem.telemetry import (
 DURATION: Final = Histogram("messaging.process.duration", "s", "How long a handler took; of each batch, one run.")
 
 
+def anybody_looks() -> bool:
+    """Whether anybody wants to see runs of handlers. To be asked once for a batch, not for each event."""
+    return DURATION.wanted or event_spans() is not None
+
+
 class Watch:
     """Looks at the runs of one handler."""
 
@@ -47,7 +52,7 @@ class Watch:
         self._links: Sequence[Trace] = ()
 
     def begin(self) -> bool:
-        """A batch begins: whether anybody looks. To be asked once for a batch, not for each event."""
+        """A batch begins: whether anybody looks."""
         self._spans = event_spans()
         self._timing = DURATION.wanted
         return self.looking

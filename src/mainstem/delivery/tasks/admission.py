@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.failures import Command, decode_command, lane_of
 from mainstem.delivery.lanes import Intake, Work
+from mainstem.delivery.measures import anybody_looks
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.routes import Bound, Routes
@@ -26,6 +27,7 @@ class Admission:
         self._routes = routes
         self._inbox = inbox
         self._starts = starts
+        self._looked_at = False
         self._batches = any(each.processor.batch for each in desk.handlers.values())
 
     def in_binary_mode(self, batch: Batch) -> Batch:
@@ -36,8 +38,10 @@ class Admission:
         """The works of a batch, in offset order. Records that need none are done in the intake."""
         if not len(batch):
             return []
-        for handler in self.desk.handlers.values():
-            handler.begin()
+        before, self._looked_at = self._looked_at, anybody_looks()
+        if before or self._looked_at:
+            for handler in self.desk.handlers.values():
+                handler.begin()
         works = self._single(batch, intake)
         return _together(works) if self._batches else works
 

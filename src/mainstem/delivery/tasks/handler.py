@@ -35,7 +35,7 @@ class Handler:
         self.begin()
 
     def begin(self) -> None:
-        """Find out whether anybody looks at the coming runs. Once for a batch, so that no event pays for it."""
+        """A batch begins, or the first of all: find out whether anybody looks at the coming runs."""
         self._look() if self._watch.begin() else self._look_away()
 
     def context(self, batch: Batch, index: int, earlier: Gathered | None = None, attempt: int = 1) -> Context:
