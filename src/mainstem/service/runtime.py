@@ -112,10 +112,8 @@ async def running(
     ``broker`` is a URL, or a broker that is open and stays open; without one the settings name it. ``dev`` creates
     missing topics, and a file for a missing broker, and reads every event back before it is published: one whose
     fields are not of their types is refused there. With ``consume=False`` nothing is handled, and the services only
-    publish. ``replaced`` stands in for what services provide, by type.
-
-    The block begins when each group runs the tasks that are assigned to it, so that what is published in it is seen by
-    those too that start at the latest; where another process still drains them, after a session timeout.
+    publish. ``replaced`` stands in for what services provide, by type. The block begins when each group runs what is
+    assigned to it; where another process still drains that, after a session timeout.
 
     Raises :class:`~mainstem.errors.StartRefused` with all faults at once. When a group fails, the block is cancelled
     and the group's error raised.
@@ -127,10 +125,8 @@ async def running(
         if _is_new(broker, settings, dev=dev):
             _pass(draft(services, Existing(), dev=dev), replaced, may_create=dev)
         backend, faults = await _backend(broker, settings, floor, crew, stack, dev=dev)
-        existing = Existing() if backend is None else await _existing(services, backend)
-        drafted = draft(services, existing, dev=dev)
-        drafted.faults[:0] = faults
-        drafted.faults += unpinnable(drafted, settings.pinned if consume else None)
+        drafted = draft(services, Existing() if backend is None else await _existing(services, backend), dev=dev)
+        drafted.faults = [*faults, *drafted.faults, *unpinnable(drafted, settings.pinned if consume else None)]
         # Where nobody could look, no topic is known to be missing.
         _pass(drafted, replaced, may_create=dev or backend is None)
         assert backend is not None, "that there is no broker is a fault"
