@@ -35,7 +35,8 @@ async def _entries(given: str | None, *, dev: bool) -> list[CatalogueEntry]:
 def _print_entry(entry: CatalogueEntry) -> None:
     name = entry.group if entry.group == entry.service else f"{entry.group} of {entry.service}"
     click.secho(name, bold=True, nl=False)
-    click.echo(f"  {plural(entry.tasks, 'task')}, {plural(entry.lanes, 'lane')}, mainstem {entry.library}")
+    number = f", definition {entry.number}" if entry.number else ""
+    click.echo(f"  {plural(entry.tasks, 'task')}, {plural(entry.lanes, 'lane')}, mainstem {entry.library}{number}")
     if entry.publishes:
         click.echo(f"  publishes {_events(entry.publishes)}")
     for each in entry.subscriptions:

@@ -51,7 +51,8 @@ class StoreEntry(Struct, frozen=True):
 class CatalogueEntry(Struct, frozen=True):
     """A group of a service as it runs. ``definition`` is the same as long as nothing below it changes.
 
-    ``publishes`` is everything its service may publish. ``at_ms`` is when it was started, on the wall clock.
+    ``publishes`` is everything its service may publish. ``at_ms`` is when it was started, on the wall clock. ``number``
+    is that of ``Service(..., definition=)``, 0 where it has none.
     """
 
     service: str
@@ -64,6 +65,7 @@ class CatalogueEntry(Struct, frozen=True):
     publishes: tuple[EventEntry, ...]
     subscriptions: tuple[SubscriptionEntry, ...]
     stores: tuple[StoreEntry, ...]
+    number: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -89,6 +91,7 @@ def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> Catalo
             for each in plan.processors
         ),
         stores=tuple(StoreEntry(each.name, each.scope, each.version) for each in plan.stores.values()),
+        number=plan.definition,
     )
     return msgspec.structs.replace(entry, definition=derive("definition", _encode(entry)), at_ms=at_ms)
 

@@ -111,6 +111,19 @@ async def test_a_forgotten_group_is_not_listed() -> None:
         assert [entry.group for entry in await read_catalogue(broker)] == ["loyalty.mailer"]
 
 
+async def test_the_number_of_a_definition_is_told() -> None:
+    """A raised number is another definition, and the catalogue says which one runs."""
+    async with embedded() as broker:
+        found = []
+        for number in (0, 3):
+            service = Service("counted", definition=number, publishes=(OrderPaid,))
+            async with service.running(broker=broker, dev=True):
+                pass
+            found += await read_catalogue(broker)
+    assert [entry.number for entry in found] == [0, 3]
+    assert found[0].definition != found[1].definition
+
+
 async def test_the_catalogue_of_an_empty_broker_is_empty() -> None:
     """Asking needs no service to have run."""
     async with embedded() as broker:
