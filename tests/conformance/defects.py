@@ -11,6 +11,8 @@ from mainstem.broker import (
     Batch,
     Broker,
     Change,
+    Group,
+    GroupSpec,
     Log,
     Membership,
     Ownership,
@@ -25,6 +27,7 @@ from mainstem.testing.conformance.broker.layer import (
     Layer,
     LayeredAdmin,
     LayeredBroker,
+    LayeredGroup,
     LayeredLog,
     LayeredMembership,
     LayeredOwnership,
@@ -534,6 +537,47 @@ class NeverExpelled(Layer):
                     raise
 
         return Belonging(inner, self)
+
+
+class SilentToSpares(Layer):
+    """A member without tasks is told nothing until it gets some."""
+
+    def membership(self, inner: Membership) -> Membership:
+        class Belonging(LayeredMembership):
+            known = False
+
+            async def assignment(self) -> frozenset[int]:
+                assigned = await super().assignment()
+                while not (assigned or self.known):
+                    assigned = await super().assignment()
+                self.known = True
+                return assigned
+
+        return Belonging(inner, self)
+
+
+class Clinging(Layer):
+    """What a member declines stays with it."""
+
+    def membership(self, inner: Membership) -> Membership:
+        class Belonging(LayeredMembership):
+            async def decline(self, task: int) -> bool:
+                return task >= 0
+
+        return Belonging(inner, self)
+
+
+class Hasty(Layer):
+    """Nobody who drains is waited for longer than a session timeout, whatever the grace of the group."""
+
+    def group(self, inner: Group) -> Group:
+        class Grouping(LayeredGroup):
+            async def join(
+                self, spec: GroupSpec, *, static_id: str | None = None, pinned: frozenset[int] | None = None
+            ) -> Membership:
+                return await super().join(replace(spec, grace_seconds=0), static_id=static_id, pinned=pinned)
+
+        return Grouping(inner, self)
 
 
 class AlwaysConfirmed(Layer):

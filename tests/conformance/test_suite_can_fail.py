@@ -32,6 +32,7 @@ PLANTED: list[tuple[type[Layer], str]] = [
     (defects.Swallowing, "transactions.every_input_must_be_named"),
     (defects.Shuffling, "membership.a_leaving_member_hands_its_tasks_over"),
     (defects.AlwaysConfirmed, "membership.the_group_confirms_an_assignment"),
+    (defects.Hasty, "ownership.a_hand_over_takes_as_long_as_the_group_allows"),
     (defects.Unfenced, "ownership.taking_over_fences_the_older_owner"),
     (defects.Unfenced, "ownership.an_expelled_owner_is_fenced"),
     (defects.Unfenced, "ownership.a_member_fences_its_own_past"),
@@ -55,6 +56,8 @@ PLANTED_SILENCE: list[tuple[type[Layer], str]] = [
     (defects.SilentReset, "readers.an_offset_beyond_the_end_is_refused"),
     (defects.SilentReset, "upkeep.an_offset_that_retention_has_passed_is_refused"),
     (defects.NeverExpelled, "membership.an_expelled_member_is_told"),
+    (defects.SilentToSpares, "membership.a_spare_member_takes_over"),
+    (defects.Clinging, "membership.a_declined_task_goes_round"),
 ]
 
 PLANTED_IN_GAPS: list[tuple[type[Layer], str]] = [
