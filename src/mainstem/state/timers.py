@@ -4,7 +4,7 @@ A timer belongs to the key that set it, so setting, replacing, cancelling and fi
 its rows commit with whatever else the event did. A million timers that are not due cost two rows each and nothing
 else: the task only looks at the first due row.
 
-When its firing begins, a timer is not set any more, and its name is free to be set again; a row by the id of the firing
+When its firing begins, a timer is not set any more, and its name is free to be set again; a row by the setting's tag
 stands for it until it ends. So a firing that is interrupted goes on, whatever has become of the name meanwhile. There
 are no more such rows than lanes.
 """
@@ -35,9 +35,9 @@ class Timer(NamedTuple):
 
 
 class Firing(NamedTuple):
-    """A timer whose firing has begun. ``id`` was given to it when it was set, and to no other setting."""
+    """A timer whose firing has begun. ``tag`` was given to it when it was set, and to no other setting."""
 
-    id: str
+    tag: bytes
     timer: Timer
 
 
@@ -61,11 +61,11 @@ def _timer(row_key: bytes) -> Timer:
     return Timer(due, name, row_key[at + 1 :] if row_key[at] else None)
 
 
-def put(read: Read, write: Write, timer: Timer, firing_id: str = "") -> None:
-    """Set a timer; one of the same name and key is replaced. Without an id its firing cannot :func:`begin`."""
+def put(read: Read, write: Write, timer: Timer, tag: bytes = b"") -> None:
+    """Set a timer; one of the same name and key is replaced. Without a tag its firing cannot :func:`begin`."""
     cancel(read, write, timer.name, timer.key)
     row = _due_row(timer)
-    write(BY_KEY, row[_DUE:], row[:_DUE] + firing_id.encode())
+    write(BY_KEY, row[_DUE:], row[:_DUE] + tag)
     write(BY_DUE, row, b"")
 
 
@@ -98,19 +98,19 @@ def begin(read: Read, write: Write, timer: Timer) -> Firing | None:
     found = read(BY_KEY, row[_DUE:])
     assert found is not None
     cancel(read, write, timer.name, timer.key)
-    firing_id = found[_DUE:]
-    write(BEGUN, firing_id, row)
-    return Firing(firing_id.decode(), timer)
+    tag = found[_DUE:]
+    write(BEGUN, tag, row)
+    return Firing(tag, timer)
 
 
 def end(write: Write, firing: Firing) -> None:
     """The firing is over, or will not go on."""
-    write(BEGUN, firing.id.encode(), None)
+    write(BEGUN, firing.tag, None)
 
 
 def begun(state: TaskState) -> list[Firing]:
     """The firings that have begun and not ended."""
-    return [Firing(key.decode(), _timer(row)) for key, row in state.walk(BEGUN)]
+    return [Firing(tag, _timer(row)) for tag, row in state.walk(BEGUN)]
 
 
 def due_until(state: TaskState, until_ms: int, limit: int) -> list[Timer]:

@@ -321,6 +321,27 @@ async def test_a_keyless_timer_that_is_set_anew_while_it_fires_fires_again() -> 
         assert nothing_left(stage)
 
 
+async def test_a_firing_goes_back_to_the_event_that_has_set_it() -> None:
+    """It was caused by that event, and what it publishes belongs to the same whole, also through a second timer."""
+    seen: list[tuple[str, str | None]] = []
+
+    @on(timer="ring", name="ring")
+    async def fire(context: Context) -> Told:
+        seen.append((context.correlation_id, context.causation_id))
+        if context.get(STEP) is None:
+            context.put(STEP, 1)
+            context.wake("ring", after=0)
+        return Told(context.event_id)
+
+    async with staged() as stage:
+        await stage.append("orders", b"a", b'{"order":"a"}', ce_type=b"Paid", ce_id=b"e-1", ce_correlationid=b"whole")
+        async with stage.running(set_timer, fire, stores=STORES) as running:
+            await all_told(stage, running, 2)
+        first, _ = await stage.told()
+        assert seen == [("whole", "e-1"), ("whole", first)]
+        assert [headers["ce_correlationid"] for _, _, headers in await stage.read("told")] == [b"whole"] * 2
+
+
 # -- when it was
 
 

@@ -25,8 +25,8 @@ class AgainstAModel(RuleBasedStateMachine):
         self.rows = DictRows()
         self.state = TaskState(self.rows)
         self.set: dict[tuple[str, bytes | None], int] = {}
-        self.ids: dict[tuple[str, bytes | None], str] = {}
-        self.begun: dict[str, Firing] = {}
+        self.tags: dict[tuple[str, bytes | None], bytes] = {}
+        self.begun: dict[bytes, Firing] = {}
         self.settings = 0
 
     def write(self, store: str, key: bytes, value: bytes | None) -> None:
@@ -37,8 +37,8 @@ class AgainstAModel(RuleBasedStateMachine):
     def put(self, name: str, key: bytes | None, due_ms: int) -> None:
         """Set or replace one."""
         self.settings += 1
-        self.ids[name, key] = f"id {self.settings}"
-        timers.put(self.state.get, self.write, Timer(due_ms, name, key), self.ids[name, key])
+        self.tags[name, key] = b"tag %d" % self.settings
+        timers.put(self.state.get, self.write, Timer(due_ms, name, key), self.tags[name, key])
         self.set[name, key] = due_ms
 
     @rule(name=NAMES, key=KEYS)
@@ -73,15 +73,15 @@ class AgainstAModel(RuleBasedStateMachine):
 
     @rule(name=NAMES, key=KEYS, due_ms=TIMES)
     def begin(self, name: str, key: bytes | None, due_ms: int) -> None:
-        """It begins if the timer is set for that very time, under the id of this setting; then the name is free."""
+        """It begins if the timer is set for that very time, with the tag of this setting; then the name is free."""
         timer = Timer(due_ms, name, key)
         firing = timers.begin(self.state.get, self.write, timer)
         if self.set.get((name, key)) != due_ms:
             assert firing is None
             return
         del self.set[name, key]
-        assert firing == Firing(self.ids[name, key], timer)
-        self.begun[firing.id] = firing
+        assert firing == Firing(self.tags[name, key], timer)
+        self.begun[firing.tag] = firing
 
     @rule()
     def end(self) -> None:

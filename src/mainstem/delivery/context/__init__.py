@@ -1,7 +1,8 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
-from mainstem.delivery.context.context import TIMER_TOPIC, Context
+from mainstem.delivery.context.context import Context
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Look, Through, Writes, no_effects
+from mainstem.delivery.context.firing import TIMER_TOPIC, firing_batch
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
@@ -26,6 +27,7 @@ __all__ = [
     "Writes",
     "envelope_of",
     "event_id_of",
+    "firing_batch",
     "in_binary_mode",
     "no_effects",
     "row_key",

@@ -13,6 +13,7 @@ from msgspec import Struct
 from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.delivery.context.effects import Effects, Gathered
+from mainstem.delivery.context.firing import firing_tag
 from mainstem.delivery.context.footing import Footing
 from mainstem.delivery.context.reading import envelope_of, event_id_of
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
@@ -32,9 +33,6 @@ from mainstem.telemetry import EventLogger, Trace, event_logger
 
 V = TypeVar("V")
 D = TypeVar("D")
-
-TIMER_TOPIC = "$timer"
-"""The topic a due timer is said to come from; what follows the colon is the timer's name."""
 
 
 class Context(Struct, gc=False, eq=False):
@@ -323,8 +321,9 @@ class Context(Struct, gc=False, eq=False):
         due = at if at is not None else now + milliseconds(after or 0)
         # An event whose producer's clock is ahead keeps nobody waiting.
         due = max(due, min(self.timestamp_ms, now))
-        firing_id = self._footing.derivation.of("timer", self.event_id, str(self.caused))
-        timers.put(self._read, self._write, Timer(due, name, self.key), firing_id)
+        inherited = self._lineage or self._inherited()
+        firing_id = self._footing.derivation.of("timer", inherited[CE_CAUSATIONID], str(self.caused))
+        timers.put(self._read, self._write, Timer(due, name, self.key), firing_tag(firing_id, inherited))
         self.caused += 1
         effects = self._effects
         assert effects is not None

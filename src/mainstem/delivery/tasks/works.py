@@ -5,15 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mainstem.broker import Batch, Record, TopicPartition, single
-from mainstem.delivery.context import TIMER_TOPIC, Context, Effects, Gathered, no_effects
+from mainstem.delivery.context import Context, Effects, Gathered, firing_batch, no_effects
 from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
 from mainstem.delivery.tasks.desk import Desk, Place, Stopped
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.events import CE_ID
 from mainstem.state import Firing, Timer, timers
 
 WORKED_OFF_AT_ONCE = 100
@@ -200,18 +198,11 @@ class FiringWork(Struct, eq=False):
 async def _fire(desk: Desk, firing: Firing) -> None:
     """Handle a firing; its effects and its end enter the books together."""
     gathered, timer = Gathered(), firing.timer
-    at = Place(timer_batch(desk.task, firing), 0)
+    at = Place(firing_batch(desk.task, firing), 0)
     await desk.handle(desk.by_timer[timer.name], timer, at, gathered)
     timers.end(gathered.write, firing)
     desk.checkpoints.close(gathered)
     desk.ledger.absorb(gathered)
-
-
-def timer_batch(task: int, firing: Firing) -> Batch:
-    """The record that a firing is handled as; it is copied when the firing parks."""
-    timer = firing.timer
-    record = Record(timer.key, None, timer.due_ms, own={CE_ID: firing.id.encode()})
-    return single(TopicPartition(f"{TIMER_TOPIC}:{timer.name}", task), timer.due_ms, record)
 
 
 class RetryWork(Struct, eq=False):
