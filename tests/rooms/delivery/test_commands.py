@@ -344,7 +344,7 @@ async def test_a_try_that_was_due_before_a_redrive_is_not_made_after_it() -> Non
             await stage.command(Command("c", "redrive", "handle", b"ka"))
             await until(lambda: running.in_flight == 2)
             stage.clock.ahead_ms += 11 * 60_000
-            await stage.publish(Paid("b"))
+            await stage.publish(Paid("b"), timestamp_ms=1)
             # The command waits for the lane, and behind it the try that is due.
             await rang.wait()
             await until(lambda: running.in_flight == 3)
