@@ -265,6 +265,13 @@ class Context(Struct, gc=False, eq=False):
         name, each of 1 to 20 lowercase letters and digits. Raises :class:`~mainstem.errors.EventRefused` when it
         cannot be encoded, was not declared, or what is stated about it is not allowed.
         """
+        stated = None
+        if subject is not None or time is not None or extensions:
+            self._footing.outputs.check_attributes((event,))
+            stated = Attributes(subject, time, extensions).headers(self.timestamp_ms)
+        self._publish(event, stated)
+
+    def _publish(self, event: object, stated: Headers | None) -> None:
         footing = self._footing
         effects = self._effects
         if effects is None:
@@ -272,9 +279,8 @@ class Context(Struct, gc=False, eq=False):
         inherited = self._lineage
         if inherited is None:
             inherited = self._lineage = self._inherited()
-        if subject is not None or time is not None or extensions:
-            footing.outputs.check_attributes((event,))
-            inherited = {**inherited, **Attributes(subject, time, extensions).headers(self.timestamp_ms)}
+        if stated is not None:
+            inherited = {**inherited, **stated}
         event_id = footing.derivation.of(inherited[CE_CAUSATIONID], str(self.caused))
         effects.facts.append(footing.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
         self.caused += 1
@@ -299,9 +305,9 @@ class Context(Struct, gc=False, eq=False):
         """Publish what a handler has returned: an event, or several in a list or tuple."""
         if isinstance(result, list | tuple):
             for event in result:
-                self.publish(event)
+                self._publish(event, None)
         else:
-            self.publish(result)
+            self._publish(result, None)
 
     # -- time
 
