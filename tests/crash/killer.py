@@ -100,7 +100,7 @@ class Killer:
             self._kill_held: 32,
         }
         if victim.name.startswith("worker"):
-            actions |= {self._stall: 7, self._kill_leaving: 9, self._kill_arriving: 7}
+            actions |= {self._stall: 7, self._kill_leaving: 12, self._kill_arriving: 7}
         [action] = self._random.choices(list(actions), list(actions.values()))
         action(victim)
 
@@ -122,7 +122,10 @@ class Killer:
         # Whoever stands still may hold the lock, and then nobody can give anything back.
         for name in list(self._stalled):
             self._wake(name)
-        code = victim.end()
+        self._see_off(victim, victim.end())
+
+    def _see_off(self, victim: Member, code: int) -> None:
+        """It has drained and ended."""
         assert code == 0 or victim.gave_up, f"{victim.name} ended with {code}:\n{victim.say()[-3_000:]}"
         self.drains += 1
         self._start(victim.name)
@@ -140,29 +143,31 @@ class Killer:
 
     def _kill_held(self, victim: Member) -> None:
         """Let it stand still at a point, and take it from there."""
-        self._hold(victim, self._random.choice(LOCKED_POINTS), 1.0)
+        victim.page.ask(Ask.WAIT, self._random.choice(LOCKED_POINTS))
+        self._watch(victim, 1.0)
         self._kill(victim, "held")
 
     def _kill_leaving(self, victim: Member) -> None:
         """Tell it to stop, and do not wait until it has."""
+        victim.page.ask(Ask.WAIT, self._random.choice(LEAVING_POINTS))
         victim.signal(signal.SIGTERM)
-        self._hold(victim, self._random.choice(LEAVING_POINTS), 3.0)
+        self._watch(victim, 5.0)
         if victim.alive:
             self._kill(victim, "leaving")
         else:
-            self._start(victim.name)
+            self._see_off(victim, victim.wait_for_end())
 
     def _kill_arriving(self, victim: Member) -> None:
         """Kill it, and then its successor as soon as that one is given something to do."""
         self._kill(victim, "blind")
         successor = self._crew.members[victim.name]
-        self._hold(successor, self._random.choice(ARRIVING_POINTS), 10.0)
+        successor.page.ask(Ask.WAIT, self._random.choice(ARRIVING_POINTS))
+        self._watch(successor, 10.0)
         if successor.page.doing:
             self._kill(successor, "arriving")
 
-    def _hold(self, victim: Member, point: str, within_seconds: float) -> None:
-        """Let it stand still at a point, if it comes there, or ends, in time."""
-        victim.page.ask(Ask.WAIT, point)
+    def _watch(self, victim: Member, within_seconds: float) -> None:
+        """Wait until it stands still where it was asked to, or has ended, if it does so in time."""
         until = time.monotonic() + within_seconds
         while victim.alive and not victim.page.doing and time.monotonic() < until:
             time.sleep(0.001)
