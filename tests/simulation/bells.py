@@ -183,10 +183,11 @@ async def echo(timer: Timer, context: Context, smith: Smith) -> Echoed:
 
 def faults(random: Random) -> list[Fault]:
     """Some of what can go wrong, chosen by chance."""
+    # Once: three losses in a row, with a change of owner between, are a named error, and rightly so.
     unlucky = [
-        refuse_commit(probability=0.05, times=2),
-        lose_answer(happened=True, probability=0.05, times=2),
-        lose_answer(happened=False, probability=0.05, times=2),
+        refuse_commit(probability=0.05),
+        lose_answer(happened=True, probability=0.05),
+        lose_answer(happened=False, probability=0.05),
     ]
     every = [
         random.choice(unlucky),
