@@ -94,13 +94,16 @@ class Page:
     def _obey(self, point: str) -> None:
         memory = self._memory
         ask = memory[_ASKED]
-        if ask == Ask.NOTHING or memory[_ASKED_POINT] != _CODES[point]:
+        code = _CODES[point]
+        if ask == Ask.NOTHING or memory[_ASKED_POINT] != code:
             return
-        memory[_DOING] = 1
+        memory[_DOING] = code
         if ask == Ask.WAIT:
-            while memory[_ASKED] == Ask.WAIT and memory[_ASKED_POINT] == _CODES[point]:
+            while memory[_ASKED] == Ask.WAIT and memory[_ASKED_POINT] == code:
                 time.sleep(0.0005)
-            memory[_DOING] = 0
+            # Another thread may stand at another point by now.
+            if memory[_DOING] == code:
+                memory[_DOING] = 0
             return
         memory[_ASKED] = Ask.NOTHING
         if ask == Ask.STOP:
@@ -130,7 +133,7 @@ class Page:
     @property
     def doing(self) -> bool:
         """Whether the process is at the point where it was asked to wait or stop."""
-        return bool(self._memory[_DOING])
+        return 0 < self._memory[_DOING] == self._memory[_ASKED_POINT]
 
     @property
     def asked(self) -> bool:
@@ -149,7 +152,6 @@ class Page:
 
     def ask(self, ask: Ask, point: str) -> None:
         """Ask for something at the next time the process reaches ``point``; one that waits at another one goes on."""
-        self._memory[_DOING] = 0
         self._memory[_ASKED_POINT] = _CODES[point]
         self._memory[_ASKED] = ask
 

@@ -38,8 +38,7 @@ def killed_draining(crew: Crew, point: str) -> bool:
     worker.page.ask(Ask.WAIT, "draining")
     worker.signal(signal.SIGTERM)
     wait_until(lambda: worker.page.doing, "the worker to drain", worker)
-    if point != "draining":
-        worker.page.ask(Ask.WAIT, point)
+    worker.page.ask(Ask.WAIT, point)
     return caught(worker, point)
 
 
