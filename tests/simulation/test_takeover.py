@@ -56,6 +56,18 @@ async def test_answers_lost_now_and_then_stop_nobody() -> None:
 
 
 @simulated
+async def test_a_commit_that_has_happened_is_progress_although_its_answer_was_lost() -> None:
+    """Whoever takes over again and finds the positions moved has got on, and such losses do not add up."""
+    faults = [lose_answer(happened=True, skip=skip) for skip in (1, 3, 5, 7)]
+    async with simulate(questions, faults=faults) as world:
+        for _ in range(8):
+            await world.publish(Asked("somebody", 0))
+            await world.advance("1s")
+        assert sum(step.what == "commit failed" for step in world.trace.steps) == 4
+        assert world.value(answered, "somebody") == 8
+
+
+@simulated
 async def test_an_owner_that_was_replaced_does_not_count_it_as_a_loss() -> None:
     """Whoever is fenced because the task is another's now has nothing to complain of, also after two real losses."""
     async with simulate(questions, workers=2, faults=[lose_answer(happened=True, times=2, skip=1)]) as world:

@@ -7,10 +7,10 @@ run is given back; when there is nobody to give it to, that ends it too.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from mainstem.broker import Membership
+from mainstem.broker import Membership, TopicPartition
 from mainstem.delivery.measures import LOSSES, TAKEOVERS
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
@@ -174,6 +174,7 @@ class GroupRunner:
     async def _run_task(self, membership: Membership, number: int) -> None:
         """Run a task as one incarnation after the other."""
         loss: BrokerError | IncarnationOver | None = None
+        reached: Mapping[TopicPartition, int] = {}
         # One that is being given back is not looked after by this coroutine any more.
         while self._is_mine(number) and not self._draining.is_set():
             if not await membership.confirm(number):
@@ -189,6 +190,8 @@ class GroupRunner:
             try:
                 ownership = await membership.take_over(number)
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
+                self._forgive(number, loss, moved=ownership.positions != reached)
+                reached = ownership.positions
                 task = Task(self._plan, ownership, self._rows_of(number), self._environment, self._look)
                 self._tasks[number] = task
                 await task.run()
@@ -248,6 +251,11 @@ class GroupRunner:
         """Whether the task has committed anything beyond its first positions since it was taken over."""
         task = self._tasks.get(number)
         return task is not None and task.ledger is not None and task.ledger.counters.commits > 1
+
+    def _forgive(self, number: int, loss: BrokerError | IncarnationOver | None, *, moved: bool) -> None:
+        """A commit of unknown outcome that has moved the positions has happened: something was done after all."""
+        if moved and isinstance(loss, CommitUnknown):
+            self._losses.pop(number, None)
 
     def _count_loss(self, number: int, error: BrokerError | IncarnationOver) -> None:
         self._losses[number] = self._losses.get(number, 0) + 1
