@@ -74,8 +74,8 @@ def configure_logging(level: LogLevel) -> None:
 
 # --- what spans and measurements are labelled with
 
-Attribute: TypeAlias = str | int | float | bool
-Attributes: TypeAlias = Mapping[str, Attribute]
+Label: TypeAlias = str | int | float | bool
+Labels: TypeAlias = Mapping[str, Label]
 
 SCHEMA: Final = "https://opentelemetry.io/schemas/1.44.0"
 SYSTEM: Final = "messaging.system"
@@ -92,7 +92,7 @@ OFFSET: Final = "mainstem.offset"
 ATTEMPT: Final = "mainstem.attempt"
 
 
-def operation(name: str, kind: str) -> dict[str, Attribute]:
+def operation(name: str, kind: str) -> dict[str, Label]:
     """The labels of one of our operations; ``kind`` is its type in the conventions."""
     return {SYSTEM: "mainstem", OPERATION: name, OPERATION_TYPE: kind}
 
@@ -165,8 +165,8 @@ class Spans:
 
     @contextmanager
     def handling(
-        self, topic: str, labels: Attributes, cause: Trace | None, links: Iterable[Trace] = ()
-    ) -> "Generator[Callable[[Attributes], None] | None]":
+        self, topic: str, labels: Labels, cause: Trace | None, links: Iterable[Trace] = ()
+    ) -> "Generator[Callable[[Labels], None] | None]":
         """A span around one run of a handler: a child of ``cause``, or the beginning of a trace.
 
         Gives what adds attributes to it, or None when it is not recorded. Enter and leave it in the coroutine or the
@@ -201,7 +201,7 @@ class Spans:
 class _Span(Protocol):
     def get_span_context(self) -> _SpanContext: ...
     def is_recording(self) -> bool: ...
-    def set_attributes(self, attributes: Attributes, /) -> None: ...
+    def set_attributes(self, attributes: Labels, /) -> None: ...
     def record_exception(self, exception: BaseException, /) -> None: ...
     def update_name(self, name: str, /) -> None: ...
     def end(self) -> None: ...
@@ -265,16 +265,16 @@ def _headers(cause: Trace) -> dict[str, str]:
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """The buckets that the conventions advise for durations."""
-Reading: TypeAlias = tuple[float, Attributes]
+Reading: TypeAlias = tuple[float, Labels]
 """What a gauge says, and of what."""
 
 
 class _Adds(Protocol):
-    def add(self, amount: float, attributes: Attributes, /) -> None: ...
+    def add(self, amount: float, attributes: Labels, /) -> None: ...
 
 
 class _Records(Protocol):
-    def record(self, amount: float, attributes: Attributes, /) -> None: ...
+    def record(self, amount: float, attributes: Labels, /) -> None: ...
 
 
 _I = TypeVar("_I")
@@ -315,7 +315,7 @@ class _Instrument(ABC, Generic[_I]):
 class Counter(_Instrument[_Adds]):
     """A number that only grows, as long as the process lives. Add to it per batch or commit, never per event."""
 
-    def add(self, amount: float, attributes: Attributes) -> None:
+    def add(self, amount: float, attributes: Labels) -> None:
         """Add ``amount``, labelled; nothing happens where nobody measures."""
         counter = self._living()
         if counter is not None:
@@ -331,7 +331,7 @@ class Counter(_Instrument[_Adds]):
 class Histogram(_Instrument[_Records]):
     """How durations in seconds are distributed. Record per batch or commit, never per event."""
 
-    def record(self, amount: float, attributes: Attributes) -> None:
+    def record(self, amount: float, attributes: Labels) -> None:
         """Record ``amount``, labelled; nothing happens where nobody measures."""
         histogram = self._living()
         if histogram is not None:

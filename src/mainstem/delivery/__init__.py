@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
     from mainstem.delivery.handlers import declared_outputs as declared_outputs
-    from mainstem.delivery.handlers import wanted_types as wanted_types
     from mainstem.delivery.lanes import enter_handlers as enter_handlers
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
@@ -80,7 +79,6 @@ __all__ = [
     "no_point",
     "tasks_for",
     "told",
-    "wanted_types",
 ]
 
 __getattr__, __dir__ = door(
@@ -115,7 +113,6 @@ __getattr__, __dir__ = door(
             "Registration",
             "compile_handler",
             "declared_outputs",
-            "wanted_types",
         ),
         "lanes": (
             "enter_handlers",

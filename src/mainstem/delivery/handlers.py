@@ -111,12 +111,6 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
     )
 
 
-def wanted_types(registration: Registration) -> frozenset[type]:
-    """The types, beside event and context, that a handler wants to be provided."""
-    signature = _Signature.of(registration)
-    return frozenset(kind for name, kind in signature.wanted.items() if name not in signature.optional)
-
-
 def declared_outputs(registration: Registration) -> tuple[Declaration, ...]:
     """What a handler says it publishes: its return annotation and ``publishes=``."""
     return output_declarations(registration, _Signature.of(registration).returns)

@@ -10,7 +10,7 @@ from mainstem.delivery.commit import Point, no_point
 from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.custody import in_custody
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed, retired
-from mainstem.delivery.tasks import recorded, struck_out
+from mainstem.delivery.tasks import known_handlers, struck_out
 from mainstem.state import Firing, Rows, TaskState, timers
 
 TIMERS_AT_ONCE = 1_000
@@ -45,7 +45,7 @@ class Retirement(Struct, frozen=True):
         found = Remembered()
         for task in range(self.group.tasks):
             state = TaskState(self.rows_of(task))
-            found.tasks += self.handler in recorded(state)
+            found.tasks += self.handler in known_handlers(state)
             for name in self._names(state):
                 for _, mark in Parking(state).of(name):
                     found.sequences += 1
@@ -72,7 +72,7 @@ class Retirement(Struct, frozen=True):
 
     def _names(self, state: TaskState) -> list[str]:
         """Under which names something of the handler may stand: it may have been in the middle of a renaming."""
-        known = recorded(state).get(self.handler)
+        known = known_handlers(state).get(self.handler)
         return [self.handler] if known is None or not known.once else [self.handler, known.once]
 
     def _begun(self, state: TaskState) -> list[Firing]:
@@ -81,7 +81,7 @@ class Retirement(Struct, frozen=True):
     def _pages(self, task: int, state: TaskState, clock: Clock, reason: str) -> Iterator[tuple[Effects, int]]:
         """What is to be committed; the handler's own row goes last, so that a rest is found again."""
         parking, checkpoints, audit = Parking(state), Checkpoints(state), Audit(self.group.name, task)
-        known = recorded(state).get(self.handler)
+        known = known_handlers(state).get(self.handler)
         if known is not None and known.once:
             for page in renamed(parking, checkpoints, audit, (known.once, self.handler), clock.now_ms()):
                 yield page, 0

@@ -58,7 +58,7 @@ class Move(Struct, frozen=True):
     after: int
 
 
-class Request(Struct, frozen=True):
+class ResetRequest(Struct, frozen=True):
     """A reset, as it was typed."""
 
     group: str
@@ -144,7 +144,7 @@ def reset(**options: object) -> None:
     may be given several times. Completed sets move with the positions, and older owners are fenced. Stores keep what
     they remember: what is handled again counts again.
     """
-    request = msgspec.convert(options, Request)
+    request = msgspec.convert(options, ResetRequest)
     done = asyncio.run(_reset(request))
     if request.as_json:
         print_json(done)
@@ -296,7 +296,7 @@ def _line(group: GroupDescription, starts: Mapping[str, Sequence[int]], ends: Ma
 # --- reset
 
 
-async def _reset(request: Request) -> Reset:
+async def _reset(request: ResetRequest) -> Reset:
     async with opened(request.broker, dev=request.dev) as broker:
         group = await group_named(broker, request.group)
         wanted = await _positions(broker, group, request.points, request.topics)

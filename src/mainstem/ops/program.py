@@ -10,29 +10,31 @@ from mainstem.errors import MainstemError
 from mainstem.ops.screen import tell
 
 
-class Place(NamedTuple):
+class CommandAt(NamedTuple):
     """Where a command is, and what it does in one line."""
 
     module: str
     summary: str
 
 
-COMMANDS: Final[Mapping[str, Place]] = {
-    "run": Place("mainstem.ops.workers", "Run services until SIGTERM or Ctrl-C, then drain."),
-    "publish": Place(
+COMMANDS: Final[Mapping[str, CommandAt]] = {
+    "run": CommandAt("mainstem.ops.workers", "Run services until SIGTERM or Ctrl-C, then drain."),
+    "publish": CommandAt(
         "mainstem.ops.events",
         "Publish an event in the name of a service, or with - one for each line of standard input.",
     ),
-    "tail": Place("mainstem.ops.events", "Print events of a topic: the last 10, or those from a point on."),
-    "topics": Place("mainstem.ops.topics", "List topics, and create or alter what services declare."),
-    "services": Place("mainstem.ops.catalogue", "Show who publishes what, who listens, and what each group remembers."),
-    "groups": Place("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
-    "dead-letters": Place("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
-    "retire": Place(
+    "tail": CommandAt("mainstem.ops.events", "Print events of a topic: the last 10, or those from a point on."),
+    "topics": CommandAt("mainstem.ops.topics", "List topics, and create or alter what services declare."),
+    "services": CommandAt(
+        "mainstem.ops.catalogue", "Show who publishes what, who listens, and what each group remembers."
+    ),
+    "groups": CommandAt("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
+    "dead-letters": CommandAt("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
+    "retire": CommandAt(
         "mainstem.ops.retire", "Forget a handler that does not exist any more, so that its group can start."
     ),
-    "backup": Place("mainstem.ops.file", "Copy the embedded broker's file to a new one, while services go on."),
-    "check": Place(
+    "backup": CommandAt("mainstem.ops.file", "Copy the embedded broker's file to a new one, while services go on."),
+    "check": CommandAt(
         "mainstem.ops.file", "Look at the embedded broker's file: format, integrity, disk, and who holds its lock."
     ),
 }

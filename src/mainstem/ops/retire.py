@@ -15,7 +15,7 @@ from mainstem.ops.screen import plural, print_json, progress
 from mainstem.service import read_catalogue
 
 
-class Request(Struct, frozen=True):
+class RetireRequest(Struct, frozen=True):
     """What is to be forgotten, as it was typed."""
 
     group: str
@@ -50,7 +50,7 @@ def retire(**options: object) -> None:
     What it has parked is discarded, and stands in the audit topic; its place in the group goes. No process may run the
     group. The group's stores stay as they are.
     """
-    request = msgspec.convert(options, Request)
+    request = msgspec.convert(options, RetireRequest)
     retired = asyncio.run(_retire(request))
     if request.as_json:
         print_json(retired)
@@ -66,7 +66,7 @@ def retire(**options: object) -> None:
     click.echo(f"{said}: forgotten." if retired.done else f"{said}. Nothing was done; --yes forgets all of it.")
 
 
-async def _retire(request: Request) -> Retired:
+async def _retire(request: RetireRequest) -> Retired:
     name, handler = request.group, request.handler
     async with opened(request.broker, dev=request.dev) as broker:
         group = await group_named(broker, name)

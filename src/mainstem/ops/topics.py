@@ -27,8 +27,8 @@ class TopicLine(Struct, frozen=True):
     record_bytes_max: int
 
 
-class Step(Struct, frozen=True):
-    """What is to be done about a topic, and which of its properties differ: as it is, and as it should be."""
+class TopicChange(Struct, frozen=True):
+    """What is to be done about a topic, if anything; what differs is given as it is, and as it should be."""
 
     action: Literal["create", "alter", "keep", "refuse"]
     topic: str
@@ -132,11 +132,11 @@ async def _plan(services: Sequence[Definition], given: str | None, *, apply: boo
         )
 
 
-def _refused(steps: Sequence[Step]) -> list[Step]:
+def _refused(steps: Sequence[TopicChange]) -> list[TopicChange]:
     return [step for step in steps if step.action == "refuse"]
 
 
-def _steps(services: Sequence[Definition], existing: Existing) -> list[Step]:
+def _steps(services: Sequence[Definition], existing: Existing) -> list[TopicChange]:
     stated = {spec.name: spec for service in services for spec in service.topics.values()}
     # With the partitions as declared, so that one topic that is refused does not hide what the others need.
     assumed = {
@@ -152,25 +152,25 @@ def _with_partitions(described: TopicDescription, partitions: int) -> TopicDescr
     return msgspec.structs.replace(described, spec=spec)
 
 
-def _step(wanted: TopicSpec, described: TopicDescription | None) -> Step:
+def _step(wanted: TopicSpec, described: TopicDescription | None) -> TopicChange:
     if described is None:
-        return Step("create", wanted.name, wanted, {})
+        return TopicChange("create", wanted.name, wanted, {})
     are, should = msgspec.structs.asdict(described.spec), msgspec.structs.asdict(wanted)
     differs = {name: (are[name], should[name]) for name in are if are[name] != should[name]}
     action: Literal["alter", "keep", "refuse"] = "keep"
     if differs:
         action = "refuse" if "partitions" in differs else "alter"
-    return Step(action, wanted.name, wanted, differs)
+    return TopicChange(action, wanted.name, wanted, differs)
 
 
-async def _take(step: Step, admin: Admin) -> None:
+async def _take(step: TopicChange, admin: Admin) -> None:
     if step.action == "create":
         await admin.create(step.wanted)
     elif step.action == "alter":
         await admin.alter(step.wanted)
 
 
-def _print_steps(steps: Sequence[Step], *, applied: bool) -> None:
+def _print_steps(steps: Sequence[TopicChange], *, applied: bool) -> None:
     done = {"create": "created", "alter": "altered", "keep": "as declared"}
     for step in steps:
         said = done.get(step.action, step.action) if applied else step.action

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import pytest
 
-from mainstem.delivery import Context, Registration, compile_handler, declared_outputs, wanted_types
+from mainstem.delivery import Context, Registration, compile_handler, declared_outputs
 from mainstem.errors import HandlerTimeout
 from mainstem.events import IntegrationEvent
 from mainstem.state import Timer
@@ -163,7 +163,6 @@ def test_annotations_of_local_types_work() -> None:
     registration = Registration(function=handle, name="h", types=(Local,))
     processor = compile_handler(registration, {Safe: Safe()})
     assert [each.type for each in (*processor.inputs, *processor.outputs)] == [Local, Local]
-    assert wanted_types(registration) == {Safe}
 
 
 # -- batches, generators, timers

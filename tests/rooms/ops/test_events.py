@@ -14,7 +14,7 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.clock import ManualClock
 from mainstem.errors import DefinitionError
 from mainstem.identifiers import Identifiers
-from mainstem.ops.events import Point, point_of
+from mainstem.ops.events import LogPoint, point_of
 from mainstem.service import connected
 from tests.rooms.ops.conftest import SHOP, Shell
 from tests.rooms.ops.processes import Spawned
@@ -202,16 +202,16 @@ def test_a_reader_that_goes_away_is_no_error(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("text", "point"),
     [
-        ("earliest", Point("earliest")),
-        ("latest", Point("latest")),
-        ("17", Point("offset", 17)),
-        ("2s", Point("timestamp", 8_000)),
-        ("1970-01-01T00:00:01Z", Point("timestamp", 1_000)),
-        ("1970-01-01T00:00:01", Point("timestamp", 1_000)),
-        ("1970-01-01T01:00:00+01:00", Point("timestamp", 0)),
+        ("earliest", LogPoint("earliest")),
+        ("latest", LogPoint("latest")),
+        ("17", LogPoint("offset", 17)),
+        ("2s", LogPoint("timestamp", 8_000)),
+        ("1970-01-01T00:00:01Z", LogPoint("timestamp", 1_000)),
+        ("1970-01-01T00:00:01", LogPoint("timestamp", 1_000)),
+        ("1970-01-01T01:00:00+01:00", LogPoint("timestamp", 0)),
     ],
 )
-def test_a_point_is_read(text: str, point: Point) -> None:
+def test_a_point_is_read(text: str, point: LogPoint) -> None:
     """Two words, an offset, a time that is UTC unless it says otherwise, or how long ago."""
     assert point_of(text, 10_000) == point
 

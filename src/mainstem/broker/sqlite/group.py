@@ -15,7 +15,7 @@ from mainstem.identifiers import Identifiers
 from mainstem.telemetry import log
 
 
-class Place(NamedTuple):
+class Joined(NamedTuple):
     """A group that this process is a member of."""
 
     number: int
@@ -44,10 +44,10 @@ class SqliteOwnership:
 class SqliteMembership:
     """This process's place in one group."""
 
-    def __init__(self, group: "SqliteGroup", place: Place, row: MemberRow) -> None:
+    def __init__(self, group: "SqliteGroup", joined: Joined, row: MemberRow) -> None:
         """A member that has joined."""
         self.member = row.member
-        self.place = place
+        self.joined = joined
         self._group = group
         self._static = row.static_id is not None
         self._assigned: frozenset[int] = frozenset()
@@ -70,7 +70,7 @@ class SqliteMembership:
     async def confirm(self, task: int) -> bool:
         """Whether the file says that the task is assigned to this member now."""
         with self._group.database.reading() as connection:
-            return task in members.assigned_to(connection, self.place.number, self.member)
+            return task in members.assigned_to(connection, self.joined.number, self.member)
 
     async def take_over(self, task: int) -> SqliteOwnership:
         """Fence every older owner, then read the positions."""
@@ -78,31 +78,31 @@ class SqliteMembership:
         group, catalogue = self._group, self._group.catalogue
 
         def take(write: Write) -> tuple[int, Mapping[TopicPartition, int]]:
-            epoch = members.take_task(write, self.place.number, task, self.member)
-            return epoch, members.positions(write.connection, self.place.number, task, catalogue)
+            epoch = members.take_task(write, self.joined.number, task, self.member)
+            return epoch, members.positions(write.connection, self.joined.number, task, catalogue)
 
         epoch, positions = await group.database.writer.submit(Step(take))
-        spec = self.place.spec
+        spec = self.joined.spec
         owner = Owner(
-            self.place.number, spec.name, task, epoch, frozenset(inputs_of(spec.name, task, spec.tasks, spec.inputs))
+            self.joined.number, spec.name, task, epoch, frozenset(inputs_of(spec.name, task, spec.tasks, spec.inputs))
         )
         return SqliteOwnership(group.database, catalogue, owner, positions)
 
     async def release(self, task: int) -> None:
         """Give a drained task back."""
-        number, member = self.place.number, self.member
+        number, member = self.joined.number, self.member
         await self._group.database.writer.submit(Step(lambda write: members.give_back(write, number, task, member)))
 
     async def decline(self, task: int) -> bool:
         """Give back a task that this member cannot run; False when there is no other one."""
-        number, member = self.place.number, self.member
+        number, member = self.joined.number, self.member
         return await self._group.database.writer.submit(
             Step(lambda write: members.pass_on(write, number, task, member))
         )
 
     async def leave(self) -> None:
         """Give everything back and leave; a static member leaves its assignment until the session timeout."""
-        number, tasks, member, static = self.place.number, self.place.spec.tasks, self.member, self._static
+        number, tasks, member, static = self.joined.number, self.joined.spec.tasks, self.member, self._static
 
         def leave(write: Write) -> None:
             members.give_all_back(write, number, member)
@@ -123,11 +123,11 @@ class SqliteMembership:
 
     def refresh(self, connection: Connection) -> None:
         """Read what is assigned now."""
-        if not members.is_member(connection, self.place.number, self.member):
+        if not members.is_member(connection, self.joined.number, self.member):
             self._group.forget(self)
             self.lose()
             return
-        self._assigned = members.assigned_to(connection, self.place.number, self.member)
+        self._assigned = members.assigned_to(connection, self.joined.number, self.member)
         self._changed.set()
 
     async def _wait_for_change(self) -> None:
@@ -137,21 +137,21 @@ class SqliteMembership:
     async def _wait_for_drain(self, task: int) -> None:
         """Wait for an owner that lives and has not given the task back, but not for ever."""
         try:
-            async with asyncio.timeout(self.place.spec.hand_over_seconds):
+            async with asyncio.timeout(self.joined.spec.hand_over_seconds):
                 while not self._lost and self._is_draining(task):
                     await self._wait_for_change()
         except TimeoutError:
             log.warning(
                 "group %s, task %d: its owner has not given it back within %g s, and is fenced",
-                self.place.spec.name,
+                self.joined.spec.name,
                 task,
-                self.place.spec.hand_over_seconds,
+                self.joined.spec.hand_over_seconds,
             )
 
     def _is_draining(self, task: int) -> bool:
         with self._group.database.reading() as connection:
-            owner = members.drains(connection, self.place.number, task)
-            rows = {row.member: row for row in members.members(connection, self.place.number)}
+            owner = members.drains(connection, self.joined.number, task)
+            rows = {row.member: row for row in members.members(connection, self.joined.number)}
         if owner is None or owner == self.member or owner not in rows:
             return False
         seen = self._group.neighbours.look(owner)
@@ -201,7 +201,7 @@ class SqliteGroup:
             raise
         for member in removed:
             self.neighbours.forget(member)
-        membership = SqliteMembership(self, Place(number, spec), row)
+        membership = SqliteMembership(self, Joined(number, spec), row)
         self._memberships[row.member] = membership
         self._changed()
         self.refresh()
@@ -210,7 +210,7 @@ class SqliteGroup:
     @property
     def beat_seconds(self) -> float | None:
         """How often :meth:`beat` is to be called; None when this process is a member of nothing."""
-        timeouts = [each.place.spec.session_timeout_seconds for each in self._memberships.values()]
+        timeouts = [each.joined.spec.session_timeout_seconds for each in self._memberships.values()]
         return min(timeouts) / 4 if timeouts else None
 
     def beat(self, *, look: bool) -> None:
@@ -220,10 +220,10 @@ class SqliteGroup:
                 self.neighbours.beat(member)
         if not look:
             return
-        places = {membership.place.number: membership.place for membership in self._memberships.values()}
-        for place in places.values():
-            if gone := self._gone(place.spec.name):
-                self._expel(place, gone)
+        groups = {membership.joined.number: membership.joined for membership in self._memberships.values()}
+        for joined in groups.values():
+            if gone := self._gone(joined.spec.name):
+                self._expel(joined, gone)
 
     def refresh(self) -> None:
         """Read what is assigned to this process's members now."""
@@ -270,7 +270,7 @@ class SqliteGroup:
             return seen.silent_seconds > row.session_timeout_seconds
         return True
 
-    def _expel(self, place: Place, silent: list[str]) -> None:
+    def _expel(self, joined: Joined, silent: list[str]) -> None:
         # The lock may be held for a while, and hearts beat on.
         gone = [member for member in silent if member not in self._expelling]
         if not gone:
@@ -278,16 +278,16 @@ class SqliteGroup:
         self._expelling.update(gone)
 
         def expel(write: Write) -> None:
-            members.remove_members(write, place.number, gone)
-            members.reassign(write, place.number, place.spec.tasks)
+            members.remove_members(write, joined.number, gone)
+            members.reassign(write, joined.number, joined.spec.tasks)
 
         def expelled(written: "asyncio.Future[None]") -> None:
             self._expelling.difference_update(gone)
             if not written.cancelled() and isinstance(error := written.exception(), MainstemError):
-                log.warning("group %s: could not expel %s: %s", place.spec.name, gone, error)
+                log.warning("group %s: could not expel %s: %s", joined.spec.name, gone, error)
                 return
             for member in gone:
                 self.neighbours.forget(member)
 
-        log.info("group %s: expelling %s", place.spec.name, ", ".join(gone))
+        log.info("group %s: expelling %s", joined.spec.name, ", ".join(gone))
         self.database.writer.submit(Step(expel)).add_done_callback(expelled)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from mainstem.delivery.ledger import Counters, Cut
-from mainstem.telemetry import GROUP, HANDLER, TOPIC, Attribute, Counter, Histogram, operation
+from mainstem.telemetry import GROUP, HANDLER, TOPIC, Counter, Histogram, Label, operation
 
 READ: Final = Counter("messaging.client.consumed.messages", "{message}", "Records that were read from a topic.")
 SENT: Final = Counter("messaging.client.sent.messages", "{message}", "Records that were committed to a topic.")
-OPERATION: Final = Histogram("messaging.client.operation.duration", "s", "How long a commit took.")
+OPERATION_DURATION: Final = Histogram("messaging.client.operation.duration", "s", "How long a commit took.")
 HANDLED: Final = Counter("mainstem.events.handled", "{event}", "Events that were handled, and committed.")
 SKIPPED: Final = Counter("mainstem.events.skipped", "{event}", "Events that no handler of the group wants.")
 RETRIED: Final = Counter("mainstem.events.retried", "{run}", "Runs of a handler for an event that had failed before.")
@@ -25,7 +25,7 @@ LOSSES: Final = Counter(
 )
 
 
-def of_handler(group: str, handler: str) -> dict[str, Attribute]:
+def of_handler(group: str, handler: str) -> dict[str, Label]:
     """The labels of what happens to events in one handler."""
     return {GROUP: group, HANDLER: handler}
 
@@ -42,18 +42,20 @@ class Counted:
     """What one incarnation of a task has told already: its counters begin anew with it, and those told do not."""
 
     def __init__(self, group: str) -> None:
-        self._group: dict[str, Attribute] = {GROUP: group}
+        self._group: dict[str, Label] = {GROUP: group}
         self._skipped = 0
 
     def read(self, topic: str, count: int) -> None:
         """A batch was read."""
+        if not READ.wanted:
+            return
         READ.add(count, {**operation("poll", "receive"), **self._group, TOPIC: topic})
 
     def committed(self, cut: Cut, counters: Counters, seconds: float) -> None:
         """A commit is through; it took so long."""
         if not HANDLED.wanted:
             return
-        OPERATION.record(seconds, {**operation("commit", "settle"), **self._group})
+        OPERATION_DURATION.record(seconds, {**operation("commit", "settle"), **self._group})
         if cut.events:
             HANDLED.add(cut.events, self._group)
         skipped = sum(counters.skipped.values())

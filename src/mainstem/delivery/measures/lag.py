@@ -18,11 +18,11 @@ from mainstem.telemetry import GROUP, HANDLER, PARTITION, TOPIC, Gauge, Reading,
 
 RECORDS: Final = Gauge("mainstem.lag.records", "{record}", "Records between the committed position and the end.")
 AGE: Final = Gauge("mainstem.lag.duration", "ms", "How old the oldest record is that was read and is not finished.")
-PARKED: Final = Gauge("mainstem.keys.parked", "{key}", "Keys whose events wait for the next try of a handler.")
-DEAD: Final = Gauge("mainstem.keys.dead_lettered", "{key}", "Keys whose events wait for somebody to decide.")
+PARKED_KEYS: Final = Gauge("mainstem.keys.parked", "{key}", "Keys whose events wait for the next try of a handler.")
+DEAD_KEYS: Final = Gauge("mainstem.keys.dead_lettered", "{key}", "Keys whose events wait for somebody to decide.")
 TIMERS: Final = Gauge("mainstem.timers.pending", "{timer}", "Timers that are set.")
 OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process owns.")
-GAUGES: Final = (RECORDS, AGE, PARKED, DEAD, TIMERS, OWNED)
+GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, TIMERS, OWNED)
 
 COUNTED_MOST = 10_000
 """Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
@@ -140,8 +140,8 @@ def _parked(plan: Plan, ledgers: Sequence[Ledger]) -> Iterator[tuple[Gauge, str,
         parking = Parking(ledger.state)
         for handler in plan.processors if parking.some else ():
             for _, mark in islice(parking.of(handler.name), COUNTED_MOST):
-                found[DEAD if mark.next_ms is None else PARKED, handler.name] += 1
-    for gauge in (PARKED, DEAD):
+                found[DEAD_KEYS if mark.next_ms is None else PARKED_KEYS, handler.name] += 1
+    for gauge in (PARKED_KEYS, DEAD_KEYS):
         for handler in plan.processors:
             yield gauge, handler.name, found[gauge, handler.name]
 

@@ -21,9 +21,9 @@ from mainstem.telemetry import (
     OFFSET,
     PARTITION,
     TOPIC,
-    Attribute,
-    Attributes,
     Histogram,
+    Label,
+    Labels,
     Spans,
     Trace,
     current_trace,
@@ -46,7 +46,7 @@ class Watch:
 
     def __init__(self, group: str, handler: str, clock: Clock) -> None:
         self._clock = clock
-        self._labels: dict[str, Attribute] = {**operation("process", "process"), GROUP: group, HANDLER: handler}
+        self._labels: dict[str, Label] = {**operation("process", "process"), GROUP: group, HANDLER: handler}
         self._spans: Spans | None = None
         self._timing = False
         self._links: Sequence[Trace] = ()
@@ -96,8 +96,8 @@ class Watch:
                 DURATION.record(self._clock.monotonic() - began, labels)
 
 
-def _described(context: Context, count: int | None) -> Attributes:
-    described: dict[str, Attribute] = {PARTITION: str(context.partition), ATTEMPT: context.attempt}
+def _described(context: Context, count: int | None) -> Labels:
+    described: dict[str, Label] = {PARTITION: str(context.partition), ATTEMPT: context.attempt}
     if count is not None:
         described[BATCH_COUNT] = count
         return described

@@ -1,7 +1,7 @@
 """One incarnation of a task: admission, works, timers, the reading and the committing."""
 
 from mainstem.delivery.tasks.handler import Handler
-from mainstem.delivery.tasks.roster import recorded, struck_out
+from mainstem.delivery.tasks.roster import known_handlers, struck_out
 from mainstem.delivery.tasks.task import Environment, Task
 
-__all__ = ["Environment", "Handler", "Task", "recorded", "struck_out"]
+__all__ = ["Environment", "Handler", "Task", "known_handlers", "struck_out"]

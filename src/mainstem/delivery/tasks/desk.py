@@ -50,7 +50,7 @@ class Desk(Struct, frozen=True):
         return not (self.parking.some or self.checkpoints.some)
 
     async def handle(
-        self, handler: Handler, event: object, at: "Place", gathered: Gathered, error: Exception | None = None
+        self, handler: Handler, event: object, at: "Slot", gathered: Gathered, error: Exception | None = None
     ) -> None:
         """Run a handler for an event, and gather what it does; when its key is parked, let the event wait instead.
 
@@ -65,7 +65,7 @@ class Desk(Struct, frozen=True):
             self.park(handler, at.letter(), attempt, gathered)
         gathered.through.append((handler.name, at.batch, at.index))
 
-    def refuse(self, handler: Handler, at: "Place", gathered: Gathered, error: Exception) -> None:
+    def refuse(self, handler: Handler, at: "Slot", gathered: Gathered, error: Exception) -> None:
         """Make an event that a handler cannot be given a dead letter of it, with its bytes intact."""
         if self.passed_by(handler, at, gathered):
             return
@@ -75,14 +75,14 @@ class Desk(Struct, frozen=True):
         self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None), gathered)
         gathered.through.append((handler.name, at.batch, at.index))
 
-    def passed_by(self, handler: Handler, at: "Place", gathered: Gathered) -> bool:
+    def passed_by(self, handler: Handler, at: "Slot", gathered: Gathered) -> bool:
         """Whether the handler need not run, because it is through with the event, or its key is parked."""
         if self.checkpoints.some and self.checkpoints.is_through(handler.name, at.batch, at.index):
             gathered.through.append((handler.name, at.batch, at.index))
             return True
         if not self.parking.some:
             return False
-        mark = self.parking.mark(handler.name, at.name(), gathered)
+        mark = self.parking.mark(handler.name, at.place(), gathered)
         if mark is None:
             return False
         self.parking.add_behind(gathered, handler.name, at.letter(), mark)
@@ -93,7 +93,7 @@ class Desk(Struct, frozen=True):
         self,
         handler: Handler,
         given: object,
-        at: "Place",
+        at: "Slot",
         gathered: Gathered,
         *,
         error: Exception | None = None,
@@ -176,8 +176,8 @@ class Stopped(Struct, frozen=True):
     next_ms: int | None
 
 
-class Place(Struct, frozen=True, gc=False):
-    """Where an event stands: its batch and its index there."""
+class Slot(Struct, frozen=True, gc=False):
+    """One record of a batch. Its place is something else: what names a parked sequence."""
 
     batch: Batch
     index: int
@@ -186,14 +186,14 @@ class Place(Struct, frozen=True, gc=False):
         """A copy of the record, to be kept."""
         return Letter.of(self.batch, self.index)
 
-    def keyless(self) -> "Place":
+    def keyless(self) -> "Slot":
         """The same record without its key: a batch holds many, so a batch handler must not build upon one."""
         batch, index = self.batch, self.index
         record = batch.record(index)
         keyless = Record(None, record.value, record.timestamp_ms, record.common, record.own)
-        return Place(single(TopicPartition(batch.topic, batch.partition), batch.offsets[index], keyless), 0)
+        return Slot(single(TopicPartition(batch.topic, batch.partition), batch.offsets[index], keyless), 0)
 
-    def name(self) -> bytes:
+    def place(self) -> bytes:
         """What names a sequence that begins with this event, beside its handler."""
         batch, index = self.batch, self.index
         return place_at(batch.keys[index], batch.topic, batch.partition, batch.offsets[index])

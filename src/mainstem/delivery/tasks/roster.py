@@ -34,7 +34,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Known).decode
 
 
-def recorded(state: TaskState) -> dict[str, Known]:
+def known_handlers(state: TaskState) -> dict[str, Known]:
     """The handlers that a task knows."""
     return {key.decode(): _decode(row) for key, row in state.walk(STORE)}
 
@@ -53,7 +53,7 @@ class Roster:
         self._parking = parking
         self._checkpoints = checkpoints
         self._audit = audit
-        self._known = recorded(state)
+        self._known = known_handlers(state)
 
     def call(
         self, processors: Sequence[Processor], progress: Mapping[TopicPartition, Progress], now_ms: int

@@ -9,7 +9,7 @@ from mainstem.delivery.context import Context, Effects, Gathered, firing_batch, 
 from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
-from mainstem.delivery.tasks.desk import Desk, Place, Stopped
+from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
 from mainstem.delivery.tasks.handler import Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
 from mainstem.state import Firing, Timer, timers
@@ -82,7 +82,7 @@ async def _one_after_the_other(
 ) -> None:
     """Run handlers for an event, and settle it; ``error`` is how the first run of the first one has ended already."""
     desk = work.desk
-    at = Place(work.intake.batch, work.index)
+    at = Slot(work.intake.batch, work.index)
     for handler in handlers:
         await desk.handle(handler, work.event, at, gathered, error)
         error = None
@@ -107,7 +107,7 @@ class BatchWork(Struct, eq=False):
                 await self._together(handler, gathered)
             else:
                 for index, event in self.events:
-                    await desk.handle(handler, event, Place(self.intake.batch, index), gathered)
+                    await desk.handle(handler, event, Slot(self.intake.batch, index), gathered)
         desk.checkpoints.close(gathered)
         desk.ledger.absorb(gathered)
         for index, _ in self.events:
@@ -119,18 +119,18 @@ class BatchWork(Struct, eq=False):
         free = [
             (index, event)
             for index, event in self.events
-            if desk.plain_sailing or not desk.passed_by(handler, Place(batch, index), gathered)
+            if desk.plain_sailing or not desk.passed_by(handler, Slot(batch, index), gathered)
         ]
         if not free:
             return
         with handler.together(batch, [index for index, _ in free]):
-            attempt = await desk.attempt(handler, [event for _, event in free], Place(batch, free[0][0]), gathered)
+            attempt = await desk.attempt(handler, [event for _, event in free], Slot(batch, free[0][0]), gathered)
         if isinstance(attempt, Effects):
             gathered.take_in(attempt)
             gathered.through += [(handler.name, batch, index) for index, _ in free]
             return
         for index, event in free:
-            await desk.handle(handler, event, Place(batch, index), gathered)
+            await desk.handle(handler, event, Slot(batch, index), gathered)
 
 
 class SpoiltWork(Struct, gc=False, eq=False):
@@ -150,7 +150,7 @@ class SpoiltWork(Struct, gc=False, eq=False):
     async def run(self) -> None:
         """Park it with its bytes intact, behind what is parked of its key already; the other handlers run."""
         desk, gathered = self.desk, Gathered()
-        at = Place(self.intake.batch, self.index)
+        at = Slot(self.intake.batch, self.index)
         for handler in self.handlers:
             error = self.errors.get(handler.name)
             if error is None:
@@ -198,7 +198,7 @@ class FiringWork(Struct, eq=False):
 async def _fire(desk: Desk, firing: Firing) -> None:
     """Handle a firing; its effects and its end enter the books together."""
     gathered, timer = Gathered(), firing.timer
-    at = Place(firing_batch(desk.task, firing), 0)
+    at = Slot(firing_batch(desk.task, firing), 0)
     await desk.handle(desk.by_timer[timer.name], timer, at, gathered)
     timers.end(gathered.write, firing)
     desk.checkpoints.close(gathered)
@@ -232,7 +232,7 @@ async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -
     mark = parking.mark(handler.name, place)
     while mark is not None:
         letter = parking.first(handler.name, place, mark)
-        at = Place(letter.batch(), 0)
+        at = Slot(letter.batch(), 0)
         effects = Gathered()
         before = mark.failure if mark.failure.failures else None
         attempt: Effects | Stopped = no_effects()

@@ -1,7 +1,7 @@
 """Events by hand: published and printed; and points in a topic."""
 
-from mainstem.ops.events.points import Point, point_of, resolve
+from mainstem.ops.events.points import LogPoint, point_of, resolve
 from mainstem.ops.events.publish import publish
 from mainstem.ops.events.tail import tail
 
-__all__ = ["Point", "point_of", "publish", "resolve", "tail"]
+__all__ = ["LogPoint", "point_of", "publish", "resolve", "tail"]

@@ -9,24 +9,24 @@ from mainstem.calendar import milliseconds
 from mainstem.errors import DefinitionError
 
 
-class Point(NamedTuple):
+class LogPoint(NamedTuple):
     """A place in every partition: its begin, its end, an offset, or a wall-clock time in milliseconds."""
 
     kind: Literal["earliest", "latest", "offset", "timestamp"]
     value: int = 0
 
 
-def point_of(text: str, now_ms: int) -> Point:
+def point_of(text: str, now_ms: int) -> LogPoint:
     """Read ``earliest``, ``latest``, an offset, an ISO 8601 time (UTC unless it says so), or how long ago: ``15m``.
 
     Raises :class:`~mainstem.errors.DefinitionError`.
     """
     if text in ("earliest", "latest"):
-        return Point(text)  # type: ignore[arg-type]  # one of the two words
+        return LogPoint(text)  # type: ignore[arg-type]  # one of the two words
     if text.isdecimal():
-        return Point("offset", int(text))
+        return LogPoint("offset", int(text))
     with suppress(DefinitionError):
-        return Point("timestamp", now_ms - milliseconds(text))
+        return LogPoint("timestamp", now_ms - milliseconds(text))
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -34,10 +34,10 @@ def point_of(text: str, now_ms: int) -> Point:
             f"{text!r} is no point in a topic",
             remedy="write earliest, latest, an offset, a time such as 2026-01-31T08:00:00Z, or how long ago: 15m",
         ) from None
-    return Point("timestamp", round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000))
+    return LogPoint("timestamp", round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
-async def resolve(log: Log, at: TopicPartition, point: Point) -> int:
+async def resolve(log: Log, at: TopicPartition, point: LogPoint) -> int:
     """The offset of a point in a partition; one that lies outside becomes the nearest that is there."""
     start, end = await log.bounds(at)
     match point.kind:

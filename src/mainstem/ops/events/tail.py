@@ -16,7 +16,7 @@ from mainstem.clock import SystemClock
 from mainstem.delivery import in_binary_mode
 from mainstem.errors import UnknownTopic
 from mainstem.ops.arguments import broker_options, did_you_mean, json_option, opened
-from mainstem.ops.events.points import Point, point_of, resolve
+from mainstem.ops.events.points import LogPoint, point_of, resolve
 from mainstem.ops.screen import moment, print_line
 from mainstem.service import Backend
 
@@ -91,7 +91,9 @@ class Shown(Struct, frozen=True):
     as_json: bool
 
 
-async def _tail(topic: str, point: Point | None, shown: Shown, given: str | None, *, follow: bool, dev: bool) -> None:
+async def _tail(
+    topic: str, point: LogPoint | None, shown: Shown, given: str | None, *, follow: bool, dev: bool
+) -> None:
     async with opened(given, dev=dev) as broker:
         described = (await broker.admin.topics([topic])).get(topic)
         if described is None:

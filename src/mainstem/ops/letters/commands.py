@@ -100,7 +100,7 @@ def deciding(command: F) -> F:
     return command
 
 
-class Request(Wanted, frozen=True, kw_only=True):
+class DecisionRequest(Wanted, frozen=True, kw_only=True):
     """A decision about dead letters, as it was typed."""
 
     group: str
@@ -128,7 +128,7 @@ class Decision(Struct, frozen=True):
 @click.option("--reason", default="", help="Why; it stands in the audit topic.")
 def redrive(**options: object) -> None:
     """Handle dead letters again, each key's events in order."""
-    asyncio.run(_decide("redrive", msgspec.convert(options, Request)))
+    asyncio.run(_decide("redrive", msgspec.convert(options, DecisionRequest)))
 
 
 @dead_letters.command("discard")
@@ -136,10 +136,10 @@ def redrive(**options: object) -> None:
 @click.option("--reason", required=True, help="Why; it stands in the audit topic.")
 def discard(**options: object) -> None:
     """Give dead letters up for good; the audit topic keeps what they were, and why."""
-    asyncio.run(_decide("discard", msgspec.convert(options, Request)))
+    asyncio.run(_decide("discard", msgspec.convert(options, DecisionRequest)))
 
 
-async def _decide(action: Action, request: Request) -> None:
+async def _decide(action: Action, request: DecisionRequest) -> None:
     if not (request.everything or request.narrows):
         raise click.UsageError(f"Say which: --all, or a filter such as --handler or --key. ({action} {request.group})")
     async with opened(request.broker, dev=request.dev) as broker:
@@ -159,7 +159,7 @@ async def _decide(action: Action, request: Request) -> None:
             raise await _unanswered(broker, group, outcome, request.patience_seconds)
 
 
-def _say(decision: Decision, entries: Sequence[Entry], request: Request) -> None:
+def _say(decision: Decision, entries: Sequence[Entry], request: DecisionRequest) -> None:
     if request.as_json:
         print_json(decision)
         return

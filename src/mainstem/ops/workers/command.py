@@ -25,7 +25,7 @@ from mainstem.settings import Settings
 from mainstem.telemetry import configure_logging
 
 
-class Request(Struct, frozen=True):
+class RunRequest(Struct, frozen=True):
     """What is to be run, as it was typed. ``parent`` is a worker's end of the line to its parent."""
 
     services: tuple[str, ...]
@@ -89,7 +89,7 @@ def run(**options: object) -> None:
 
     With several workers a parent process starts them, passes signals on, and starts a worker again that has died.
     """
-    request = msgspec.convert(options, Request)
+    request = msgspec.convert(options, RunRequest)
     settings = request.over(Settings.load())
     configure_logging(settings.log_level)
     dev = request.dev or request.reload

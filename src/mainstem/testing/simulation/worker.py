@@ -31,7 +31,7 @@ class EndedInWriting(Exception):
     """Raised in a write transaction whose process has ended in it."""
 
 
-class Run(NamedTuple):
+class OpenRun(NamedTuple):
     """One run of a handler that has not ended."""
 
     about: str
@@ -106,7 +106,7 @@ class Worker:
         """It runs all services."""
         self._restarting = False
         self.plans: list[Plan] = []
-        self.runs: dict[int, Run] = {}
+        self.runs: dict[int, OpenRun] = {}
         self.process = Process(self.name, number)
         self._scene = scene
         self._lives = 0
@@ -271,7 +271,7 @@ class Worker:
             about += f", attempt {context.attempt}"
         number = self._runs = self._runs + 1
         runs, trace = self.runs, self._scene.trace
-        runs[number] = Run(about, asyncio.current_task())
+        runs[number] = OpenRun(about, asyncio.current_task())
         trace.note("handler begins", about)
         try:
             yield
