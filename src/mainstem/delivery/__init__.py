@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.commit import Point as Point
     from mainstem.delivery.commit import no_point as no_point
     from mainstem.delivery.context import Context as Context
-    from mainstem.delivery.context import Fact as Fact
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
-    from mainstem.delivery.processor import Description as Description
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
     from mainstem.delivery.retirement import Remembered as Remembered
@@ -48,10 +46,8 @@ __all__ = [
     "Command",
     "Context",
     "Counters",
-    "Description",
     "Entry",
     "Environment",
-    "Fact",
     "GroupRunner",
     "Outputs",
     "Plan",
@@ -90,7 +86,6 @@ __getattr__, __dir__ = door(
         ),
         "context": (
             "Context",
-            "Fact",
             "Outputs",
             "Store",
             "in_binary_mode",
@@ -129,7 +124,6 @@ __getattr__, __dir__ = door(
             "tasks_for",
         ),
         "processor": (
-            "Description",
             "Predicate",
             "Processor",
         ),

@@ -5,21 +5,16 @@ from mainstem.events.attributes import (
     CE_CORRELATIONID,
     CE_EVENTVERSION,
     CE_ID,
-    CE_KIND,
-    CE_SOURCE,
-    CE_SPECVERSION,
-    CE_SUBJECT,
-    CE_TIME,
     CE_TYPE,
     CONTENT_TYPE,
     TRACEPARENT,
     TRACESTATE,
 )
-from mainstem.events.declaration import Declaration, EnvelopeForm, Kind, check_publication, check_subscription
+from mainstem.events.declaration import Declaration, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
 from mainstem.events.fields import meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
-from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
+from mainstem.events.keys import key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
 from mainstem.events.structured import STRUCTURED_CONTENT, from_structured, is_structured, to_structured
 from mainstem.events.topic import Topic, declaration_of
@@ -29,11 +24,6 @@ __all__ = [
     "CE_CORRELATIONID",
     "CE_EVENTVERSION",
     "CE_ID",
-    "CE_KIND",
-    "CE_SOURCE",
-    "CE_SPECVERSION",
-    "CE_SUBJECT",
-    "CE_TIME",
     "CE_TYPE",
     "CONTENT_TYPE",
     "STRUCTURED_CONTENT",
@@ -43,11 +33,8 @@ __all__ = [
     "Declaration",
     "DomainEvent",
     "Envelope",
-    "EnvelopeForm",
     "Event",
     "IntegrationEvent",
-    "KeyFunction",
-    "Kind",
     "NotificationEvent",
     "Origin",
     "Topic",

@@ -1,12 +1,12 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
 from mainstem.delivery.context.context import Context
-from mainstem.delivery.context.effects import Effects, Fact, Gathered, Look, Through, Writes, no_effects
+from mainstem.delivery.context.effects import Effects, Fact, Gathered, Through, no_effects
 from mainstem.delivery.context.firing import TIMER_TOPIC, firing_batch
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
-from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
+from mainstem.delivery.context.stores import Store, row_key
 
 __all__ = [
     "TIMER_TOPIC",
@@ -14,17 +14,13 @@ __all__ = [
     "Effects",
     "Fact",
     "Footing",
-    "FreeKey",
     "Gathered",
     "Incarnation",
-    "Look",
     "Outputs",
-    "Readable",
     "Run",
     "Store",
     "Surroundings",
     "Through",
-    "Writes",
     "envelope_of",
     "event_id_of",
     "firing_batch",

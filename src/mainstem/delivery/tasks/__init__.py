@@ -1,7 +1,6 @@
 """One incarnation of a task: admission, works, timers, the reading and the committing."""
 
-from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.roster import known_handlers, struck_out
 from mainstem.delivery.tasks.task import Environment, Task
 
-__all__ = ["Environment", "Handler", "Task", "known_handlers", "struck_out"]
+__all__ = ["Environment", "Task", "known_handlers", "struck_out"]
