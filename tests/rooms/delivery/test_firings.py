@@ -321,6 +321,52 @@ async def test_a_keyless_timer_that_is_set_anew_while_it_fires_fires_again() -> 
         assert nothing_left(stage)
 
 
+@pytest.mark.parametrize("meanwhile", ["crash", "retry"])
+async def test_of_keyless_firings_of_one_moment_none_is_lost(meanwhile: str) -> None:
+    """Two that are due at the same time would park at the same place: one waits until the other has been there."""
+    runs: list[str] = []
+    bad = [True]
+
+    @on(Keyless)
+    async def set_keyless(event: Keyless, context: Context) -> None:
+        context.wake("ring", at=event.n)
+
+    def firing(door: Door, attempt: int) -> Processor:
+        @on(timer="ring", name="ring", retry=Retry.on(ValueError).later(later, later))
+        async def fire(context: Context) -> Told:
+            runs.append(context.event_id)
+            if context.attempt == attempt:
+                await door.pass_through()
+            await asyncio.sleep(0.02)
+            if bad[0]:
+                raise ValueError("no")
+            return Told(context.event_id)
+
+        return fire
+
+    attempt, later = (1, "100ms") if meanwhile == "crash" else (2, "1ms")
+    async with staged() as stage:
+        door = Door()
+        await stage.publish(Keyless(5), timestamp_ms=1_000)
+        running = stage.start(stage.plan(set_keyless, firing(door, attempt)))
+        await asyncio.wait_for(door.reached.wait(), 5)
+        await stage.publish(Keyless(5), timestamp_ms=1_000)
+        await until(lambda: running.counters.handled == 2)
+        if meanwhile == "crash":
+            await until(lambda: len(stage.rows("$begun")) == len(stage.rows("$due")) == 1)
+            await running.crash()
+            running = stage.start(stage.plan(set_keyless, firing(Door(opened=True), attempt)))
+            await until(lambda: len(runs) > 1)
+        await asyncio.sleep(0.05)
+        bad[0] = False
+        door.opened.set()
+        await all_told(stage, running, 2)
+        await running.stop()
+        assert len(set(await stage.told())) == 2
+        assert nothing_left(stage)
+        assert not stage.rows("$parked")
+
+
 async def test_a_firing_goes_back_to_the_event_that_has_set_it() -> None:
     """It was caused by that event, and what it publishes belongs to the same whole, also through a second timer."""
     seen: list[tuple[str, str | None]] = []

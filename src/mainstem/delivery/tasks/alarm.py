@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from mainstem.clock import Clock
-from mainstem.delivery.failures import RETRY, SWEEP, lane_of
+from mainstem.delivery.context import TIMER_TOPIC
+from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.routes import Routes
@@ -40,7 +41,7 @@ class Alarm:
 
         begun = timers.begun(self._state)
         _check_known({each.timer.name for each in begun} | set(timers.names(self._state)), desk)
-        self._add([FiringWork(each.timer.key, desk, each) for each in begun])
+        self._add([FiringWork(_firing_lane(each.timer, desk), desk, each) for each in begun])
         self._make = make
         first = timers.next_due_ms(self._state)
         if first is not None:
@@ -106,9 +107,15 @@ def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None
     if timer.name.startswith(SWEEP):
         return SweepWork(lane_of(place), desk, timer.name.removeprefix(SWEEP), place, timer, done)
     if not timer.name.startswith(RETRY):
-        return TimerWork(timer.key, desk, timer, done)
+        return TimerWork(_firing_lane(timer, desk), desk, timer, done)
     handler = desk.handlers[timer.name.removeprefix(RETRY)]
     return RetryWork(lane_of(place), desk, routes, handler, place, timer, done)
+
+
+def _firing_lane(timer: Timer, desk: Desk) -> bytes:
+    """The lane of its key. A keyless one has that of the place where it would park."""
+    # In any lane, of two that are due at the same moment, and so would park at the same place, one would be lost there.
+    return lane_of(place_at(timer.key, f"{TIMER_TOPIC}:{timer.name}", desk.task, timer.due_ms))
 
 
 def _check_known(names: Iterable[str], desk: Desk) -> None:
