@@ -224,9 +224,14 @@ class GroupRunner:
         refusals = self._refusals[number] = 1 if self._got_on(number) else self._refusals.get(number, 0) + 1
         seconds = FULL_DISK.delay(refusals, self._environment.chance.random)
         log.error("task %d of %r pauses, and tries again in %.1f s: %s", number, self._plan.group, seconds, error)
+        await self._stand_by(number, seconds)
+
+    async def _stand_by(self, number: int, seconds: float) -> None:
+        """Wait, but no longer than until the task is to be given back: whoever is to have it waits for that."""
+        task = self._tasks.get(number)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._draining.wait()
+                await (self._until_draining() if task is None else task.until_draining())
 
     async def _decline(self, membership: Membership, number: int, error: Outdated) -> None:
         """Give a task back that a newer process has run. Raises ``error`` where nobody else could have it.
@@ -237,7 +242,7 @@ class GroupRunner:
         again_at = self._declined.get(number, now)
         if again_at > now:
             await membership.release(number)
-            await asyncio.sleep(again_at - now)
+            await self._stand_by(number, again_at - now)
             return
         log.error("%s", error)
         self._declined[number] = now + self._environment.settings.session_timeout_seconds

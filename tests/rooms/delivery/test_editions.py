@@ -164,3 +164,21 @@ async def test_rolling_back_is_recorded() -> None:
         await end_of(start(stage, 1))
         await run(stage, 2)
         assert await stage.told() == ["v3 1", "v2 2"]
+
+
+async def test_who_waits_to_be_asked_again_does_not_keep_the_others_waiting() -> None:
+    """Older members that have passed their tasks round stand by for a session timeout, and end at once if told to."""
+    patient = Settings(commit_interval_ms=1, session_timeout_seconds=60.0, grace_seconds=0.2)
+    async with staged(orders=2) as stage:
+        plans = [stage.plan(telling(f"v{definition}"), definition=definition, tasks=2) for definition in (2, 1, 1)]
+        newer = stage.start(plans[0], settings=patient)
+        await until(lambda: has(newer, 2))
+        await newer.stop()
+        first = stage.start(plans[1], settings=patient)
+        other = stage.start(plans[2], settings=patient)
+
+        async def each_was_asked_twice() -> bool:
+            return min((await stage.broker.admin.groups())[GROUP].epochs) >= 4
+
+        await until(each_was_asked_twice)
+        await asyncio.wait_for(asyncio.gather(first.stop(), other.stop()), 5)

@@ -113,7 +113,7 @@ class Task:
             loops = (
                 asyncio.create_task(self._read(reader, admission)),
                 asyncio.create_task(self._commit_when_due(admission.desk)),
-                asyncio.create_task(self._until_draining()),
+                asyncio.create_task(self.until_draining()),
             )
             try:
                 await asyncio.wait([*loops, self._failed], return_when=asyncio.FIRST_COMPLETED)
@@ -318,7 +318,8 @@ class Task:
 
     # -- ending
 
-    async def _until_draining(self) -> None:
+    async def until_draining(self) -> None:
+        """Return when the task is to be drained, also where it has ended by itself meanwhile."""
         await self._draining.wait()
 
     async def _finish(self, reading: "asyncio.Task[None]", committing: "asyncio.Task[None]") -> None:
