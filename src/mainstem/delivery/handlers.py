@@ -30,12 +30,10 @@ from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.processor import Call, Predicate, Processor
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
-from mainstem.events import Declaration, Topic, declaration_of, meant_instead
+from mainstem.events import Declarable, Declaration, Topic, declaration_of, meant_instead
 from mainstem.state import Timer
 
 Function: TypeAlias = Callable[..., object]
-Declarable: TypeAlias = "type[object] | Topic[object]"
-"""An event type, or a topic that is not ours."""
 
 
 class Registration(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from mainstem.events.headers import Attributes, common_headers, lineage, own_hea
 from mainstem.events.keys import key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
 from mainstem.events.structured import STRUCTURED_CONTENT, from_structured, is_structured, to_structured
-from mainstem.events.topic import Topic, declaration_of
+from mainstem.events.topic import Declarable, Topic, declaration_of
 
 __all__ = [
     "CE_CAUSATIONID",
@@ -30,6 +30,7 @@ __all__ = [
     "TRACEPARENT",
     "TRACESTATE",
     "Attributes",
+    "Declarable",
     "Declaration",
     "DomainEvent",
     "Envelope",

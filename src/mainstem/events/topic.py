@@ -1,7 +1,7 @@
 """Topics whose events are not Mainstem's own classes, and the way from a type or topic to its declaration."""
 
 import inspect
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from mainstem.errors import DefinitionError
 from mainstem.events.declaration import Declaration, EnvelopeForm, key_names
@@ -63,7 +63,11 @@ class Topic(Generic[E_co]):
         return f"Topic({self.name!r}, {self.declaration.type.__name__})"
 
 
-def declaration_of(declared: type[object] | Topic[object]) -> Declaration:
+Declarable: TypeAlias = type[object] | Topic[object]
+"""An event type, or a topic that is not ours."""
+
+
+def declaration_of(declared: Declarable) -> Declaration:
     """The declaration of an event class or a topic. Raises ``DefinitionError`` for what is not declared."""
     if isinstance(declared, Topic):
         return declared.declaration

@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 from mainstem.broker import TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.errors import DefinitionError
-from mainstem.events import Declaration, declaration_of
-from mainstem.service.handlers import Declarable, Handlers, several
+from mainstem.events import Declarable, Declaration, declaration_of
+from mainstem.service.handlers import Handlers, several
 from mainstem.service.publishing import Publisher
 
 Hook = TypeVar("Hook", bound=Callable[..., Awaitable[None] | None])

@@ -4,19 +4,16 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeVar
 
 from mainstem.calendar import Duration, seconds
 from mainstem.delivery import Predicate, Registration, Retry, Store
 from mainstem.errors import DefinitionError
-from mainstem.events import Topic, declaration_of
+from mainstem.events import Declarable, declaration_of
 
 F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 V = TypeVar("V")
-
-Declarable: TypeAlias = type[object] | Topic[object]
-"""An event type, or a topic that is not ours."""
 
 DEFAULT_RETRY: Final = Retry()
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,199}")
