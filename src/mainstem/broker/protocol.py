@@ -294,7 +294,10 @@ class Admin(Protocol):
         ...
 
     async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
-        """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
+        """Move positions of a group that has no live member, and drop the completed sets that belong to them.
+
+        With a live member it is refused before anybody is fenced, also where no position is named.
+        """
         ...
 
     async def delete_group(self, group: str) -> None:

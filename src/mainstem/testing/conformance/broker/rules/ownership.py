@@ -316,7 +316,10 @@ async def positions_are_reset_without_members_only(stage: Stage) -> None:
     await task.transaction(changes=[Change("s", b"k", b"v")], moved={orders: end}).commit()
     with refused(BrokerError):
         await stage.broker.admin.reset(group.name, {orders: start})
+    with refused(BrokerError):
+        await stage.broker.admin.reset(group.name, {})
     assert (await committed(stage, group))[orders] == end
+    await task.transaction(moved={orders: end}).commit()
     await member.leave()
     await stage.broker.admin.reset(group.name, {orders: start})
     assert (await committed(stage, group))[orders] == start
