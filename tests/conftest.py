@@ -16,6 +16,9 @@ from mainstem.clock import ManualClock
 from mainstem.identifiers import Identifiers
 from tests.sdk import Measured, keep_spans
 
+# Before anything imports it, whichever tests are run: its assertions are to be as talkative as those of a test.
+pytest.register_assert_rewrite("mainstem.testing.conformance")
+
 # How long an example takes says something about the machine, and nothing about the rule.
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
