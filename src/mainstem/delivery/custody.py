@@ -1,6 +1,6 @@
 """A task of a group that nobody runs, held for as long as it takes to mend something in its store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from mainstem.delivery.commit import Point, commit, no_point
 from mainstem.delivery.context import Effects
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.ledger import Ledger
-from mainstem.state import TaskState
+from mainstem.state import Rows, TaskState
 
 
 class Custody(Struct, frozen=True):
@@ -26,6 +26,11 @@ class Custody(Struct, frozen=True):
 
     ownership: Ownership
     ledger: Ledger
+
+    @property
+    def state(self) -> TaskState:
+        """What the task remembers."""
+        return self.ledger.state
 
     async def commit(self, effects: Effects, point: Point = no_point) -> None:
         """Commit facts and store changes. Raises Fenced when somebody has started the group meanwhile."""
@@ -35,9 +40,12 @@ class Custody(Struct, frozen=True):
 
 @asynccontextmanager
 async def in_custody(
-    broker: Broker, group: GroupDescription, task: int, state: TaskState
+    broker: Broker, group: GroupDescription, task: int, rows_of: Callable[[int], Rows]
 ) -> AsyncIterator[Custody | None]:
-    """Take a task over, which fences whoever had it, and give it back; None for one that has never committed."""
+    """Take a task over, which fences whoever had it, and give it back; None for one that has never committed.
+
+    ``rows_of`` is asked for its rows only then: before, somebody else may still be changing them.
+    """
     spec = _spec(group, task)
     if spec is None:
         yield None
@@ -47,6 +55,7 @@ async def in_custody(
         while task not in await membership.assignment():
             pass
         ownership = await membership.take_over(task)
+        state = TaskState(rows_of(task))
         yield Custody(ownership, await _books(broker, ownership, {*spec.inputs, spec.inbox}, state))
         await membership.release(task)
     finally:

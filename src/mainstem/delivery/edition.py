@@ -89,7 +89,7 @@ class Rollback(Struct, frozen=True):
     async def carry_out(self) -> None:
         """Take each of these tasks over, which fences whoever had it, and record the number. It can be repeated."""
         for task in self.look():
-            async with in_custody(self.broker, self.group, task, TaskState(self.rows_of(task))) as custody:
+            async with in_custody(self.broker, self.group, task, self.rows_of) as custody:
                 if custody is not None:
                     effects = no_effects()
                     effects.write(STORE, _KEY, _encode(Edition(self.definition)))

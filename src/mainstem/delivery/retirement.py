@@ -62,11 +62,10 @@ class Retirement(Struct, frozen=True):
         started the group meanwhile. ``point`` hears the named steps of each commit.
         """
         for task in range(self.group.tasks):
-            state = TaskState(self.rows_of(task))
-            async with in_custody(self.broker, self.group, task, state) as custody:
+            async with in_custody(self.broker, self.group, task, self.rows_of) as custody:
                 if custody is None:
                     continue
-                for effects, count in self._pages(task, state, clock, reason):
+                for effects, count in self._pages(task, custody.state, clock, reason):
                     await custody.commit(effects, point)
                     done(count)
 
