@@ -333,7 +333,7 @@ class Context(Struct, gc=False, eq=False):
         self.caused += 1
         effects = self._effects
         assert effects is not None
-        effects.wake_ms = due if effects.wake_ms is None else min(effects.wake_ms, due)
+        effects.wake_at(due)
 
     def cancel(self, name: str) -> bool:
         """Remove a timer of this key; False when none was set. One that is firing is not set any more."""

@@ -35,6 +35,10 @@ class Effects(Struct, gc=False):
         """Change a row."""
         self.writes[store, key] = value
 
+    def wake_at(self, due_ms: int) -> None:
+        """Among the changes is a timer that is due then."""
+        self.wake_ms = due_ms if self.wake_ms is None else min(self.wake_ms, due_ms)
+
     def over(self, read: Look) -> Look:
         """A look at rows that sees what has been done so far, and below it what ``read`` sees."""
 
@@ -49,7 +53,7 @@ class Effects(Struct, gc=False):
         self.facts += later.facts
         self.writes.update(later.writes)
         if later.wake_ms is not None:
-            self.wake_ms = later.wake_ms if self.wake_ms is None else min(self.wake_ms, later.wake_ms)
+            self.wake_at(later.wake_ms)
 
 
 def no_effects() -> Effects:

@@ -109,7 +109,7 @@ def set_timer(state: TaskState, effects: Effects, name: str, place: bytes, due_m
         timers.cancel(read, effects.write, name, place)
     else:
         timers.put(read, effects.write, Timer(due_ms, name, place))
-        effects.wake_ms = due_ms if effects.wake_ms is None else min(effects.wake_ms, due_ms)
+        effects.wake_at(due_ms)
 
 
 class Letters:
