@@ -16,6 +16,7 @@ from mainstem.broker.protocol import (
     Transaction,
     inbox_of,
     inputs_of,
+    lag_behind,
 )
 from mainstem.broker.reading import read, read_all
 from mainstem.broker.record import (
@@ -58,6 +59,7 @@ __all__ = [
     "completed_key",
     "inbox_of",
     "inputs_of",
+    "lag_behind",
     "read",
     "read_all",
     "single",

@@ -41,6 +41,11 @@ class TopicDescription(Struct, frozen=True):
         return {TopicPartition(self.spec.name, number): each for number, each in bounds}
 
 
+def lag_behind(ends: Mapping[str, TopicDescription], at: TopicPartition, position: int) -> int:
+    """How far a position is behind the end of its partition; 0 where the topic has gone, for its task will say so."""
+    return max(0, ends[at.topic].ends[at.partition] - position) if at.topic in ends else 0
+
+
 def inbox_of(group: str) -> str:
     """The topic whose partitions are the tasks of a group; commands to it arrive there."""
     return f"{group}.inbox"

@@ -8,7 +8,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import GroupDescription, TopicPartition, inbox_of, inputs_of
+from mainstem.broker import GroupDescription, TopicDescription, TopicPartition, inbox_of, inputs_of, lag_behind
 from mainstem.clock import SystemClock
 from mainstem.delivery import Rollback
 from mainstem.errors import DefinitionError, MainstemError, NotFound
@@ -274,21 +274,20 @@ async def _shown(given: str | None, group: str | None, *, dev: bool) -> list[Gro
 async def _lines(broker: Backend, group: str | None) -> list[GroupLine]:
     found = [await group_named(broker, group)] if group else list((await broker.admin.groups()).values())
     described = await broker.admin.topics({name for each in found for name in (*each.inputs, inbox_of(each.name))})
-    ends = {name: topic.ends for name, topic in described.items()}
-    starts = {name: topic.starts for name, topic in described.items()}
-    return [_line(each, starts, ends) for each in found]
+    return [_line(each, described) for each in found]
 
 
-def _line(group: GroupDescription, starts: Mapping[str, Sequence[int]], ends: Mapping[str, Sequence[int]]) -> GroupLine:
+def _line(group: GroupDescription, described: Mapping[str, TopicDescription]) -> GroupLine:
     tasks = []
     for task, (owner, epoch) in enumerate(zip(group.owners, group.epochs, strict=True)):
         positions = []
         for at in inputs_of(group.name, task, group.tasks, group.inputs):
-            if at.topic not in ends:
+            topic, position = described.get(at.topic), group.positions.get(at)
+            if topic is None:
                 continue
-            position, end = group.positions.get(at), ends[at.topic][at.partition]
-            begin = starts[at.topic][at.partition] if position is None else position
-            positions.append(Position(*at, position, end, max(0, end - begin)))
+            begin = topic.starts[at.partition] if position is None else position
+            lag = lag_behind(described, at, begin)
+            positions.append(Position(*at, position, topic.ends[at.partition], lag))
         tasks.append(TaskLine(task, owner, epoch, sum(each.lag for each in positions), positions))
     return GroupLine(group.name, group.service, group.members, group.inputs, sum(task.lag for task in tasks), tasks)
 

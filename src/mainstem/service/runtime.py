@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mainstem.broker import TopicPartition
+from mainstem.broker import TopicPartition, lag_behind
 from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point, told
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
@@ -89,9 +89,7 @@ class Running:
         found = []
         for group, number, task in sorted(owned, key=lambda each: each[:2]):
             positions = dict(task.positions)
-            # A topic may have been deleted meanwhile; its task will say so.
-            there = ((at, offset) for at, offset in positions.items() if at.topic in described)
-            lag = sum(max(0, described[at.topic].ends[at.partition] - offset) for at, offset in there)
+            lag = sum(lag_behind(described, at, offset) for at, offset in positions.items())
             counters = Counters() if task.ledger is None else task.ledger.counters
             found.append(TaskStatistics(group, number, counters, task.in_flight, lag, positions))
         return found

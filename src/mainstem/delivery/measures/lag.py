@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
-from mainstem.broker import Broker, TopicPartition
+from mainstem.broker import Broker, TopicPartition, lag_behind
 from mainstem.clock import Clock
 from mainstem.delivery.failures import Parking
 from mainstem.delivery.ledger import Ledger
@@ -122,10 +122,8 @@ async def _look(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owne
         for ledger, positions in tasks:
             for at, position in positions.items():
                 labels = {**group, TOPIC: at.topic, PARTITION: str(at.partition)}
-                # A topic may have been deleted meanwhile; its task will say so.
-                behind = max(0, ends[at.topic].ends[at.partition] - position) if at.topic in ends else 0
                 oldest = ledger.progress[at].oldest_ms
-                standing[RECORDS].append((behind, labels))
+                standing[RECORDS].append((lag_behind(ends, at, position), labels))
                 standing[AGE].append((0 if oldest is None else max(0, clock.now_ms() - oldest), labels))
         for gauge, handler, count in _parked(plan, [ledger for ledger, _ in tasks]):
             standing[gauge].append((count, {**group, HANDLER: handler}))
