@@ -102,7 +102,7 @@ def state_decoding_failure(error: Exception, kind: object, store: str) -> Decodi
         where=f"store {store}",
         why="the type of the store has changed since the value was written, or a program that did "
         "not look has put something else there",
-        remedy="give new fields a default, or declare the store with a new version and a migration",
+        remedy="give new fields a default, or declare a store of another name: what is there is not converted",
     )
 
 

@@ -149,7 +149,8 @@ def test_bytes_of_an_earlier_shape_are_explained() -> None:
     error = state_decoding_failure(caught.value, Frozen, "spent")
     assert "no Frozen: at $.count expected int, found str" in error.what
     assert error.where == "store spent"
-    assert "version" in error.remedy
+    assert "a default" in error.remedy
+    assert "another name" in error.remedy
 
 
 @pytest.mark.parametrize("value", [1j, 2**64, "\ud800"])
