@@ -89,9 +89,9 @@ def test_everybody_has_a_value_of_their_own() -> None:
         (header(3) + b"\x07", "has version 3, and the store is declared with version 2", "declares version=3"),
         (header(3, 99) + b"\x07", "has version 3, and the store is declared with version 2", "declares version=3"),
         (b"\x03\x00\x01\x07", "this version reads forms 1 and 2", "run that version"),
-        (header(2) + b"\xa1x", "a stored value is no int", "declare the store with a new version"),
-        (header(1) + b"\xc1", "a stored value is no int", "declare the store with a new version"),
-        (header(2), "a stored value is no int", "declare the store with a new version"),
+        (header(2) + b"\xa1x", "a stored value is no int", "declare a store of another name"),
+        (header(1) + b"\xc1", "a stored value is no int", "declare a store of another name"),
+        (header(2), "a stored value is no int", "declare a store of another name"),
     ],
 )
 def test_what_cannot_be_read_is_never_guessed(row: bytes, what: str, remedy: str) -> None:
