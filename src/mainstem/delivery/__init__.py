@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
     from mainstem.delivery.measures import count_sent as count_sent
-    from mainstem.delivery.measures import told as told
+    from mainstem.delivery.measures import standing_told as standing_told
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
@@ -73,8 +73,8 @@ __all__ = [
     "in_binary_mode",
     "inside_handler",
     "no_point",
+    "standing_told",
     "tasks_for",
-    "told",
 ]
 
 __getattr__, __dir__ = door(
@@ -116,7 +116,7 @@ __getattr__, __dir__ = door(
         "ledger": ("Counters",),
         "measures": (
             "count_sent",
-            "told",
+            "standing_told",
         ),
         "plan": (
             "Plan",

@@ -16,7 +16,17 @@ from msgspec.structs import replace
 
 from mainstem.broker import TopicPartition, lag_behind
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Counters, Environment, GroupRunner, Plan, Point, Processor, enter_handlers, no_point, told
+from mainstem.delivery import (
+    Counters,
+    Environment,
+    GroupRunner,
+    Plan,
+    Point,
+    Processor,
+    enter_handlers,
+    no_point,
+    standing_told,
+)
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
@@ -142,7 +152,7 @@ async def running(
                     prepared.man(group, floor, crew, stack)
         now = floor.clock.now_ms()
         await write_catalogue(backend, [entry_of(plan, drafted.outputs[plan.service], now) for plan in process.plans])
-        stack.enter_context(told(backend, process.plans, process.runners, floor.clock))
+        stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock))
         await stack.enter_async_context(crew)
         await crew.stand(settings.session_timeout_seconds)
         yield process

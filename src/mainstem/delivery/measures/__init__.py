@@ -11,7 +11,7 @@ from mainstem.delivery.measures.counted import (
     count_sent,
     of_handler,
 )
-from mainstem.delivery.measures.lag import told
+from mainstem.delivery.measures.lag import standing_told
 from mainstem.delivery.measures.runs import Watch, anybody_looks
 
 __all__ = [
@@ -26,5 +26,5 @@ __all__ = [
     "anybody_looks",
     "count_sent",
     "of_handler",
-    "told",
+    "standing_told",
 ]

@@ -55,7 +55,7 @@ class Owner(Protocol):
 
 
 @contextmanager
-def told(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Iterator[None]:
+def standing_told(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Iterator[None]:
     """Inside the block, whoever collects is told how the tasks stand."""
     lookout = _Lookout(partial(_look, broker, plans, owners, clock), clock)
     with ExitStack() as stack:
