@@ -182,10 +182,13 @@ class Admission:
 
     def _prefetch(self, bound: Bound, keys: Sequence[bytes | None]) -> None:
         desk = self.desk
+        # A worker thread may add one meanwhile.
+        stores = {store for handler in bound.handlers for store in handler.footing.stores.copy()}
+        if not stores and not desk.parking.some:
+            return
         known = [key for key in keys if key is not None]
-        for handler in bound.handlers:
-            for store in handler.footing.stores.copy():  # a worker thread may add one
-                desk.ledger.state.prefetch(store, known)
+        for store in sorted(stores):  # in an order that is the same in every run of a simulation
+            desk.ledger.state.prefetch(store, known)
         if desk.parking.some:
             desk.parking.prefetch([each.name for each in bound.handlers], known)
 
