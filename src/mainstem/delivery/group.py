@@ -152,7 +152,11 @@ class GroupRunner:
         if running:
             await asyncio.gather(*running)
         for task in tasks:
-            await membership.release(task)
+            try:
+                await membership.release(task)
+            except DiskFull as error:
+                # Whoever is to have it waits a while, and fences us then; our other tasks only pause, and so do we.
+                log.warning("task %d of %r cannot be given back in order: %s", task, self._plan.group, error)
 
     async def _own(self, membership: Membership, number: int) -> None:
         """Run a task until it is drained, or is another's; what no new incarnation can mend ends the group."""

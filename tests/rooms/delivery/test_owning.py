@@ -9,7 +9,7 @@ import pytest
 
 from mainstem.broker import Membership, Ownership
 from mainstem.delivery import Processor
-from mainstem.errors import BrokerError, MembershipLost
+from mainstem.errors import BrokerError, DiskFull, MembershipLost
 from mainstem.settings import Settings
 from mainstem.testing.conformance.broker.layer import Layer, LayeredMembership
 from tests.rooms.delivery.stage import Paid, Told, on, staged, until
@@ -127,3 +127,33 @@ async def test_what_ends_a_group_is_never_forgotten(ending: str, caplog: pytest.
     await asyncio.sleep(0)
     gc.collect()
     assert [each.message for each in caplog.records if "never retrieved" in each.message] == []
+
+
+class NoRoom(Layer):
+    """Nothing can be given back, because the disk is full."""
+
+    def membership(self, inner: Membership) -> Membership:
+        """One whose releases fail."""
+
+        class Full(LayeredMembership):
+            async def release(self, task: int) -> None:
+                raise DiskFull(f"no room to give task {task} back")
+
+        return Full(inner, self)
+
+
+async def test_a_full_disk_does_not_end_whoever_gives_a_task_back() -> None:
+    """The task is another's after a while; the group goes on with those that it has left, and ends in order."""
+    async with staged(orders=2) as stage:
+        plan = stage.plan(telling(), tasks=2)
+        first = stage.start(plan, broker=NoRoom().broker(stage.broker), settings=SOON)
+        await until(lambda: len(first.runner.tasks) == 2)
+        second = stage.start(plan, settings=SOON)
+        await until(lambda: len(second.runner.tasks) == len(first.runner.tasks) == 1)
+        await stage.publish(*(Paid(f"k{n}", n) for n in range(20)))
+        await until(lambda: all(each.positions for each in second.runner.tasks.values()))
+        await stage.settled(first)
+        await stage.settled(second)
+        assert len(await stage.told()) == 20
+        await first.stop()
+        await second.stop()
