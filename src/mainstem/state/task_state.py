@@ -72,9 +72,9 @@ class TaskState:
             return view.values[key]
         except KeyError:
             value = self._rows.get_many(store, (key,)).get(key)
-            # A key has one lane, so nobody can have changed it between the look and the keeping.
-            view.values[key] = value
-            return value
+            # Keyless events share the rows of their timers, and in threads no lane: one of them may have been taken in
+            # between the look and the keeping, and what it has changed stays.
+            return view.values.setdefault(key, value)
 
     def prefetch(self, store: str, keys: Iterable[bytes]) -> None:
         """Read those keys that are not known yet, at once."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import hypothesis.strategies as st
 import pytest
@@ -241,3 +241,18 @@ def test_threads_may_read_stores_that_nobody_has_read_while_commits_are_cut() ->
         state.committed()
         cuts += 1
     reader.join()
+
+
+def test_what_is_taken_in_while_a_thread_looks_is_not_hidden_by_what_it_has_found() -> None:
+    """Keyless events share the rows of their timers: a thread may look for one just as another event sets it."""
+
+    class Meanwhile(DictRows):
+        def get_many(self, store: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+            found = super().get_many(store, keys)
+            state.apply({(store, b"k"): b"set"})
+            return found
+
+    state = TaskState(Meanwhile())
+    assert state.get("timers", b"k") == b"set"
+    assert state.get("timers", b"k") == b"set"
+    assert state.cut() == [Row("timers", b"k", b"set")]
