@@ -407,3 +407,35 @@ async def test_a_commit_that_fails_in_a_checkpoint_is_no_failure_of_the_handler(
     assert attempts[before:] in ([before + 1, 1], [before + 1] * 2)
     assert sum("failed (" in each.message for each in caplog.records) == before
     assert sum("is lost" in each.message for each in caplog.records) == 1
+
+
+@pytest.mark.parametrize("again_in", ["the same run", "the next run"])
+async def test_one_that_was_given_up_is_waited_for_by_the_next(again_in: str) -> None:
+    """Nothing new has been caused since, but what was is not durable yet; and that is what a checkpoint promises."""
+    found: list[int | None] = []
+    slow = asyncio.Event()
+
+    class Slow(Faulty):
+        async def passing(self) -> None:
+            await slow.wait()
+
+    @on(Paid, retry=Retry.on(TimeoutError).inline(1), publishes=(Told,))
+    async def send(event: Paid, context: Context) -> None:
+        if context.get(SENT) is None:
+            context.publish(Told("sent"))
+            context.put(SENT, 1)
+            try:
+                async with asyncio.timeout(0.02):
+                    await context.checkpoint()
+            except TimeoutError:
+                asyncio.get_running_loop().call_later(0.2, slow.set)
+                if again_in == "the next run":
+                    raise
+        await context.checkpoint()
+        found.append(stage.stored(SENT, "a"))
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await stage.run(send, stores=STORES, broker=Slow(stage.broker, lambda _: "done").broker)
+        assert found == [1]
+        assert stage.rows("$checkpoints") == []

@@ -52,6 +52,8 @@ class Context(Struct, gc=False, eq=False):
     attempt: int = 1
     """1 in the first run of the handler for this event; one more after each failure."""
     _ended: bool = False
+    _uncommitted: int = 0
+    """How many checkpoints have begun whose end this handler has not seen."""
 
     # -- where the event stands
 
@@ -358,14 +360,21 @@ class Context(Struct, gc=False, eq=False):
         the process dies later, the next run finds in its stores what was put before.
         """
         effects, earlier = self._effects, self._earlier
-        if effects is None and (earlier is None or not (earlier.writes or earlier.facts)):
+        if effects is None and not self._uncommitted and (earlier is None or not (earlier.writes or earlier.facts)):
             return
         effects = effects or self._begin()
         self._effects = None
+        # One that is given up, by a time-out for instance, commits all the same, and the next one waits for that.
+        self._uncommitted += 1
         if earlier is None:
             await self._footing.checkpoint(self, effects, [])
         else:
             await self._footing.checkpoint(self, earlier.hand_over(effects), earlier.through)
+        self._uncommitted -= 1
+
+    def resume(self, caused: int) -> None:
+        """Before a run: an earlier one has made a checkpoint, which may not have ended when that run did."""
+        self.caused, self._uncommitted = caused, 1
 
     def idempotency_key(self, label: str) -> str:
         """A key for calls to the outside: the same in every run, another for each group, handler, event and label."""

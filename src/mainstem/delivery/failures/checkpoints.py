@@ -46,7 +46,7 @@ class Checkpoints:
         """Before a run: go on counting where the last checkpoint of this event and handler stopped."""
         row = self._state.get(STORE, _key_of(context)) if self.some else None
         if row is not None:
-            context.caused = int(row.removesuffix(_THROUGH))
+            context.resume(int(row.removesuffix(_THROUGH)))
 
     def done(self, context: Context, effects: Effects) -> None:
         """The handler has succeeded; the row has served."""
