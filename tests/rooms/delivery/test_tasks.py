@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mainstem.broker import TopicPartition
+from mainstem.broker import TopicPartition, TopicSpec
 from mainstem.delivery import Command, Context, Processor, Retry, Store
 from mainstem.errors import DefinitionError
 from mainstem.settings import Settings
@@ -209,6 +209,27 @@ async def test_what_nobody_can_read_is_everybodys() -> None:
         await stage.append("orders", b"a", b"{}")
         await stage.run(telling("old"), telling("new"))
         assert sorted(each.handler for each in await stage.entries() if each) == ["new", "old"]
+
+
+async def test_a_topic_that_is_made_again_is_read_from_its_start_by_every_handler() -> None:
+    """Where a handler began in the topic that was deleted says nothing about the new one, which counts from zero."""
+
+    def noting(name: str) -> Processor:
+        @on(Paid, name=name)
+        async def note(event: Paid) -> Told:
+            return Told(f"{name} {event.n}")
+
+        return note
+
+    async with staged() as stage:
+        await stage.publish(*(Paid("a", n) for n in range(9)))
+        await stage.run(noting("first"))
+        await stage.run(noting("first"), noting("later"))
+        await stage.broker.admin.delete("orders")
+        await stage.broker.admin.create(TopicSpec("orders", 1))
+        await stage.publish(Paid("a", 10), Paid("a", 11))
+        await stage.run(noting("first"), noting("later"))
+        assert (await stage.told())[9:] == ["first 10", "later 10", "first 11", "later 11"]
 
 
 async def test_a_new_handler_is_not_given_what_nobody_could_read_before_it_began() -> None:

@@ -5,7 +5,7 @@ first offsets are recorded; one that was renamed says ``was=``; a recorded one t
 the start, because what it has parked would be forgotten.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -56,14 +56,22 @@ class Roster:
         self._known = known_handlers(state)
 
     def call(
-        self, processors: Sequence[Processor], progress: Mapping[TopicPartition, Progress], now_ms: int
+        self,
+        processors: Sequence[Processor],
+        progress: Mapping[TopicPartition, Progress],
+        now_ms: int,
+        anew: Collection[TopicPartition] = (),
     ) -> Iterator[Effects]:
         """Compare with what is registered now. Raises DefinitionError for the missing.
 
+        In ``anew`` the group has no position: what is recorded there is of a topic that was deleted meanwhile.
         Gives the changes in pages, one at least; each is to be committed before the next is asked for.
         """
         renames = self._renames(processors)
         names = {completed_key(at).decode(): at for at in progress}
+        # With the first positions: whoever takes over behind that commit finds some, and would take these for right.
+        if (first := self._forget_starts({completed_key(at).decode() for at in anew})).writes:
+            yield first
         last = no_effects()
         for processor in processors:
             row = self._known.get(renames.get(processor.name, processor.name))
@@ -81,6 +89,15 @@ class Roster:
             yield from self._move(old, new, now_ms)
             last.write(STORE, new.encode(), _encode(Known(starts)))
         yield last
+
+    def _forget_starts(self, gone: set[str]) -> Effects:
+        forgotten = no_effects()
+        for name, row in self._known.items():
+            if gone & row.starts.keys():
+                starts = {at: offset for at, offset in row.starts.items() if at not in gone}
+                self._known[name] = Known(starts, row.once)
+                forgotten.write(STORE, name.encode(), _encode(self._known[name]))
+        return forgotten
 
     def _renames(self, processors: Sequence[Processor]) -> dict[str, str]:
         """The recorded names of processors that have another one now."""

@@ -159,7 +159,8 @@ class Task:
         routes = Routes(plan, desk.handlers)
         roster = Roster(plan.group, self._state, parking, checkpoints, desk.audit)
         ledger.absorb(first)
-        for page in roster.call(plan.processors, progress, environment.clock.now_ms()):
+        anew = positions.keys() - self._ownership.positions.keys()
+        for page in roster.call(plan.processors, progress, environment.clock.now_ms(), anew):
             ledger.absorb(page)
             # The first offsets are fixed before the first event: whoever takes over later must not choose again.
             self._positions = await self._commit(ledger)
