@@ -278,6 +278,7 @@ async def raising(error: BaseException) -> None:
         (cancelled_from_within, "RuntimeError"),
         (cancelled_by_itself, "RuntimeError"),
         (lambda: raising(asyncio.CancelledError()), "RuntimeError"),
+        (lambda: raising(SystemExit(3)), "RuntimeError"),
     ],
 )
 async def test_no_exception_stops_the_task(fail: Callable[[], object], error_type: str) -> None:

@@ -248,7 +248,9 @@ async def test_keyless_events_go_to_threads_too(threads: Executor) -> None:
         assert await stage.history() == ["dead-lettered"]
 
 
-@pytest.mark.parametrize("raised", [StopIteration(1), asyncio.CancelledError(), ExceptionGroup("g", [ValueError()])])
+@pytest.mark.parametrize(
+    "raised", [StopIteration(1), asyncio.CancelledError(), SystemExit(3), ExceptionGroup("g", [ValueError()])]
+)
 @pytest.mark.parametrize("alone", [False, True])
 async def test_no_exception_stops_a_thread(threads: Executor, raised: BaseException, alone: bool) -> None:  # noqa: FBT001
     """What a future could not carry is the handler's failure all the same, in a stretch and alone in its lane."""

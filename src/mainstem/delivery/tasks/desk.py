@@ -25,7 +25,7 @@ from mainstem.delivery.failures import (
 )
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import DEAD_LETTERED, PARKED, RETRIED, of_handler
-from mainstem.delivery.tasks.handler import Handler, failure_of
+from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.telemetry import event_logger, log
 
 
@@ -114,7 +114,7 @@ class Desk(Struct, frozen=True):
                 if error is not None:
                     raise error
                 effects = await handler.run(given, context) or no_effects()
-            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - its policy decides
+            except RAISED as raised:  # its policy decides
                 found = failure_of(raised, handler.name)
                 self.incarnation.check()
                 failure = Failure.of(found, self.clock.now_ms(), failure)

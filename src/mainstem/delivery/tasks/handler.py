@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from typing import cast
+from typing import Final, TypeAlias, cast
 
 from mainstem.broker import Batch
 from mainstem.delivery.context import Context, Effects, Footing, Gathered
@@ -118,10 +118,17 @@ def in_thread(call: Callable[[object, Context], object], event: object, context:
         raise RuntimeError(message) from error
 
 
-def failure_of(raised: Exception | asyncio.CancelledError, handler: str) -> Exception:
+Raised: TypeAlias = Exception | asyncio.CancelledError | SystemExit
+RAISED: Final = (Exception, asyncio.CancelledError, SystemExit)
+"""What a run may end with that is its own affair: a handler that exits must not take the others along."""
+
+
+def failure_of(raised: Raised, handler: str) -> Exception:
     """What a handler's policy is asked about. A cancellation is none when it ends the lanes, and goes on."""
     if isinstance(raised, Exception):
         return raised
+    if isinstance(raised, SystemExit):
+        return RuntimeError(f"handler {handler!r} wanted to end the process: SystemExit({raised.code!r})")
     task = asyncio.current_task()
     if task is None or (task.cancelling() and lanes_ending()):
         raise raised

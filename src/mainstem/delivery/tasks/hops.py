@@ -16,6 +16,7 @@ from mainstem.clock import Clock
 from mainstem.delivery.context import Effects, Gathered, no_effects
 from mainstem.delivery.lanes import Lanes, Work
 from mainstem.delivery.tasks.desk import Desk
+from mainstem.delivery.tasks.handler import RAISED, Raised
 from mainstem.delivery.tasks.works import BrokenWork, EventWork
 
 SLOW_SECONDS = 0.0005
@@ -172,7 +173,7 @@ def _run_some(works: list[EventWork], clock: Clock, seconds: float) -> Finished:
                 result = handler.call(work.event, context)
                 if result is not None:
                     context.publish_result(result)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its policy decides
+            except RAISED as error:  # its policy decides
                 context.take_effects()
                 return Finished(effects, clock.monotonic() - began, _broken(work, number, error, done))
             part = context.take_effects()
@@ -185,7 +186,7 @@ def _run_some(works: list[EventWork], clock: Clock, seconds: float) -> Finished:
     return Finished(effects, clock.monotonic() - began)
 
 
-def _broken(work: EventWork, number: int, error: Exception | asyncio.CancelledError, done: Effects) -> Broken:
+def _broken(work: EventWork, number: int, error: Raised, done: Effects) -> Broken:
     through = [(each.name, work.intake.batch, work.index) for each in work.handlers[:number]]
     failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
     return Broken(failure, Gathered(done.facts, done.writes, done.wake_ms, through))

@@ -10,7 +10,7 @@ from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
 from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
-from mainstem.delivery.tasks.handler import Handler, failure_of
+from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
 from mainstem.state import Firing, Timer, timers
 
@@ -46,7 +46,7 @@ class EventWork(Struct, gc=False, eq=False):
                 if result is not None:
                     context.publish_result(result)
                 effects = context.take_effects()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - its policy decides
+        except RAISED as error:  # its policy decides
             context.take_effects()
             failure = failure_of(error, handler.name)
             desk.incarnation.check()
