@@ -15,6 +15,7 @@ from mainstem.delivery.failures.inbox import (
 )
 from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, place_at, place_of
 from mainstem.delivery.failures.parking import RETRY, Failure, Mark, Parking
+from mainstem.delivery.failures.raised import raised_at
 from mainstem.delivery.failures.retry import GiveUp, Park, Retry, RunAgain, Verdict
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "lane_of",
     "place_at",
     "place_of",
+    "raised_at",
     "renamed",
     "retired",
 ]

@@ -1,7 +1,6 @@
 """What the works of a task share: running a handler until it succeeds, is parked, or is given up."""
 
 import asyncio
-import traceback
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
@@ -22,6 +21,7 @@ from mainstem.delivery.failures import (
     Verdict,
     place_at,
     place_of,
+    raised_at,
 )
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import DEAD_LETTERED, PARKED, RETRIED, of_handler
@@ -118,7 +118,7 @@ class Desk(Struct, frozen=True):
                 found = failure_of(raised, handler.name)
                 self.incarnation.check()
                 failure = Failure.of(found, self.clock.now_ms(), failure)
-                verdict = self._verdict(handler, context, found, failure)
+                verdict = self._verdict(handler, context, found, failure, given)
                 if not isinstance(verdict, RunAgain):
                     later = self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None
                     return Stopped(failure, later)
@@ -128,19 +128,24 @@ class Desk(Struct, frozen=True):
                     self.checkpoints.done(context, effects)
                 return effects
 
-    def _verdict(self, handler: Handler, context: Context, error: Exception, failure: Failure) -> Verdict:
+    def _verdict(
+        self, handler: Handler, context: Context, error: Exception, failure: Failure, given: object
+    ) -> Verdict:
         self.ledger.counters.failures += 1
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
         if isinstance(verdict, RunAgain):
             RETRIED.add(1, of_handler(self.group, handler.name))
-        event_logger(context.event_id, handler.name, context.trace).warning(
-            "failed (%d) at %s: %s: %s; %s",
-            failure.failures,
-            _raised_at(error),
-            failure.error_type,
-            failure.error,
-            verdict,
-        )
+        count, place = failure.failures, raised_at(error)
+        if handler.processor.batch and isinstance(given, list) and len(given) > 1:
+            # Any of them may be the cause: the line must not name the first.
+            where = f"{handler.name}, {len(given)} events from {context.topic}[{context.partition}]"
+            then = verdict if isinstance(verdict, RunAgain) else "each event alone now"
+            log.warning(
+                "%s: failed (%d) at %s: %s: %s; %s", where, count, place, failure.error_type, failure.error, then
+            )
+        else:
+            logger = event_logger(context.event_id, handler.name, context.trace)
+            logger.warning("failed (%d) at %s: %s: %s; %s", count, place, failure.error_type, failure.error, verdict)
         return verdict
 
     def park(self, handler: Handler, letter: Letter, stopped: "Stopped", effects: Effects) -> None:
@@ -161,12 +166,6 @@ class Desk(Struct, frozen=True):
             status = "parked"
         now = self.clock.now_ms()
         effects.facts.append(self.audit.tell(status, (handler, place_of(letter)), mark, letter, now))
-
-
-def _raised_at(error: Exception) -> str:
-    """File and line where an error was raised; the whole trace stands in the dead letter."""
-    frames = traceback.extract_tb(error.__traceback__, limit=-1)
-    return f"{frames[0].filename}:{frames[0].lineno}" if frames else "an unknown place"
 
 
 class Stopped(Struct, frozen=True):

@@ -121,14 +121,13 @@ class BatchWork(Struct, eq=False):
             for index, event in self.events
             if desk.plain_sailing or not desk.passed_by(handler, Slot(batch, index), gathered)
         ]
-        if not free:
-            return
-        with handler.together(batch, [index for index, _ in free]):
-            attempt = await desk.attempt(handler, [event for _, event in free], Slot(batch, free[0][0]), gathered)
-        if isinstance(attempt, Effects):
-            gathered.take_in(attempt)
-            gathered.through += [(handler.name, batch, index) for index, _ in free]
-            return
+        if len(free) > 1:
+            with handler.together(batch, [index for index, _ in free]):
+                attempt = await desk.attempt(handler, [event for _, event in free], Slot(batch, free[0][0]), gathered)
+            if isinstance(attempt, Effects):
+                gathered.take_in(attempt)
+                gathered.through += [(handler.name, batch, index) for index, _ in free]
+                return
         for index, event in free:
             await desk.handle(handler, event, Slot(batch, index), gathered)
 
