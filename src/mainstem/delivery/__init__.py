@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
     from mainstem.delivery.handlers import declared_outputs as declared_outputs
+    from mainstem.delivery.lanes import PROCESS_ENDS as PROCESS_ENDS
     from mainstem.delivery.lanes import enter_handlers as enter_handlers
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.tasks import Environment as Environment
 
 __all__ = [
+    "PROCESS_ENDS",
     "Action",
     "Answer",
     "Command",
@@ -110,6 +112,7 @@ __getattr__, __dir__ = door(
             "declared_outputs",
         ),
         "lanes": (
+            "PROCESS_ENDS",
             "enter_handlers",
             "inside_handler",
         ),

@@ -175,3 +175,28 @@ def test_a_process_that_stood_still_goes_on_where_it_was() -> None:
     run_simulation(scenario)
     assert [time for name, time in seen if name == "still"] == pytest.approx([1, 10, 11])
     assert [time for name, time in seen if name == "other"] == pytest.approx([1, 2, 3])
+
+
+def test_what_is_cancelled_while_a_process_stands_still_never_runs() -> None:
+    """Its turn had come and was held back; as in asyncio, a handle that is cancelled is never called."""
+    seen: list[str] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulationLoop)
+        process = Process("shop")
+        context = process.context()
+        process.stalled = True
+        soon = loop.call_soon(seen.append, "soon", context=context)
+        later = loop.call_later(1, seen.append, "later", context=context)
+        loop.call_later(1, seen.append, "kept", context=context)
+        last = loop.call_later(1, seen.append, "last", context=context)
+        await asyncio.sleep(2)
+        soon.cancel()
+        later.cancel()
+        process.go_on(loop)
+        last.cancel()
+        await asyncio.sleep(1)
+
+    run_simulation(scenario)
+    assert seen == ["kept"]

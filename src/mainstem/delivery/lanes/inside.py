@@ -3,11 +3,16 @@
 A runner and a worker thread say so once, when they begin; what they start afterwards inherits it.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final
 
 _ENDING: Final[ContextVar[Callable[[], bool] | None]] = ContextVar("mainstem: inside a handler", default=None)
+
+
+PROCESS_ENDS: Final = "the process ends"
+"""The message of a cancellation that ends whatever it meets, as a simulation sweeps up a process that has died."""
 
 
 def _never() -> bool:
@@ -24,7 +29,7 @@ def inside_handler() -> bool:
     return _ENDING.get() is not None
 
 
-def lanes_ending() -> bool:
+def lanes_ending(cancellation: CancelledError) -> bool:
     """Whether a cancellation of this task ends its lanes; if not, a handler has brought it upon itself."""
     ending = _ENDING.get()
-    return ending is None or ending()
+    return ending is None or ending() or PROCESS_ENDS in cancellation.args

@@ -130,7 +130,7 @@ def failure_of(raised: Raised, handler: str) -> Exception:
     if isinstance(raised, SystemExit):
         return RuntimeError(f"handler {handler!r} wanted to end the process: SystemExit({raised.code!r})")
     task = asyncio.current_task()
-    if task is None or (task.cancelling() and lanes_ending()):
+    if task is None or (task.cancelling() and lanes_ending(raised)):
         raise raised
     if task.cancelling():
         while task.uncancel():

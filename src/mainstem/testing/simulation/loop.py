@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from mainstem.clock import ManualClock
 from mainstem.errors import MainstemError
-from mainstem.testing.simulation.process import PROCESS, Process, ProcessEnded
+from mainstem.testing.simulation.process import PROCESS, Process, ProcessEnded, Turn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,7 +71,9 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is None:
             return super().call_soon(callback, *args, context=context)
-        return super().call_soon(process.run, callback, *args, context=context)
+        turn = Turn(process, callback)
+        turn.handle = super().call_soon(turn, *args, context=context)
+        return turn.handle
 
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -87,7 +89,8 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         if process is None:
             handle = super().call_at(when, callback, *args, context=context)
         else:
-            handle = super().call_at(when, process.run, callback, *args, context=context)
+            turn = Turn(process, callback)
+            turn.handle = handle = super().call_at(when, turn, *args, context=context)
         if not _is_housekeeping(callback):
             self._sleepers.append((handle, process))
             if len(self._sleepers) > 1_000:

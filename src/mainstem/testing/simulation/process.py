@@ -5,10 +5,10 @@ ended runs nothing any more, not even a ``finally``; one that stands still runs 
 is how ``kill -9`` and a long pause look from the outside, and it needs no help from the code that is being tested.
 """
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Handle
 from collections.abc import Callable
 from contextvars import Context, ContextVar, copy_context
-from typing import Final, TypeVarTuple
+from typing import Final, Generic, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
 
@@ -32,7 +32,7 @@ class Process:
         """It stands still: nothing runs, and the rest of the world sees a process that is there and says nothing."""
         self.deaf = False
         """It runs, but its heart is not heard and it hears nothing: cut off, and not aware of it."""
-        self._held: list[tuple[Context, Callable[[], object]]] = []
+        self._held: list[tuple[Context, Callable[[], None]]] = []
 
     def context(self) -> Context:
         """A context for code of this process."""
@@ -40,19 +40,16 @@ class Process:
         context.run(PROCESS.set, self)
         return context
 
-    def run(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Run a callback of this process: now, when it goes on, or never."""
-        if self.alive and not self.stalled:
-            callback(*args)
-        else:
-            self._held.append((copy_context(), lambda: callback(*args)))
+    def hold(self, turn: Callable[[], None]) -> None:
+        """Keep it for when the process goes on."""
+        self._held.append((copy_context(), turn))
 
     def go_on(self, loop: AbstractEventLoop) -> None:
         """After it stood still, run what was missed, in order."""
         self.stalled = False
         held, self._held = self._held, []
-        for context, callback in held:
-            loop.call_soon(callback, context=context)
+        for context, turn in held:
+            loop.call_soon(turn, context=context)
 
     def end(self) -> None:
         """Run nothing any more."""
@@ -70,6 +67,28 @@ class Process:
 
     def __repr__(self) -> str:
         return f"Process({self.name!r})"
+
+
+class Turn(Generic[*Ts]):
+    """A callback of a process: run now, when the process goes on, or never."""
+
+    __slots__ = ("_callback", "_process", "handle")
+
+    def __init__(self, process: Process, callback: Callable[[*Ts], object]) -> None:
+        self._process = process
+        self._callback = callback
+        self.handle: Handle | None = None
+        """That of the event loop. Whoever has it may cancel it, also while the process stands still."""
+
+    def __call__(self, *args: *Ts) -> None:
+        """The event loop calls back."""
+        if self.handle is not None and self.handle.cancelled():
+            return
+        if self._process.alive and not self._process.stalled:
+            self.handle = None
+            self._callback(*args)
+        else:
+            self._process.hold(lambda: self(*args))
 
 
 def end_if_over() -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple, cast
 from msgspec.structs import replace
 
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
+from mainstem.delivery import PROCESS_ENDS, Plan, Processor
 from mainstem.delivery import Context as HandlerContext
-from mainstem.delivery import Plan, Processor
 from mainstem.identifiers import Identifiers
 from mainstem.service import Definition, Floor, running
 from mainstem.settings import Settings
@@ -333,7 +333,7 @@ class Worker:
         loop = self._scene.loop
         for process in self._past:
             for task in loop.tasks_of(process):
-                task.cancel()
+                task.cancel(PROCESS_ENDS)
             process.unwind(loop)
             for _ in range(10):
                 tasks = loop.tasks_of(process)
@@ -341,5 +341,5 @@ class Worker:
                     break
                 await asyncio.wait(tasks, timeout=1.0)
                 for task in tasks:
-                    task.cancel()
+                    task.cancel(PROCESS_ENDS)
             process.forget()
