@@ -30,7 +30,7 @@ from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.processor import Call, Predicate, Processor
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
-from mainstem.events import Declarable, Declaration, Topic, declaration_of, meant_instead
+from mainstem.events import Declarable, Declaration, Event, Topic, declaration_of, meant_instead
 from mainstem.state import Timer
 
 Function: TypeAlias = Callable[..., object]
@@ -132,7 +132,8 @@ class _Signature(Struct, frozen=True):
         wanted: dict[str, type] = {}
         parameters = inspect.signature(registration.function).parameters
         for number, parameter in enumerate(parameters.values()):
-            hint = hints.get(parameter.name)
+            hint = _but_none(hints.get(parameter.name))
+            _check_first(registration, parameter, hint, number)
             if number == 0 and _is_event(registration, hint):
                 _check_kind(registration, parameter, _BY_PLACE, "make the event its first parameter, given by place")
                 event = parameter
@@ -195,6 +196,32 @@ def _is_event(registration: Registration, hint: object) -> bool:
     if registration.timer is not None:
         return hint in (None, object, Timer)
     return hint is not Context
+
+
+def _but_none(hint: object) -> object:
+    """The type in ``Context | None``: whoever may be given nothing is given what there is."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [each for each in typing.get_args(hint) if each is not type(None)]
+        return kinds[0] if len(kinds) == 1 else hint
+    return hint
+
+
+def _check_first(registration: Registration, parameter: inspect.Parameter, hint: object, number: int) -> None:
+    """Refuse what cannot come first: nobody's ``self``, an event where a timer is due, a timer where events come."""
+    what, why, remedy = "", "", ""
+    if number == 0 and parameter.name in ("self", "cls") and hint is None:
+        what = f"is a method, and takes {parameter.name!r}"
+        why = "it is registered where its class is written, and there is no object yet whose method could be called"
+        remedy = "write a function, and service.provide() what it needs; or register the method of an object"
+    elif registration.timer is not None and isinstance(hint, type) and issubclass(hint, Event):
+        what = f"is for the timer {registration.timer!r}, and takes a {hint.__name__}"
+        why = "a due timer brings no event along"
+        remedy = "take the Timer, or nothing, and the Context; keep in a store what is needed, or use @service.on(...)"
+    elif registration.timer is None and number == 0 and hint is Timer:
+        what = "takes a Timer, and is registered for events"
+        remedy = 'write @service.on_timer("...") above it, with the name that context.wake() sets'
+    if what:
+        raise DefinitionError(f"handler {registration.name!r} {what}", where=registration.place, why=why, remedy=remedy)
 
 
 def _check_kind(

@@ -104,6 +104,13 @@ class Definition(HandlerGroup):
         ``retention`` is how long records are kept; ``compact`` keeps the last record of each key. A record with more
         than ``record_bytes_max``, key and value together, is refused.
         """
+        given: object = name
+        if not isinstance(given, str):
+            raise DefinitionError(
+                f"topic({given!r}) names no topic",
+                why="how a topic is to be created is said by its name; an event class says which topic it is on",
+                remedy='write service.topic("orders", partitions=12)',
+            )
         for option, number in (("partitions", partitions), ("record_bytes_max", record_bytes_max)):
             if number < 1:
                 raise DefinitionError(f"topic {name!r} has {option}={number}", remedy="count from 1")
@@ -125,6 +132,12 @@ class Definition(HandlerGroup):
                 f"provide({given!r}) names no type",
                 why="what a handler asks for is found by the type it is annotated with",
                 remedy="write service.provide(Bank, open_bank)",
+            )
+        if not callable(factory):
+            raise DefinitionError(
+                f"provide({kind.__name__}, {factory!r}) names no factory",
+                why="it is called once in each process, and what it returns or yields is given to handlers",
+                remedy=f"write service.provide({kind.__name__}, {kind.__name__}), or a function that returns one",
             )
         if kind in self.provided:
             raise DefinitionError(f"service {self.name!r} provides a {kind.__name__} already")

@@ -126,8 +126,8 @@ async def running(
     Raises :class:`~mainstem.errors.StartRefused` with all faults at once. When a group fails, the block is cancelled
     and the group's error raised.
     """
-    floor = floor or Floor.of_this_machine()
-    settings = settings or Settings.load()
+    _check_services(services)
+    floor, settings = floor or Floor.of_this_machine(), settings or Settings.load()
     crew = _Crew()
     async with AsyncExitStack() as stack:
         if _is_new(broker, settings, dev=dev):
@@ -177,6 +177,17 @@ async def serve(
                 started(process)
             await stopped.wait()
             log.info("draining: what has begun is finished first; a second signal ends the process at once")
+    log.info("stopped")
+
+
+def _check_services(services: tuple[object, ...]) -> None:
+    for each in services:
+        if not isinstance(each, Definition):
+            raise DefinitionError(
+                f"{each!r} is not a service",
+                why="services are given themselves, as objects; the command line finds them by name",
+                remedy="import it: from shop import shop, and async with mainstem.running(shop)",
+            )
 
 
 async def _backend(

@@ -2,17 +2,26 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
 import pytest
 
 from mainstem.delivery import Context, Retry, Store
 from mainstem.errors import IncarnationOver
+from mainstem.events import IntegrationEvent
 from tests.rooms.delivery.stage import Keyless, Paid, Shipped, Stage, Told, on, staged
 
 SPENT = Store("spent", int)
 EXPIRING = Store("expiring", int, expire_after="1h")
 TOP = Store("top", int, scope="partition")
+
+
+class Lost(IntegrationEvent, topic="told"):
+    """What nobody has said that it is published."""
+
+
+NAIVE = datetime(2013, 1, 1)  # noqa: DTZ001 - which is what is refused
 STRANGER = Store("spent", int)
 
 
@@ -51,12 +60,28 @@ async def failure_of(stage: Stage, do: Callable[[Context], object], event: objec
         (lambda it: it.put(EXPIRING, 1), Paid("a"), ["StoreRefused", "is not one of this group's"]),
         (lambda it: it.put(SPENT, 2**70), Paid("a"), ["EventRefused", "cannot be stored as int", "store spent"]),
         (lambda it: it.put(cast("Store[str]", SPENT), "7"), Paid("a"), ["EventRefused", "expected int, found str"]),
-        (lambda it: it.wake("known"), Paid("a"), ["DefinitionError", "either after= or at="]),
+        (
+            lambda it: it.get(cast("Any", "spent")),
+            Paid("a"),
+            ["DefinitionError", "'str' is not a store", "context.get("],
+        ),
+        (lambda it: it.put(cast("Any", 5), cast("Any", SPENT)), Paid("a"), ["DefinitionError", "'int' is not a store"]),
+        (lambda it: it.delete(cast("Any", None)), Paid("a"), ["DefinitionError", "is not a store"]),
+        (
+            lambda it: it.wake("known"),
+            Paid("a"),
+            ["DefinitionError", "either after= or at=", "next: write context.wake"],
+        ),
+        (lambda it: it.wake("known", at=NAIVE), Paid("a"), ["DefinitionError", "has no time zone", "tzinfo=UTC"]),
+        (lambda it: it.wake("known", at=it.now_ms // 1000), Paid("a"), ["DefinitionError", "is a time in seconds"]),
+        (lambda it: it.wake("known", at=cast("int", 1.5)), Paid("a"), ["DefinitionError", "at=1.5 is no time"]),
         (lambda it: it.wake("known", after=1, at=1), Paid("a"), ["DefinitionError", "either after= or at="]),
         (lambda it: it.wake("known", after=-1), Paid("a"), ["DefinitionError", "-1 is not a duration"]),
         (lambda it: it.wake("unknown", after=1), Paid("a"), ["DefinitionError", "known timers: known", "on_timer"]),
         (lambda it: it.cancel("unknown"), Paid("a"), ["DefinitionError", "no handler is registered for the timer"]),
-        (lambda it: it.publish("text"), Paid("a"), ["EventRefused", "str is not among the events", "it publishes"]),
+        (lambda it: it.publish("text"), Paid("a"), ["EventRefused", "a str is not an event", "an instance of a class"]),
+        (lambda it: it.publish({"what": "x"}), Paid("a"), ["EventRefused", "a dict is not an event", "declare one"]),
+        (lambda it: it.publish(Lost()), Paid("a"), ["EventRefused", "Lost is not among", "it publishes"]),
         (lambda it: it.publish(Told(2)), Paid("a"), ["EventRefused", "Told"]),  # type: ignore[arg-type]
         (lambda it: it.publish(Told("x"), subject=""), Paid("a"), ["EventRefused", "the attribute subject is empty"]),
         (lambda it: it.publish(Told("x"), extensions={"a_b": "c"}), Paid("a"), ["EventRefused", "'a_b' cannot name"]),
@@ -70,6 +95,36 @@ async def test_misuse_is_the_handlers_failure(
     async with staged() as stage:
         failure = await failure_of(stage, do, event, lanes=1)
         assert [text for text in expected if text not in failure] == []
+
+
+async def test_a_batch_needs_a_store_with_free_keys() -> None:
+    """Its events have keys, and the error does not ask for one."""
+
+    @on(Paid, retry=Retry.never())
+    async def handle(events: list[Paid], context: Context) -> None:
+        context.get(SPENT)
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await stage.run(handle, stores=[SPENT], lanes=1)
+        [entry] = [each for each in await stage.entries() if each is not None]
+        assert "a batch is handled, and its events have many keys" in entry.failure.error
+        assert 'declare the store with scope="partition"' in entry.failure.error
+
+
+async def test_a_timer_is_set_for_a_moment() -> None:
+    """An aware time counts in whatever zone it is written, to the millisecond above."""
+    zone = timezone(timedelta(hours=5, minutes=30))
+
+    @on(Paid)
+    async def handle(event: Paid, context: Context) -> None:
+        context.wake("known", at=datetime(2040, 1, 1, 5, 30, 0, 1500, tzinfo=zone))
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"))
+        await stage.run(handle, known)
+        [(due, _)] = stage.rows("$due")
+    assert int.from_bytes(due[:8], "big") == round(datetime(2040, 1, 1, tzinfo=UTC).timestamp() * 1000) + 2
 
 
 async def test_free_keys_need_the_right_store() -> None:

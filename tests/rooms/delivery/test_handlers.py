@@ -55,8 +55,13 @@ async def with_all(event: Paid, bank: Bank, context: Context) -> Any:
     return ("all", event, bank is BANK, isinstance(context, Outputs))
 
 
+async def with_optional_context(event: Paid, context: Context | None = None) -> Any:
+    """With one that a test may leave out."""
+    return ("both", event, isinstance(context, Outputs))
+
+
 async def with_defaults(event: Paid, context: Context, bank: Bank | None = None, size: int = 3, *, unit="kg") -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """With parameters that nobody provides, and that have a default."""
+    """With parameters that have a default, and of which one is provided."""
     return ("defaults", bank, size, unit)
 
 
@@ -117,7 +122,8 @@ class Shop:
         (with_places_only, ("both", "event", True)),
         (with_bank, ("bank", "event", True)),
         (with_all, ("all", "event", True, True)),
-        (with_defaults, ("defaults", None, 3, "kg")),
+        (with_defaults, ("defaults", BANK, 3, "kg")),
+        (with_optional_context, ("both", "event", True)),
         (with_optional_bank, ("bank", "event", True)),
         (with_strings, ("all", "event", True, True)),
         (with_annotated, ("both", "event", True)),

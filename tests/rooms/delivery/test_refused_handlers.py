@@ -10,6 +10,7 @@ import pytest
 from mainstem.delivery import Context
 from mainstem.errors import DefinitionError
 from mainstem.events import IntegrationEvent
+from mainstem.state import Timer
 from tests.rooms.delivery.signatures import Bank, Clerk, Counted, Foreign, Paid, Shipped, compiled
 
 
@@ -115,6 +116,14 @@ async def returns_base(event: Paid) -> list[IntegrationEvent]:
     return []
 
 
+async def somebodys_method(self, event: Paid) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Written in a class."""
+
+
+async def takes_a_timer(timer: Timer) -> None:
+    """Belongs to another decorator."""
+
+
 @pytest.mark.parametrize(
     ("function", "what", "remedy"),
     [
@@ -135,6 +144,8 @@ async def returns_base(event: Paid) -> list[IntegrationEvent]:
         (other_events, "takes a Shipped, and is registered for Paid", "annotate the type it is registered for"),
         (a_sequence, "is registered for Paid", "a batch is a list: annotate list[Event]"),
         (a_bare_list, "takes a list, and is registered for Paid", "annotate the type it is registered for"),
+        (somebodys_method, "is a method, and takes 'self'", "write a function"),
+        (takes_a_timer, "takes a Timer, and is registered for events", "write @service.on_timer"),
         (returns_other, "returns Foreign, which is not a declared event", "publishes=(Topic(...),)"),
         (returns_iterator, "says that it yields, and has no yield", "return a list"),
         (returns_base, "returns IntegrationEvent, which is not a declared event", "return an event type"),
@@ -148,6 +159,14 @@ def test_a_mistake_is_found_when_the_service_starts(function: Callable[..., obje
     assert remedy in error.remedy
     assert f"{function.__module__}.{function.__qualname__}" in error.where
     assert f"{__file__}:" in error.where
+
+
+@pytest.mark.parametrize("function", [with_event, with_both])
+def test_a_timer_brings_no_event(function: Callable[..., object]) -> None:
+    """The error says what its handler may take."""
+    error = refused(function, timer="remind")
+    assert "is for the timer 'remind', and takes a Paid" in error.what
+    assert error.remedy.startswith("take the Timer, or nothing")
 
 
 def test_a_union_is_refused_when_it_leaves_a_type_out() -> None:

@@ -46,6 +46,14 @@ def test_a_sentence_is_done_word_by_word() -> None:
     ]
 
 
+@pytest.mark.parametrize("rules", [3, Retry(), [], "3"])
+def test_a_policy_is_no_number(rules: object) -> None:
+    """It is refused where it is written, with the sentence that was meant."""
+    with pytest.raises(DefinitionError) as refused:
+        Retry(rules)  # type: ignore[arg-type]
+    assert "write Retry.on(Exception).inline(3)" in refused.value.remedy
+
+
 def test_the_first_rule_that_fits_counts() -> None:
     """Rules are looked at in order, subclasses fit their bases, and each has its own times."""
     policy = Retry.on(ConnectionError).later(1).also_on(OSError).inline(1, STEADY).also_on(KeyError)

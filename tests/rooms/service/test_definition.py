@@ -54,6 +54,11 @@ def test_a_topic_is_declared_with_its_retention() -> None:
         lambda: Service("shop", publishes=(Bank,)),
         lambda: Service("shop", publishes=OrderPaid),  # type: ignore[arg-type]
         lambda: Service("shop").provide("Bank", Bank),  # type: ignore[arg-type]
+        lambda: Service("shop").provide(Bank, None),  # type: ignore[arg-type]
+        lambda: Service("shop").topic(OrderPaid),  # type: ignore[arg-type]
+        lambda: Service("shop").store("spent", int, scope="task"),  # type: ignore[arg-type]
+        lambda: Service("shop").store("spent", object),
+        lambda: Service("shop").store("spent", 0),  # type: ignore[arg-type]
         lambda: Service("shop").topic("orders", partitions=0),
         lambda: Service("shop").topic("orders", record_bytes_max=0),
         lambda: Service("shop").group("a b"),

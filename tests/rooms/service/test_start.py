@@ -317,3 +317,10 @@ async def test_a_topic_has_one_form() -> None:
 
     told = "\n".join(str(fault) for fault in await refused(shop))
     assert "would be two types" in told
+
+
+async def test_a_service_is_given_itself() -> None:
+    """Its name is one for the command line; the error says so."""
+    with pytest.raises(DefinitionError, match="'shop:shop' is not a service"):
+        async with running("shop:shop", broker="sqlite://:memory:"):  # type: ignore[arg-type]
+            raise AssertionError

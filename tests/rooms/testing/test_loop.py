@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 
+from mainstem.errors import DefinitionError
 from mainstem.testing import SimulationLoop, SimulationStuck, run_simulation, simulated
 from mainstem.testing.simulation.process import Process
 
@@ -200,3 +201,12 @@ def test_what_is_cancelled_while_a_process_stands_still_never_runs() -> None:
 
     run_simulation(scenario)
     assert seen == ["kept"]
+
+
+def test_only_coroutines_are_simulated() -> None:
+    """What is an ordinary function is refused where it is decorated, and not when it has already run."""
+    with pytest.raises(DefinitionError, match="no coroutine function"):
+
+        @simulated  # type: ignore[arg-type]
+        def ordinary() -> None:
+            raise AssertionError

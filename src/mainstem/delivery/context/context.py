@@ -16,8 +16,9 @@ from mainstem.delivery.context.effects import Effects, Gathered
 from mainstem.delivery.context.firing import firing_tag
 from mainstem.delivery.context.footing import Footing
 from mainstem.delivery.context.reading import envelope_of, event_id_of
+from mainstem.delivery.context.refusals import no_key, no_store, strange_key, strange_store, wall_clock_ms
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
-from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
+from mainstem.errors import DefinitionError, IncarnationOver
 from mainstem.events import (
     CE_CAUSATIONID,
     CE_CORRELATIONID,
@@ -153,7 +154,8 @@ class Context(Struct, gc=False, eq=False):
 
         Sees what this handler and earlier events of the key have put. The value is the caller's own copy.
         """
-        row = self._read(store.name, self._row_key(store, key))
+        at = self._row_key(store, key)
+        row = self._read(store.name, at)
         if key is None:
             self._footing.stores.add(store.name)
         if row is None:
@@ -166,12 +168,14 @@ class Context(Struct, gc=False, eq=False):
 
         Raises :class:`~mainstem.errors.EventRefused` for a value that is none of the store's type.
         """
+        at = self._row_key(store, key)
         packed = store.pack(value, 0 if store.expire_after_ms is None else self.now_ms)
-        self._write(store.name, self._row_key(store, key), packed)
+        self._write(store.name, at, packed)
 
     def delete(self, store: Readable[object], *, key: FreeKey | None = None) -> None:
         """Forget the value."""
-        self._write(store.name, self._row_key(store, key), None)
+        at = self._row_key(store, key)
+        self._write(store.name, at, None)
 
     def scan(
         self, store: Readable[V], start: FreeKey = b"", stop: FreeKey | None = None, *, limit: int
@@ -195,30 +199,20 @@ class Context(Struct, gc=False, eq=False):
         return [(key, value) for key, row in rows if (value := store.unpack(row, now)) is not None]
 
     def _row_key(self, store: Readable[object], key: FreeKey | None) -> bytes:
-        if self._footing.declared.get(store.name) is not store:
-            raise StoreRefused(
-                f"store {store.name!r} is not one of this group's",
-                where=f"handler {self._footing.handler}",
-                why="a group has stores of its own; this one was declared by another group or service, or by nobody",
-                remedy="declare it on the handler's group, or include() the handlers that declare it",
-            )
+        footing = self._footing
+        try:
+            declared = footing.declared.get(store.name)
+        except AttributeError:
+            raise no_store(store, footing.handler) from None
+        if declared is not store:
+            raise strange_store(store.name, footing.handler)
         if key is not None:
             if store.scope == "partition":
                 return row_key(key)
-            raise StoreRefused(
-                f"store {store.name!r} is keyed by the event's key; another key was given: {key!r}",
-                where=f"handler {self._footing.handler}",
-                why="it would count per partition in silence, because another key may live in another task",
-                remedy='declare the store with scope="partition" and the group with lanes=1, or key the topic that way',
-            )
+            raise strange_key(store.name, footing.handler, key)
         found = self._batch.keys[self._index]
         if found is None or store.scope == "partition":
-            raise StoreRefused(
-                f"store {store.name!r} needs a key",
-                where=f"handler {self._footing.handler}",
-                why="the event has none, or a batch is handled" if found is None else "its keys are free",
-                remedy="declare the topic with a key" if found is None else "pass key=...",
-            )
+            raise no_key(store.name, footing.handler, free=store.scope == "partition", batch=footing.batch)
         return found
 
     def _read(self, store: str, key: bytes) -> bytes | None:
@@ -313,20 +307,22 @@ class Context(Struct, gc=False, eq=False):
 
     # -- time
 
-    def wake(self, name: str, *, after: Duration | None = None, at: int | None = None) -> None:
-        """Set a durable timer of this key: ``after`` so much time, or ``at`` a wall-clock time in milliseconds.
+    def wake(self, name: str, *, after: Duration | None = None, at: int | datetime | None = None) -> None:
+        """Set a durable timer of this key: ``after`` so much time, or ``at`` a wall-clock time.
 
-        One of the same name and key is replaced. When it is due, ``@service.on_timer(name)`` runs in this key's lane,
-        and its timestamp is the time it was due. A time before this event's own counts as this event's: nothing happens
-        before its cause.
+        ``at`` is milliseconds since 1970 (UTC), or an aware ``datetime``. One of the same name and key is replaced.
+        When it is due, ``@service.on_timer(name)`` runs in this key's lane, and its timestamp is the time it was due. A
+        time before this event's own counts as this event's: nothing happens before its cause.
         """
         if (after is None) == (at is None):
             raise DefinitionError(
-                f"wake({name!r}) takes either after= or at=", where=f"handler {self._footing.handler}"
+                f"wake({name!r}) takes either after= or at=",
+                where=f"handler {self._footing.handler}",
+                remedy=f'write context.wake({name!r}, after="14d")',
             )
         self._known_timer(name)
         now = self.now_ms
-        due = at if at is not None else now + milliseconds(after or 0)
+        due = now + milliseconds(after or 0) if at is None else wall_clock_ms(at, now, self._footing.handler)
         # An event whose producer's clock is ahead keeps nobody waiting.
         due = max(due, min(self.timestamp_ms, now))
         inherited = self._lineage or self._inherited()

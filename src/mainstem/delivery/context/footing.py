@@ -70,6 +70,7 @@ class Footing:
 
     __slots__ = (
         "bare",
+        "batch",
         "checkpoint",
         "clock",
         "declared",
@@ -89,8 +90,11 @@ class Footing:
         incarnation: Incarnation,
         surroundings: Surroundings,
         timer_names: frozenset[str],
+        *,
+        batch: bool = False,
     ) -> None:
-        """``derivation`` stands for service, group and handler; ids of outputs come from it."""
+        """``derivation`` stands for service, group and handler; outputs get ids from it. ``batch``: it takes lists."""
+        self.batch = batch
         self.handler = handler
         self.derivation = derivation
         self.incarnation = incarnation

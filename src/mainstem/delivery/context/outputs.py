@@ -5,6 +5,9 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
+
+from msgspec import Struct
 
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
@@ -13,6 +16,7 @@ from mainstem.events import (
     CONTENT_TYPE,
     STRUCTURED_CONTENT,
     Declaration,
+    Event,
     common_headers,
     key_function,
     own_headers,
@@ -177,6 +181,12 @@ class Outputs:
                 f"{event.__name__ if isinstance(event, type) else f'a {name}'} is not an event",
                 why="a class or several events were given where one event belongs",
                 remedy="make one of the class, as in OrderPaid(...); give several one by one, or with a star: *events",
+            )
+        if not isinstance(event, Event) and not is_dataclass(event) and not isinstance(event, Struct):
+            return EventRefused(
+                f"a {name} is not an event",
+                why="an event is an instance of a class that was declared with its topic",
+                remedy='declare one: class OrderPaid(IntegrationEvent, topic="orders"), and publish OrderPaid(...)',
             )
         return EventRefused(
             f"{name} is not among the events that this service publishes",

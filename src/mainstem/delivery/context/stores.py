@@ -86,6 +86,13 @@ class Store(Generic[V]):
                 why="names that begin with $ belong to the runtime",
                 remedy='give it a plain name, such as "spent"',
             )
+        if scope not in ("key", "partition"):
+            raise DefinitionError(
+                f"the store {name!r} has scope={scope!r}",
+                why="a value belongs to the event's key, or keys are free within a task",
+                remedy='write scope="key" or scope="partition"',
+            )
+        _check_type(name, value_type)
         codec = state_codec_for(value_type, f"store {name!r}")
         self.name = name
         self.scope: StoreScope = scope
@@ -166,6 +173,18 @@ class Store(Generic[V]):
 
     def __repr__(self) -> str:
         return f"Store({self.name!r}, scope={self.scope!r})"
+
+
+def _check_type(name: str, value_type: object) -> None:
+    """Refuse what is no type, and ``object``, which is easily written for a default; ``Any`` says what it means."""
+    is_value = isinstance(value_type, str | int | float | bytes | list | tuple | dict | set | None)
+    if is_value or value_type is object:
+        raise DefinitionError(
+            f"the store {name!r} is declared with {value_type!r}, which is "
+            + ("no type" if is_value else "no type in particular"),
+            why="values are written as their type says, and read again as such",
+            remedy=f"name the type of its values: service.store({name!r}, int), or a dataclass of your own",
+        )
 
 
 def row_key(key: FreeKey) -> bytes:

@@ -71,6 +71,13 @@ class Retry:
     __slots__ = ("_rules",)
 
     def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
+        given: object = rules
+        if not isinstance(given, tuple):
+            raise DefinitionError(
+                f"Retry({given!r}) says nothing of exceptions",
+                why="a policy is a sentence: on what, how often at once, when later",
+                remedy=f"write Retry.on(Exception).inline({given if isinstance(given, int) else 3})",
+            )
         self._rules = rules
 
     @classmethod
@@ -100,8 +107,8 @@ class Retry:
 
     def inline(self, count: int, backoff: Backoff = _INLINE_BACKOFF) -> Self:
         """Run again at once, at most ``count`` times, waiting as ``backoff`` says; the key's lane stays busy."""
-        if count < 0:
-            raise DefinitionError(f"inline({count})", remedy="give zero or more")
+        if not isinstance(count, int) or count < 0:
+            raise DefinitionError(f"inline({count!r})", remedy="give a whole number, zero or more")
         return self._with(inline_count=count, inline_backoff=backoff)
 
     def later(self, *after: Duration) -> Self:

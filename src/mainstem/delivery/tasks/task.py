@@ -210,6 +210,7 @@ class Task:
                     self._incarnation,
                     surroundings,
                     timer_names,
+                    batch=each.batch,
                 ),
                 environment.executor,
                 Watch(plan.group, each.name, environment.clock),

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn, ParamSpec, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 from mainstem.clock import ManualClock
-from mainstem.errors import MainstemError
+from mainstem.errors import DefinitionError, MainstemError
 from mainstem.testing.simulation.process import PROCESS, Process, ProcessEnded, Turn
 
 P = ParamSpec("P")
@@ -228,6 +228,12 @@ def run_simulation(
 
 def simulated(test: Callable[P, Coroutine[object, object, R]]) -> Callable[P, R]:
     """Make of a coroutine function an ordinary one, that runs it in virtual time: a test that any test runner runs."""
+    if not inspect.iscoroutinefunction(test):
+        raise DefinitionError(
+            f"@simulated stands above {getattr(test, '__qualname__', repr(test))}, which is no coroutine function",
+            why="a simulation is awaited, and only a coroutine can do that",
+            remedy="write async def; below a decorator that makes something else of it, put @simulated next to the def",
+        )
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,0 +1,70 @@
+"""What a context refuses, in words: a store that is not to be used like this, and a time that is none."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from mainstem.errors import DefinitionError, StoreRefused
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TEN_YEARS_MS: Final = 10 * 365 * 86_400_000
+
+
+def no_store(given: object, handler: str) -> DefinitionError:
+    """Something else was given where the store belongs."""
+    return DefinitionError(
+        f"{type(given).__name__!r} is not a store",
+        where=f"handler {handler}",
+        why="the store comes first, as service.store(...) has returned it",
+        remedy="write context.get(spent), context.put(spent, 5)",
+    )
+
+
+def strange_store(store: str, handler: str) -> StoreRefused:
+    """A store that the group does not have."""
+    return StoreRefused(
+        f"store {store!r} is not one of this group's",
+        where=f"handler {handler}",
+        why="a group has stores of its own; this one was declared by another group or service, or by nobody",
+        remedy="declare it on the handler's group, or include() the handlers that declare it",
+    )
+
+
+def strange_key(store: str, handler: str, key: object) -> StoreRefused:
+    """Another key than the event's, in a store that is keyed by it."""
+    return StoreRefused(
+        f"store {store!r} is keyed by the event's key; another key was given: {key!r}",
+        where=f"handler {handler}",
+        why="it would count per partition in silence, because another key may live in another task",
+        remedy='declare the store with scope="partition" and the group with lanes=1, or key the topic that way',
+    )
+
+
+def no_key(store: str, handler: str, *, free: bool, batch: bool) -> StoreRefused:
+    """A key is needed, and there is none: the keys are free, a batch is handled, or the event has none."""
+    if free:
+        why, remedy = "its keys are free", "pass key=..."
+    elif batch:
+        why = "a batch is handled, and its events have many keys"
+        remedy = 'declare the store with scope="partition" and pass key=..., or take one event at a time'
+    else:
+        why, remedy = "the event has none", "declare the topic with a key"
+    return StoreRefused(f"store {store!r} needs a key", where=f"handler {handler}", why=why, remedy=remedy)
+
+
+def wall_clock_ms(at: object, now_ms: int, handler: str) -> int:
+    """A wall-clock time in milliseconds, from that number or from an aware ``datetime``, rounded up.
+
+    Raises :class:`~mainstem.errors.DefinitionError` for anything else, and for seconds in the place of milliseconds.
+    """
+    if isinstance(at, datetime) and at.tzinfo is not None:
+        return -((_EPOCH - at) // timedelta(milliseconds=1))
+    if isinstance(at, datetime):
+        what, why = f"the time {at.isoformat()} has no time zone", "elsewhere it would mean another moment"
+    elif not isinstance(at, int):
+        what, why = f"at={at!r} is no time", "it is a whole number of milliseconds since 1970, or an aware datetime"
+    elif abs(at * 1_000 - now_ms) < _TEN_YEARS_MS and at < now_ms // 100:
+        what, why = f"at={at} is a time in seconds", "in milliseconds it lies in January 1970, and would be due at once"
+    else:
+        return at
+    remedy = "write at=datetime(..., tzinfo=UTC), or milliseconds: context.now_ms + 60_000"
+    raise DefinitionError(what, where=f"handler {handler}", why=why, remedy=remedy)
