@@ -28,7 +28,8 @@ class Route(NamedTuple):
 class Plan:
     """A group, compiled. ``partitions`` are the partition counts of its inputs.
 
-    ``definition`` is the number that the service gives its definition, 0 when it gives none.
+    ``definition`` is the number that the service gives its definition, 0 when it gives none. With ``dev``, in play, a
+    handler that is not there any more is forgotten where nothing is parked for it.
     """
 
     service: str
@@ -41,6 +42,7 @@ class Plan:
     tasks: int = 1
     start: Literal["earliest", "latest"] = "earliest"
     definition: int = 0
+    dev: bool = False
 
     def spec(self, settings: Settings) -> GroupSpec:
         """What the group is joined with."""

@@ -149,6 +149,7 @@ def plan_of(
         tasks=tasks_of(group, drafted),
         start=group.start,
         definition=service.definition,
+        dev=drafted.dev,
     )
 
 

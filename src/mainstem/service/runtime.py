@@ -274,7 +274,8 @@ class _Crew:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            log.error("a group has failed: %s", error)
+            # Whole it comes out of the block; but what is under way is finished first, and that may take a while.
+            log.error("a group has failed: %s", error.what if isinstance(error, MainstemError) else error)
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:

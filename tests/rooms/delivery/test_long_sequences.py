@@ -7,7 +7,7 @@ import pytest
 
 from mainstem import Context, IntegrationEvent, Service
 from mainstem.clock import SystemClock
-from mainstem.delivery import Command, Processor, Retirement, Retry
+from mainstem.delivery import Command, Outputs, Plan, Processor, Retirement, Retry
 from mainstem.delivery.context import Gathered, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Failure, Letter, Parking, handover, letters
 from mainstem.delivery.tasks import works
@@ -315,18 +315,19 @@ def looks_at_take_over(count: int) -> int:
     """How often the rows are asked when a task with so many parked keys is taken over."""
     rows = DictRows()
     state = TaskState(rows)
+    plan = Plan(service=GROUP, group=GROUP, processors=(), partitions={}, outputs=Outputs([], {}, "/shop"))
     effects, failure = no_effects(), Failure(1, 1, 1, "ValueError", "no", "")
     for number in range(count):
         letter = Letter("orders", 0, number, 1, b"k-%d" % number, b"", {})
         Parking(state).park(effects, "handle", letter, failure, None if number % 2 else 5)
         state.apply(effects.writes)
-    for page in Roster(GROUP, state, Parking(state), Checkpoints(state), Audit(GROUP, 0)).call([refusing()], {}, 1):
+    for page in Roster(plan, state, Parking(state), Checkpoints(state), Audit(GROUP, 0)).call([refusing()], {}, 1):
         state.apply(page.writes)
     rows.write(state.cut())
     state, rows.reads = TaskState(rows), 0
     parking, checkpoints = Parking(state), Checkpoints(state)
     assert parking.some
-    for page in Roster(GROUP, state, parking, checkpoints, Audit(GROUP, 0)).call([refusing()], {}, 1):
+    for page in Roster(plan, state, parking, checkpoints, Audit(GROUP, 0)).call([refusing()], {}, 1):
         assert page.writes == {}
     timers.names(state)
     timers.next_due_ms(state)

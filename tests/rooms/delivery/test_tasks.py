@@ -288,6 +288,23 @@ async def test_a_handler_that_was_renamed_goes_on() -> None:
         assert len(await stage.told()) == 3
 
 
+async def test_in_play_a_handler_that_is_gone_stops_the_start_where_something_waits() -> None:
+    """What is parked is never forgotten in silence; without that, the group runs, and the name is free again."""
+
+    @on(Paid, name="two", retry=Retry.never())
+    async def two(event: Paid) -> None:
+        if event.order == "bad":
+            raise ValueError("no")
+
+    async with staged() as stage:
+        await stage.publish(Paid("bad"))
+        await stage.run(telling("one"), two, telling("three"), dev=True)
+        with pytest.raises(DefinitionError, match="remembers handlers that nobody registers: 'two'"):
+            await stage.run(telling("one"), dev=True)
+        await stage.run(telling("one"), two, dev=True)
+        assert sorted(key for key, _ in stage.rows("$handlers")) == [b"one", b"two"]
+
+
 async def test_a_handler_that_is_gone_stops_the_start() -> None:
     """What it has parked and set would be forgotten; the error names it and both ways out, and nothing is handled."""
     async with staged() as stage:

@@ -38,7 +38,7 @@ def left_behind(shell: Shell) -> Shell:
 def test_a_group_starts_again_once_what_it_remembers_is_retired(left_behind: Shell) -> None:
     """A handler that was removed stops the start; retired with its timers, it does not, and its letters are told of."""
     shell = left_behind
-    with pytest.raises(DefinitionError, match="mainstem retire loyalty remind"):
+    with pytest.raises(DefinitionError, match="mainstem retire loyalty tally --yes"):
         asyncio.run(start_changed(shell))
     [found] = shell.json("retire", "loyalty", "tally")
     remembered = {"tasks": 2, "sequences": 2, "events": 2, "timers": 0, "checkpoints": 0}

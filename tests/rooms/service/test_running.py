@@ -107,11 +107,48 @@ async def test_a_group_that_fails_ends_the_block() -> None:
         async with first.service.running(broker=broker, dev=True) as process:
             await owned(process)
         with pytest.raises(DefinitionError, match="remembers handlers that nobody registers: 'collect'"):
-            async with renamed.running(broker=broker, dev=True):
+            async with renamed.running(broker=broker):
                 await asyncio.Event().wait()
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+async def test_what_a_group_fails_with_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Whole where it is raised; the log says it in a line, and the way out is one that works."""
+    first, renamed = Collected("shop", OrderPaid), Service("shop")
+
+    @renamed.on(OrderPaid, name="another")
+    async def another(order: OrderPaid) -> None: ...
+
+    async with embedded() as broker:
+        async with first.service.running(broker=broker, dev=True) as process:
+            await owned(process)
+        with pytest.raises(DefinitionError) as raised:
+            async with renamed.running(broker=broker):
+                await asyncio.Event().wait()
+    [line] = [each.getMessage() for each in caplog.records if "a group has failed" in each.getMessage()]
+    assert line == f"a group has failed: {raised.value.what}"
+    assert "mainstem retire shop collect --yes, with the --dev or --broker" in raised.value.remedy
+
+
+async def test_a_handler_is_renamed_in_play(caplog: pytest.LogCaptureFixture) -> None:
+    """With ``dev`` nobody has to retire the old name where nothing waits for it; the log says that it is forgotten."""
+    caplog.set_level("INFO", "mainstem")
+    first, renamed = Collected("shop", OrderPaid), Service("shop", publishes=(OrderPaid,))
+    seen = asyncio.Event()
+
+    @renamed.on(OrderPaid, name="another")
+    async def another(order: OrderPaid) -> None:
+        seen.set()
+
+    async with embedded() as broker:
+        async with first.service.running(broker=broker, dev=True) as process:
+            await owned(process)
+        async with renamed.running(broker=broker, dev=True):
+            await renamed.publish(OrderPaid("c-1"))
+            await seen.wait()
+    assert "nobody registers the handler 'collect' any more" in caplog.text
 
 
 async def test_a_file_that_fails_ends_the_block(tmp_path: Path) -> None:
@@ -314,7 +351,7 @@ async def test_serving_ends_with_the_error_of_a_group() -> None:
         async with shop.service.running(broker=broker, dev=True) as process:
             await owned(process)
         with pytest.raises(DefinitionError, match="remembers handlers"):
-            await serve(renamed, broker=broker, dev=True, settings=Settings())
+            await serve(renamed, broker=broker, settings=Settings())
 
 
 STUBBORN = """

@@ -127,5 +127,6 @@ def _check_known(names: Iterable[str], desk: Desk) -> None:
                 where=f"task {desk.task} of {desk.group!r}",
                 why="the handler was renamed or removed while its timers were waiting",
                 remedy=f"register one with on_timer({name!r}); or, if they are of no use any more, run: "
-                f"mainstem retire {desk.group} HANDLER --timer {name}",
+                f"mainstem retire {desk.group} HANDLER --timer {name} --yes, with the --dev or --broker "
+                "of mainstem run",
             )

@@ -2,7 +2,7 @@
 
 A handler's name is its identity. One that is new to a running group begins behind the highest completed event, and its
 first offsets are recorded; one that was renamed says ``was=``; a recorded one that nobody registers any more stops
-the start, because what it has parked would be forgotten.
+the start, because what it has parked would be forgotten. In play it does so only where something is parked.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,9 +14,11 @@ from mainstem.broker import TopicPartition, completed_key
 from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed
 from mainstem.delivery.lanes import Progress
+from mainstem.delivery.plan import Plan
 from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState
+from mainstem.telemetry import log
 
 STORE = "$handlers"
 
@@ -47,9 +49,10 @@ def struck_out(handler: str) -> Effects:
 class Roster:
     """The handlers recorded in one task's store; once called, ``starts`` are the first offsets of those registered."""
 
-    def __init__(self, group: str, state: TaskState, parking: Parking, checkpoints: Checkpoints, audit: Audit) -> None:
+    def __init__(self, plan: Plan, state: TaskState, parking: Parking, checkpoints: Checkpoints, audit: Audit) -> None:
         self.starts: Starts = {}
-        self._group = group
+        self._group = plan.group
+        self._dev = plan.dev
         self._parking = parking
         self._checkpoints = checkpoints
         self._audit = audit
@@ -67,7 +70,11 @@ class Roster:
         In ``anew`` the group has no position: what is recorded there is of a topic that was deleted meanwhile.
         Gives the changes in pages, one at least; each is to be committed before the next is asked for.
         """
-        renames = self._renames(processors)
+        renames, gone = self._renames(processors)
+        for name in gone:
+            log.info("group %r: nobody registers the handler %r any more, and nothing waits for it", self._group, name)
+            del self._known[name]
+            yield struck_out(name)
         names = {completed_key(at).decode(): at for at in progress}
         # With the first positions: whoever takes over behind that commit finds some, and would take these for right.
         if (first := self._forget_starts({completed_key(at).decode() for at in anew})).writes:
@@ -99,8 +106,8 @@ class Roster:
                 forgotten.write(STORE, name.encode(), _encode(self._known[name]))
         return forgotten
 
-    def _renames(self, processors: Sequence[Processor]) -> dict[str, str]:
-        """The recorded names of processors that have another one now."""
+    def _renames(self, processors: Sequence[Processor]) -> tuple[dict[str, str], list[str]]:
+        """The recorded names of processors that have another one now, and those that can be forgotten."""
         known = set(self._known)
         renames: dict[str, str] = {}
         for processor in processors:
@@ -111,9 +118,16 @@ class Roster:
             both = {processor.name, *processor.was} & set(self._known)
             if len(both) > 1:
                 raise self._two_in_one(processor.name, next(name for name in processor.was if name in both))
-        if known:
-            raise self._missing(sorted(known))
-        return renames
+        missing = [name for name in sorted(known) if not self._dev or self._waits(name)]
+        if missing:
+            raise self._missing(missing)
+        return renames, sorted(known)
+
+    def _waits(self, name: str) -> bool:
+        """Whether anything is parked or checkpointed under a name, or one that it is just being moved from."""
+        names = filter(None, (name, self._known[name].once))
+        found = (rows for each in names for rows in (self._parking.of(each), self._checkpoints.of(each)))
+        return any(next(iter(rows), None) is not None for rows in found)
 
     def _move(self, old: str, new: str, now_ms: int) -> Iterator[Effects]:
         return renamed(self._parking, self._checkpoints, self._audit, (old, new), now_ms)
@@ -123,8 +137,11 @@ class Roster:
             f"group {self._group!r} remembers both {name!r} and {old!r}, and one handler would be both",
             where="the task's store",
             why="what one of them has parked would take the place of what the other has",
-            remedy=f"for a handler that was removed, run: mainstem retire {self._group} {old}",
+            remedy="for a handler that was removed, " + self._retire(old),
         )
+
+    def _retire(self, name: str) -> str:
+        return f"run: mainstem retire {self._group} {name} --yes, with the --dev or --broker of mainstem run"
 
     def _missing(self, names: list[str]) -> DefinitionError:
         listed = ", ".join(repr(name) for name in names)
@@ -132,8 +149,7 @@ class Roster:
             f"group {self._group!r} remembers handlers that nobody registers: {listed}",
             where="the task's store",
             why="they were renamed or removed; what they have parked or set would be forgotten in silence",
-            remedy=f'for a new name, register with was=("{names[0]}",); '
-            f"for a removed one, run: mainstem retire {self._group} {names[0]}",
+            remedy=f'for a new name, register with was=("{names[0]}",); for a removed one, ' + self._retire(names[0]),
         )
 
 

@@ -157,7 +157,7 @@ class Task:
         checkpoints = Checkpoints(self._state)
         desk = self._desk(ledger, parking, checkpoints)
         routes = Routes(plan, desk.handlers)
-        roster = Roster(plan.group, self._state, parking, checkpoints, desk.audit)
+        roster = Roster(plan, self._state, parking, checkpoints, desk.audit)
         ledger.absorb(first)
         anew = positions.keys() - self._ownership.positions.keys()
         for page in roster.call(plan.processors, progress, environment.clock.now_ms(), anew):
