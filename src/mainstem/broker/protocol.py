@@ -152,6 +152,9 @@ class Reader(Protocol):
     def take(self) -> Batch | None:
         """The next batch that is there, or None; never waits.
 
+        One without records says that reading has passed offsets that nobody is given, such as the marker of a
+        transaction: only ``next_offset`` has moved.
+
         Raises :class:`~mainstem.errors.OffsetOutOfRange` for a position that retention has passed or that lies
         beyond the end, and :class:`~mainstem.errors.UnknownTopic` when the topic has gone.
         """
@@ -174,7 +177,10 @@ class Reader(Protocol):
         ...
 
     def lag(self) -> Mapping[TopicPartition, int]:
-        """How many offsets lie between the next one to take and the end, as far as is known without waiting."""
+        """How many offsets lie between the next one to take and the end, as far as is known without waiting.
+
+        A partition of which nothing has been heard yet may be left out.
+        """
         ...
 
     def close(self) -> None:

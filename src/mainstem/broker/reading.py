@@ -23,8 +23,9 @@ async def read(
                 at = TopicPartition(batch.topic, batch.partition)
                 if batch.next_offset >= ahead.get(at, batch.next_offset + 1):
                     del ahead[at]
-                yield batch
-            elif ends is not None and not any(reader.lag()[at] for at in ahead):
+                if len(batch):
+                    yield batch
+            elif ends is not None and not any(reader.lag().get(at, 1) for at in ahead):
                 return  # what compaction has removed at the end is never taken
             else:
                 await reader.wait()

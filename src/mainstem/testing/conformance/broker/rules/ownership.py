@@ -4,9 +4,9 @@ import asyncio
 
 from msgspec.structs import replace
 
-from mainstem.broker import Change, TopicPartition, TopicSpec
+from mainstem.broker import Change, GroupSpec, TopicPartition, TopicSpec
 from mainstem.errors import BrokerError, Fenced
-from mainstem.testing.conformance.broker.cast import Task, committed, join, new_group, sole_member, take_over
+from mainstem.testing.conformance.broker.cast import Member, Task, committed, join, new_group, sole_member, take_over
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule, values
 
 
@@ -263,8 +263,7 @@ async def a_hand_over_takes_as_long_as_the_group_allows(stage: Stage) -> None:
         owned = [await take_over(giving, group, number) for number in range(2)]
         taking = await join(stage, group, on=await stage.client())
         (lost,) = {0, 1} - await giving.membership.assignment()
-        await stage.until(lambda taking=taking, lost=lost: taking.assigned == {lost})  # type: ignore[misc]
-        waiting.append((asyncio.ensure_future(take_over(taking, group, lost)), giving, owned[lost]))
+        waiting.append((asyncio.ensure_future(_given(stage, taking, group, lost)), giving, owned[lost]))
     (patiently, giving, owner), (hastily, _, late) = waiting
     await stage.until(hastily.done)
     with refused(Fenced):
@@ -274,6 +273,12 @@ async def a_hand_over_takes_as_long_as_the_group_allows(stage: Stage) -> None:
     await owner.transaction(changes=[Change("s", b"k", b"last")]).commit()
     await giving.membership.release(owner.ownership.task)
     await patiently
+
+
+async def _given(stage: Stage, taking: Member, group: GroupSpec, task: int) -> Task:
+    """Take over what another one gives up: either the assignment waits for it, or the take-over."""
+    await stage.until(lambda: taking.assigned == {task})
+    return await take_over(taking, group, task)
 
 
 @rule()
