@@ -3,8 +3,9 @@
 from mainstem.database.connection import Connection, Query, integers
 from mainstem.database.database import Database, DatabaseOptions, Memory
 from mainstem.database.file import OFFSET_BITS, Inspection, inspect
+from mainstem.database.lock import FileLock
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
-from mainstem.database.rows import TaskRows, write_rows
+from mainstem.database.rows import Mark, RowsFile, TaskRows, write_rows
 from mainstem.database.writer import Step, Write, Writer, WriterOptions
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     "Connection",
     "Database",
     "DatabaseOptions",
+    "FileLock",
     "Inspection",
+    "Mark",
     "Memory",
     "Neighbours",
     "Presence",
     "Query",
+    "RowsFile",
     "SharedFolder",
     "Step",
     "TaskRows",

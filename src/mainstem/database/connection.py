@@ -3,6 +3,7 @@
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Generic, NewType, TypeAlias, TypeVar, cast
 
 import apsw
@@ -32,6 +33,7 @@ PAGE_SIZE_BYTES = 16_384
 BUSY_TIMEOUT_MS = 5_000
 CACHED_PAGES_WRITING = 1_024
 CACHED_PAGES_READING = 512
+CACHE_WAL_PAGES = 4_000
 SYNCHRONOUS = "full"
 _OLDEST_SAFE = (3, 51, 3)
 
@@ -110,6 +112,21 @@ def connect(name: str, *, writes: bool, vfs: str | None = None) -> Connection:
             connection.pragma("checkpoint_fullfsync", 1)
     except apsw.Error as error:
         raise translated(error, name) from error
+    return connection
+
+
+def open_cache(path: Path) -> Connection:
+    """Open a file that can be made anew from elsewhere: nothing waits for the disk, and it checkpoints by itself.
+
+    After a power loss it is as it was after an earlier commit.
+    """
+    connection = connect(str(path), writes=True)
+    try:
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "normal")
+        connection.pragma("wal_autocheckpoint", CACHE_WAL_PAGES)
+    except apsw.Error as error:
+        raise translated(error, str(path)) from error
     return connection
 
 

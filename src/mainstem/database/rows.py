@@ -1,10 +1,13 @@
-"""The rows of one task's stores: bytes by key, committed ones only."""
+"""The rows of one task's stores: bytes by key, committed ones only; in the shared file, or in a file of their own."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from itertools import chain
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from mainstem.database.connection import Binding, Connection, Query, blobs
+from mainstem.database.connection import Binding, Connection, Query, blobs, open_cache
 
 Reading = Callable[[], AbstractContextManager[Connection]]
 """Gives a connection to read with, to whichever thread asks."""
@@ -119,3 +122,81 @@ def write_rows(
     deletes = [key for key, value in changes if value is None]
     if deletes:
         _DELETE.run(connection, number, task, blobs(deletes))
+
+
+class Mark(NamedTuple):
+    """How far a file of rows has come: the format, the source that it follows, the next offset, and when."""
+
+    form: int
+    source: str
+    next: int
+    written_ms: int
+
+
+_OWN_TABLES: Final = """
+create table if not exists groups(number integer primary key, name text not null unique);
+create table if not exists store(
+    number integer primary key, grp integer not null, name text not null, unique(grp, name));
+create table if not exists entry(
+    store integer not null, task integer not null, key blob not null, value blob not null,
+    primary key(store, task, key)) without rowid;
+create table if not exists mark(form integer, source text, next integer, written_ms integer);
+insert or ignore into groups values(1, '');
+"""
+_MARK = Query[tuple[int, str, int, int]]("select form, source, next, written_ms from mark")
+_UNMARK = Query[tuple[()]]("delete from mark")
+_SET_MARK = Query[tuple[()]]("insert into mark values(?, ?, ?, ?)")
+_MOVE_MARK = Query[tuple[int]]("update mark set next = ?, written_ms = ? where next = ? returning next")
+
+
+class RowsFile:
+    """The rows of one task in a file of their own, with a mark that moves in the same transaction.
+
+    A cache: nothing waits for the disk. Any thread reads; one at a time writes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create it. Raises :class:`~mainstem.errors.DatabaseError`, or what else stands in the way."""
+        self._writing = open_cache(path)
+        self._writing.execute(_OWN_TABLES)
+        self._reading = open_cache(path)
+        self._look = threading.Lock()
+        self.rows = TaskRows(self._read, "", 0)
+
+    def mark(self) -> Mark | None:
+        """How far it has come; None for a new one."""
+        found = _MARK.one(self._writing)
+        return None if found is None else Mark(*found)
+
+    def begin(self, mark: Mark) -> None:
+        """Say what it follows, and from where."""
+        with self._writing:
+            _UNMARK.run(self._writing)
+            _SET_MARK.run(self._writing, *mark)
+
+    def write(self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int, now_ms: int) -> bool:
+        """Write changes and move the mark; False, and nothing is written, when it does not stand at ``before``."""
+        connection = self._writing
+        with connection:
+            if _MOVE_MARK.one(connection, after, now_ms, before) is None:
+                return False
+            # Of one key the last change holds.
+            last = {(store, key): value for store, key, value in changes}
+            for store, rows in groupby(sorted(last.items(), key=_place), key=lambda each: each[0][0]):
+                write_rows(connection, 1, 0, store, [(key, value) for (_, key), value in rows])
+        return True
+
+    def close(self) -> None:
+        """Let the file go."""
+        with self._look:
+            self._reading.close()
+        self._writing.close()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._look:
+            yield self._reading
+
+
+def _place(change: tuple[tuple[str, bytes], bytes | None]) -> tuple[str, bytes]:
+    return change[0]

@@ -1,0 +1,129 @@
+"""A local copy of a changelog: one SQLite file for each task, whose last row says how far it has come.
+
+The changelog is the truth, the copy a cache of it. It is thrown away whenever it might not be what the changelog says:
+when it belongs to another topic, lies ahead of the changelog's end, or is so old that tombstones it has not seen may be
+gone. It is never synced by a commit: after a power loss it is as it was a little earlier, rows and checkpoint together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mainstem.clock import Clock
+from mainstem.database import FileLock, Mark, RowsFile
+from mainstem.errors import DatabaseError, MainstemError
+from mainstem.telemetry import log
+
+FORMAT: Final = 1
+
+
+class Changelog(NamedTuple):
+    """What a copy is compared with: the topic's id, the partition's start, and its end as it is now."""
+
+    topic_id: str
+    start: int
+    end: int
+
+
+class Replica:
+    """The rows of one task. Any thread reads; one at a time applies."""
+
+    def __init__(self, file: RowsFile, path: Path, clock: Clock, lock: FileLock) -> None:
+        """``file`` has a mark that can be trusted, and ``lock`` is held."""
+        mark = file.mark()
+        assert mark is not None
+        self._file, self._path, self._clock, self._lock = file, path, clock, lock
+        self.next = mark.next
+
+    def apply(self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int) -> None:
+        """Take in the changes between two offsets of the changelog; ``before`` must be how far the copy has come."""
+        if not self._file.write(changes, before, after, self._clock.now_ms()):
+            raise DatabaseError(
+                "The local copy has come to another place than its owner believes",
+                where=f"{self._path}, expected at {before}",
+                why="something else has written to it",
+                remedy="nothing: the task is taken over anew, and the copy made again",
+            )
+        self.next = after
+
+    def get_many(self, store: str, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The values of those keys that have one."""
+        return self._file.rows.get_many(store, keys)
+
+    def scan(
+        self, store: str, start: bytes, stop: bytes | None, *, limit: int, reverse: bool = False
+    ) -> Sequence[tuple[bytes, bytes]]:
+        """Rows with ``start <= key < stop`` in key order, at most ``limit``."""
+        return self._file.rows.scan(store, start, stop, limit=limit, reverse=reverse)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+        self._lock.release()
+        self._lock.close()
+
+
+class ReplicaFolder:
+    """The copies on this machine, which its processes share: each is locked by whoever owns the task."""
+
+    def __init__(self, folder: Path, clock: Clock, *, oldest_seconds: float) -> None:
+        """Nothing is made yet. A copy that has not been written for ``oldest_seconds`` is not trusted."""
+        self._folder = folder
+        self._clock = clock
+        self._oldest_ms = round(oldest_seconds * 1_000)
+
+    def open(self, group: str, task: int, topic_id: str, start: int, end: int) -> Replica:
+        """The copy of a task, whose changelog has this id, start and end. Blocks for a moment."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{group}.{task}.db"
+        lock = FileLock(path.with_suffix(".lock"), self._clock)
+        if not lock.try_acquire():
+            # An owner that has been fenced and does not know it yet. It gets nothing done, but it has the file.
+            holder = lock.holder()
+            lock.close()
+            log.warning("%s is held by %s: this process keeps a copy of its own", path, holder)
+            path = self._folder / f"{group}.{task}.{self._clock.now_ms()}.db"
+            lock = FileLock(path.with_suffix(".lock"), self._clock)
+            lock.acquire()
+        now = self._clock.now_ms()
+        try:
+            file = _trusted(path, Changelog(topic_id, start, end), now, now - self._oldest_ms)
+        except BaseException:
+            lock.release()
+            lock.close()
+            raise
+        return Replica(file, path, self._clock, lock)
+
+
+def _trusted(path: Path, changelog: Changelog, now_ms: int, oldest_ms: int) -> RowsFile:
+    """The copy that is there, or a new one where it might not be what the changelog says."""
+    try:
+        file = RowsFile(path)
+        mark = file.mark()
+        why = None if mark is None else _distrusted(mark, changelog, oldest_ms)
+        if why is not None:
+            file.close()
+    except MainstemError as error:
+        why = str(error)
+    if why is not None:
+        log.info("the local copy %s is made anew: %s", path, why)
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).unlink()
+        file, mark = RowsFile(path), None
+    if mark is None:
+        file.begin(Mark(FORMAT, changelog.topic_id, changelog.start, now_ms))
+    return file
+
+
+def _distrusted(mark: Mark, changelog: Changelog, oldest_ms: int) -> str | None:
+    if mark.form != FORMAT:
+        return f"it has format {mark.form}"
+    if mark.source != changelog.topic_id:
+        return "the changelog has been deleted and created again"
+    if not changelog.start <= mark.next <= changelog.end:
+        return f"it has come to {mark.next}, and the changelog goes from {changelog.start} to {changelog.end}"
+    if mark.written_ms < oldest_ms:
+        return "it is so old that deletions may be missing"
+    return None
