@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
+    from mainstem.delivery.custody import Keeper as Keeper
     from mainstem.delivery.edition import Rollback as Rollback
     from mainstem.delivery.failures import Action as Action
     from mainstem.delivery.failures import Answer as Answer
@@ -51,6 +52,7 @@ __all__ = [
     "Entry",
     "Environment",
     "GroupRunner",
+    "Keeper",
     "Outputs",
     "Plan",
     "Point",
@@ -92,6 +94,7 @@ __getattr__, __dir__ = door(
             "Store",
             "in_binary_mode",
         ),
+        "custody": ("Keeper",),
         "edition": ("Rollback",),
         "failures": (
             "Action",

@@ -1,7 +1,8 @@
 """A task of a group that nobody runs, held for as long as it takes to mend something in its store."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -38,25 +39,30 @@ class Custody(Struct, frozen=True):
         await commit(self.ledger, self.ownership, point)
 
 
-@asynccontextmanager
-async def in_custody(
-    broker: Broker, group: GroupDescription, task: int, rows_of: Callable[[int], Rows]
-) -> AsyncIterator[Custody | None]:
-    """Take a task over, which fences whoever had it, and give it back; None for one that has never committed.
+class Keeper(Broker, Protocol):
+    """A broker that keeps the rows of stores as well."""
 
-    ``rows_of`` is asked for its rows only then: before, somebody else may still be changing them.
-    """
+    def rows(self, group: str, task: int) -> Rows:
+        """The committed rows of a task that this process owns."""
+
+    async def snapshot(self, group: str, task: int) -> Rows:
+        """The committed rows of a task, whoever owns it. They may be put together from the log: look seldom."""
+
+
+@asynccontextmanager
+async def in_custody(keeper: Keeper, group: GroupDescription, task: int) -> AsyncIterator[Custody | None]:
+    """Take a task over, which fences whoever had it, and give it back; None for one that has never committed."""
     spec = _spec(group, task)
     if spec is None:
         yield None
         return
-    membership = await broker.group.join(spec, pinned=frozenset({task}))
+    membership = await keeper.group.join(spec, pinned=frozenset({task}))
     try:
         while task not in await membership.assignment():
             pass
         ownership = await membership.take_over(task)
-        state = TaskState(rows_of(task))
-        yield Custody(ownership, await _books(broker, ownership, {*spec.inputs, spec.inbox}, state))
+        state = TaskState(keeper.rows(group.name, task))
+        yield Custody(ownership, await _books(keeper, ownership, {*spec.inputs, spec.inbox}, state))
         await membership.release(task)
     finally:
         await membership.leave()

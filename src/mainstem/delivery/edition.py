@@ -5,18 +5,17 @@ one gives the task back: it would read what it does not know, or forget what it 
 ``docs/decisions/0005-definition-numbers.md``.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Broker, GroupDescription
+from mainstem.broker import GroupDescription
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.custody import in_custody
+from mainstem.delivery.custody import Keeper, in_custody
 from mainstem.delivery.plan import Plan
 from mainstem.errors import DefinitionError, Outdated
-from mainstem.state import Rows, TaskState
+from mainstem.state import TaskState
 
 STORE: Final = "$edition"
 FORMAT: Final = 1
@@ -67,17 +66,17 @@ def recorded(state: TaskState) -> Edition | None:
 class Rollback(Struct, frozen=True):
     """A group that nobody runs is to be run by an older definition again."""
 
-    broker: Broker
-    rows_of: Callable[[int], Rows]
+    keeper: Keeper
     group: GroupDescription
     definition: int
 
-    def look(self) -> dict[int, int]:
+    async def look(self) -> dict[int, int]:
         """The numbers of the tasks that a process of this definition would give back.
 
         Raises :class:`~mainstem.errors.DefinitionError` where the library is too old to say.
         """
-        found = {task: recorded(TaskState(self.rows_of(task))) for task in range(self.group.tasks)}
+        rows = {task: await self.keeper.snapshot(self.group.name, task) for task in range(self.group.tasks)}
+        found = {task: recorded(TaskState(each)) for task, each in rows.items()}
         if newer := [task for task, each in found.items() if each is not None and each.format > FORMAT]:
             raise DefinitionError(
                 f"task {newer[0]} of {self.group.name!r} was run by a newer mainstem",
@@ -88,8 +87,8 @@ class Rollback(Struct, frozen=True):
 
     async def carry_out(self) -> None:
         """Take each of these tasks over, which fences whoever had it, and record the number. It can be repeated."""
-        for task in self.look():
-            async with in_custody(self.broker, self.group, task, self.rows_of) as custody:
+        for task in await self.look():
+            async with in_custody(self.keeper, self.group, task) as custody:
                 if custody is not None:
                     effects = no_effects()
                     effects.write(STORE, _KEY, _encode(Edition(self.definition)))

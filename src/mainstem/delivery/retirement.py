@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from mainstem.broker import Broker, GroupDescription
+from mainstem.broker import GroupDescription
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.custody import in_custody
+from mainstem.delivery.custody import Keeper, in_custody
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed, retired
 from mainstem.delivery.tasks import known_handlers, struck_out
-from mainstem.state import Firing, Rows, TaskState, timers
+from mainstem.state import Firing, TaskState, timers
 
 TIMERS_AT_ONCE = 1_000
 
@@ -34,17 +34,16 @@ class Remembered(Struct):
 class Retirement(Struct, frozen=True):
     """A handler that does not exist any more, and timers by name that nobody handles, in a group that nobody runs."""
 
-    broker: Broker
-    rows_of: Callable[[int], Rows]
+    keeper: Keeper
     group: GroupDescription
     handler: str
     timers: tuple[str, ...] = ()
 
-    def look(self) -> Remembered:
+    async def look(self) -> Remembered:
         """What is remembered, as it was committed last."""
         found = Remembered()
         for task in range(self.group.tasks):
-            state = TaskState(self.rows_of(task))
+            state = TaskState(await self.keeper.snapshot(self.group.name, task))
             found.tasks += self.handler in known_handlers(state)
             for name in self._names(state):
                 for _, mark in Parking(state).of(name):
@@ -62,7 +61,7 @@ class Retirement(Struct, frozen=True):
         started the group meanwhile. ``point`` hears the named steps of each commit.
         """
         for task in range(self.group.tasks):
-            async with in_custody(self.broker, self.group, task, self.rows_of) as custody:
+            async with in_custody(self.keeper, self.group, task) as custody:
                 if custody is None:
                     continue
                 for effects, count in self._pages(task, custody.state, clock, reason):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 
 import click
 import msgspec
@@ -248,8 +247,8 @@ def rollback(**options: object) -> None:
 async def _rollback(wanted: RollbackRequest) -> RolledBack:
     async with opened(wanted.broker, dev=wanted.dev) as broker:
         group = await group_named(broker, wanted.group)
-        change = Rollback(broker, partial(broker.rows, group.name), group, wanted.definition)
-        found = await asyncio.to_thread(change.look)
+        change = Rollback(broker, group, wanted.definition)
+        found = await change.look()
         if not found:
             raise NotFound(
                 f"no task of {group.name!r} was run by a definition above {wanted.definition}",

@@ -1,7 +1,6 @@
 """The command ``retire``: forget a handler that does not exist any more."""
 
 import asyncio
-from functools import partial
 
 import click
 import msgspec
@@ -70,8 +69,8 @@ async def _retire(request: RetireRequest) -> Retired:
     name, handler = request.group, request.handler
     async with opened(request.broker, dev=request.dev) as broker:
         group = await group_named(broker, name)
-        retirement = Retirement(broker, partial(broker.rows, name), group, handler, request.timers)
-        found = await asyncio.to_thread(retirement.look)
+        retirement = Retirement(broker, group, handler, request.timers)
+        found = await retirement.look()
         if not found.something:
             raise NotFound(
                 f"{name!r} remembers no handler {handler!r}" + ", and none of these timers" * bool(request.timers),

@@ -97,9 +97,9 @@ async def test_a_newer_format_is_never_touched() -> None:
         await transaction.commit()
         await membership.leave()
         assert "install that version" in await end_of(start(stage, 9))
-        rollback = Rollback(stage.broker, lambda number: stage.broker.rows(GROUP, number), task, 0)
+        rollback = Rollback(stage.broker, task, 0)
         with pytest.raises(DefinitionError, match="newer mainstem"):
-            rollback.look()
+            await rollback.look()
 
 
 async def test_a_newer_member_is_given_the_task(caplog: pytest.LogCaptureFixture) -> None:
@@ -156,10 +156,10 @@ async def test_rolling_back_is_recorded() -> None:
         await stage.publish(Paid("a", 1))
         await run(stage, 3)
         group = (await stage.broker.admin.groups())[GROUP]
-        rollback = Rollback(stage.broker, lambda task: stage.broker.rows(GROUP, task), group, 2)
-        assert rollback.look() == {0: 3}
+        rollback = Rollback(stage.broker, group, 2)
+        assert await rollback.look() == {0: 3}
         await rollback.carry_out()
-        assert rollback.look() == {}
+        assert await rollback.look() == {}
         await stage.publish(Paid("a", 2))
         await end_of(start(stage, 1))
         await run(stage, 2)

@@ -218,8 +218,8 @@ async def test_what_has_begun_is_forgotten_with_its_timers() -> None:
         await stage.publish(Paid("a"))
         await crashed_at(door, stage, set_timer, fire)
         group = (await stage.broker.admin.groups([GROUP]))[GROUP]
-        retirement = Retirement(stage.broker, lambda task: stage.broker.rows(GROUP, task), group, "ring", ("ring",))
-        assert retirement.look().timers == 2
+        retirement = Retirement(stage.broker, group, "ring", ("ring",))
+        assert (await retirement.look()).timers == 2
         await retirement.carry_out(SystemClock(), "gone", lambda _: None)
         assert nothing_left(stage)
         await stage.run(set_nothing, stores=STORES)

@@ -227,7 +227,7 @@ async def test_code_that_is_rolled_back_in_the_middle_of_a_renaming_is_refused()
 async def retire(stage: Stage, point: Callable[[str], None]) -> None:
     """Retire the handler."""
     group = (await stage.broker.admin.groups([GROUP]))[GROUP]
-    retirement = Retirement(stage.broker, lambda task: stage.broker.rows(GROUP, task), group, "handle")
+    retirement = Retirement(stage.broker, group, "handle")
     await retirement.carry_out(SystemClock(), "gone", lambda _: None, point)
 
 
