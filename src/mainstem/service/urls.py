@@ -4,34 +4,34 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Protocol, TypeAlias, get_origin
+from typing import Annotated, Final, TypeAlias, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
-from mainstem.broker import Broker
 from mainstem.clock import Clock
+from mainstem.delivery import Keeper
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.settings import Settings
-from mainstem.state import Rows
+from mainstem.state import FoldedRows, Replica, ReplicaFolder, Rows
 
 DEV_URL: Final = "sqlite:///mainstem.db"
 """What plays the broker when nobody names one and ``dev`` is on: a file beside you."""
 
+TOMBSTONE_SECONDS: Final = 86_400
+"""Kafka's default: compaction keeps a deletion for so long."""
+
 Failed: TypeAlias = Callable[[MainstemError], None]
 
 _SQLITE: Final = "sqlite:///"
+_KAFKA: Final = "kafka://"
 
 
-class Backend(Broker, Protocol):
-    """A broker that keeps the rows of stores as well."""
-
-    def rows(self, group: str, task: int) -> Rows:
-        """The committed rows of a task."""
-        ...
+Backend: TypeAlias = Keeper
+"""What services run on: a broker that keeps the rows of stores as well."""
 
 
 def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | None = None) -> Backend:
@@ -52,17 +52,61 @@ def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | N
 
         options = replace(SqliteOptions(failed=failed), **options_of(url, SqliteOptions))
         return SqliteBroker(file_of(url), clock=clock, identifiers=identifiers, options=options)
-    if name.startswith("kafka:"):
-        raise DefinitionError(
-            "this version cannot use Kafka yet",
-            where=name,
-            remedy="use the embedded broker: sqlite:///shop.db",
-        )
+    if name.startswith(_KAFKA) and len(name) > len(_KAFKA):
+        return _kafka(url, clock, identifiers)
     raise DefinitionError(
         f"{name!r} is not the URL of a broker",
-        why="it begins with sqlite:/// and a path",
-        remedy="write sqlite:///shop.db for a file beside you, or sqlite:////var/lib/shop.db for an absolute path",
+        why="it begins with sqlite:/// and a path, or with kafka:// and host:port",
+        remedy="write sqlite:///shop.db for a file beside you, sqlite:////var/lib/shop.db for an absolute path, or "
+        "kafka://broker-1:9092,broker-2:9092",
     )
+
+
+def _kafka(url: str, clock: Clock, identifiers: Identifiers) -> Backend:
+    try:
+        # An extra, loaded when used.
+        from mainstem.broker.kafka import KafkaBroker, KafkaOptions  # noqa: PLC0415
+    except ImportError as error:
+        raise DefinitionError(
+            "the client of Kafka is not installed",
+            where=_without_options(url),
+            why=str(error),
+            remedy="pip install 'mainstem[kafka]'",
+        ) from error
+
+    # A name with a dot is one of librdkafka's own, and goes to all clients as it is.
+    client = {name: text for name, text in parse_qsl(_options_in(url), keep_blank_values=True) if "." in name}
+    options = replace(KafkaOptions(client=client), **options_of(url, KafkaOptions))
+    copies = _Copies(
+        ReplicaFolder(Path(options.state_folder), clock, oldest_seconds=TOMBSTONE_SECONDS / 2),
+    )
+
+    class OnKafka(KafkaBroker):
+        """Reads its stores in the copies on this machine."""
+
+        def rows(self, group: str, task: int) -> Rows:
+            return copies.rows(group, task)
+
+        async def snapshot(self, group: str, task: int) -> Rows:
+            return FoldedRows([change async for change in self.changes(group, task)])
+
+    servers = _without_options(url).removeprefix(_KAFKA)
+    return OnKafka(servers, clock=clock, identifiers=identifiers, options=options, copies=copies)
+
+
+class _Copies:
+    """The local copies that are open, by group and task."""
+
+    def __init__(self, folder: ReplicaFolder) -> None:
+        self._folder = folder
+        self._open: dict[tuple[str, int], Replica] = {}
+
+    def open(self, group: str, task: int, topic_id: str, start: int, end: int) -> Replica:
+        replica = self._open[group, task] = self._folder.open(group, task, topic_id, start, end)
+        return replica
+
+    def rows(self, group: str, task: int) -> Rows:
+        return self._open[group, task]
 
 
 def named_broker(given: str | None, settings: Settings, *, dev: bool) -> str:
@@ -98,7 +142,9 @@ def options_of(url: str, kind: type[Struct]) -> dict[str, object]:
     where = _without_options(url)
     values: dict[str, object] = {}
     faults: list[MainstemError] = []
-    for name, text in parse_qsl(url.removeprefix(where).removeprefix("?"), keep_blank_values=True):
+    for name, text in parse_qsl(_options_in(url), keep_blank_values=True):
+        if "." in name and not url.startswith(_SQLITE):
+            continue
         if name not in types:
             near = get_close_matches(name, types, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"the options are {', '.join(types)}"
@@ -119,6 +165,10 @@ def options_of(url: str, kind: type[Struct]) -> dict[str, object]:
 
 def _without_options(url: str) -> str:
     return url.partition("?")[0]
+
+
+def _options_in(url: str) -> str:
+    return url.partition("?")[2]
 
 
 @asynccontextmanager

@@ -1,0 +1,287 @@
+"""Topics as they are: what the cluster says, what is remembered of it, and the verbs that change it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Final, NamedTuple, cast
+
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection
+from confluent_kafka import TopicPartition as At
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ListOffsetsResultInfo,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from mainstem.broker import TopicDescription, TopicPartition, TopicSpec
+from mainstem.broker.kafka.calls import NO_LEADER, UNKNOWN_TOPIC, Calls, answered, failure, kafka_error, unknown_topic
+from mainstem.broker.kafka.options import ClientSettings
+from mainstem.clock import Clock
+from mainstem.errors import BrokerError, TopicExists, UnknownTopic
+
+ENVELOPE_BYTES: Final = 48_588
+"""What a batch of one record has beside key and value: ``max.message.bytes`` is that of the whole batch."""
+
+INTERNAL: Final = "__"
+RETRY_SECONDS: Final = 0.02
+_RETENTION, _CLEANUP, _SIZE = "retention.ms", "cleanup.policy", "max.message.bytes"
+
+
+class Known(NamedTuple):
+    """What is remembered of a topic."""
+
+    partitions: int
+    record_bytes_max: int
+    topic_id: str
+
+
+class Topics:
+    """Asks the cluster, and remembers what every append has to know."""
+
+    def __init__(self, settings: ClientSettings, calls: Calls, clock: Clock) -> None:
+        """Nothing is asked yet."""
+        self.client = AdminClient(cast("dict[str, str | int | float | bool]", settings.admin()))
+        self.options = settings.options
+        self.calls = calls
+        self.clock = clock
+        self._known: dict[str, Known] = {}
+
+    async def known(self, at: TopicPartition) -> Known:
+        """What is to be known of a topic that has this partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
+        known = self._known.get(at.topic)
+        if known is None or at.partition >= known.partitions:
+            self._known.pop(at.topic, None)
+            await self.describe([at.topic])
+            known = self._known.get(at.topic)
+        if known is None or not 0 <= at.partition < known.partitions:
+            raise unknown_topic(f"{at.topic}[{at.partition}]")
+        return known
+
+    def forget(self, topic: str) -> None:
+        """It may have changed."""
+        self._known.pop(topic, None)
+
+    async def names(self) -> list[str]:
+        """All topics but the cluster's own."""
+        seconds = self.options.answer_seconds
+        listed = await self.calls.run(lambda: self.client.list_topics(timeout=seconds), "the list of topics")
+        return [name for name in listed.topics if not name.startswith(INTERNAL)]
+
+    async def describe(self, names: Iterable[str]) -> dict[str, tuple[TopicSpec, str]]:
+        """Specification and id of those that are there."""
+        wanted = list(names)
+        if not wanted:
+            return {}
+        seconds = self.options.answer_seconds
+        described = self.client.describe_topics(TopicCollection(wanted), request_timeout=seconds)
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
+        configured = self.client.describe_configs(resources, request_timeout=seconds)
+        configs = {resource.name: future for resource, future in configured.items()}
+        found: dict[str, tuple[TopicSpec, str]] = {}
+        for name in wanted:
+            try:
+                description = await answered(described[name], name)
+                config = await answered(configs[name], name)
+            except UnknownTopic:
+                self._known.pop(name, None)
+                continue
+            spec = _spec(name, len(description.partitions), config)
+            found[name] = spec, str(description.topic_id)
+            self._known[name] = Known(spec.partitions, spec.record_bytes_max, str(description.topic_id))
+        return found
+
+    async def offsets(self, wanted: Mapping[TopicPartition, OffsetSpec]) -> dict[TopicPartition, int]:
+        """Offsets by specification; what is not there is left out. Counts open transactions as well."""
+        found: dict[TopicPartition, int] = {}
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.options.answer_seconds
+        while wanted:
+            again: dict[TopicPartition, OffsetSpec] = {}
+            for at, future in self._ask_offsets(wanted).items():
+                try:
+                    found[at] = (await asyncio.wrap_future(future)).offset
+                except KafkaException as raised:
+                    error = kafka_error(raised)
+                    if error is not None and error.code() in UNKNOWN_TOPIC:
+                        self._known.pop(at.topic, None)
+                    elif error is not None and (error.code() in NO_LEADER or error.retriable()) and loop.time() < until:
+                        # One is being elected, or has just been; or there is no such topic.
+                        if at.topic in await self.describe([at.topic]):
+                            again[at] = wanted[at]
+                    else:
+                        raise failure(raised, f"{at.topic}[{at.partition}]") from raised
+            wanted = again
+            if wanted:
+                # The client keeps asking the leader of yesterday until it has looked at the cluster again.
+                await self.names()
+                await asyncio.sleep(RETRY_SECONDS)
+        return found
+
+    def _ask_offsets(
+        self, wanted: Mapping[TopicPartition, OffsetSpec]
+    ) -> dict[TopicPartition, "Future[ListOffsetsResultInfo]"]:
+        asked = self.client.list_offsets(
+            {At(at.topic, at.partition): spec for at, spec in wanted.items()},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=self.options.answer_seconds,
+        )
+        return {TopicPartition(at.topic, at.partition): future for at, future in asked.items()}
+
+    async def has(self, name: str) -> bool:
+        """Whether the topic is known, and its partitions have leaders."""
+        described = (await self.describe([name])).get(name)
+        if described is None:
+            return False
+        partitions = [TopicPartition(name, number) for number in range(described[0].partitions)]
+        return len(await self.bounds(partitions)) == len(partitions)
+
+    async def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Id and number of partitions of those that are there."""
+        wanted = list(names)
+        asked = self.client.describe_topics(TopicCollection(wanted), request_timeout=self.options.answer_seconds)
+        found: dict[str, tuple[str, int]] = {}
+        for name in wanted:
+            with suppress(UnknownTopic):
+                description = await answered(asked[name], name)
+                found[name] = str(description.topic_id), len(description.partitions)
+        return found
+
+    async def until(self, done: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Ask until the cluster has done what it has promised."""
+        loop = asyncio.get_running_loop()
+        last = loop.time() + self.options.answer_seconds
+        while not await done():
+            if loop.time() > last:
+                raise BrokerError(f"The cluster has not managed it in time: {what}", remedy="try again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Start and end of those that are there."""
+        wanted = list(partitions)
+        starts = await self.offsets({at: OffsetSpec.earliest() for at in wanted})
+        ends = await self.offsets({at: OffsetSpec.latest() for at in wanted})
+        return {at: (starts[at], ends[at]) for at in wanted if at in starts and at in ends}
+
+
+class TopicAdmin:
+    """The verbs of topics."""
+
+    def __init__(self, topics: Topics) -> None:
+        """Through the same client."""
+        self._topics = topics
+
+    async def create(self, spec: TopicSpec) -> None:
+        """Create a topic; one that exists with the same specification is left alone, another is refused."""
+        topics = self._topics
+        replication = topics.options.replication
+        new = NewTopic(spec.name, spec.partitions, -1 if replication is None else replication, config=_config(spec))
+
+        async def created() -> bool:
+            try:
+                asked = topics.client.create_topics([new], request_timeout=topics.options.answer_seconds)
+                await answered(asked[spec.name], spec.name)
+            except TopicExists:
+                existing = (await topics.describe([spec.name])).get(spec.name)
+                if existing is None:
+                    return False  # it is being deleted
+                if existing[0] != spec:
+                    raise _differs(spec, existing[0]) from None
+            return True
+
+        await topics.until(created, f"the topic {spec.name!r} to be created")
+        topics.forget(spec.name)
+        await topics.until(lambda: topics.has(spec.name), f"the topic {spec.name!r} to be known")
+
+    async def alter(self, spec: TopicSpec) -> None:
+        """Change retention, compaction or limits; the number of partitions never changes."""
+        existing = (await self._topics.describe([spec.name])).get(spec.name)
+        if existing is None:
+            raise unknown_topic(spec.name)
+        if existing[0].partitions != spec.partitions:
+            raise TopicExists(
+                f"The topic {spec.name!r} has {existing[0].partitions} partitions, and keeps them",
+                why="with another number, keys would move to other partitions and lose their order",
+                remedy="create another topic and move the events there",
+            )
+        await set_config(self._topics, ResourceType.TOPIC, spec.name, _config(spec))
+        self._topics.forget(spec.name)
+
+    async def delete(self, topic: str) -> None:
+        """Delete a topic and its records."""
+        self._topics.forget(topic)
+        deleted = self._topics.client.delete_topics([topic], request_timeout=self._topics.options.answer_seconds)
+        await answered(deleted[topic], topic)
+
+        async def gone() -> bool:
+            return topic not in await self._topics.describe([topic])
+
+        await self._topics.until(gone, f"the topic {topic!r} to be gone")
+
+    async def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
+        """Describe these topics, or all."""
+        described = await self._topics.describe(await self._topics.names() if names is None else set(names))
+        partitions = [
+            TopicPartition(name, number) for name, (spec, _) in described.items() for number in range(spec.partitions)
+        ]
+        bounds = await self._topics.bounds(partitions) if partitions else {}
+        found: dict[str, TopicDescription] = {}
+        for name, (spec, topic_id) in described.items():
+            own = [bounds.get(TopicPartition(name, number)) for number in range(spec.partitions)]
+            there = [each for each in own if each is not None]
+            if len(there) == spec.partitions:  # it may have been deleted in between
+                starts, ends = zip(*there, strict=True)
+                found[name] = TopicDescription(spec, topic_id, starts, ends)
+        return found
+
+
+async def set_config(topics: Topics, kind: ResourceType, name: str, config: Mapping[str, str]) -> None:
+    """Set some settings of a topic or a group, and leave the others alone."""
+    entries = [
+        ConfigEntry(key, value, source=ConfigSource.DYNAMIC_TOPIC_CONFIG, incremental_operation=AlterConfigOpType.SET)
+        for key, value in config.items()
+    ]
+    resource = ConfigResource(kind, name, incremental_configs=entries)
+    altered = topics.client.incremental_alter_configs([resource], request_timeout=topics.options.answer_seconds)
+    await answered(altered[resource], name)
+
+
+def _differs(spec: TopicSpec, existing: TopicSpec) -> TopicExists:
+    return TopicExists(
+        f"The topic {spec.name!r} exists with other properties",
+        where=str(existing),
+        why=f"it would now be created as {spec}",
+        remedy="mainstem topics plan shows the difference; all but the number of partitions can be altered",
+    )
+
+
+def _config(spec: TopicSpec) -> dict[str, str]:
+    retention = "-1" if spec.retention_ms is None else str(spec.retention_ms)
+    cleanup = "delete"
+    if spec.compact:
+        cleanup = "compact" if spec.retention_ms is None else "compact,delete"
+    return {
+        _RETENTION: retention,
+        _CLEANUP: cleanup,
+        _SIZE: str(spec.record_bytes_max + ENVELOPE_BYTES),
+        # Event time may lie in the future; by default more than an hour of it is refused.
+        "message.timestamp.after.max.ms": str(2**63 - 1),
+    }
+
+
+def _spec(name: str, partitions: int, config: Mapping[str, ConfigEntry]) -> TopicSpec:
+    values = {key: entry.value or "" for key, entry in config.items()}
+    retention = int(values[_RETENTION])
+    return TopicSpec(
+        name,
+        partitions,
+        None if retention < 0 else retention,
+        "compact" in values[_CLEANUP],
+        max(0, int(values[_SIZE]) - ENVELOPE_BYTES),
+    )

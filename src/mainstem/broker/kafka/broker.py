@@ -1,0 +1,128 @@
+"""Apache Kafka as a broker: the clients of one process, and who uses which."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+
+from mainstem.broker import (
+    Admin,
+    Change,
+    Group,
+    GroupDescription,
+    Log,
+    TopicDescription,
+    TopicPartition,
+    TopicSpec,
+    read,
+)
+from mainstem.broker.kafka.admin import TopicAdmin, Topics
+from mainstem.broker.kafka.calls import Calls
+from mainstem.broker.kafka.fetcher import Fetchers
+from mainstem.broker.kafka.log import KafkaLog
+from mainstem.broker.kafka.options import ClientSettings, KafkaOptions
+from mainstem.broker.kafka.tasks import Copies, GroupAdmin, Groups, KafkaGroup, Restorer, Slots, change_of, changelog_of
+from mainstem.clock import Clock, SystemClock
+from mainstem.errors import BrokerError
+from mainstem.identifiers import Identifiers
+
+RESTORE_BYTES = 32_000_000
+
+
+class KafkaBroker:
+    """A cluster in four roles."""
+
+    log: Log
+    group: Group
+    admin: Admin
+
+    def __init__(
+        self,
+        servers: str,
+        *,
+        clock: Clock | None = None,
+        identifiers: Identifiers | None = None,
+        options: KafkaOptions | None = None,
+        copies: Copies | None = None,
+    ) -> None:
+        """``servers`` are ``host:port``, separated by commas. Nothing is connected yet.
+
+        ``copies`` keeps the rows of the stores on this machine; without it stores can be written, and not read.
+        """
+        clock = clock or SystemClock()
+        self.name = f"kafka at {servers}"
+        self._options = options or KafkaOptions()
+        self._calls = Calls(self._options.commit_threads)
+        settings = self.settings = ClientSettings(servers, self._options)
+        self._topics = Topics(settings, self._calls, clock)
+        self._slots = Slots(settings, (identifiers or Identifiers(clock)).new())
+        self._log = KafkaLog(settings, self._topics, self._slots)
+        topic_admin = TopicAdmin(self._topics)
+        groups = Groups(settings, self._topics, topic_admin, self._log)
+        self._restoring = Fetchers(settings.restorer(), RESTORE_BYTES)
+        restorer = None if copies is None else Restorer(self._topics, self._restoring, copies)
+        self._group = KafkaGroup(groups, clock, restorer)
+        self.log, self.group = self._log, self._group
+        self.admin = KafkaAdmin(topic_admin, GroupAdmin(groups, topic_admin))
+
+    async def open(self) -> None:
+        """Ask the cluster who it is; raises what stands in the way."""
+        try:
+            await self._topics.names()
+        except BrokerError:
+            await self.close()
+            raise
+
+    async def changes(self, group: str, task: int) -> AsyncGenerator[Change, None]:
+        """The committed changes of a task's stores, as far as compaction has left them; none for an unknown group."""
+        at = TopicPartition(changelog_of(group), task)
+        bounds = (await self._topics.bounds([at])).get(at)
+        if bounds is None:
+            return
+        async with aclosing(read(self.log, {at: bounds[0]}, {at: bounds[1]})) as batches:
+            async for batch in batches:
+                for key, value in zip(batch.keys, batch.values, strict=True):
+                    yield change_of(key or b"", value)
+
+    async def close(self) -> None:
+        """Leave all groups, finish what was submitted, then close."""
+        await self._group.close()
+        await self._log.close()
+        await self._restoring.close()
+        await asyncio.to_thread(self._slots.close)
+        self._calls.close()
+
+
+class KafkaAdmin:
+    """Topics and groups as they are."""
+
+    def __init__(self, topics: TopicAdmin, groups: GroupAdmin) -> None:
+        self._topics = topics
+        self._groups = groups
+
+    async def create(self, spec: TopicSpec) -> None:
+        """Create a topic; one that exists with the same specification is left alone, another is refused."""
+        await self._topics.create(spec)
+
+    async def alter(self, spec: TopicSpec) -> None:
+        """Change retention, compaction or limits; the number of partitions never changes."""
+        await self._topics.alter(spec)
+
+    async def delete(self, topic: str) -> None:
+        """Delete a topic and its records."""
+        await self._topics.delete(topic)
+
+    async def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
+        """Describe these topics, or all."""
+        return await self._topics.topics(names)
+
+    async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
+        """Describe these groups, or all."""
+        return await self._groups.groups(names)
+
+    async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
+        await self._groups.reset(group, positions)
+
+    async def delete_group(self, group: str) -> None:
+        """Forget a group that has no live member: positions, stores and inbox."""
+        await self._groups.delete_group(group)

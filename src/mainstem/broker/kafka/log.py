@@ -1,0 +1,188 @@
+"""The role of the log: appends outside any task, and readers."""
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import OffsetSpec
+
+from mainstem.broker import Record, TopicPartition
+from mainstem.broker.kafka.admin import Topics
+from mainstem.broker.kafka.calls import kafka_error, translated, unknown_topic
+from mainstem.broker.kafka.fetcher import Fetchers
+from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings
+from mainstem.broker.kafka.reader import KafkaReader
+from mainstem.broker.kafka.tasks import KafkaTransaction, Slots
+from mainstem.broker.kafka.wire import HeaderPairs, check_sizes
+from mainstem.errors import BrokerError, UnknownTopic
+from mainstem.telemetry import log
+
+POLL_SECONDS = 0.1
+
+
+class _Append:
+    """Records on their way; the last delivery report settles them."""
+
+    __slots__ = ("_error", "_first", "_future", "_left", "_loop")
+
+    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._left = count
+        self._loop = loop
+        self._future: asyncio.Future[int] = loop.create_future()
+        self._first: int | None = None
+        self._error: KafkaError | None = None
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """One record was written, or given up. In the thread that polls."""
+        if error is not None:
+            self._error = self._error or error
+        elif self._first is None:
+            self._first = message.offset()
+        self._left -= 1
+        if self._left == 0:
+            with suppress(RuntimeError):  # the event loop has been closed meanwhile
+                self._loop.call_soon_threadsafe(self._settle)
+
+    async def written(self, where: str) -> int:
+        """The offset of the first record."""
+        error = await self._future
+        if self._error is not None:
+            raise translated(self._error, where)
+        return error
+
+    def _settle(self) -> None:
+        if not self._future.done():
+            self._future.set_result(self._first or 0)
+
+
+class _Appender:
+    """A producer and the thread that takes its delivery reports."""
+
+    def __init__(self, settings: dict[str, object]) -> None:
+        self.producer = Producer(settings)
+        self._closing = False
+        self._thread = threading.Thread(target=self._poll, name="mainstem kafka producer", daemon=True)
+        self._thread.start()
+
+    def _poll(self) -> None:
+        while not self._closing or len(self.producer):
+            self.producer.poll(POLL_SECONDS)
+
+    def close(self, seconds: float) -> None:
+        """Wait for what is on its way. Blocks."""
+        self._closing = True
+        self._thread.join(seconds)
+
+
+class KafkaLog:
+    """Partitions of records in the cluster."""
+
+    def __init__(self, settings: ClientSettings, topics: Topics, slots: Slots) -> None:
+        """No client is made before it is needed."""
+        self._settings = settings
+        self._topics = topics
+        self._slots = slots
+        self._appenders: dict[int, _Appender] = {}
+        self._readers: set[KafkaReader] = set()
+        self._look_soon = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+        self.fetchers = Fetchers(settings.reader(), settings.options.prefetch_bytes)
+
+    async def append(self, at: TopicPartition, records: Sequence[Record]) -> int:
+        """Append outside any task. When it fails, some of several records may be there all the same."""
+        known = await self._topics.known(at)
+        check_sizes(at, records, known.record_bytes_max)
+        if not records:
+            return (await self.bounds(at))[1]
+        append = _Append(len(records), asyncio.get_running_loop())
+        # A batch must not be larger than its topic takes.
+        producer = self._appender(min(BATCH_BYTES, known.record_bytes_max)).producer
+        headers = HeaderPairs()
+        where = f"{at.topic}[{at.partition}]"
+        for record in records:
+            while True:
+                try:
+                    producer.produce(
+                        at.topic,
+                        value=record.value,
+                        key=record.key,
+                        partition=at.partition,
+                        on_delivery=append.delivered,
+                        timestamp=record.timestamp_ms or 1,  # 0 would be now
+                        headers=headers.of(record),
+                    )
+                    break
+                except BufferError:
+                    await asyncio.sleep(0.001)
+                except KafkaException as raised:
+                    error = kafka_error(raised)
+                    self._topics.forget(at.topic)
+                    raise (
+                        BrokerError(str(raised), where=where) if error is None else translated(error, where)
+                    ) from raised
+        try:
+            return await append.written(where)
+        except UnknownTopic:
+            self._topics.forget(at.topic)
+            raise
+
+    def transaction(self) -> KafkaTransaction:
+        """Several appends at once; nothing is sent before the commit."""
+        return KafkaTransaction(self._topics, self._slots)
+
+    def reader(self, positions: Mapping[TopicPartition, int]) -> KafkaReader:
+        """A reader that starts at these offsets."""
+        reader = KafkaReader(self.fetchers, positions, self._readers.discard)
+        self._readers.add(reader)
+        self._look_soon.set()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="mainstem kafka topics")
+        return reader
+
+    async def bounds(self, at: TopicPartition) -> tuple[int, int]:
+        """The first offset still there, and the offset the next record will get."""
+        await self._topics.known(at)
+        found = (await self._topics.bounds([at])).get(at)
+        if found is None:
+            raise unknown_topic(f"{at.topic}[{at.partition}]")
+        return found
+
+    async def offset_at(self, at: TopicPartition, timestamp_ms: int) -> int:
+        """The first offset whose record has this timestamp or a later one; the end when there is none."""
+        await self._topics.known(at)
+        found = (await self._topics.offsets({at: OffsetSpec.for_timestamp(timestamp_ms)})).get(at)
+        return (await self.bounds(at))[1] if found is None or found < 0 else found
+
+    async def close(self) -> None:
+        """Wait for what is on its way, and end all threads."""
+        seconds = self._settings.options.answer_seconds
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        for appender in self._appenders.values():
+            await asyncio.to_thread(appender.close, seconds)
+        await self.fetchers.close()
+
+    async def _watch(self) -> None:
+        """Look whether what is read is still there: at once for a new reader, and then again and again."""
+        while True:
+            self._look_soon.clear()
+            readers = list(self._readers)
+            try:
+                known = await self._topics.ids({topic for reader in readers for topic in reader.topics})
+            except BrokerError as error:
+                log.warning("cannot look at the topics that are read: %s", error)
+            else:
+                for reader in readers:
+                    reader.check(known)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.options.watch_seconds):
+                    await self._look_soon.wait()
+
+    def _appender(self, batch_bytes: int) -> _Appender:
+        appender = self._appenders.get(batch_bytes)
+        if appender is None:
+            appender = self._appenders[batch_bytes] = _Appender(self._settings.producer(batch_bytes))
+        return appender

@@ -1,0 +1,28 @@
+"""Changelogs: one compacted topic for each group, in which partition n holds the rows of task n.
+
+One topic for all stores, because every partition that a transaction touches costs it a marker, and one offset says how
+far a local copy has come.
+"""
+
+from typing import Final
+
+from mainstem.broker import Change, Record
+
+_SEPARATOR: Final = b"\x00"
+
+
+def changelog_of(group: str) -> str:
+    """The topic that holds the stores of a group."""
+    return f"{group}.changelog"
+
+
+def change_record(change: Change) -> Record:
+    """A change as a record: compaction keeps the last one of each store and key."""
+    # Without a time the client takes its own; nobody reads it.
+    return Record(change.store.encode() + _SEPARATOR + change.key, change.value, 0)
+
+
+def change_of(key: bytes, value: bytes | None) -> Change:
+    """The change that a record stands for."""
+    store, _, row = key.partition(_SEPARATOR)
+    return Change(store.decode(), row, value)

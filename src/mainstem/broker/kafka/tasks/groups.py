@@ -1,0 +1,327 @@
+"""Groups as they are: the record of each, its positions and epochs, who is in it; and the verbs that change it.
+
+Kafka has no place for what a group was made for (service, tasks, partition counts), so that is kept in a compacted
+topic, and written under a transactional id of the group, so that two first joins cannot both write.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as At
+from confluent_kafka.admin import ConsumerGroupDescription, ResourceType
+from msgspec import Struct
+
+from mainstem.broker import (
+    COMPLETED_STORE,
+    Change,
+    GroupDescription,
+    GroupSpec,
+    Log,
+    Record,
+    TopicPartition,
+    TopicSpec,
+    completed_key,
+    inbox_of,
+    read,
+)
+from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
+from mainstem.broker.kafka.calls import answered, kafka_error
+from mainstem.broker.kafka.options import ClientSettings
+from mainstem.broker.kafka.tasks.changelog import change_record, changelog_of
+from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
+from mainstem.errors import BrokerError, StoreRefused, TopicExists, UnknownTopic
+
+HISTORY_BYTES: Final = 1_000_000
+REGISTRY: Final = TopicPartition("mainstem.groups", 0)
+_GONE: Final = frozenset({KafkaError.GROUP_ID_NOT_FOUND, KafkaError.INVALID_GROUP_ID})
+
+
+class Registered(Struct, frozen=True):
+    """What a group was made for."""
+
+    service: str
+    tasks: int
+    inputs: Mapping[str, int]
+
+
+class Positions(Struct, frozen=True):
+    """The committed positions of a group, and the epoch of each task's owner."""
+
+    offsets: Mapping[TopicPartition, int]
+    epochs: Mapping[int, int]
+
+
+class Groups:
+    """Reads and writes what is known of groups."""
+
+    def __init__(self, settings: ClientSettings, topics: Topics, admin: TopicAdmin, log: Log) -> None:
+        self.settings = settings
+        self.topics = topics
+        self._admin = admin
+        self._log = log
+
+    async def registered(self) -> dict[str, Registered]:
+        """All groups that have been made and not deleted."""
+        bounds = (await self.topics.bounds([REGISTRY])).get(REGISTRY)
+        found: dict[str, Registered] = {}
+        if bounds is None:
+            return found
+        start, end = bounds
+        async for batch in read(self._log, {REGISTRY: start}, {REGISTRY: end}):
+            for key, value in zip(batch.keys, batch.values, strict=True):
+                name = (key or b"").decode()
+                if value is None:
+                    found.pop(name, None)
+                else:
+                    found[name] = Registered(**json.loads(value))
+        return found
+
+    async def enter(self, spec: GroupSpec) -> None:
+        """Create the group, its inbox and its changelog; or compare them with what is recorded."""
+        await self._compare_topics(spec)
+        before = (await self.registered()).get(spec.name)
+        if before is not None:
+            compare(spec, before)
+            if not spec.inputs.keys() - before.inputs.keys():
+                return
+        await self._create(TopicSpec(REGISTRY.topic, 1, compact=True))
+        await self._create(TopicSpec(spec.inbox, spec.tasks))
+        # A parked event is a row: the largest event, with its headers and history.
+        largest = max(
+            (known.record_bytes_max for known, _ in (await self.topics.describe(spec.inputs)).values()), default=0
+        )
+        record_bytes_max = max(largest, 1_000_000) + HISTORY_BYTES
+        await self._create(
+            TopicSpec(changelog_of(spec.name), spec.tasks, compact=True, record_bytes_max=record_bytes_max)
+        )
+        await self._register(spec)
+
+    async def set_session(self, spec: GroupSpec) -> None:
+        """With the newer protocol the session timeout is a setting of the group, on the broker."""
+        session = round(spec.session_timeout_seconds * 1_000)
+        heartbeat = max(1, session // 6)
+        timeouts = {"consumer.session.timeout.ms": str(session), "consumer.heartbeat.interval.ms": str(heartbeat)}
+        await set_config(self.topics, ResourceType.GROUP, spec.name, timeouts)
+        with suppress(BrokerError):  # a broker before 4.3 does not know it, and waits a second before it assigns
+            await set_config(self.topics, ResourceType.GROUP, spec.name, {"consumer.assignment.interval.ms": "0"})
+
+    async def _create(self, spec: TopicSpec) -> None:
+        with suppress(TopicExists):  # with what somebody has altered: that is theirs to decide
+            await self._admin.create(spec)
+
+    async def _register(self, spec: GroupSpec) -> None:
+        calls = self.topics.calls
+        name = f"{REGISTRY.topic}.{spec.name}"
+        producer = await calls.run(lambda: TransactionalProducer(self.settings, name), name)
+        try:
+            # Whoever was here at the same time is fenced by now, or has written already.
+            before = (await self.registered()).get(spec.name)
+            if before is not None:
+                compare(spec, before)
+            inputs = {**(before.inputs if before is not None else {}), **spec.inputs}
+            value = json.dumps({"service": spec.service, "tasks": spec.tasks, "inputs": inputs}).encode()
+            await self._write(producer, spec.name, value)
+        finally:
+            await calls.run(producer.close, name)
+
+    async def _write(self, producer: TransactionalProducer, group: str, value: bytes | None) -> None:
+        known = await self.topics.known(REGISTRY)
+        shipment = Shipment([(REGISTRY, [Record(group.encode(), value, 0)], known.record_bytes_max)], ())
+        await self.topics.calls.run(lambda: producer.send(shipment), producer.name)
+
+    async def forget(self, group: str) -> None:
+        """Strike out a group that is being deleted."""
+        name = f"{REGISTRY.topic}.{group}"
+        producer = await self.topics.calls.run(lambda: TransactionalProducer(self.settings, name), name)
+        try:
+            await self._write(producer, group, None)
+        finally:
+            await self.topics.calls.run(producer.close, name)
+
+    async def positions(self, group: str, *, stable: bool = True) -> Positions:
+        """What is committed. ``stable`` waits for a transaction that is just being ended, because it may move them."""
+        found = Positions({}, {})
+
+        async def read() -> bool:
+            nonlocal found
+            asked = self.topics.client.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group)],
+                require_stable=stable,
+                request_timeout=self.settings.options.answer_seconds,
+            )
+            committed = (await answered(asked[group], f"group {group}")).topic_partitions or ()
+            found = _positions(committed, inbox_of(group))
+            return not any(at.error for at in committed)
+
+        await self.topics.until(read, f"the positions of the group {group!r} to be stable")
+        return found
+
+    async def members(self, group: str) -> dict[str, frozenset[int]]:
+        """The tasks that are assigned to each member now."""
+        asked = self.topics.client.describe_consumer_groups(
+            [group], request_timeout=self.settings.options.answer_seconds
+        )
+        try:
+            described: ConsumerGroupDescription = await answered(asked[group], f"group {group}")
+        except KafkaException as raised:
+            error = kafka_error(raised)
+            if error is not None and error.code() in _GONE:
+                return {}
+            raise
+        except BrokerError as error:
+            if "GROUP_ID_NOT_FOUND" in error.why:
+                return {}
+            raise
+        inbox = inbox_of(group)
+        return {
+            member.member_id: frozenset(at.partition for at in member.assignment.topic_partitions if at.topic == inbox)
+            for member in described.members
+        }
+
+    async def _compare_topics(self, spec: GroupSpec) -> None:
+        wanted = {**spec.inputs, spec.inbox: spec.tasks}
+        for name, (topic, _) in (await self.topics.describe(wanted)).items():
+            if topic.partitions != wanted[name]:
+                raise _refused_count(spec, name, topic.partitions, wanted[name])
+
+
+class GroupAdmin:
+    """The verbs of groups."""
+
+    def __init__(self, groups: Groups, admin: TopicAdmin) -> None:
+        self._groups = groups
+        self._admin = admin
+
+    async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
+        """Describe these groups, or all."""
+        registered = await self._groups.registered()
+        wanted = registered.keys() if names is None else set(names) & registered.keys()
+        return {name: await self._describe(name, registered[name]) for name in sorted(wanted)}
+
+    async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
+        registered = await self._unattended(group)
+        for at in positions:
+            await self._groups.topics.known(at)
+        before = await self._groups.positions(group)
+        inbox = inbox_of(group)
+        moved: dict[int, dict[TopicPartition, int]] = {}
+        for at, offset in positions.items():
+            task = at.partition if at.topic == inbox else at.partition % registered.tasks
+            moved.setdefault(task, {})[at] = offset
+        for task, own in moved.items():
+            inbox_at = TopicPartition(inbox, task)
+            own.setdefault(inbox_at, before.offsets.get(inbox_at, 0))
+            await self._move(group, task, own, before.epochs.get(task, 0) + 1)
+
+    async def delete_group(self, group: str) -> None:
+        """Forget a group that has no live member: positions, stores and inbox."""
+        registered = await self._unattended(group)
+        for task in range(registered.tasks):
+            producer = await self._fencing(group, task)
+            await self._groups.topics.calls.run(producer.close, group)
+        client, seconds = self._groups.topics.client, self._groups.settings.options.answer_seconds
+        with suppress(BrokerError):  # it has never committed anything, or the positions have expired
+            await answered(client.delete_consumer_groups([group], request_timeout=seconds)[group], f"group {group}")
+        for topic in (inbox_of(group), changelog_of(group)):
+            with suppress(UnknownTopic):
+                await self._admin.delete(topic)
+        await self._groups.forget(group)
+
+    async def _unattended(self, group: str) -> Registered:
+        registered = (await self._groups.registered()).get(group)
+        if registered is None:
+            raise BrokerError(f"There is no group {group!r}", remedy="mainstem groups list shows those that are there")
+        members = await self._groups.members(group)
+        if members:
+            raise BrokerError(
+                f"The group {group!r} has live members",
+                where=", ".join(sorted(members)),
+                why="they would go on from where they are",
+                remedy="stop them first",
+            )
+        return registered
+
+    async def _move(self, group: str, task: int, own: Mapping[TopicPartition, int], epoch: int) -> None:
+        groups = self._groups
+        changelog = TopicPartition(changelog_of(group), task)
+        known = await groups.topics.known(changelog)
+        dropped = [change_record(Change(COMPLETED_STORE, completed_key(at), None)) for at in own]
+        offsets = [
+            At(at.topic, at.partition, offset, metadata=str(epoch))
+            if at.topic == inbox_of(group)
+            else At(at.topic, at.partition, offset)
+            for at, offset in own.items()
+        ]
+        producer = await self._fencing(group, task)
+        try:
+            shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)
+            await groups.topics.calls.run(lambda: producer.send(shipment), f"group {group}, task {task}")
+        finally:
+            await groups.topics.calls.run(producer.close, group)
+
+    async def _fencing(self, group: str, task: int) -> TransactionalProducer:
+        where = f"group {group}, task {task}"
+        return await self._groups.topics.calls.run(
+            lambda: TransactionalProducer(self._groups.settings, transactional_id(group, task), group), where
+        )
+
+    async def _describe(self, name: str, registered: Registered) -> GroupDescription:
+        members = await self._groups.members(name)
+        positions = await self._groups.positions(name, stable=False)
+        owners = {task: member for member, tasks in members.items() for task in tasks}
+        tasks = range(registered.tasks)
+        return GroupDescription(
+            name,
+            registered.service,
+            registered.tasks,
+            registered.inputs,
+            tuple(sorted(members)),
+            tuple(owners.get(task) for task in tasks),
+            tuple(positions.epochs.get(task, 0) for task in tasks),
+            positions.offsets,
+        )
+
+
+def _positions(committed: Iterable[At], inbox: str) -> Positions:
+    offsets = {TopicPartition(at.topic, at.partition): at.offset for at in committed if at.offset >= 0}
+    epochs = {at.partition: int(at.metadata) for at in committed if at.topic == inbox and at.metadata}
+    return Positions(offsets, epochs)
+
+
+def transactional_id(group: str, task: int) -> str:
+    """Whoever initialises a producer with this id owns the task."""
+    return f"{group}.{task}"
+
+
+def compare(spec: GroupSpec, registered: Registered) -> None:
+    """Refuse to join a group as something else than it was made for."""
+    if registered.service != spec.service:
+        raise StoreRefused(
+            f"The group {spec.name!r} and its stores belong to the service {registered.service!r}",
+            where=f"service {spec.service}",
+            why="two services would write each other's memory",
+            remedy="give the group another name, or delete the old one with: mainstem groups delete " + spec.name,
+        )
+    if registered.tasks != spec.tasks:
+        raise StoreRefused(
+            f"The group {spec.name!r} has {registered.tasks} tasks, and would now have {spec.tasks}",
+            why="stores and completed sets belong to the tasks that they were created for",
+            remedy=f"keep tasks={registered.tasks}; or give the group another name, and delete this one with its "
+            f"memory: mainstem groups delete {spec.name}",
+        )
+    for topic, partitions in spec.inputs.items():
+        if registered.inputs.get(topic, partitions) != partitions:
+            raise _refused_count(spec, topic, registered.inputs[topic], partitions)
+
+
+def _refused_count(spec: GroupSpec, topic: str, recorded: int, stated: int) -> StoreRefused:
+    return StoreRefused(
+        f"The group {spec.name!r} knows the topic {topic!r} with {recorded} partitions, and it would now have {stated}",
+        why="with another number of partitions the keys move to other tasks, and their stores would not",
+        remedy="restore the topic; or delete the group with its memory, so that it starts anew: "
+        f"mainstem groups delete {spec.name}",
+    )

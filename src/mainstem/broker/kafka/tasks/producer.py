@@ -1,0 +1,247 @@
+"""A producer with a transactional id, and the three outcomes of what it commits. All of it blocks.
+
+Whoever initialises a producer with the same id fences all older ones and aborts what they have open. A producer that
+has been fenced, or of which nobody knows how its transaction ended, is never used again.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TopicPartition as At
+
+from mainstem.broker import Record, TopicPartition
+from mainstem.broker.kafka.calls import FENCES, kafka_error, translated
+from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings, Settings
+from mainstem.broker.kafka.wire import HeaderPairs, Pair, size_bytes
+from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
+
+COMMITS_MOST: Final = 3
+"""A commit that has timed out can be resumed by asking for it again; so often."""
+FIRST_PATIENCE_SECONDS: Final = 0.05
+
+
+class Shipment(NamedTuple):
+    """What one transaction carries: records by partition, with the limit of their topic, and positions."""
+
+    records: Sequence[tuple[TopicPartition, Sequence[Record], int]]
+    offsets: Sequence[At]
+
+
+class TransactionalProducer:
+    """One producer, from its first to its last transaction."""
+
+    def __init__(self, settings: ClientSettings, transactional_id: str, group: str | None = None) -> None:
+        """Fence every older one with this id. ``group`` is whose positions it commits."""
+        self.name = transactional_id
+        self._seconds = settings.options.answer_seconds
+        self._group = None if group is None else empty_metadata(settings, group)
+        self.over: BrokerError | None = None
+        """Why it must not be used any more."""
+        try:
+            self._producer = _initialised(settings.transactional(transactional_id), self._seconds)
+        except KafkaException as raised:
+            raise _outcome(raised, self.name) from raised
+
+    def send(self, shipment: Shipment) -> dict[TopicPartition, int]:
+        """Commit it; returns the first offset in each partition. Raises one of the outcomes that are not success."""
+        if self.over is not None:
+            raise self.over
+        firsts: dict[TopicPartition, int] = {}
+        try:
+            self._producer.begin_transaction()
+            self._produce(shipment, firsts)
+            if shipment.offsets:
+                assert self._group is not None
+                # After an error of this call a commit might succeed without the positions: it is never tried again.
+                self._producer.send_offsets_to_transaction(list(shipment.offsets), self._group, self._seconds)
+        except (KafkaException, BufferError) as raised:
+            raise self._refused(raised) from raised
+        self._commit()
+        return firsts
+
+    def close(self) -> None:
+        """Let the client go. What it has open, the next one with its id aborts."""
+        self.over = self.over or _fenced(self.name)
+        with suppress(KafkaException):
+            self._producer.purge()
+        with suppress(KafkaException):  # of one that was fenced it says so once more
+            self._producer.close()
+
+    def _produce(self, shipment: Shipment, firsts: dict[TopicPartition, int]) -> None:
+        headers = HeaderPairs()
+        for at, records, bytes_max in shipment.records:
+            first: Callable[[KafkaError | None, Message], None] | None = _note_first(at, firsts)
+            room = bytes_max
+            for record in records:
+                if bytes_max < BATCH_BYTES:
+                    # A batch must not be larger than its topic takes; what is flushed goes on its own.
+                    size = size_bytes(record)
+                    if size > room:
+                        self._drain()
+                        room = bytes_max
+                    room -= size
+                self._enqueue(at, record, headers.of(record), first)
+                first = None
+
+    def _drain(self) -> None:
+        """Wait until everything has been sent. Not by flushing, which breaks down once the producer is fenced."""
+        while len(self._producer):
+            self._producer.poll(0.01)
+
+    def _enqueue(
+        self,
+        at: TopicPartition,
+        record: Record,
+        headers: list[Pair],
+        first: Callable[[KafkaError | None, Message], None] | None,
+    ) -> None:
+        while True:
+            try:
+                if first is None:
+                    self._producer.produce(
+                        at.topic,
+                        record.value,
+                        record.key,
+                        at.partition,
+                        timestamp=record.timestamp_ms or 1,  # 0 would be now
+                        headers=headers,
+                    )
+                else:
+                    self._producer.produce(
+                        at.topic,
+                        record.value,
+                        record.key,
+                        at.partition,
+                        on_delivery=first,
+                        timestamp=record.timestamp_ms or 1,  # 0 would be now
+                        headers=headers,
+                    )
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                return
+
+    def _commit(self) -> None:
+        for attempt in range(COMMITS_MOST):
+            try:
+                self._producer.commit_transaction(self._seconds)
+            except KafkaException as raised:
+                error = kafka_error(raised)
+                if error is not None and error.txn_requires_abort():
+                    raise self._refused(raised) from raised
+                if error is None or not error.retriable() or attempt + 1 == COMMITS_MOST:
+                    self.over = _outcome(raised, self.name)
+                    raise self.over from raised
+            else:
+                return
+
+    def _refused(self, raised: KafkaException | BufferError) -> BrokerError:
+        """Abort; nothing of the transaction has happened."""
+        outcome = _outcome(raised, self.name, begun=False)
+        if isinstance(outcome, Fenced):
+            self.over = outcome
+            return outcome
+        try:
+            self._producer.abort_transaction(self._seconds)
+        except KafkaException as error:
+            self.over = _outcome(error, self.name)
+        return outcome
+
+
+def _initialised(settings: Settings, seconds: float) -> Producer:
+    """A producer that has fenced every older one with its id.
+
+    While what the older one has open is being aborted, the client would ask again every half second only; a new one
+    asks at once.
+    """
+    patience = FIRST_PATIENCE_SECONDS
+    while True:
+        producer = Producer(settings)
+        producer.list_topics(timeout=seconds)  # a client that is connected already needs no time for it
+        try:
+            producer.init_transactions(patience)
+        except KafkaException as raised:
+            error = kafka_error(raised)
+            if error is None or not error.retriable() or patience > seconds:
+                raise
+            patience *= 2
+        else:
+            return producer
+
+
+def empty_metadata(settings: ClientSettings, group: str) -> object:
+    """The metadata of somebody who is no member: the group's generation is not compared, the id alone fences."""
+    consumer = Consumer({**settings.reader(), "group.id": group})
+    try:
+        return consumer.consumer_group_metadata()
+    finally:
+        consumer.close()
+
+
+def _note_first(at: TopicPartition, firsts: dict[TopicPartition, int]) -> Callable[[KafkaError | None, Message], None]:
+    def note(error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            firsts[at] = cast("int", message.offset())
+
+    return note
+
+
+def _fenced(where: str, why: str = "this process has given it back, or has taken it over anew") -> Fenced:
+    return Fenced(
+        "Another owner has taken the task over",
+        where=where,
+        why=why,
+        remedy="drop the pending work; the new owner goes on from the last commit",
+    )
+
+
+def _outcome(raised: KafkaException | BufferError, where: str, *, begun: bool = True) -> BrokerError:
+    """Fenced, refused with the reason, or unknown. ``begun``: the commit itself had been asked for."""
+    error = kafka_error(raised)
+    if error is not None and (error.code() in FENCES or error.fatal()):
+        return _fenced(where, f"{error.name()}: {error.str()}")
+    why = str(raised) if error is None else f"{error.name()}: {error.str()}"
+    if begun:
+        return CommitUnknown(
+            "Nobody knows whether the transaction was committed",
+            where=where,
+            why=why,
+            remedy="the task is taken over anew, and reads what is there",
+        )
+    told = None if error is None else translated(error, where)
+    if isinstance(told, UnknownTopic | RecordTooLarge):
+        return told
+    return CommitRefused("The cluster has refused a transaction", where=where, why=why, remedy="it is tried again")
+
+
+class Slots:
+    """Producers for transactions outside any task: each id serves one transaction at a time."""
+
+    def __init__(self, settings: ClientSettings, process: str) -> None:
+        """None is made before it is needed."""
+        self._settings = settings
+        self._process = process
+        self._free: list[TransactionalProducer] = []
+        self._made = 0
+
+    def send(self, shipment: Shipment) -> dict[TopicPartition, int]:
+        """Commit it through a producer that nobody uses."""
+        try:
+            producer = self._free.pop()
+        except IndexError:
+            self._made += 1
+            producer = TransactionalProducer(self._settings, f"mainstem.{self._process}.{self._made}")
+        try:
+            return producer.send(shipment)
+        finally:
+            if producer.over is None:
+                self._free.append(producer)
+            else:
+                producer.close()
+
+    def close(self) -> None:
+        """Let all of them go."""
+        while self._free:
+            self._free.pop().close()

@@ -1,0 +1,91 @@
+"""Facts, store changes and positions of one commit: gathered here, sent in one Kafka transaction.
+
+Open on the broker, a transaction would hold up every reader of its partitions at its first record. So it is open for
+as long as its commit takes, and not longer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mainstem.broker import Change, Record, TopicPartition
+from mainstem.broker.kafka.admin import Topics
+from mainstem.broker.kafka.tasks.changelog import change_record
+from mainstem.broker.kafka.tasks.owner import Owner
+from mainstem.broker.kafka.tasks.producer import Shipment, Slots
+from mainstem.broker.kafka.wire import check_sizes
+from mainstem.errors import BrokerError, CommitRefused, Fenced, UnknownTopic
+
+
+class KafkaTransaction:
+    """A buffer until its commit."""
+
+    def __init__(self, topics: Topics, by: Owner | Slots) -> None:
+        """``by`` is the owner of the task, or whoever sends what belongs to none."""
+        self._topics = topics
+        self._by = by
+        self._facts: dict[TopicPartition, list[Record]] = {}
+        self._changes: list[Change] = []
+        self._positions: Mapping[TopicPartition, int] = {}
+        self._over = False
+
+    def append(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        """Add records to the end of a partition, in this order."""
+        self._facts.setdefault(at, []).extend(records)
+
+    def changes(self, changes: Iterable[Change]) -> None:
+        """Add store changes of the owner's task."""
+        self._changes += changes
+
+    def positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Name the next offset to be handled for every input of the owner's task."""
+        self._positions = {**self._positions, **positions}
+
+    async def commit(self) -> Mapping[TopicPartition, int]:
+        """Send it, and wait until the cluster has committed it."""
+        if self._over:
+            raise BrokerError("A transaction commits once")
+        self._over = True
+        by = self._by
+        if isinstance(by, Slots):
+            shipment = await self._foreign()
+            return await self._topics.calls.run(lambda: by.send(shipment), "a transaction outside any task")
+        shipment = await self._owned(by)
+        now = self._topics.clock.monotonic()
+        return await self._topics.calls.run(lambda: by.send(shipment, self._changes, now), by.where)
+
+    def abort(self) -> None:
+        """Drop it; for a committed one this does nothing."""
+        self._over = True
+
+    async def _foreign(self) -> Shipment:
+        if self._changes or self._positions:
+            raise BrokerError(
+                "A transaction outside any task takes neither store changes nor positions",
+                why="nobody owns the task that they belong to",
+            )
+        return Shipment(await self._checked(), ())
+
+    async def _owned(self, owner: Owner) -> Shipment:
+        missing = owner.inputs - self._positions.keys()
+        if missing:
+            # Without a single valid offset the cluster would not even notice that the owner has been fenced.
+            raise CommitRefused(
+                "A commit names a position for every input of its task",
+                where=f"{owner.where}; missing: {', '.join(f'{at.topic}[{at.partition}]' for at in sorted(missing))}",
+            )
+        records = await self._checked()
+        if self._changes:
+            changed = [change_record(change) for change in self._changes]
+            try:
+                known = await self._topics.known(owner.changelog)
+            except UnknownTopic as error:
+                raise Fenced("The group has been deleted", where=owner.where, remedy="drop the pending work") from error
+            records.append((owner.changelog, changed, known.record_bytes_max))
+        return Shipment(records, owner.offsets(self._positions))
+
+    async def _checked(self) -> list[tuple[TopicPartition, Sequence[Record], int]]:
+        checked: list[tuple[TopicPartition, Sequence[Record], int]] = []
+        for at, records in self._facts.items():
+            known = await self._topics.known(at)
+            check_sizes(at, records, known.record_bytes_max)
+            checked.append((at, records, known.record_bytes_max))
+        return checked
