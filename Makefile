@@ -38,8 +38,8 @@ format: setup ## Format the code, and mend what the linter can mend
 test: setup ## Run the test suite
 	@$(BIN)/pytest $(ARGS)
 
-demo: setup ## Replay January's flights through four services, kill one, check every total
-	@$(BIN)/python -m examples.flights
+demo: setup ## Replay January's flights through four services, kill one, check every total; BROKER=kafka does it on Kafka
+	@$(if $(filter kafka,$(BROKER)),$(BIN)/python -m tools.kafka lend --) $(BIN)/python -m examples.flights
 
 bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 prints one object
 	@JSON=$(JSON) $(BIN)/python -m benchmarks.$*

@@ -22,7 +22,7 @@ from examples.flights.flights import flights
 from examples.flights.happenings import ReplayOrdered
 from examples.flights.report import Report
 from examples.flights.story import Kill, Story
-from examples.flights.surroundings import BROKER, DATA, FOLDER
+from examples.flights.surroundings import BROKER, DATA, FOLDER, MARK
 from examples.flights.timetable import read_timetable
 from examples.flights.verify import Check, groups, verify
 from mainstem.errors import MainstemError
@@ -63,10 +63,11 @@ def main() -> int:
 
 def start_afresh(parser: argparse.ArgumentParser) -> None:
     """Remove what an earlier demo has left, and nothing else."""
-    if FOLDER.exists() and any(FOLDER.iterdir()) and not (FOLDER / "demo.db").exists():
+    if FOLDER.exists() and any(FOLDER.iterdir()) and not (FOLDER / MARK).exists():
         parser.error(f"{FOLDER}: holds something that no demo has left there")
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+    (FOLDER / MARK).touch()
 
 
 async def demonstrate(crew: Crew, board: Board, speed: float, victims: Sequence[str]) -> Report:

@@ -16,7 +16,7 @@ async def remembered(broker: Backend, group: str, store: Store[V]) -> dict[str, 
     found: dict[str, V] = {}
     described = await broker.admin.groups([group])
     for task in range(described[group].tasks if group in described else 0):
-        found.update((key.decode(), value) for key, value in store.values(broker.rows(group, task), now_ms=0))
+        found.update((key.decode(), value) for key, value in store.values(await broker.snapshot(group, task), now_ms=0))
     return found
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from examples.flights.board import Board
 from examples.flights.crew import Crew, ServiceEnded
-from examples.flights.flights import progress
-from examples.flights.reading import remembered
 from examples.flights.surroundings import BROKER, HOTEL_IS_OPEN
 from examples.flights.watch import Watch
 from mainstem.broker import GroupDescription
@@ -54,7 +52,7 @@ class Story:
         moved, before = time.monotonic(), -1
         while True:
             await self.watch.look()
-            self.replayed = sum(each.next for each in (await remembered(self._broker, "flights", progress)).values())
+            self.replayed = self.watch.count("flights.history")
             self._board.show(self.watch, self.replayed, self.everything)
             self._crew.check()
             if condition():

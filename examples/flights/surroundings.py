@@ -9,7 +9,14 @@ DATA = Path(os.environ.get("MAINSTEM_DEMO_DATA") or Path(__file__).parent / "dat
 FOLDER = Path(os.environ.get("MAINSTEM_DEMO_FOLDER") or "build/demo")
 """Where the demo keeps its log, what was delivered, and what its processes have to say. Made anew by each run."""
 
-BROKER = f"sqlite:///{FOLDER}/demo.db"
+CLUSTER = os.environ.get("MAINSTEM_TEST_KAFKA")
+"""``host:port`` of an Apache Kafka that has no topics yet; ``make demo BROKER=kafka`` starts one."""
+
+BROKER = f"kafka://{CLUSTER}?state_folder={FOLDER}/state" if CLUSTER else f"sqlite:///{FOLDER}/demo.db"
+
+MARK = "left-by-the-demo"
+"""A file that says so: a folder without it is not removed."""
+
 LETTERBOX = FOLDER / "notices.jsonl"
 HOTEL_IS_OPEN = FOLDER / "the-hotel-is-open"
 """The switch: while this file is missing, some rooms cannot be booked at all."""

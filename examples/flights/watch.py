@@ -4,7 +4,10 @@ Nothing here is part of a service. What is shown is read from the broker: how fa
 before it, and how long it took until an event that was there was handled and committed.
 """
 
+import asyncio
 import time
+from array import array
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,6 +41,8 @@ class Watch:
         self._marks: dict[tuple[str, TopicPartition], deque[tuple[int, float]]] = {}
         self._handled: dict[tuple[str, TopicPartition], int] = {}
         self._audits: dict[str, Reader] = {}
+        self._readers: list[Reader] = []
+        self._offsets: dict[TopicPartition, array[int]] = {}
 
     @property
     def moves(self) -> int:
@@ -54,23 +59,41 @@ class Watch:
 
     async def look(self) -> None:
         """Look once."""
-        now = time.monotonic()
         # Positions first: what is published between the two looks is then lag, and not handled before it was there.
         self.groups = dict(await self._broker.admin.groups(self.sights))
-        topics = await self._broker.admin.topics()
-        inputs = {topic for group in self.groups.values() for topic in group.inputs}
-        self.published = sum(sum(topics[topic].ends) for topic in inputs)
+        now = time.monotonic()
+        await self._read_inputs()
+        self.published = sum(map(len, self._offsets.values()))
         for name, group in self.groups.items():
             sight = self.sights[name]
             sight.handled = sight.lag = 0
-            for topic in group.inputs:
-                for partition, end in enumerate(topics[topic].ends):
+            for topic, partitions in group.inputs.items():
+                for partition in range(partitions):
                     at = TopicPartition(topic, partition)
-                    position = group.positions.get(at, 0)
-                    sight.handled += position
-                    sight.lag += end - position
-                    self._measure(name, at, position, end, now)
+                    end = len(self._offsets[at])
+                    handled = bisect_left(self._offsets[at], group.positions.get(at, 0))
+                    sight.handled += handled
+                    sight.lag += end - handled
+                    self._measure(name, at, handled, end, now)
             self._read_audit(name)
+
+    def count(self, topic: str) -> int:
+        """How many events a topic has that somebody listens to."""
+        return sum(len(offsets) for at, offsets in self._offsets.items() if at.topic == topic)
+
+    async def _read_inputs(self) -> None:
+        """Note the offset of every event: on a cluster they have gaps, so how many there are is not where they end."""
+        inputs = {topic: count for group in self.groups.values() for topic, count in group.inputs.items()}
+        new = {TopicPartition(topic, n): 0 for topic, count in inputs.items() for n in range(count)}
+        new = {at: 0 for at in new if at not in self._offsets}
+        if new:
+            self._offsets.update((at, array("q")) for at in new)
+            self._readers.append(self._broker.log.reader(new))
+        for reader in self._readers:
+            while (batch := reader.take()) is not None:
+                self._offsets[TopicPartition(batch.topic, batch.partition)].extend(batch.offsets)
+            # A reader that is busy elsewhere gets its turn.
+            await asyncio.sleep(0)
 
     def _measure(self, name: str, at: TopicPartition, position: int, end: int, now: float) -> None:
         marks = self._marks.setdefault((name, at), deque())
@@ -108,5 +131,5 @@ class Watch:
 
     def close(self) -> None:
         """Stop reading."""
-        for reader in self._audits.values():
+        for reader in (*self._audits.values(), *self._readers):
             reader.close()

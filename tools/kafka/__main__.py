@@ -1,7 +1,11 @@
-"""``python -m tools.kafka start [--nodes N]``, ``stop``, ``fetch``: what `make kafka` and its like do."""
+"""``python -m tools.kafka start [--nodes N]``, ``stop``, ``fetch``, ``lend COMMAND``."""
 
 import argparse
+import os
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from tools.kafka.cluster import Cluster, NotStarted
 from tools.kafka.jars import FOLDER, Missing, fetched, install
@@ -30,6 +34,20 @@ def stop() -> None:
     (FOLDER / "address").unlink(missing_ok=True)
 
 
+def lend(command: list[str]) -> int:
+    """Run a command with a new broker of its own, whose address it finds in MAINSTEM_TEST_KAFKA; returns its code."""
+    install()
+    with tempfile.TemporaryDirectory(prefix="mainstem-kafka-") as folder:
+        cluster = Cluster(Path(folder), fetched(), ends_with_us=True)
+        cluster.start()
+        try:
+            return subprocess.run(
+                command, env={**os.environ, "MAINSTEM_TEST_KAFKA": cluster.address}, check=False
+            ).returncode
+        finally:
+            cluster.stop()
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.kafka", description="Apache Kafka on this machine")
@@ -37,6 +55,7 @@ def main() -> None:
     commands.add_parser("fetch", help="install Java and Maven where that is possible, and fetch the broker")
     commands.add_parser("start", help="start it, and print its address").add_argument("--nodes", type=int, default=1)
     commands.add_parser("stop", help="end it; what it holds is kept")
+    commands.add_parser("lend", help="run a command with a broker of its own").add_argument("argv", nargs="+")
     arguments = parser.parse_args()
     try:
         if arguments.command == "fetch":
@@ -44,6 +63,8 @@ def main() -> None:
             fetched()
         elif arguments.command == "start":
             start(arguments.nodes)
+        elif arguments.command == "lend":
+            sys.exit(lend(arguments.argv))
         else:
             stop()
     except (Missing, NotStarted) as error:
