@@ -37,6 +37,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: Annotated[
         float, Meta(ge=0, le=3_600, description="How long a stopping worker may finish what it has begun, in seconds")
     ] = 30
+    stuck_seconds: Annotated[
+        float,
+        Meta(gt=0, description="A task that has finished none of its events in flight for so many seconds is stuck"),
+    ] = 600
     buffer_events: Annotated[int, Meta(ge=1, description="A task reads no further ahead than so many events")] = 4_000
     buffer_bytes: Annotated[int, Meta(ge=1, description="or than so many bytes, whichever comes first")] = (
         64 * 1024 * 1024

@@ -277,24 +277,42 @@ class _Records(Protocol):
     def record(self, amount: float, attributes: Labels, /) -> None: ...
 
 
-_I = TypeVar("_I")
+Listener: TypeAlias = Callable[[str, float, Labels], None]
+"""Hears a counter's or a histogram's name, an amount and labels, beside an SDK or without one; called by any thread."""
+_listeners: list[Listener] = []
+INSTRUMENTS: Final[dict[str, "_Instrument[object]"]] = {}
+"""Everything that can be measured in this process, by name."""
 
 
-class _Instrument(ABC, Generic[_I]):
+@contextmanager
+def heard_by(listener: Listener) -> Iterator[None]:
+    """Inside the block, ``listener`` hears what is measured. Gauges say nothing by themselves; ask them."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+_I_co = TypeVar("_I_co", covariant=True)
+
+
+class _Instrument(ABC, Generic[_I_co]):
     """Something that is measured. It is declared once, and comes to life when a program measures."""
 
     def __init__(self, name: str, unit: str, description: str) -> None:
         """``unit`` is a UCUM one."""
         self.name, self.unit, self.description = name, unit, description
         self._provider: object = None
-        self._made: _I | None = None
+        self._made: _I_co | None = None
+        INSTRUMENTS[name] = self
 
     @property
     def wanted(self) -> bool:
-        """Whether an OpenTelemetry SDK measures."""
-        return self._living() is not None
+        """Whether anybody measures."""
+        return bool(_listeners) or self._living() is not None
 
-    def _living(self) -> _I | None:
+    def _living(self) -> _I_co | None:
         if "opentelemetry.metrics" not in sys.modules:
             return None
         from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
@@ -308,7 +326,7 @@ class _Instrument(ABC, Generic[_I]):
         return self._made
 
     @abstractmethod
-    def _make(self) -> _I:
+    def _make(self) -> _I_co:
         """Bring it to life, with the SDK that there is now."""
 
 
@@ -317,6 +335,8 @@ class Counter(_Instrument[_Adds]):
 
     def add(self, amount: float, attributes: Labels) -> None:
         """Add ``amount``, labelled; nothing happens where nobody measures."""
+        for each in _listeners:
+            each(self.name, amount, attributes)
         counter = self._living()
         if counter is not None:
             counter.add(amount, attributes)
@@ -333,6 +353,8 @@ class Histogram(_Instrument[_Records]):
 
     def record(self, amount: float, attributes: Labels) -> None:
         """Record ``amount``, labelled; nothing happens where nobody measures."""
+        for each in _listeners:
+            each(self.name, amount, attributes)
         histogram = self._living()
         if histogram is not None:
             histogram.record(amount, attributes)
@@ -363,11 +385,15 @@ class Gauge(_Instrument[object]):
         finally:
             self._sources.remove(source)
 
+    def readings(self) -> list[Reading]:
+        """What it says now."""
+        return [each for source in self._sources.copy() for each in source()]
+
     def _make(self) -> object:
         from opentelemetry import metrics  # noqa: PLC0415 - loaded already, by the program
 
         def observe(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
-            return [metrics.Observation(*each) for source in self._sources.copy() for each in source()]
+            return [metrics.Observation(*each) for each in self.readings()]
 
         meter = metrics.get_meter("mainstem", schema_url=SCHEMA)
         return meter.create_observable_gauge(self.name, [observe], self.unit, self.description)

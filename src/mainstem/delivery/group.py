@@ -64,6 +64,16 @@ class GroupRunner:
         """The tasks that this process owns now."""
         return dict(self._tasks)
 
+    @property
+    def stands(self) -> bool:
+        """Whether it is known which tasks are to be run here, and each has once committed its first positions."""
+        return self._standing.is_set()
+
+    @property
+    def draining(self) -> bool:
+        """Whether everything is given back."""
+        return self._draining.is_set()
+
     async def run(self) -> None:
         """Join, run what is assigned, leave. Raises what no new incarnation can mend."""
         settings = self._environment.settings

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mainstem.service.definition import Definition as Definition
     from mainstem.service.definition import HandlerGroup as HandlerGroup
     from mainstem.service.handlers import Handlers as Handlers
+    from mainstem.service.health import GroupHealth as GroupHealth
+    from mainstem.service.health import Health as Health
+    from mainstem.service.health import TaskHealth as TaskHealth
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
     from mainstem.service.plans import topics_of as topics_of
@@ -43,13 +46,16 @@ __all__ = [
     "EventEntry",
     "Existing",
     "Floor",
+    "GroupHealth",
     "HandlerGroup",
     "Handlers",
+    "Health",
     "PublishTransaction",
     "Running",
     "Service",
     "StoreEntry",
     "SubscriptionEntry",
+    "TaskHealth",
     "TaskStatistics",
     "connect",
     "connected",
@@ -88,6 +94,11 @@ __getattr__, __dir__ = door(
             "HandlerGroup",
         ),
         "handlers": ("Handlers",),
+        "health": (
+            "GroupHealth",
+            "Health",
+            "TaskHealth",
+        ),
         "plans": (
             "CATALOGUE",
             "Existing",

@@ -4,9 +4,9 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace as with_changes
 from functools import partial
 from typing import Final, NoReturn
@@ -31,12 +31,14 @@ from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
-from mainstem.service.plans import Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
+from mainstem.service.health import STARTING, Checkup, Health
+from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
 from mainstem.service.urls import Backend, connected, file_of, named_broker
 from mainstem.settings import Settings
 from mainstem.telemetry import log
+from mainstem.web import Address
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 UNDRAINED: Final = (
@@ -85,11 +87,17 @@ class TaskStatistics(Struct, frozen=True):
 class Running:
     """Services that run in this process, on one broker."""
 
-    def __init__(self, broker: Backend, clock: Clock) -> None:
+    def __init__(self, broker: Backend, clock: Clock, stuck_seconds: float) -> None:
         self.broker = broker
         self.clock = clock
         self.plans: list[Plan] = []
         self.runners: dict[str, GroupRunner] = {}
+        self._stuck_seconds = stuck_seconds
+        self.checkup = Checkup(broker.name, self.runners, lambda: broker.admin.topics([CATALOGUE]), clock)
+
+    async def health(self) -> Health:
+        """How this process is. Whether a task stands still is known from one call to the next."""
+        return await self.checkup.look(self._stuck_seconds)
 
     async def statistics(self) -> list[TaskStatistics]:
         """Where every task of this process stands, by group and task."""
@@ -140,7 +148,8 @@ async def running(
         assert backend is not None, "that there is no broker is a fault"
         for spec in drafted.missing:
             await backend.admin.create(spec)
-        process = Running(backend, floor.clock)
+        process = Running(backend, floor.clock, settings.stuck_seconds)
+        stack.push_async_callback(process.checkup.close)
         for group in (group for service in services for group in service.groups):
             stack.enter_context(group.held())
         for service in services:
@@ -165,14 +174,26 @@ async def serve(
     settings: Settings | None = None,
     floor: Floor | None = None,
     started: Callable[[Running], None] | None = None,
+    http: Address | None = None,
 ) -> None:
     """Run services until SIGTERM or SIGINT, then drain within the grace period. ``started`` is called in between.
+
+    With ``http``, the process can be probed and measured at that address, from before it starts until it has drained.
 
     A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
     Raises what :func:`running` raises, also when a group fails.
     """
-    with _signalled() as stopped:
+    there: list[Running] = []
+
+    async def look() -> Health:
+        return await there[0].health() if there else STARTING
+
+    async with AsyncExitStack() as stack:
+        if http is not None:
+            await stack.enter_async_context(_probed(http, look))
+        stopped = stack.enter_context(_signalled())
         async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
+            there.append(process)
             if started is not None:
                 started(process)
             await stopped.wait()
@@ -188,6 +209,20 @@ def _check_services(services: tuple[object, ...]) -> None:
                 why="services are given themselves, as objects; the command line finds them by name",
                 remedy="import it: from shop import shop, and async with mainstem.running(shop)",
             )
+
+
+def _probed(address: Address, look: Callable[[], Awaitable[Health]]) -> AbstractAsyncContextManager[None]:
+    try:
+        # An extra, loaded when used.
+        from mainstem.service.health.routes import probed  # noqa: PLC0415
+    except ImportError as error:
+        raise DefinitionError(
+            "the HTTP server is not installed",
+            where=f"--http {address}",
+            why=str(error),
+            remedy="pip install 'mainstem[http]'",
+        ) from error
+    return probed(address, look)
 
 
 async def _backend(

@@ -23,6 +23,7 @@ from mainstem.ops.workers.supervisor import Crew, Supervisor
 from mainstem.service import Running, Service, serve
 from mainstem.settings import Settings
 from mainstem.telemetry import configure_logging
+from mainstem.web import Address
 
 
 class RunRequest(Struct, frozen=True):
@@ -36,6 +37,7 @@ class RunRequest(Struct, frozen=True):
     pid_file: Path | None
     static_id: str | None
     pin: str | None
+    http: Address | None
     parent: int | None
 
     def over(self, settings: Settings) -> Settings:
@@ -58,6 +60,13 @@ def _fitting(setting: str) -> Callable[[click.Context, click.Parameter, str | No
         return text
 
     return check
+
+
+def _address(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Address | None:
+    try:
+        return None if text is None else Address.parse(text)
+    except DefinitionError as error:
+        raise click.BadParameter(f"{error.what}: {error.remedy}") from None
 
 
 @click.command
@@ -83,6 +92,12 @@ def _fitting(setting: str) -> Callable[[click.Context, click.Parameter, str | No
     metavar="TASKS",
     help="Run exactly these tasks of each group, such as 0,3, and leave the others.",
 )
+@click.option(
+    "--http",
+    callback=_address,
+    metavar="[HOST]:PORT",
+    help="Answer /livez, /readyz and /metrics there. Workers take a port each, from this one on.",
+)
 @click.option("--parent", type=int, hidden=True)
 def run(**options: object) -> None:
     """Run services until SIGTERM or Ctrl-C, then drain.
@@ -94,13 +109,13 @@ def run(**options: object) -> None:
     configure_logging(settings.log_level)
     dev = request.dev or request.reload
     if request.parent is not None:
-        sys.exit(_work(request.services, request.broker, Parent(request.parent), dev=dev, settings=settings))
+        sys.exit(_work(request, Parent(request.parent), dev=dev, settings=settings))
     url = broker_url(request.broker, settings, dev=dev)
     pids = PidFile(request.pid_file, os.getpid())
     if request.workers == 1 and not request.reload:
         loaded = load_services(request.services)
         with pids.kept():
-            asyncio.run(serve(*loaded, broker=url, dev=dev, settings=settings))
+            asyncio.run(serve(*loaded, broker=url, dev=dev, settings=settings, http=request.http))
         return
     if request.workers > 1 and url.endswith(":memory:"):
         raise DefinitionError(
@@ -118,26 +133,27 @@ def run(**options: object) -> None:
     arguments += ["--pin", settings.pinned_tasks] if settings.pinned_tasks is not None else []
     chance = random.Random(Identifiers(SystemClock()).new())  # noqa: S311 - jitter
     sources = Sources.here() if request.reload else None
-    crew = Crew(arguments, request.workers, settings.static_id)
+    crew = Crew(arguments, request.workers, settings.static_id, request.http)
     with pids.kept():
         code = asyncio.run(Supervisor(crew, chance.random, sources, pids).run())
     sys.exit(code)
 
 
-def _work(services: Sequence[str], broker: str | None, parent: Parent, *, dev: bool, settings: Settings) -> int:
+def _work(request: RunRequest, parent: Parent, *, dev: bool, settings: Settings) -> int:
     """Be a worker; returns the code to end with, which tells the parent whether starting it again is of use."""
 
     def started(_process: Running) -> None:
         parent.tell_started()
 
     try:
-        loaded = load_services(services)
+        loaded = load_services(request.services)
     except MainstemError as error:
         tell(error)
         return CONFIGURATION_FAULT
     parent.watch(_longest_grace(loaded, settings))
     try:
-        asyncio.run(serve(*loaded, broker=broker, dev=dev, settings=settings, started=started))
+        serving = serve(*loaded, broker=request.broker, dev=dev, settings=settings, started=started, http=request.http)
+        asyncio.run(serving)
     except (DefinitionError, StartRefused) as error:
         tell(error)
         return CONFIGURATION_FAULT

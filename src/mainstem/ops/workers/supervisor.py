@@ -15,6 +15,7 @@ from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.resilience import Backoff
 from mainstem.telemetry import log
+from mainstem.web import Address
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 ASKED_FOR: Final = (0, -signal.SIGTERM)
@@ -63,18 +64,21 @@ class Worker:
 
 
 class Crew(Struct, frozen=True):
-    """The workers of a parent: what each is given, how many they are, and what they are called in their groups."""
+    """The workers of a parent: what each is given, how many there are, their names, and where they answer probes."""
 
     arguments: Sequence[str]
     count: int
     static_id: str | None = None
+    http: Address | None = None
 
     def arguments_of(self, number: int) -> list[str]:
-        """What a worker is started with; several cannot have one name."""
-        if self.static_id is None:
-            return [*self.arguments]
-        name = self.static_id if self.count == 1 else f"{self.static_id}-{number}"
-        return [*self.arguments, "--static-id", name]
+        """What a worker is started with; several cannot have one name, or one port."""
+        arguments = [*self.arguments]
+        if self.http is not None:
+            arguments += ["--http", str(self.http.of_worker(number))]
+        if self.static_id is not None:
+            arguments += ["--static-id", self.static_id if self.count == 1 else f"{self.static_id}-{number}"]
+        return arguments
 
 
 class Supervisor:

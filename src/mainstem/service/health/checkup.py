@@ -1,0 +1,146 @@
+"""Looking at the groups of a process, and asking the broker whether it is there.
+
+Nothing is done unless somebody asks: how long a task has stood still is known from one look to the next, so whoever
+wants to know looks every few seconds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
+
+from mainstem.clock import Clock
+from mainstem.delivery import Counters
+from mainstem.service.health.report import GroupHealth, Health, TaskHealth
+
+FRESH_SECONDS: Final = 1.0
+"""The broker is asked no more often than that."""
+PATIENCE_SECONDS: Final = 0.25
+"""An answer to whoever looks waits no longer for the broker's: probes give up after a second."""
+ANSWER_SECONDS: Final = 5.0
+"""A broker that has not answered for so long counts as gone."""
+
+
+class Books(Protocol):
+    """What a task has done, and what waits for its next commit."""
+
+    counters: Counters
+    events: int
+    changed: bool
+
+
+class Standing(Protocol):
+    """A task that this process owns."""
+
+    @property
+    def ledger(self) -> Books | None:
+        """Its books, once it has begun."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Events that were read and are not finished."""
+        ...
+
+
+class Group(Protocol):
+    """A group that runs in this process."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether it has run everything that is assigned to it."""
+        ...
+
+    @property
+    def draining(self) -> bool:
+        """Whether it gives everything back."""
+        ...
+
+    @property
+    def tasks(self) -> Mapping[int, Standing]:
+        """Those that this process owns now."""
+        ...
+
+
+class Checkup:
+    """Looks at groups, and remembers since when each task has stood still."""
+
+    def __init__(
+        self, broker: str, groups: Mapping[str, Group], reach: Callable[[], Awaitable[object]], clock: Clock
+    ) -> None:
+        """``reach`` asks the broker for something small; ``broker`` is what it is called."""
+        self._broker = broker
+        self._groups = groups
+        self._clock = clock
+        self._line = _Line(reach, clock)
+        self._seen: dict[tuple[str, int], tuple[Standing, object, float]] = {}
+
+    async def look(self, stuck_seconds: float) -> Health:
+        """How things are now. A task that has stood still for ``stuck_seconds`` is stuck."""
+        fault = await self._line.fault()
+        now = self._clock.monotonic()
+        seen, self._seen = self._seen, {}
+        groups = []
+        for name, group in sorted(self._groups.items()):
+            tasks = []
+            for number, task in sorted(group.tasks.items()):
+                mark = _mark(task)
+                before = seen.get((name, number))
+                # While nobody can commit, standing still says nothing about the task.
+                since = before[2] if fault is None and before and mark and before[:2] == (task, mark) else now
+                self._seen[name, number] = task, mark, since
+                still = now - since
+                tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds))
+            groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks)))
+        return Health.of(self._broker, fault, tuple(groups))
+
+    async def close(self) -> None:
+        """Ask no more."""
+        await self._line.close()
+
+
+def _mark(task: Standing) -> object:
+    """Something that differs whenever a task has got on; None when it has nothing to do."""
+    books = task.ledger
+    if books is None or not (task.in_flight or books.events or books.changed):
+        return None
+    counters = books.counters
+    return counters.commits, counters.handled, counters.failures, books.events, task.in_flight
+
+
+class _Line:
+    """The line to the broker: what it last said, and since when it has said nothing."""
+
+    def __init__(self, reach: Callable[[], Awaitable[object]], clock: Clock) -> None:
+        self._reach = reach
+        self._clock = clock
+        self._asking: asyncio.Task[None] | None = None
+        self._asked = clock.monotonic() - FRESH_SECONDS
+        self._fault: str | None = None
+        self._closed = False
+
+    async def fault(self) -> str | None:
+        """Why the broker does not answer; None when it does, or has done so a moment ago."""
+        if self._asking is None and not self._closed and self._clock.monotonic() - self._asked >= FRESH_SECONDS:
+            self._asked = self._clock.monotonic()
+            self._asking = asyncio.create_task(self._ask())
+        if self._asking is not None:
+            await asyncio.wait([self._asking], timeout=PATIENCE_SECONDS)
+        silent = self._clock.monotonic() - self._asked
+        if self._fault is None and self._asking is not None and silent >= ANSWER_SECONDS:
+            return f"it was asked {silent:.0f} s ago"
+        return self._fault
+
+    async def _ask(self) -> None:
+        try:
+            await self._reach()
+            self._fault = None
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody can work with a broker that says so
+            self._fault = str(error).partition("\n")[0]
+        finally:
+            self._asking = None
+
+    async def close(self) -> None:
+        self._closed = True
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)

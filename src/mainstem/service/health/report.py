@@ -1,0 +1,69 @@
+"""What a process says about itself, and what follows from it: whether it is ready, whether it lives."""
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+State: TypeAlias = Literal["starting", "running", "draining"]
+
+
+class TaskHealth(Struct, frozen=True):
+    """A task that this process owns.
+
+    ``in_flight`` counts the events that were read and are not finished. For ``still_seconds`` it has had work under way
+    and has got on with none of it; that is 0 for a task that has nothing to do.
+    """
+
+    group: str
+    task: int
+    in_flight: int
+    still_seconds: float
+    stuck: bool
+
+
+class GroupHealth(Struct, frozen=True):
+    """A group that runs in this process: whether it has run what is assigned to it, and the tasks it owns now."""
+
+    group: str
+    stands: bool
+    draining: bool
+    tasks: tuple[TaskHealth, ...]
+
+
+class Health(Struct, frozen=True):
+    """How a process is.
+
+    It is ``ready`` when every group stands, the broker answers and nothing is being drained; a process that is not
+    ready loses nothing by waiting. It is ``live`` unless a task is stuck; only a process that is not live should be
+    ended. ``reasons`` say in words what is missing, for both.
+    """
+
+    state: State
+    ready: bool
+    live: bool
+    reasons: tuple[str, ...]
+    broker: str | None
+    groups: tuple[GroupHealth, ...]
+
+    @classmethod
+    def of(cls, broker: str, unreachable: str | None, groups: tuple[GroupHealth, ...]) -> "Health":
+        """Judge. ``unreachable`` says why the broker does not answer, or is None."""
+        draining = any(each.draining for each in groups)
+        missing = [f"group {each.group!r} has not taken over its tasks yet" for each in groups if not each.stands]
+        if draining:
+            missing = ["it is draining"]
+        if unreachable is not None:
+            missing.append(f"the broker does not answer: {unreachable}")
+        stuck = [
+            f"task {task.task} of {task.group!r} has had {task.in_flight} events in flight for "
+            f"{task.still_seconds:.0f} s, and has finished none of them"
+            for group in groups
+            for task in group.tasks
+            if task.stuck
+        ]
+        state: State = "draining" if draining else "running"
+        return cls(state, not missing, not stuck, (*missing, *stuck), broker, groups)
+
+
+STARTING = Health("starting", ready=False, live=True, reasons=("it is starting",), broker=None, groups=())
+"""Before there are groups."""
