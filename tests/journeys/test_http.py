@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ def get(port: int, path: str, method: str = "GET") -> tuple[int, str]:
         connection.request(method, path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
+
+
+def is_ready(port: int) -> bool:
+    """Whether its probe says so."""
+    return health(port)[0] == 200
 
 
 def health(port: int, path: str = "/readyz") -> tuple[int, Any]:
@@ -191,7 +197,7 @@ def test_each_worker_has_a_port_of_its_own(program: Spawned) -> None:
     program.start("run", "desk:desk", "--workers", "2", "--dev", "--http", "127.0.0.1:0")
     program.wait_until(lambda: len(set(ports(program))) == 2)
     for port in ports(program):
-        program.wait_until(lambda port=port: health(port)[0] == 200)
+        program.wait_until(partial(is_ready, port))
     tasks = [sum(len(group["tasks"]) for group in health(port)[1]["groups"]) for port in ports(program)]
     assert sorted(tasks) == [0, 1], "one task, and a worker that is ready to take it over"
     assert program.stop() == 0

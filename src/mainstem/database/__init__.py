@@ -2,7 +2,7 @@
 
 from mainstem.database.connection import Connection, Query, integers
 from mainstem.database.database import Database, DatabaseOptions, Memory
-from mainstem.database.file import OFFSET_BITS, Inspection, inspect
+from mainstem.database.file import OFFSET_BITS, Inspection, holder_of, inspect
 from mainstem.database.lock import FileLock
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
 from mainstem.database.rows import Mark, RowsFile, TaskRows, write_rows
@@ -28,6 +28,7 @@ __all__ = [
     "Write",
     "Writer",
     "WriterOptions",
+    "holder_of",
     "inspect",
     "integers",
     "write_rows",

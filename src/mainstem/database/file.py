@@ -161,7 +161,7 @@ def inspect(path: Path, clock: Clock) -> Inspection:
     """
     require_safe_sqlite(apsw.sqlite_lib_version())
     require_local(path.parent)
-    holder = _holder(FileLock(path.with_name(path.name + LOCK_SUFFIX), clock))
+    holder = holder_of(path, clock)
     wal = path.with_name(path.name + "-wal")
     disk = os.statvfs(path.parent)
     connection = connect(str(path), writes=False)
@@ -187,8 +187,12 @@ def inspect(path: Path, clock: Clock) -> Inspection:
     )
 
 
-def _holder(lock: FileLock) -> Holder | None:
-    """Who does not let go of the lock for a second; a busy writer does so every few milliseconds."""
+def holder_of(path: Path, clock: Clock) -> Holder | None:
+    """Who does not let go of a file's lock for a second; a busy writer does so every few milliseconds.
+
+    It waits, so call it in a thread.
+    """
+    lock = FileLock(path.with_name(path.name + LOCK_SUFFIX), clock)
     try:
         for _ in range(_LOOKS):
             if lock.try_acquire():

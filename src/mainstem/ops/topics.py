@@ -109,10 +109,10 @@ async def _plan(services: Sequence[Definition], given: str | None, *, apply: boo
     missing = missing_file(given, dev=dev)
     if missing is not None:
         # What cannot be declared is refused before there is a file, and a plan makes none.
-        steps = _steps(services, Existing())
+        steps = changes_for(services, Existing())
     if apply or missing is None:
         async with opened(given, dev=dev, create=apply) as broker:
-            steps = _steps(services, Existing(await broker.admin.topics(), await broker.admin.groups()))
+            steps = changes_for(services, Existing(await broker.admin.topics(), await broker.admin.groups()))
             if apply and not _refused(steps):
                 for step in steps:
                     await _take(step, broker.admin)
@@ -136,7 +136,8 @@ def _refused(steps: Sequence[TopicChange]) -> list[TopicChange]:
     return [step for step in steps if step.action == "refuse"]
 
 
-def _steps(services: Sequence[Definition], existing: Existing) -> list[TopicChange]:
+def changes_for(services: Sequence[Definition], existing: Existing) -> list[TopicChange]:
+    """What is to be done about every topic that services declare or need, by name; mostly nothing."""
     stated = {spec.name: spec for service in services for spec in service.topics.values()}
     # With the partitions as declared, so that one topic that is refused does not hide what the others need.
     assumed = {

@@ -1,5 +1,6 @@
 """``mainstem dead-letters``: list, show, redrive, discard."""
 
 from mainstem.ops.letters.commands import dead_letters
+from mainstem.ops.letters.sequences import parked
 
-__all__ = ["dead_letters"]
+__all__ = ["dead_letters", "parked"]

@@ -1,0 +1,124 @@
+"""The command ``doctor``: what it looks at, in order, and what it prints."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from mainstem.clock import SystemClock
+from mainstem.database import holder_of
+from mainstem.ops.arguments import broker_options, broker_url, json_option, load_services, opened
+from mainstem.ops.doctor.findings import Finding
+from mainstem.ops.doctor.positions import drifted_inputs, forgotten, idle_tasks, lost_positions, read_by
+from mainstem.ops.doctor.records import Sample, wanted_types
+from mainstem.ops.letters import parked
+from mainstem.ops.screen import plural, print_json
+from mainstem.ops.topics import changes_for
+from mainstem.service import Backend, Definition, Existing, file_of, read_catalogue
+from mainstem.settings import Settings
+
+WATCH_SECONDS: Final = 3.0
+
+
+@click.command
+@click.argument("services", nargs=-1, metavar="[MODULE:SERVICE]...")
+@click.option(
+    "--watch",
+    "watch_seconds",
+    type=click.FloatRange(min=0.1),
+    default=WATCH_SECONDS,
+    show_default=True,
+    help="A task that has something to read, and does not move for so many seconds, is stuck.",
+)
+@broker_options
+@json_option
+def doctor(*, services: tuple[str, ...], watch_seconds: float, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Look at groups, topics and events for what is wrong, or soon will be; change nothing.
+
+    With services, their topics are compared with what they declare. The code is 1 when something is serious.
+    """
+    found = asyncio.run(_examine(load_services(services), broker, watch_seconds, dev=dev))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    if any(each.serious for each in found):
+        raise SystemExit(1)
+
+
+async def _examine(
+    services: Sequence[Definition], given: str | None, watch_seconds: float, *, dev: bool
+) -> list[Finding]:
+    path = file_of(broker_url(given, Settings.load(), dev=dev))
+    found = [] if path is None or not path.exists() else await _lock(path)
+    async with opened(given, dev=dev) as broker:
+        found += await _groups(broker, watch_seconds)
+        found += await _topics(broker, services)
+        found += await _letters(broker)
+    return sorted(found, key=lambda each: not each.serious)
+
+
+async def _lock(path: Path) -> list[Finding]:
+    holder = await asyncio.to_thread(holder_of, path, SystemClock())
+    if holder is None:
+        return []
+    said = f"{holder} has held the lock for a second and more: nobody else can write"
+    return [Finding("lock", True, str(path), said, "when that process stands still, end it: it will lose nothing")]
+
+
+async def _groups(broker: Backend, watch_seconds: float) -> list[Finding]:
+    before = await broker.admin.groups()
+    topics = await broker.admin.topics({name for group in before.values() for name in read_by(group)})
+    if before:
+        await asyncio.sleep(watch_seconds)
+    now = await broker.admin.groups(before)
+    found: list[Finding] = []
+    for name, group in now.items():
+        found += drifted_inputs(group, topics)
+        found += lost_positions(group, topics)
+        found += idle_tasks(before[name], group, topics, watch_seconds)
+    for entry in await read_catalogue(broker):
+        found += forgotten(entry, now.get(entry.group))
+    return found
+
+
+async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Finding]:
+    wanted = wanted_types(await read_catalogue(broker))
+    described = await broker.admin.topics()
+    found: list[Finding] = []
+    for name in sorted(wanted.keys() & described.keys()):
+        sample = Sample(described[name])
+        await sample.take(broker)
+        found += sample.findings(wanted[name])
+    existing = Existing(described, await broker.admin.groups())
+    for change in changes_for(services, existing) if services else ():
+        if change.action != "keep":
+            differs = ", ".join(f"{name} is {was}, declared {should}" for name, (was, should) in change.differs.items())
+            refused = change.action == "refuse"
+            remedy = "declare the number of partitions that is there" if refused else "mainstem topics apply"
+            serious = refused or change.action == "create"
+            found.append(Finding("drift", serious, f"topic {change.topic!r}", differs or "it is not there", remedy))
+    return found
+
+
+async def _letters(broker: Backend) -> list[Finding]:
+    found = []
+    for group in await broker.admin.groups():
+        dead = [entry for entry in await parked(broker, group) if entry.status == "dead-lettered"]
+        if dead:
+            waiting = plural(sum(entry.waiting for entry in dead), "event")
+            said = f"{plural(len(dead), 'key')} with {waiting}: somebody has to decide"
+            found.append(Finding("dead-letters", True, f"group {group!r}", said, f"mainstem dead-letters list {group}"))
+    return found
+
+
+def _print(found: Sequence[Finding]) -> None:
+    for each in found:
+        click.secho("problem  " if each.serious else "warning  ", fg="red" if each.serious else "yellow", nl=False)
+        click.secho(f"{each.check}  ", bold=True, nl=False)
+        click.echo(f"{each.where}: {each.what}")
+        click.echo(f"         next: {each.remedy}")
+    serious = sum(each.serious for each in found)
+    click.echo(f"{plural(serious, 'problem')}, {plural(len(found) - serious, 'warning')}")

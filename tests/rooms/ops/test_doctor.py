@@ -1,0 +1,179 @@
+"""``mainstem doctor``: what it finds on a real file, and what it makes of positions."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from mainstem import Context, IntegrationEvent, Service, running
+from mainstem.broker import GroupDescription, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
+from mainstem.events import partition_for
+from mainstem.ops.doctor.positions import drifted_inputs, idle_tasks, lost_positions
+from tests.journeys.conditions import until
+from tests.rooms.ops.conftest import SHOP, Shell
+from tests.rooms.ops.shop import OrderPaid, loyalty
+
+ORDERS = "orders"
+
+
+def examined(shell: Shell, *arguments: str) -> list[tuple[str, bool, str]]:
+    """What it finds: the check, whether it is serious, and where."""
+    result = shell("doctor", "--watch", "0.1", "--json", *arguments)
+    found: list[dict[str, Any]] = msgspec.json.decode(result.stdout)
+    assert result.exit_code == any(each["serious"] for each in found)
+    assert all(each["what"] and each["remedy"] for each in found)
+    return sorted((each["check"], each["serious"], each["where"]) for each in found)
+
+
+async def test_a_sound_broker_has_nothing(shell: Shell) -> None:
+    """Where a group has handled everything there is nothing to say, whether it runs or not."""
+    async with shell.running(loyalty) as process:
+        await loyalty.publish(*(OrderPaid(f"c-{number}", 1) for number in range(20)))
+
+        async def done() -> bool:
+            return sum(each.counters.handled for each in await process.statistics()) == 20
+
+        await until(done)
+        assert await asyncio.to_thread(examined, shell, f"{SHOP}:loyalty") == []
+    assert await asyncio.to_thread(examined, shell) == []
+    assert "0 problems, 0 warnings" in (await shell.beside("doctor")).stdout
+
+
+async def test_dead_letters_are_a_problem(shell: Shell) -> None:
+    """A key that waits for a decision is told, with its group."""
+    await shell.fail("c-1", "c-2")
+    assert await asyncio.to_thread(examined, shell) == [("dead-letters", True, "group 'loyalty'")]
+
+
+async def test_events_that_nobody_handles_and_keys_in_the_wrong_place_are_seen(shell: Shell) -> None:
+    """A misspelt type, and records of a client with another partitioner, are found among the last of a topic."""
+    stranger = {"ce_type": b"OrderPayed", "ce_id": b"1", "ce_source": b"/shop", "ce_specversion": b"1.0"}
+    wrong = 1 - partition_for(b"c-1", 2)
+    async with shell.running(loyalty) as process:
+        await process.broker.log.append(TopicPartition(ORDERS, wrong), [Record(b"c-1", b"{}", 1, stranger)])
+
+        async def passed_over() -> bool:
+            return any(each.counters.skipped for each in await process.statistics())
+
+        await until(passed_over)
+    assert await asyncio.to_thread(examined, shell) == [
+        ("foreign-partitioner", True, "topic 'orders'"),
+        ("unhandled-type", False, "topic 'orders'"),
+    ]
+    assert "did you mean OrderPaid?" in (await shell.beside("doctor", "--watch", "0.1")).stdout
+
+
+async def test_a_group_that_nobody_runs_falls_behind(shell: Shell) -> None:
+    """Records that wait for a group without members are a warning, for it may be meant so."""
+    async with shell.running(loyalty):
+        pass
+    async with loyalty.running(broker=shell.broker, dev=True, consume=False):
+        await loyalty.publish(OrderPaid("c-1", 1))
+    assert await asyncio.to_thread(examined, shell) == [("not-running", False, "group 'loyalty'")]
+
+
+class Asked(IntegrationEvent, topic="asks", key=None):
+    text: str
+
+
+async def test_a_task_that_does_not_move_is_stuck(shell: Shell) -> None:
+    """A task with an owner, and with something to read, that does not move between two looks."""
+    desk, go_on = Service("desk", publishes=(Asked,)), asyncio.Event()
+    desk.topic("asks", partitions=1)
+
+    @desk.on(Asked)
+    async def answer(_asked: Asked, _context: Context) -> None:
+        await go_on.wait()
+
+    async with running(desk, broker=shell.broker, dev=True) as process:
+        await desk.publish(Asked("anybody there?"))
+
+        async def begun() -> bool:
+            return any(each.in_flight for each in await process.statistics())
+
+        await until(begun)
+        assert await asyncio.to_thread(examined, shell) == [("stuck-task", True, "group 'desk', task 0")]
+        go_on.set()
+
+
+async def test_topics_that_differ_from_what_is_declared_have_drifted(shell: Shell) -> None:
+    """With services named, a topic that is missing is a problem, and one with other settings a warning."""
+    async with shell.running(loyalty) as process:
+        await process.broker.admin.alter(TopicSpec("gold", 1))
+    assert await asyncio.to_thread(examined, shell, f"{SHOP}:loyalty") == [("drift", False, "topic 'gold'")]
+    async with running(Service("nobody"), broker=shell.broker, dev=True) as process:
+        await process.broker.admin.delete("gold")
+    assert await asyncio.to_thread(examined, shell, f"{SHOP}:loyalty") == [("drift", True, "topic 'gold'")]
+
+
+async def test_a_topic_that_was_replaced_has_lost_its_positions(shell: Shell) -> None:
+    """A group that stands beyond the end of its input is told so, and where to go on is left to a person."""
+    async with shell.running(loyalty) as process:
+        await loyalty.publish(OrderPaid("c-1", 1))
+
+        async def done() -> bool:
+            return sum(each.counters.handled for each in await process.statistics()) == 1
+
+        await until(done)
+    async with running(Service("nobody"), broker=shell.broker, dev=True) as process:
+        await process.broker.admin.delete(ORDERS)
+        await process.broker.admin.create(TopicSpec(ORDERS, 2))
+    lost = [("lost-position", True, f"group 'loyalty', task {task}") for task in range(2)]
+    assert await asyncio.to_thread(examined, shell) == lost
+
+
+# --- positions, as data
+
+
+def described(starts: tuple[int, ...], ends: tuple[int, ...]) -> dict[str, TopicDescription]:
+    """The topic of orders with these bounds, and an empty inbox."""
+    inbox = inbox_of("shop")
+    nothing = (0,) * len(starts)
+    return {
+        ORDERS: TopicDescription(TopicSpec(ORDERS, len(starts)), "id", starts, ends),
+        inbox: TopicDescription(TopicSpec(inbox, len(starts)), "id", nothing, nothing),
+    }
+
+
+def group(positions: Mapping[int, int], *, partitions: int = 2) -> GroupDescription:
+    """A group of two tasks with these positions, by partition of the orders."""
+    at = {TopicPartition(ORDERS, number): offset for number, offset in positions.items()}
+    inbox = {TopicPartition(inbox_of("shop"), number): 0 for number in range(2)}
+    return GroupDescription("shop", "shop", 2, {ORDERS: partitions}, ("m",), ("m", "m"), (1, 1), {**inbox, **at})
+
+
+@pytest.mark.parametrize(
+    ("positions", "lost"),
+    [
+        ({0: 5, 1: 10}, []),
+        ({0: 4, 1: 10}, ["stands at 4, and everything below 5 has been removed"]),
+        ({0: 5, 1: 11}, ["stands at 11, beyond the end 10"]),
+        ({0: 5}, ["has no position, and others of its task have one"]),
+    ],
+)
+def test_positions_that_lie_outside_are_lost(positions: Mapping[int, int], lost: list[str]) -> None:
+    """Below the start, beyond the end, or missing."""
+    found = list(lost_positions(group(positions), described((5, 5), (10, 10))))
+    assert len(found) == len(lost)
+    assert all(words in each.what for words, each in zip(lost, found, strict=True))
+
+
+def test_an_input_of_another_size_has_drifted() -> None:
+    """A group remembers how many partitions its inputs had."""
+    assert [each.what for each in drifted_inputs(group({}, partitions=3), described((0, 0), (0, 0)))] == [
+        "its input 'orders' had 3 partitions, and has 2"
+    ]
+    assert [each.what for each in drifted_inputs(group({}), {})] == ["its input 'orders' is not there"]
+
+
+def test_a_task_without_an_owner_is_told_from_one_that_waits() -> None:
+    """While a group has members, a task that nobody has is a problem of its own."""
+    before = group({0: 0, 1: 0})
+    alone = msgspec.structs.replace(before, owners=(None, "m"))
+    topics = described((0, 0), (3, 0))
+    assert [each.what.partition(" for ")[0] for each in idle_tasks(before, alone, topics, 1.0)] == [
+        "nobody has taken it over"
+    ]
+    assert list(idle_tasks(before, group({0: 3, 1: 0}), topics, 1.0)) == []
