@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from mainstem.events import IntegrationEvent as IntegrationEvent
     from mainstem.events import NotificationEvent as NotificationEvent
     from mainstem.events import Topic as Topic
+    from mainstem.service import Consumer as Consumer
     from mainstem.service import Handlers as Handlers
+    from mainstem.service import Message as Message
+    from mainstem.service import Producer as Producer
     from mainstem.service import Service as Service
     from mainstem.service import running as running
     from mainstem.state import Timer as Timer
 
 __all__ = [
+    "Consumer",
     "Context",
     "DomainEvent",
     "Envelope",
     "Handlers",
     "IntegrationEvent",
+    "Message",
     "NotificationEvent",
+    "Producer",
     "Retry",
     "Service",
     "Store",
@@ -52,7 +58,10 @@ __getattr__, __dir__ = door(
             "Topic",
         ),
         "service": (
+            "Consumer",
             "Handlers",
+            "Message",
+            "Producer",
             "Service",
             "running",
         ),

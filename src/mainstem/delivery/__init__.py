@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import encode_command as encode_command
     from mainstem.delivery.group import GroupRunner as GroupRunner
+    from mainstem.delivery.group import Runnable as Runnable
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
     from mainstem.delivery.handlers import declared_outputs as declared_outputs
@@ -63,6 +64,7 @@ __all__ = [
     "Retirement",
     "Retry",
     "Rollback",
+    "Runnable",
     "Store",
     "answers_topic",
     "audit_topic",
@@ -108,7 +110,10 @@ __getattr__, __dir__ = door(
             "decode_entry",
             "encode_command",
         ),
-        "group": ("GroupRunner",),
+        "group": (
+            "GroupRunner",
+            "Runnable",
+        ),
         "handlers": (
             "Registration",
             "compile_handler",

@@ -9,8 +9,10 @@ run is given back; when there is nobody to give it to, that ends it too.
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
-from mainstem.broker import Membership, TopicPartition
+from mainstem.broker import Membership, Ownership, TopicPartition
+from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import LOSSES, TAKEOVERS
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
@@ -37,14 +39,62 @@ RowsOf = Callable[[int], Rows]
 """Gives the committed rows of a task."""
 
 
+class Runnable(Protocol):
+    """A task that this process owns, in one incarnation. It has a ledger once it has begun, if it has one at all."""
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Its books."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Events read and not finished."""
+        ...
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The positions committed last, by input; empty before the first commit."""
+        ...
+
+    @property
+    def got_on(self) -> bool:
+        """Whether it has committed anything beyond its first positions."""
+        ...
+
+    async def run(self) -> None:
+        """Own it until it is drained."""
+        ...
+
+    async def until_draining(self) -> None:
+        """Return when it is to be drained."""
+        ...
+
+    def drain(self) -> None:
+        """Finish, commit, and return from :meth:`run`."""
+        ...
+
+    def kill(self) -> None:
+        """End at once: it has been lost."""
+        ...
+
+
+Incarnate = Callable[[Ownership, Callable[[], None]], Runnable]
+"""Makes a task of an ownership; what is given beside it is to be called when the first positions are committed."""
+
+
 class GroupRunner:
     """Runs a group's tasks in this process until it is drained."""
 
-    def __init__(self, plan: Plan, rows_of: RowsOf, environment: Environment) -> None:
+    def __init__(
+        self, plan: Plan, rows_of: RowsOf, environment: Environment, incarnate: Incarnate | None = None
+    ) -> None:
+        """``incarnate`` makes what reads a task; unless it is given, that hands events to handlers."""
         self._plan = plan
+        self._incarnate = incarnate or self._with_handlers
         self._rows_of = rows_of
         self._environment = environment
-        self._tasks: dict[int, Task] = {}
+        self._tasks: dict[int, Runnable] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._losses: dict[int, int] = {}
         self._declined: dict[int, float] = {}
@@ -60,7 +110,7 @@ class GroupRunner:
         self._draining.set()
 
     @property
-    def tasks(self) -> dict[int, Task]:
+    def tasks(self) -> dict[int, Runnable]:
         """The tasks that this process owns now."""
         return dict(self._tasks)
 
@@ -206,7 +256,7 @@ class GroupRunner:
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
                 self._forgive(number, loss, moved=ownership.positions != reached)
                 reached = ownership.positions
-                task = Task(self._plan, ownership, self._rows_of(number), self._environment, self._look)
+                task = self._incarnate(ownership, self._look)
                 self._tasks[number] = task
                 await task.run()
                 return
@@ -225,6 +275,9 @@ class GroupRunner:
                 )
             finally:
                 self._tasks.pop(number, None)
+
+    def _with_handlers(self, ownership: Ownership, begun: Callable[[], None]) -> Task:
+        return Task(self._plan, ownership, self._rows_of(ownership.task), self._environment, begun)
 
     async def _hear(self) -> None:
         """Wait until another assignment has come, but not for long."""
@@ -269,7 +322,7 @@ class GroupRunner:
     def _got_on(self, number: int) -> bool:
         """Whether the task has committed anything beyond its first positions since it was taken over."""
         task = self._tasks.get(number)
-        return task is not None and task.ledger is not None and task.ledger.counters.commits > 1
+        return task is not None and task.got_on
 
     def _forgive(self, number: int, loss: BrokerError | IncarnationOver | None, *, moved: bool) -> None:
         """A commit of unknown outcome that has moved the positions has happened: something was done after all."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mainstem.service.health import GroupHealth as GroupHealth
     from mainstem.service.health import Health as Health
     from mainstem.service.health import TaskHealth as TaskHealth
+    from mainstem.service.plain import Consumer as Consumer
+    from mainstem.service.plain import Message as Message
+    from mainstem.service.plain import Producer as Producer
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
     from mainstem.service.plans import topics_of as topics_of
@@ -42,6 +45,7 @@ __all__ = [
     "Acknowledgement",
     "Backend",
     "CatalogueEntry",
+    "Consumer",
     "Definition",
     "EventEntry",
     "Existing",
@@ -50,6 +54,8 @@ __all__ = [
     "HandlerGroup",
     "Handlers",
     "Health",
+    "Message",
+    "Producer",
     "PublishTransaction",
     "Running",
     "Service",
@@ -98,6 +104,11 @@ __getattr__, __dir__ = door(
             "GroupHealth",
             "Health",
             "TaskHealth",
+        ),
+        "plain": (
+            "Consumer",
+            "Message",
+            "Producer",
         ),
         "plans": (
             "CATALOGUE",

@@ -35,9 +35,12 @@ Standing: TypeAlias = Mapping[Gauge, Sequence[Reading]]
 
 
 class Owned(Protocol):
-    """A task that this process owns. It has a ledger once it has begun."""
+    """A task that this process owns."""
 
-    ledger: Ledger | None
+    @property
+    def ledger(self) -> Ledger | None:
+        """Its books, once it has begun."""
+        ...
 
     @property
     def positions(self) -> Mapping[TopicPartition, int]:

@@ -94,6 +94,11 @@ class Task:
         """The positions committed last, by input; empty before the first commit."""
         return self._positions
 
+    @property
+    def got_on(self) -> bool:
+        """Whether it has committed anything beyond its first positions."""
+        return self.ledger is not None and self.ledger.counters.commits > 1
+
     def drain(self) -> None:
         """Stop reading, finish what is in flight within the grace period, commit, and return from :meth:`run`."""
         self._draining.set()

@@ -43,7 +43,7 @@ def forgotten(entry: CatalogueEntry, group: GroupDescription | None) -> Iterator
         return
     remembers = f", and remembers {', '.join(store.name for store in entry.stores)}" if entry.stores else ""
     said = f"it was started at {moment(entry.at_ms)}{remembers}, and has no positions any more"
-    remedy = "they have expired, or were deleted: mainstem groups reset sets new ones, mainstem groups delete forgets it"
+    remedy = "they were deleted or have expired: mainstem groups reset sets new ones, mainstem groups delete forgets it"
     yield Finding("lost-position", True, f"group {entry.group!r}", said, remedy)
 
 

@@ -1,0 +1,111 @@
+"""Probes, the doctor and the plain clients on a real Kafka broker."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mainstem import Consumer, IntegrationEvent, Producer, Service, running
+from mainstem.broker import Record, TopicPartition, TopicSpec
+from mainstem.clock import SystemClock
+from mainstem.events import partition_for
+from mainstem.identifiers import Identifiers
+from mainstem.service import connected
+from mainstem.settings import Settings
+from tests.journeys.conditions import until
+from tests.journeys.test_http import SERVICE, health, ports, samples
+from tests.rooms.ops.conftest import Shell
+from tests.rooms.ops.processes import Spawned
+from tools.kafka import Cluster
+
+QUICK = Settings(session_timeout_seconds=3, grace_seconds=5)
+
+
+def test_a_process_is_ready_while_the_broker_answers(
+    kafka_jars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that stands still makes a process not ready, and leaves it alive; when it goes on, all is well."""
+    monkeypatch.chdir(tmp_path)
+    Path("desk.py").write_text(SERVICE)
+    cluster = Cluster(tmp_path, kafka_jars, ends_with_us=True)
+    with Spawned.nobody() as program:
+        try:
+            cluster.start()
+            url = f"kafka://{cluster.address}"
+            program.start("run", "desk:desk", "--dev", "--broker", url, "--http", "127.0.0.1:0")
+            program.wait_until(lambda: bool(ports(program)))
+            [port] = ports(program)
+            program.wait_until(lambda: health(port)[0] == 200)
+            assert samples(port)["mainstem_tasks_owned"] == 1
+            cluster.nodes[0].send(signal.SIGSTOP)
+            program.wait_until(lambda: health(port)[0] == 503)
+            assert health(port)[1]["reasons"][0].startswith("the broker does not answer")
+            assert health(port, "/livez")[0] == 200
+            cluster.nodes[0].send(signal.SIGCONT)
+            program.wait_until(lambda: health(port)[0] == 200)
+        finally:
+            cluster.nodes[0].kill()
+
+
+async def test_what_is_sent_is_read(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> None:
+    """Bytes go through Kafka as they are, and a second consumer of the group goes on behind the first."""
+    topic, clock = unique("plain"), SystemClock()
+    url = f"kafka://{kafka}?state_folder={tmp_path}"
+    async with connected(url, clock, Identifiers(clock)) as broker:
+        await broker.admin.create(TopicSpec(topic, 2))
+    async with Producer(url) as producer:
+        await asyncio.gather(*(producer.send(topic, b"%d" % n, key=b"c-1", headers={"h": b"1"}) for n in range(3)))
+    for expected in ([b"0", b"1"], [b"2"]):
+        async with Consumer(topic, group=f"{topic}.readers", broker=url, settings=QUICK) as reader, asyncio.timeout(60):
+            found = [await anext(reader) for _ in expected]
+        assert [(each.value, each.key, dict(each.headers)) for each in found] == [
+            (value, b"c-1", {"h": b"1"}) for value in expected
+        ]
+
+
+async def test_the_doctor_looks_at_a_cluster(
+    kafka: str, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A type that nobody handles, a key that another partitioner has placed, and a group that nobody runs."""
+    monkeypatch.chdir(tmp_path)
+    topic = unique("doctored")
+    shell = Shell(tmp_path, f"kafka://{kafka}?state_folder={tmp_path}/state")
+    monkeypatch.setenv("MAINSTEM_BROKER", shell.broker)
+
+    class Asked(IntegrationEvent, topic=topic, key="text"):
+        text: str
+
+    desk = Service(topic, publishes=(Asked,))
+    desk.topic(topic, partitions=2)
+
+    @desk.on(Asked)
+    async def answer(_asked: Asked) -> None:
+        """Nothing to do."""
+
+    async def found() -> list[tuple[str, str]]:
+        result = await shell.beside("doctor", "--watch", "1", "--json")
+        listed: list[dict[str, str]] = msgspec.json.decode(result.stdout)
+        return [(each["check"], each["where"]) for each in listed if topic in each["where"]]
+
+    async with running(desk, broker=shell.broker, dev=True, settings=QUICK) as process:
+        await desk.publish(*(Asked(f"{number}") for number in range(10)))
+
+        async def done() -> bool:
+            return sum(each.counters.handled for each in await process.statistics()) == 10
+
+        await until(done)
+        assert await found() == []
+        stranger = {"ce_type": b"Aksed", "ce_id": b"1", "ce_source": b"/desk", "ce_specversion": b"1.0"}
+        wrong = 1 - partition_for(b"1", 2)
+        await process.broker.log.append(TopicPartition(topic, wrong), [Record(b"1", b"{}", 1_000, stranger)])
+        assert ("unhandled-type", f"topic {topic!r}") in await found()
+    async with desk.running(broker=shell.broker, dev=True, consume=False):
+        await desk.publish(Asked("late"))
+    assert await found() == [
+        ("foreign-partitioner", f"topic {topic!r}"),
+        ("not-running", f"group {topic!r}"),
+        ("unhandled-type", f"topic {topic!r}"),
+    ]
