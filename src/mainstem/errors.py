@@ -9,6 +9,7 @@ an anchor in ``docs/errors.md``.
     ├── EventRefused               an event that cannot be encoded, keyed or routed
     ├── DecodingFailed             bytes that are not what their envelope says
     ├── BrokerError
+    │   ├── BrokerAway             it does not answer; it may do so later
     │   ├── UnknownTopic           no such topic or partition
     │   ├── TopicExists            created already, with other properties
     │   ├── OffsetOutOfRange       retention has passed this offset, or it lies beyond the end
@@ -95,6 +96,12 @@ class BrokerError(MainstemError):
     """What a broker refuses."""
 
     code = "broker"
+
+
+class BrokerAway(BrokerError):
+    """The broker does not answer; it may do so later."""
+
+    code = "broker-away"
 
 
 class UnknownTopic(BrokerError):

@@ -27,17 +27,23 @@ QUICK = Settings(session_timeout_seconds=3, grace_seconds=5)
 def test_a_process_is_ready_while_the_broker_answers(
     kafka_jars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A broker that stands still makes a process not ready, and leaves it alive; when it goes on, all is well."""
+    """A broker that is not there is waited for; one that stands still makes a process not ready, but not dead."""
     monkeypatch.chdir(tmp_path)
     Path("desk.py").write_text(SERVICE)
     cluster = Cluster(tmp_path, kafka_jars, ends_with_us=True)
     with Spawned.nobody() as program:
         try:
             cluster.start()
-            url = f"kafka://{cluster.address}"
+            cluster.nodes[0].kill()
+            url = f"kafka://{cluster.address}?answer_seconds=2"
             program.start("run", "desk:desk", "--dev", "--broker", url, "--http", "127.0.0.1:0")
             program.wait_until(lambda: bool(ports(program)))
             [port] = ports(program)
+            program.wait_for("trying again in", times=2)
+            code, said = health(port)
+            assert (code, said["state"], len(said["reasons"])) == (503, "starting", 2)
+            assert said["reasons"][1].startswith("the broker does not answer")
+            cluster.nodes[0].start()
             program.wait_until(lambda: health(port)[0] == 200)
             assert samples(port)["mainstem_tasks_owned"] == 1
             cluster.nodes[0].send(signal.SIGSTOP)
@@ -45,7 +51,8 @@ def test_a_process_is_ready_while_the_broker_answers(
             assert health(port)[1]["reasons"][0].startswith("the broker does not answer")
             assert health(port, "/livez")[0] == 200
             cluster.nodes[0].send(signal.SIGCONT)
-            program.wait_until(lambda: health(port)[0] == 200)
+            # The client waits up to ten seconds before it connects again.
+            asyncio.run(until(lambda: health(port)[0] == 200, within_seconds=60))
         finally:
             cluster.nodes[0].kill()
 

@@ -27,11 +27,11 @@ from mainstem.delivery import (
     no_point,
     standing_told,
 )
-from mainstem.errors import DefinitionError, MainstemError, StartRefused
+from mainstem.errors import BrokerAway, DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
-from mainstem.service.health import STARTING, Checkup, Health
+from mainstem.service.health import Checkup, Entrance, Health
 from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
@@ -179,25 +179,27 @@ async def serve(
     """Run services until SIGTERM or SIGINT, then drain within the grace period. ``started`` is called in between.
 
     With ``http``, the process can be probed and measured at that address, from before it starts until it has drained.
+    A broker that does not answer at the start is asked again and again.
 
     A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
     Raises what :func:`running` raises, also when a group fails.
     """
-    there: list[Running] = []
-
-    async def look() -> Health:
-        return await there[0].health() if there else STARTING
-
+    floor = floor or Floor.of_this_machine()
+    entrance = Entrance(floor.chance.random)
     async with AsyncExitStack() as stack:
         if http is not None:
-            await stack.enter_async_context(_probed(http, look))
+            await stack.enter_async_context(_probed(http, entrance.health))
         stopped = stack.enter_context(_signalled())
-        async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
-            there.append(process)
-            if started is not None:
-                started(process)
-            await stopped.wait()
-            log.info("draining: what has begun is finished first; a second signal ends the process at once")
+        while not stopped.is_set():
+            try:
+                async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
+                    entrance.open(process)
+                    if started is not None:
+                        started(process)
+                    await stopped.wait()
+                    log.info("draining: what has begun is finished first; a second signal ends the process at once")
+            except (StartRefused, BrokerAway) as refused:
+                await entrance.wait(refused, stopped)
     log.info("stopped")
 
 

@@ -9,6 +9,7 @@ import pytest
 from mainstem.broker import TopicPartition
 from mainstem.delivery import Context, Processor, Retry, Store, group
 from mainstem.delivery.group import LOSSES_MOST
+from mainstem.delivery.tasks import Task
 from mainstem.errors import BrokerError, CommitRefused
 from mainstem.resilience import Backoff
 from mainstem.settings import Settings
@@ -331,6 +332,7 @@ async def test_nobody_looks_up_while_a_handler_waits() -> None:
         async with stage.running(handle) as running:
             await until(lambda: running.in_flight == 3)
             [task] = running.runner.tasks.values()
+            assert isinstance(task, Task)
             for count, order in enumerate(("third", "second"), start=1):
                 await until(lambda: task._ticking is None)
                 doors[order].set()

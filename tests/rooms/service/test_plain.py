@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -35,9 +36,8 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/plain.db"
 
 
-def consumer(broker: str | Backend, **options: str) -> Consumer:
+def consumer(broker: str | Backend, *, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
     """One of the group of reports."""
-    start = "latest" if options.get("start") == "latest" else "earliest"
     return Consumer("orders", group="reports", broker=broker, start=start, settings=QUICK)
 
 

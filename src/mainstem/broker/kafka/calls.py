@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from mainstem.errors import (
+    BrokerAway,
     BrokerError,
     Fenced,
     MembershipLost,
@@ -114,7 +115,7 @@ _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]]
     ),
     (
         AWAY,
-        BrokerError,
+        BrokerAway,
         "The cluster does not answer",
         "look whether the brokers run, and whether the addresses that they advertise can be reached from here",
     ),

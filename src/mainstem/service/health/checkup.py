@@ -84,9 +84,10 @@ class Checkup:
             tasks = []
             for number, task in sorted(group.tasks.items()):
                 mark = _mark(task)
-                before = seen.get((name, number))
+                before, was, since = seen.get((name, number), (None, None, now))
                 # While nobody can commit, standing still says nothing about the task.
-                since = before[2] if fault is None and before and mark and before[:2] == (task, mark) else now
+                if mark is None or fault is not None or before is not task or was != mark:
+                    since = now
                 self._seen[name, number] = task, mark, since
                 still = now - since
                 tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds))

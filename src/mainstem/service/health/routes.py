@@ -10,7 +10,8 @@ import msgspec
 from mainstem.service.health.exposition import CONTENT_TYPE, Tally, exposition
 from mainstem.service.health.report import Health
 from mainstem.telemetry import heard_by, log
-from mainstem.web import Address, Request, Response, Route, serving
+from mainstem.web import Address
+from mainstem.web.server import Request, Response, Route, serving
 
 UNAVAILABLE: Final = 503
 NOT_KEPT: Final = {"cache-control": "no-store"}

@@ -1,0 +1,235 @@
+"""How a process is: what its groups and the broker say, and what follows from that."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mainstem.clock import ManualClock
+from mainstem.delivery import Counters
+from mainstem.errors import BrokerAway, DefinitionError, StartRefused
+from mainstem.service.health import Checkup, Entrance, checkup
+from mainstem.service.health.exposition import Tally, exposition
+from mainstem.telemetry import INSTRUMENTS, SECONDS, Counter, Gauge, Histogram, heard_by
+from tests.journeys.conditions import until
+
+BOUND = 60.0
+
+
+@dataclass
+class Ledger:
+    counters: Counters = field(default_factory=Counters)
+    events: int = 0
+    changed: bool = False
+
+
+@dataclass
+class Task:
+    in_flight: int = 0
+    ledger: Ledger | None = field(default_factory=Ledger)
+
+
+@dataclass
+class Group:
+    stands: bool = True
+    draining: bool = False
+    tasks: dict[int, Task] = field(default_factory=dict)
+
+
+class Line:
+    """A broker that answers, fails or says nothing."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.error: Exception | None = None
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def reach(self) -> None:
+        self.asked += 1
+        await self.answers.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class Process:
+    """One group with one task, and the line to its broker."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.line = Line()
+        self.task = Task()
+        self.group = Group(tasks={0: self.task})
+        self.checkup = Checkup("a broker", {"shop": self.group}, self.line.reach, self.clock)
+
+    async def said(self, after_seconds: float = 1.0) -> tuple[str, bool, bool, tuple[str, ...]]:
+        """State, ready, live, reasons."""
+        self.clock.advance(after_seconds)
+        health = await self.checkup.look(BOUND)
+        return health.state, health.ready, health.live, health.reasons
+
+
+async def test_a_group_must_stand() -> None:
+    """Not ready before; ready afterwards; not ready again when it drains."""
+    process = Process()
+    process.group.stands = False
+    assert await process.said() == ("running", False, True, ("group 'shop' has not taken over its tasks yet",))
+    process.group.stands = True
+    assert await process.said() == ("running", True, True, ())
+    process.group.draining = True
+    assert await process.said() == ("draining", False, True, ("it is draining",))
+
+
+async def test_a_task_that_gets_on_with_nothing_is_stuck() -> None:
+    """From the bound on; anything that is finished begins a new count, and so does having nothing to do."""
+    process = Process()
+    process.task.in_flight = 2
+    assert (await process.said())[2]
+    assert (await process.said(BOUND - 1))[2]
+    process.task.in_flight = 1
+    assert (await process.said(BOUND))[2], "one of them is finished"
+    assert not (await process.said(BOUND))[2]
+    process.task.in_flight = 0
+    assert (await process.said(BOUND))[2]
+    process.task.in_flight = 1
+    assert (await process.said(BOUND))[2], "it had nothing to do a moment ago"
+    assert "task 0 of 'shop' has had 1 events in flight for 60 s" in (await process.said(BOUND))[3][0]
+
+
+async def test_another_incarnation_begins_anew() -> None:
+    """A task that was lost and taken over has not stood still since before."""
+    process = Process()
+    process.task.in_flight = 1
+    await process.said()
+    process.group.tasks[0] = Task(in_flight=1)
+    assert (await process.said(BOUND))[2]
+    assert not (await process.said(BOUND))[2]
+
+
+async def test_a_commit_that_does_not_come_back_is_standing_still() -> None:
+    """Also when every handler has finished."""
+    process = Process()
+    process.task.ledger = Ledger(events=5)
+    await process.said()
+    assert not (await process.said(BOUND))[2]
+
+
+async def test_a_broker_that_fails_makes_a_process_not_ready_and_nobody_stuck() -> None:
+    """What is wrong elsewhere is not mended by ending this process."""
+    process = Process()
+    process.task.in_flight = 1
+    await process.said()
+    process.line.error = BrokerAway("it is down", where="over there")
+    for _ in range(3):
+        state, ready, live, reasons = await process.said(BOUND)
+        assert (state, ready, live) == ("running", False, True)
+        assert reasons == ("the broker does not answer: it is down [broker-away]",)
+    process.line.error = None
+    assert await process.said() == ("running", True, True, ())
+
+
+async def test_whoever_looks_does_not_wait_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is silent is asked once, and counts as gone after a while; it is not asked more often than it may."""
+    monkeypatch.setattr(checkup, "PATIENCE_SECONDS", 0.001)
+    process = Process()
+    process.line.answers.clear()
+    assert (await process.said())[1], "it was there a moment ago"
+    assert (await process.said(checkup.ANSWER_SECONDS))[3][0].startswith("the broker does not answer: it was asked")
+    assert process.line.asked == 1
+    process.line.answers.set()
+    assert await process.said(0) == ("running", True, True, ())
+    assert await process.said(0.1) == ("running", True, True, ())
+    assert process.line.asked <= 2
+    await process.checkup.close()
+
+
+async def test_nothing_is_asked_of_a_broker_that_is_being_closed() -> None:
+    """And who waits for its answer is let go."""
+    process = Process()
+    process.line.answers.clear()
+    looking = asyncio.create_task(process.said())
+    await until(lambda: bool(process.line.asked))
+    await process.checkup.close()
+    await looking
+    await process.said(BOUND)
+    assert process.line.asked == 1
+
+
+# --- before it has started
+
+
+async def test_only_a_broker_that_does_not_answer_is_waited_for() -> None:
+    """Anything else in the list of faults would be the same the next time; and who is told to stop, stops."""
+    entrance, stopped = Entrance(lambda: 0.0), asyncio.Event()
+    stopped.set()
+    assert (await entrance.health()).reasons == ("it is starting",)
+    away = BrokerAway("it is down", why="refused")
+    await entrance.wait(StartRefused("no", (away,)), stopped)
+    await entrance.wait(away, stopped)
+    assert (await entrance.health()).reasons == ("it is starting", "the broker does not answer: refused")
+    with pytest.raises(StartRefused):
+        await entrance.wait(StartRefused("no", (away, DefinitionError("wrong"))), stopped)
+
+
+# --- what is measured
+
+
+@contextmanager
+def declared(*instruments: Counter | Gauge | Histogram) -> Iterator[Tally]:
+    """What these say, and nothing else, is heard."""
+    others = dict(INSTRUMENTS)
+    INSTRUMENTS.clear()
+    INSTRUMENTS.update((each.name, each) for each in instruments)
+    tally = Tally()
+    try:
+        with heard_by(tally.hear):
+            yield tally
+    finally:
+        INSTRUMENTS.clear()
+        INSTRUMENTS.update(others)
+
+
+def test_names_and_numbers_are_those_of_opentelemetrys_exporter() -> None:
+    """Character by character, but for the labels about the library that has measured."""
+    counter = Counter("messaging.client.consumed.messages", "{message}", "Records that were read.")
+    age = Gauge("mainstem.lag.duration", "ms", "How old.")
+    with declared(counter, age) as tally, age.told_by(lambda: [(4, {"p": "0"})]):
+        counter.add(3, {"messaging.system": "mainstem", "g": 'a"b\\c\nd'})
+        counter.add(2, {"g": 'a"b\\c\nd', "messaging.system": "mainstem"})
+        counter.add(1.5, {"flag": True})
+        assert exposition(tally).splitlines() == [
+            "# HELP mainstem_lag_duration_milliseconds How old.",
+            "# TYPE mainstem_lag_duration_milliseconds gauge",
+            'mainstem_lag_duration_milliseconds{p="0"} 4.0',
+            "# HELP messaging_client_consumed_messages_total Records that were read.",
+            "# TYPE messaging_client_consumed_messages_total counter",
+            'messaging_client_consumed_messages_total{flag="true"} 1.5',
+            'messaging_client_consumed_messages_total{g="a\\"b\\\\c\\nd",messaging_system="mainstem"} 5.0',
+        ]
+    assert not counter.wanted
+
+
+def test_durations_are_counted_in_buckets_that_grow() -> None:
+    """Each bucket counts what is at most as long; the last one counts everything, and so does the count."""
+    took = Histogram("messaging.process.duration", "s", "How long.")
+    with declared(took) as tally:
+        for seconds in (0.001, SECONDS[0], 0.3, 99.0):
+            took.record(seconds, {})
+        [family] = text_string_to_metric_families(exposition(tally))
+    found = {(each.name.removeprefix(family.name), each.labels.get("le")): each.value for each in family.samples}
+    assert (family.name, family.type) == ("messaging_process_duration_seconds", "histogram")
+    assert [found["_bucket", str(bound)] for bound in SECONDS] == [2.0] * 6 + [2.0] + [3.0] * 7
+    assert found["_bucket", "+Inf"] == found["_count", None] == 4
+    assert found["_sum", None] == pytest.approx(0.001 + SECONDS[0] + 0.3 + 99.0)
+
+
+def test_an_instrument_that_has_heard_nothing_is_described_all_the_same() -> None:
+    """So that a dashboard can be made before anything has gone wrong."""
+    with declared(Counter("mainstem.tasks.lost", "{task}", "Tasks that were lost.")) as tally:
+        assert exposition(tally).splitlines() == [
+            "# HELP mainstem_tasks_lost_total Tasks that were lost.",
+            "# TYPE mainstem_tasks_lost_total counter",
+        ]
