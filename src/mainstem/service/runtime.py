@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace as with_changes
@@ -28,6 +28,7 @@ from mainstem.delivery import (
     standing_told,
 )
 from mainstem.errors import BrokerAway, DefinitionError, MainstemError, StartRefused
+from mainstem.events import Declaration
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
@@ -99,6 +100,11 @@ class Running:
         """How this process is. Whether a task stands still is known from one call to the next."""
         return await self.checkup.look(self._stuck_seconds)
 
+    async def tell(self, outputs: Mapping[str, Sequence[Declaration]]) -> None:
+        """Write into the catalogue what its groups are; ``outputs`` by service."""
+        now = self.clock.now_ms()
+        await write_catalogue(self.broker, [entry_of(plan, outputs[plan.service], now) for plan in self.plans])
+
     async def statistics(self) -> list[TaskStatistics]:
         """Where every task of this process stands, by group and task."""
         owned = [(group, n, task) for group, runner in self.runners.items() for n, task in runner.tasks.items()]
@@ -159,8 +165,7 @@ async def running(
                 await prepared.provide(replaced or {}, stack)
                 for group in service.groups:
                     prepared.man(group, floor, crew, stack)
-        now = floor.clock.now_ms()
-        await write_catalogue(backend, [entry_of(plan, drafted.outputs[plan.service], now) for plan in process.plans])
+        await process.tell(drafted.outputs)
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock))
         await stack.enter_async_context(crew)
         await crew.stand(settings.session_timeout_seconds)

@@ -44,7 +44,7 @@ def words_of(command: click.Command) -> list[str]:
         if isinstance(parameter, click.Option):
             words += [] if parameter.hidden else parameter.opts
         else:
-            words.append(parameter.make_metavar(context).strip("[].") if parameter.required else "[GROUP]")
+            words.append(parameter.make_metavar(context).strip("[]."))
     return words
 
 
