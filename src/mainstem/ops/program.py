@@ -33,7 +33,9 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
     "retire": CommandAt(
         "mainstem.ops.retire", "Forget a handler that does not exist any more, so that its group can start."
     ),
-    "doctor": CommandAt("mainstem.ops.doctor", "Look at groups, topics and events for what is wrong, or soon will be."),
+    "doctor": CommandAt(
+        "mainstem.ops.doctor", "Look at groups, topics and events for what is wrong, or soon will be; change nothing."
+    ),
     "backup": CommandAt("mainstem.ops.file", "Copy the embedded broker's file to a new one, while services go on."),
     "check": CommandAt(
         "mainstem.ops.file", "Look at the embedded broker's file: format, integrity, disk, and who holds its lock."
