@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from mainstem.service.definition import Definition as Definition
     from mainstem.service.definition import HandlerGroup as HandlerGroup
     from mainstem.service.handlers import Handlers as Handlers
-    from mainstem.service.health import GroupHealth as GroupHealth
-    from mainstem.service.health import Health as Health
-    from mainstem.service.health import TaskHealth as TaskHealth
     from mainstem.service.plain import Consumer as Consumer
     from mainstem.service.plain import Message as Message
     from mainstem.service.plain import Producer as Producer
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
     from mainstem.service.plans import topics_of as topics_of
+    from mainstem.service.process import GroupHealth as GroupHealth
+    from mainstem.service.process import Health as Health
+    from mainstem.service.process import TaskHealth as TaskHealth
     from mainstem.service.publishing import Acknowledgement as Acknowledgement
     from mainstem.service.publishing import PublishTransaction as PublishTransaction
     from mainstem.service.runtime import Floor as Floor
@@ -100,7 +100,7 @@ __getattr__, __dir__ = door(
             "HandlerGroup",
         ),
         "handlers": ("Handlers",),
-        "health": (
+        "process": (
             "GroupHealth",
             "Health",
             "TaskHealth",

@@ -1,15 +1,12 @@
 """The composition root: services, a broker and an event loop become a running process."""
 
 import asyncio
-import os
 import random
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace as with_changes
 from functools import partial
-from typing import Final, NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,20 +29,14 @@ from mainstem.events import Declaration
 from mainstem.identifiers import Identifiers
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
-from mainstem.service.health import Checkup, Entrance, Health
 from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
+from mainstem.service.process import Checkup, Entrance, Health, signalled
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
 from mainstem.service.urls import Backend, connected, file_of, named_broker
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 from mainstem.web import Address
-
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-UNDRAINED: Final = (
-    b"ended without draining: nothing is lost. What was committed stays; what was not has not happened, and is done "
-    b"again at the next start\n"
-)
 
 
 class Floor(Struct, frozen=True, kw_only=True):
@@ -194,7 +185,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         if http is not None:
             await stack.enter_async_context(_probed(http, entrance.health))
-        stopped = stack.enter_context(_signalled())
+        stopped = stack.enter_context(signalled())
         while not stopped.is_set():
             try:
                 async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
@@ -221,7 +212,7 @@ def _check_services(services: tuple[object, ...]) -> None:
 def _probed(address: Address, look: Callable[[], Awaitable[Health]]) -> AbstractAsyncContextManager[None]:
     try:
         # An extra, loaded when used.
-        from mainstem.service.health.routes import probed  # noqa: PLC0415
+        from mainstem.service.process.routes import probed  # noqa: PLC0415
     except ImportError as error:
         raise DefinitionError(
             "the HTTP server is not installed",
@@ -381,33 +372,3 @@ def _executor(plan: Plan, stack: AsyncExitStack) -> Executor | None:
     threads = ThreadPoolExecutor(plan.lanes, thread_name_prefix=plan.group, initializer=enter_handlers)
     stack.callback(threads.shutdown, wait=False, cancel_futures=True)
     return threads
-
-
-@contextmanager
-def _signalled() -> Iterator[asyncio.Event]:
-    """An event that the first signal sets; a second one ends the process, also one whose event loop is blocked."""
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    signals = 0
-
-    def hear(number: int, _frame: object) -> None:
-        nonlocal signals
-        signals += 1
-        if signals > 1:
-            _end_now(number)
-        loop.call_soon_threadsafe(stopped.set)
-
-    before = {each: signal.signal(each, hear) for each in SIGNALS}
-    try:
-        yield stopped
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler or signal.SIG_DFL)
-
-
-def _end_now(number: int) -> NoReturn:
-    """End as a power cut would. An exception could be caught, and Python waits for its threads."""
-    # Not by way of the log: whatever was interrupted may hold its lock.
-    with suppress(OSError):
-        os.write(2, UNDRAINED)
-    os._exit(128 + number)

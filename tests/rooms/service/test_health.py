@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from mainstem.clock import ManualClock
 from mainstem.delivery import Counters
 from mainstem.errors import BrokerAway, DefinitionError, StartRefused
-from mainstem.service.health import Checkup, Entrance, checkup
-from mainstem.service.health.exposition import Tally, exposition
+from mainstem.service.process import Checkup, Entrance, checkup
+from mainstem.service.process.exposition import Tally, exposition
 from mainstem.telemetry import INSTRUMENTS, SECONDS, Counter, Gauge, Histogram, heard_by
 from tests.journeys.conditions import until
 

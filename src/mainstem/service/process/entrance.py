@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from mainstem.errors import BrokerAway, StartRefused
 from mainstem.resilience import Backoff
-from mainstem.service.health.report import STARTING, Health
+from mainstem.service.process.report import STARTING, Health
 from mainstem.telemetry import log
 
 AGAIN: Final = Backoff(first_seconds=0.5, longest_seconds=30.0, jitter="equal")

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from mainstem.clock import Clock
 from mainstem.delivery import Counters
-from mainstem.service.health.report import GroupHealth, Health, TaskHealth
+from mainstem.service.process.report import GroupHealth, Health, TaskHealth
 
 FRESH_SECONDS: Final = 1.0
 """The broker is asked no more often than that."""

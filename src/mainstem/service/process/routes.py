@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from mainstem.service.health.exposition import CONTENT_TYPE, Tally, exposition
-from mainstem.service.health.report import Health
+from mainstem.service.process.exposition import CONTENT_TYPE, Tally, exposition
+from mainstem.service.process.report import Health
 from mainstem.telemetry import heard_by, log
 from mainstem.web import Address
 from mainstem.web.server import Request, Response, Route, serving

@@ -1,0 +1,19 @@
+"""The process around the services: what it says of itself, as data and as routes, and what it is told by signals.
+
+``routes`` need an HTTP server, so they are loaded by who uses them.
+"""
+
+from mainstem.service.process.checkup import Checkup
+from mainstem.service.process.entrance import Entrance
+from mainstem.service.process.report import GroupHealth, Health, TaskHealth
+from mainstem.service.process.signals import signalled
+
+__all__ = [
+    "Checkup",
+    "Entrance",
+    "GroupHealth",
+    "Health",
+    "TaskHealth",
+    "routes",
+    "signalled",
+]
