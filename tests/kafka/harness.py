@@ -31,7 +31,7 @@ class OnKafka:
             session_timeout_seconds=2.0,
             wake_seconds=0.15,
             model_examples=3,
-            patience_seconds=20.0,
+            patience_seconds=90.0,
         )
         self._servers = servers
         # A member that does not poll is expelled after the session timeout.
