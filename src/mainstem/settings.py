@@ -124,5 +124,7 @@ def _read(path: Path, faults: list[MainstemError]) -> dict[str, object]:
 
 def _unknown(key: str, where: str, known: list[str]) -> DefinitionError:
     near = get_close_matches(key, known, n=1)
-    remedy = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(known)}"
+    # As it is written there: a variable in capitals, a name in the file.
+    meant = PREFIX + near[0].upper() if near and where.startswith(PREFIX) else "".join(near)
+    remedy = f"did you mean {meant}?" if near else f"the settings are {', '.join(known)}"
     return DefinitionError(f"there is no setting {key}", where=where, remedy=remedy)

@@ -35,6 +35,12 @@ def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
     assert str(tmp_path / "mainstem.toml") in text
 
 
+def test_a_misspelt_variable_is_spelt_as_it_is_set(tmp_path: Path) -> None:
+    """What is to be written is what can be written there."""
+    with pytest.raises(StartRefused, match=r"did you mean MAINSTEM_BROKER\?"):
+        Settings.load({"MAINSTEM_BROKR": "a:b"}, tmp_path)
+
+
 def test_a_file_that_is_not_toml_is_a_fault(tmp_path: Path) -> None:
     """The error names the file and the place in it."""
     (tmp_path / "mainstem.toml").write_text("broker = 'a:b'\ncommit_events = ?")

@@ -15,7 +15,7 @@ import click
 from mainstem.broker import Broker, GroupDescription
 from mainstem.calendar import milliseconds
 from mainstem.clock import SystemClock
-from mainstem.errors import DefinitionError, NotFound
+from mainstem.errors import DefinitionError, MainstemError, NotFound
 from mainstem.identifiers import Identifiers
 from mainstem.service import DEV_URL, Backend, Service, connected, file_of, in_full, named_broker
 from mainstem.settings import Settings
@@ -175,8 +175,19 @@ def _module(name: str) -> ModuleType:
             remedy=did_you_mean(name, [path.stem for path in Path.cwd().glob("*.py")])
             or "name it as in an import: package.module:service",
         ) from None
+    except MainstemError as error:
+        _add_line(error)
+        raise
     except Exception as error:
         raise _unimportable(name, error) from error
+
+
+def _add_line(error: MainstemError) -> None:
+    """Say at which line of a module something was refused; the rest it says itself."""
+    lines = [each for each in traceback.extract_tb(error.__traceback__) if each.name == "<module>"]
+    if lines:
+        place = f"{lines[-1].filename}:{lines[-1].lineno}"
+        error.where = f"{error.where}, {place}" if error.where else place
 
 
 def _unimportable(name: str, error: Exception) -> DefinitionError:

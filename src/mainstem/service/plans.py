@@ -1,5 +1,6 @@
 """Services checked against what is there: every fault found at once, then plans that can run."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, ParamSpec, TypeVar
 
@@ -121,7 +122,7 @@ def check(drafted: Draft, replaced: Mapping[type[object], object], *, may_create
             drafted.faults += [*_used_elsewhere(group, names), *_taken(service, group, drafted)]
             drafted.faults += [*_audited(group, drafted), *_twice(group)]
     if not may_create:
-        drafted.faults += [_missing(spec, drafted.services) for spec in drafted.missing]
+        drafted.faults += _missing(drafted)
 
 
 def outputs_of(service: Definition, drafted: Draft) -> Outputs:
@@ -252,14 +253,42 @@ def _topics_of_a_group(group: HandlerGroup, tasks: int) -> tuple[TopicSpec, Topi
 # --- faults
 
 
-def _missing(spec: TopicSpec, services: Sequence[Definition]) -> MainstemError:
-    names = " ".join(service.name for service in services)
-    return UnknownTopic(
-        f"topic {spec.name!r} is not there",
-        where=f"needed by {names}",
-        why="topics are created by themselves only with --dev",
-        remedy="mainstem topics apply, with the services as for mainstem run; or start with --dev",
-    )
+def _missing(drafted: Draft) -> list[MainstemError]:
+    """One fault for all topics that are not there, with who needs each, and the command that creates them."""
+    needed = {spec.name: _who_needs(spec.name, drafted) for spec in drafted.missing}
+    if not needed:
+        return []
+    names = ", ".join(repr(name) for name in needed)
+    return [
+        UnknownTopic(
+            f"topics {names} are not there" if len(needed) > 1 else f"topic {names} is not there",
+            where="; ".join(f"{name} is needed by {who}" for name, who in needed.items()),
+            why="topics are created by themselves only in play: with --dev, or dev=True",
+            remedy=f"mainstem topics apply {' '.join(map(_named_in_a_command, drafted.services))}, with the --broker "
+            "that was named here; or start with --dev, or dev=True",
+        )
+    ]
+
+
+def _who_needs(topic: str, drafted: Draft) -> str:
+    names = [
+        service.name
+        for service in drafted.services
+        if topic in service.topics
+        or topic in {each.topic for each in (*drafted.inputs[service.name], *drafted.outputs[service.name])}
+        or topic in {own for group in service.groups for own in (audit_topic(group.name), answers_topic(group.name))}
+    ]
+    return ", ".join(names) or "every service"
+
+
+def _named_in_a_command(service: Definition) -> str:
+    """``shop:billing``, where a module has the service under a name; otherwise what is to be put in."""
+    for name, module in list(sys.modules.items()):
+        if name != "__main__":
+            for attribute, value in list(getattr(module, "__dict__", {}).items()):
+                if value is service:
+                    return f"{name}:{attribute}"
+    return f"MODULE:{service.name}"
 
 
 def _used_elsewhere(group: HandlerGroup, names: dict[str, str]) -> Iterator[MainstemError]:

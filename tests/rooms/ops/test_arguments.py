@@ -65,6 +65,17 @@ def test_a_module_with_a_mistake_shows_its_own_lines(mistake: str, shell: Shell)
     assert result.stderr.count('  File "') == 1
 
 
+def test_a_mistake_in_a_declaration_is_told_once(shell: Shell) -> None:
+    """With its line, and without a traceback through the library."""
+    (shell.folder / "undeclared_module.py").write_text(
+        "from mainstem import Service\nservice = Service('s')\nservice.store('x', int, scope='task')\n"
+    )
+    said = shell("topics", "plan", "undeclared_module:service").stderr
+    assert said.count("has scope='task'") == 1
+    assert "undeclared_module.py:3" in said
+    assert "Traceback" not in said
+
+
 def test_the_option_wins_over_the_environment_and_that_over_the_file(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,4 +129,4 @@ def test_settings_that_cannot_be_read_are_listed(shell: Shell, monkeypatch: pyte
     result = shell("topics", "list")
     assert result.exit_code == 1
     assert "2 faults in the settings" in result.stderr
-    assert "did you mean broker?" in result.stderr
+    assert "did you mean MAINSTEM_BROKER?" in result.stderr

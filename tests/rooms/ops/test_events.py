@@ -68,6 +68,7 @@ def test_a_type_is_found_by_class_and_by_wire_name(shell: Shell) -> None:
         ((LOYALTY, "OrderPad", "{}"), "did you mean OrderPaid?"),
         ((LOYALTY, "OrderPaid", '{"customer_id": "c-1"}'), "the required field amount_cents is missing"),
         ((LOYALTY, "OrderPaid", "{"), "not JSON"),
+        ((LOYALTY, "OrderPaid", "{customer_id: c-1}"), "put the JSON into single quotes"),
         ((f"{SHOP}:listener", "Counted", '{"number": 1}'), "may not publish Counted, a domain event of 'elsewhere'"),
         ((f"{SHOP}:importer", "ErpOrder", '{"order_no": "o-1"}'), "topic 'erp' is not there"),
     ],

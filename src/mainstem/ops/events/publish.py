@@ -22,6 +22,7 @@ from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
 from mainstem.service import Backend, Existing, Service, topics_of
 
 AT_ONCE: Final = 1_000
+_QUOTES: Final = """. In a shell, put the JSON into single quotes: '{"order_id": "o-1"}'"""
 
 
 class PublishedCount(Struct, frozen=True):
@@ -96,7 +97,8 @@ def _events(declaration: Declaration, lines: Iterable[tuple[int, bytes]], publis
                     why="the type says otherwise" if isinstance(error, msgspec.ValidationError) else failure.why,
                     remedy=f"correct it and go on from there; before it {plural(published, 'event')} were published"
                     if published
-                    else "correct it; nothing was published",
+                    else "correct it; nothing was published"
+                    + _QUOTES * (not isinstance(error, msgspec.ValidationError)),
                 ) from error
 
 
