@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
@@ -18,25 +19,28 @@ from confluent_kafka import TopicPartition as At
 from mainstem.broker import TopicPartition
 from mainstem.broker.kafka.calls import failure, kafka_error, translated
 from mainstem.broker.kafka.options import Settings
+from mainstem.broker.kafka.wire import Piece
 from mainstem.errors import BrokerError
 
 POLL_SECONDS: Final = 0.01
 """Nothing can wake a poll, so what is asked of a consumer waits for so long."""
 DRAIN_MESSAGES: Final = 1_000
+COLUMN_MESSAGES: Final = 100
+ASK_SECONDS: Final = 0.25
 _ENDS: Final = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID})
 
 
 class Found:
-    """What a thread has drained of one partition: messages, and then perhaps where it ended, or why it goes on no more.
+    """What a thread has drained of one partition: records, and then perhaps where it ended, or why it goes on no more.
 
     ``generation`` says for which seek it was read: what was found before the last one is dropped.
     """
 
-    __slots__ = ("end", "error", "generation", "messages", "passed", "size_bytes")
+    __slots__ = ("end", "error", "generation", "passed", "piece", "size_bytes")
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
-        self.messages: list[Message] = []
+        self.piece = Piece()
         self.size_bytes = 0
         self.passed: int | None = None
         """Where the next record will stand, when everything up to there has been read."""
@@ -62,7 +66,7 @@ class Sink(Protocol):
 class _Source:
     """A partition that is read. In the thread, except for ``taken_bytes``."""
 
-    __slots__ = ("drained_bytes", "generation", "paused", "sink", "taken_bytes")
+    __slots__ = ("asked_at", "drained_bytes", "generation", "paused", "sink", "taken_bytes")
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
@@ -70,6 +74,8 @@ class _Source:
         self.drained_bytes = 0
         self.taken_bytes = 0
         self.paused = False
+        self.asked_at = float("-inf")
+        """When the client was last asked where the partition ends."""
 
 
 class Fetcher:
@@ -191,25 +197,38 @@ class Fetcher:
                     if error is not None:
                         self._tell_all(error)
 
-    def _hand_over(self, consumer: Consumer, messages: Sequence[Message]) -> None:
+    def _hand_over(self, consumer: Consumer, messages: list[Message]) -> None:
         found: dict[tuple[str, int], Found] = {}
-        for message in messages:
-            at = (message.topic() or "", message.partition() or 0)
-            piece = found.get(at)
-            if piece is None:
-                source = self._sources.get(at)
-                if source is None:
-                    self._hear(message)
-                    continue
-                piece = found[at] = Found(source.generation)
-            error = message.error()
-            if error is None:
-                piece.messages.append(message)
-                piece.size_bytes += len(message)
-            else:
-                piece.note(message, error)
+        while messages:
+            # What has become columns is let go at once: the collector looks at whatever is held, again and again.
+            some = messages[:COLUMN_MESSAGES]
+            del messages[:COLUMN_MESSAGES]
+            one_topic = len(set(map(Message.topic, some))) == 1
+            for _, run in groupby(some, Message.partition if one_topic else _place):
+                self._take_in(found, list(run))
         self._measure(consumer, found)
-        self._deliver([(self._sources[at].sink, piece) for at, piece in found.items()])
+        self._deliver([(self._sources[at].sink, each) for at, each in found.items()])
+
+    def _take_in(self, found: dict[tuple[str, int], Found], run: list[Message]) -> None:
+        """Take in messages of one partition."""
+        at = _place(run[0])
+        each = found.get(at)
+        if each is None:
+            source = self._sources.get(at)
+            if source is None:
+                for message in run:
+                    self._hear(message)
+                return
+            each = found[at] = Found(source.generation)
+        if any(map(Message.error, run)):
+            for message in run:
+                error = message.error()
+                if error is not None:
+                    each.note(message, error)
+            run = [message for message in run if message.error() is None]
+        if run:
+            each.piece.take_in(run)
+            each.size_bytes += sum(map(len, run))
 
     def _hear(self, message: Message) -> None:
         """What belongs to no partition that is read: an error of the client as a whole."""
@@ -223,12 +242,15 @@ class Fetcher:
 
     def _measure(self, consumer: Consumer, found: Mapping[tuple[str, int], Found]) -> None:
         """Ask where the partitions end, and stop reading ahead of those that nobody takes."""
-        for at, piece in found.items():
+        now = self._loop.time()
+        for at, each in found.items():
             source = self._sources[at]
-            if piece.end is None:
+            # Each question lets go of the interpreter, and waits until a busy event loop gives it back.
+            if each.end is None and now - source.asked_at > ASK_SECONDS:
+                source.asked_at = now
                 _, end = consumer.get_watermark_offsets(At(*at), cached=True)
-                piece.end = end if end is not None and end != OFFSET_INVALID else None
-            source.drained_bytes += piece.size_bytes
+                each.end = end if end is not None and end != OFFSET_INVALID else None
+            source.drained_bytes += each.size_bytes
             if not source.paused and source.drained_bytes - source.taken_bytes > self._prefetch_bytes:
                 source.paused = True
                 consumer.pause([At(*at)])
@@ -240,6 +262,10 @@ class Fetcher:
             piece.error = translated(error, f"{topic}[{partition}]")
             pieces.append((source.sink, piece))
         self._deliver(pieces)
+
+
+def _place(message: Message) -> tuple[str, int]:
+    return message.topic() or "", message.partition() or 0
 
 
 def _hand_out(pieces: Sequence[tuple[Sink, Found]]) -> None:

@@ -5,12 +5,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from confluent_kafka import Message
-
 from mainstem.broker import Batch, TopicPartition
 from mainstem.broker.kafka.calls import unknown_topic
 from mainstem.broker.kafka.fetcher import Fetchers, Found
-from mainstem.broker.kafka.wire import batch_of
+from mainstem.broker.kafka.wire import Piece
 from mainstem.errors import BrokerError
 
 BATCH_RECORDS: Final = 4_000
@@ -28,7 +26,7 @@ class _Partition:
         self.end = offset
         self.passed: int | None = None
         self.generation = 0
-        self.waiting: deque[list[Message]] = deque()
+        self.waiting: deque[tuple[Piece, int]] = deque()
         self.error: BrokerError | None = None
         self.paused = False
         self.heard = False
@@ -40,10 +38,10 @@ class _Partition:
         if found.generation != self.generation:
             return
         self.heard = True
-        if found.messages:
-            self.waiting.append(found.messages)
+        if len(found.piece):
+            self.waiting.append((found.piece, found.size_bytes))
             self.passed = None
-            self.end = max(self.end, (found.messages[-1].offset() or 0) + 1)
+            self.end = max(self.end, found.piece.offsets[-1] + 1)
         if found.end is not None:
             self.end = max(self.end, found.end)
         if found.passed is not None:
@@ -58,21 +56,20 @@ class _Partition:
         """Whether there is something to take."""
         return not self.paused and (bool(self.waiting) or self.next > self.told or self.error is not None)
 
-    def take(self) -> tuple[list[Message], int]:
-        """The oldest messages, and the offset behind them; no messages, where only markers have been passed."""
+    def take(self) -> tuple[Piece, int]:
+        """The oldest records, and their size in bytes; none, where only markers have been passed."""
         if not self.waiting:
             self.told = self.next
-            return [], self.next
-        messages = self.waiting.popleft()
-        while self.waiting and len(messages) + len(self.waiting[0]) <= BATCH_RECORDS:
-            messages += self.waiting.popleft()
-        if len(messages) > BATCH_RECORDS:
-            self.waiting.appendleft(messages[BATCH_RECORDS:])
-            messages = messages[:BATCH_RECORDS]
-        self.next = (messages[-1].offset() or 0) + 1
+            return Piece(), 0
+        piece, size_bytes = self.waiting.popleft()
+        while self.waiting and len(piece) + len(self.waiting[0][0]) <= BATCH_RECORDS:
+            more, more_bytes = self.waiting.popleft()
+            piece.join(more)
+            size_bytes += more_bytes
+        self.next = piece.offsets[-1] + 1
         self._pass()
         self.told = self.next
-        return messages, self.next
+        return piece, size_bytes
 
     def _pass(self) -> None:
         """Behind the last record markers may stand, which nobody is given."""
@@ -106,9 +103,9 @@ class KafkaReader:
             if partition.ready:
                 if not partition.waiting and partition.error is not None:
                     raise partition.error
-                messages, next_offset = partition.take()
-                self._fetcher.taken(partition.at, sum(map(len, messages)))
-                return batch_of(partition.at, messages, next_offset)
+                piece, size_bytes = partition.take()
+                self._fetcher.taken(partition.at, size_bytes)
+                return piece.batch(partition.at, partition.next)
         return None
 
     async def wait(self) -> None:

@@ -1,6 +1,6 @@
 """Between the shapes: a record becomes what a producer takes, and messages become columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 from confluent_kafka import Message
@@ -10,6 +10,7 @@ from mainstem.errors import RecordTooLarge
 
 Pair: TypeAlias = tuple[str, str | bytes | None]
 """What the client takes; here it is always a name and bytes."""
+_Row: TypeAlias = Sequence[tuple[str, bytes | None]]
 _NO_HEADERS: Final[Headers] = {}
 
 
@@ -30,55 +31,112 @@ class HeaderPairs:
         return [*self._pairs, *record.own.items()] if record.own else self._pairs
 
 
-class MessageHeaders:
-    """The header columns of messages; nothing is looked at before somebody asks."""
+class HeaderColumns:
+    """Headers that differ within a batch, in columns."""
 
-    __slots__ = ("_messages", "_rows")
+    __slots__ = ("_columns",)
 
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self._messages: Sequence[Message] | None = messages
-        self._rows: list[Headers] = []
+    def __init__(self, columns: Mapping[str, Sequence[bytes | None]]) -> None:
+        """Each as long as the batch."""
+        self._columns = columns
 
     def names(self) -> Sequence[str]:
         """The names that at least one record has."""
-        return list(dict.fromkeys(name for row in self._decoded() for name in row))
+        return list(self._columns)
 
     def column(self, name: str) -> Sequence[bytes | None]:
         """The header of each record."""
-        return [row.get(name) for row in self._decoded()]
-
-    def _decoded(self) -> list[Headers]:
-        if self._messages is not None:
-            self._rows = [_headers(message) for message in self._messages]
-            self._messages = None
-        return self._rows
+        return self._columns[name]
 
 
-def _headers(message: Message) -> Headers:
-    pairs = cast("Sequence[tuple[str, bytes | None]] | None", message.headers())
-    if not pairs:
-        return _NO_HEADERS
-    row = dict(pairs)
-    if None in row.values():
-        # A header without a value comes from outside; here it counts as one that is not there.
-        return {name: value for name, value in row.items() if value is not None}
-    return cast("Headers", row)
+class Piece:
+    """Messages of one partition in columns; ``common`` are the headers that all of them have with the same value."""
+
+    __slots__ = ("common", "keys", "offsets", "own", "timestamps", "values")
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.offsets: list[int] = []
+        self.keys: list[bytes | None] = []
+        self.values: list[bytes | None] = []
+        self.timestamps: list[int] = []
+        self.common: Headers = _NO_HEADERS
+        self.own: dict[str, list[bytes | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def take_in(self, messages: Sequence[Message]) -> None:
+        """Add messages without an error. Best a hundred at a time: the collector looks at what is made meanwhile."""
+        count = len(messages)
+        common, own = _headers(messages)
+        self._take_headers(count, common, own)
+        self.offsets += cast("map[int]", map(Message.offset, messages))
+        self.keys += cast("map[bytes | None]", map(Message.key, messages))
+        self.values += cast("map[bytes | None]", map(Message.value, messages))
+        self.timestamps += [time for _, time in map(Message.timestamp, messages)]
+
+    def join(self, other: "Piece") -> None:
+        """Add what another has."""
+        self._take_headers(len(other), other.common, other.own)
+        self.offsets += other.offsets
+        self.keys += other.keys
+        self.values += other.values
+        self.timestamps += other.timestamps
+
+    def batch(self, at: TopicPartition, next_offset: int) -> Batch:
+        """All of it."""
+        columns = (self.keys, self.values, self.timestamps)
+        own = HeaderColumns(self.own)
+        return Batch(at, self.offsets, columns, common=self.common, own=own, next_offset=next_offset)
+
+    def _take_headers(self, count: int, common: Headers, own: Mapping[str, Sequence[bytes | None]]) -> None:
+        before = len(self.offsets)
+        if not before:
+            self.common, self.own = common, {name: list(column) for name, column in own.items()}
+            return
+        if common != self.common:
+            # What was common so far, and is not any more, becomes a column.
+            still = dict(self.common.items() & common.items())
+            for name, value in self.common.items():
+                if name not in still:
+                    self.own[name] = [value] * before
+            own = {**own, **{name: [value] * count for name, value in common.items() if name not in still}}
+            self.common = still
+        for name in own.keys() | self.own.keys():
+            self.own.setdefault(name, [None] * before).extend(own.get(name) or [None] * count)
 
 
-def batch_of(at: TopicPartition, messages: Sequence[Message], next_offset: int) -> Batch:
-    """The messages of one partition, in columns."""
-    return Batch(
-        at,
-        cast("list[int]", [message.offset() for message in messages]),
-        (
-            [message.key() for message in messages],
-            [message.value() for message in messages],
-            [message.timestamp()[1] for message in messages],
-        ),
-        common=_NO_HEADERS,
-        own=MessageHeaders(messages),
-        next_offset=next_offset,
-    )
+def _headers(messages: Sequence[Message]) -> tuple[Headers, Mapping[str, Sequence[bytes | None]]]:
+    """Those that all have with the same value, and the others in columns."""
+    rows = [cast("_Row | None", message.headers()) or () for message in messages]
+    first = rows[0]
+    names = [name for name, _ in first]
+    try:
+        places = list(zip(*rows, strict=True))
+    except ValueError:
+        return _NO_HEADERS, _columns(rows)
+    common: dict[str, bytes] = {}
+    own: dict[str, Sequence[bytes | None]] = {}
+    for pair, place in zip(first, places, strict=True):
+        name, value = pair
+        if value is not None and place.count(pair) == len(rows):
+            common[name] = value
+        else:
+            own[name] = [each for other, each in place if other == name]
+    if len(set(names)) < len(names) or any(len(column) < len(rows) or None in column for column in own.values()):
+        return _NO_HEADERS, _columns(rows)
+    return common, own
+
+
+def _columns(rows: Sequence["_Row"]) -> Mapping[str, Sequence[bytes | None]]:
+    """Headers that do not stand in the same order in all records, or repeat themselves, or have no value.
+
+    A header without a value comes from outside; here it counts as one that is not there.
+    """
+    known = [dict(row) for row in rows]
+    names = dict.fromkeys(name for row in known for name, value in row.items() if value is not None)
+    return {name: [row.get(name) for row in known] for name in names}
 
 
 def size_bytes(record: Record) -> int:
