@@ -1,6 +1,6 @@
 """Between the shapes: a record becomes what a producer takes, and messages become columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
 from confluent_kafka import Message
@@ -144,8 +144,25 @@ def size_bytes(record: Record) -> int:
     return len(record.key or b"") + len(record.value or b"")
 
 
+def portions(records: Sequence[Record], bytes_max: int) -> Iterator[Sequence[Record]]:
+    """The records in order, in portions that together are not larger than ``bytes_max``."""
+    portion: list[Record] = []
+    room = bytes_max
+    for record in records:
+        size = size_bytes(record)
+        if portion and size > room:
+            yield portion
+            portion, room = [], bytes_max
+        portion.append(record)
+        room -= size
+    if portion:
+        yield portion
+
+
 def check_sizes(at: TopicPartition, records: Sequence[Record], bytes_max: int) -> None:
     """Refuse what the topic does not take, before any of it is sent."""
+    if max([len(each.key or b"") + len(each.value or b"") for each in records], default=0) <= bytes_max:
+        return
     for record in records:
         if size_bytes(record) > bytes_max:
             raise RecordTooLarge(

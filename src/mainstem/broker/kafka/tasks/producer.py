@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition as At
 from mainstem.broker import Record, TopicPartition
 from mainstem.broker.kafka.calls import FENCES, kafka_error, translated
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings, Settings
-from mainstem.broker.kafka.wire import HeaderPairs, Pair, size_bytes
+from mainstem.broker.kafka.wire import HeaderPairs, portions
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
 
 COMMITS_MOST: Final = 3
@@ -73,16 +73,11 @@ class TransactionalProducer:
         headers = HeaderPairs()
         for at, records, bytes_max in shipment.records:
             first: Callable[[KafkaError | None, Message], None] | None = _note_first(at, firsts)
-            room = bytes_max
-            for record in records:
-                if bytes_max < BATCH_BYTES:
-                    # A batch must not be larger than its topic takes; what is flushed goes on its own.
-                    size = size_bytes(record)
-                    if size > room:
-                        self._drain()
-                        room = bytes_max
-                    room -= size
-                self._enqueue(at, record, headers.of(record), first)
+            # A batch must not be larger than its topic takes; what is flushed goes on its own.
+            for some in (records,) if bytes_max >= BATCH_BYTES else portions(records, bytes_max):
+                if first is None:
+                    self._drain()
+                self._enqueue(at, some, headers, first)
                 first = None
 
     def _drain(self) -> None:
@@ -93,35 +88,27 @@ class TransactionalProducer:
     def _enqueue(
         self,
         at: TopicPartition,
-        record: Record,
-        headers: list[Pair],
+        records: Sequence[Record],
+        headers: HeaderPairs,
         first: Callable[[KafkaError | None, Message], None] | None,
     ) -> None:
-        while True:
-            try:
-                if first is None:
-                    self._producer.produce(
-                        at.topic,
+        produce, pairs, (topic, partition) = self._producer.produce, headers.of, at
+        for record in records:
+            while True:
+                try:
+                    produce(
+                        topic,
                         record.value,
                         record.key,
-                        at.partition,
-                        timestamp=record.timestamp_ms or 1,  # 0 would be now
-                        headers=headers,
-                    )
-                else:
-                    self._producer.produce(
-                        at.topic,
-                        record.value,
-                        record.key,
-                        at.partition,
+                        partition,
                         on_delivery=first,
                         timestamp=record.timestamp_ms or 1,  # 0 would be now
-                        headers=headers,
+                        headers=pairs(record),
                     )
-            except BufferError:
-                self._producer.poll(0.05)
-            else:
-                return
+                    break
+                except BufferError:
+                    self._producer.poll(0.05)
+            first = None
 
     def _commit(self) -> None:
         for attempt in range(COMMITS_MOST):
