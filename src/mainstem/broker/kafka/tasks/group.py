@@ -135,8 +135,10 @@ class KafkaMembership:
             )
 
     async def release(self, task: int) -> None:
-        """Let the revocation of a drained task go on."""
-        await self._let_go(task)
+        """Let the revocation of a drained task go on. Its producer is kept until the task comes back, or we leave."""
+        owner = self._owners.get(task)
+        if owner is not None:
+            await self._group.groups.topics.calls.run(owner.lay_down, owner.where)
         self.thread.release(task)
 
     async def decline(self, _task: int) -> bool:

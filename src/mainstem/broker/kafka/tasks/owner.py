@@ -80,10 +80,16 @@ class Owner:
                 self._producer.send(Shipment((), self._last))
                 self._sent = clock.monotonic()
 
-    def close(self) -> None:
-        """Let go of the producer and the copy."""
+    def lay_down(self) -> None:
+        """Leave the copy to the next owner. Whoever still commits is fenced by that one, and not before."""
         with self._using:
-            self._producer.close()
+            self._last = ()
             if self.copy is not None:
                 self.copy.close()
                 self.copy = None
+
+    def close(self) -> None:
+        """Let go of the producer and the copy."""
+        self.lay_down()
+        with self._using:
+            self._producer.close()
