@@ -115,7 +115,10 @@ class Neglected(InMemory):
         pass
 
 
-@pytest.mark.parametrize("rule_name", ["upkeep.old_records_leave", "upkeep.compaction_keeps_the_last_of_each_key"])
+@pytest.mark.parametrize(
+    "rule_name",
+    ["upkeep.old_records_leave", "upkeep.what_is_too_much_leaves", "upkeep.compaction_keeps_the_last_of_each_key"],
+)
 def test_upkeep_that_never_happens_is_found(rule_name: str) -> None:
     """Where nothing is ever taken away, the rules of upkeep fail."""
     broken(rule_name, Neglected())

@@ -15,8 +15,10 @@ from mainstem.broker.record import Batch, Record, TopicPartition
 class TopicSpec(Struct, frozen=True):
     """What a topic is created with.
 
-    ``retention_ms`` None keeps records for ever. ``compact`` keeps the last record of each key. Retention never
-    passes the position of a live group without an alarm first.
+    Records leave when they are older than ``retention_ms``, or when younger ones of their partition have
+    ``retention_bytes`` as they are stored, whichever comes first. They leave in pieces, so somewhat more is kept. None
+    for both keeps records for ever. ``compact`` keeps the last record of each key. Retention never passes the position
+    of a live group without an alarm first.
     """
 
     name: str
@@ -24,6 +26,7 @@ class TopicSpec(Struct, frozen=True):
     retention_ms: int | None = None
     compact: bool = False
     record_bytes_max: int = 1_000_000
+    retention_bytes: int | None = None
 
 
 class TopicDescription(Struct, frozen=True):

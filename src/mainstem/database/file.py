@@ -33,7 +33,8 @@ _TABLES = """
 create table stamp(name text primary key, value text not null) without rowid;
 create table topic(
     number integer primary key autoincrement, name text not null unique, topic_id text not null,
-    partitions integer not null, retention_ms integer, compact integer not null, record_bytes_max integer not null);
+    partitions integer not null, retention_ms integer, compact integer not null, record_bytes_max integer not null,
+    retention_bytes integer);
 create table partition(
     number integer primary key autoincrement, topic integer, partition integer not null,
     start integer not null default 0, floor integer not null default 0, compacted integer not null default 0);
@@ -67,6 +68,9 @@ insert into stamp values('topics', '');
 """
 
 
+_HAS_RETENTION_BYTES = Query[tuple[int]]("select 1 from pragma_table_info('topic') where name = 'retention_bytes'")
+
+
 def prepare(connection: Connection, where: str) -> None:
     """Create the schema in an empty file; refuse a file that is not ours, or of another format version.
 
@@ -91,6 +95,9 @@ def _prepare(connection: Connection, where: str) -> None:
         return
     _require_ours(application, version, where)
     connection.pragma("journal_mode", "wal")
+    if not _HAS_RETENTION_BYTES.all(connection):
+        # An older library goes on with such a file, and keeps what it does not know of.
+        connection.execute("alter table topic add column retention_bytes integer")
 
 
 def require_ours(where: str, vfs: str | None) -> None:

@@ -25,6 +25,7 @@ class TopicLine(Struct, frozen=True):
     retention_ms: int | None
     compact: bool
     record_bytes_max: int
+    retention_bytes: int | None
 
 
 class TopicChange(Struct, frozen=True):
@@ -58,7 +59,7 @@ def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
                 each.name,
                 each.partitions,
                 each.records,
-                "for ever" if each.retention_ms is None else length_of(each.retention_ms),
+                _kept(each),
                 "yes" if each.compact else "no",
                 each.record_bytes_max,
             )
@@ -88,6 +89,12 @@ def apply(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: 
     asyncio.run(_plan(load_services(services), broker, apply=True, dev=dev, as_json=as_json))
 
 
+def _kept(topic: TopicLine) -> str:
+    kept = [] if topic.retention_ms is None else [length_of(topic.retention_ms)]
+    kept += [] if topic.retention_bytes is None else [f"{topic.retention_bytes:,} bytes"]
+    return " or ".join(kept) or "for ever"
+
+
 async def _listed(given: str | None, *, dev: bool) -> list[TopicLine]:
     async with opened(given, dev=dev) as broker:
         described = await broker.admin.topics()
@@ -100,6 +107,7 @@ async def _listed(given: str | None, *, dev: bool) -> list[TopicLine]:
             each.spec.retention_ms,
             each.spec.compact,
             each.spec.record_bytes_max,
+            each.spec.retention_bytes,
         )
         for name, each in sorted(described.items())
     ]

@@ -98,11 +98,13 @@ class Definition(HandlerGroup):
         retention: Duration | None = None,
         compact: bool = False,
         record_bytes_max: int = 1_000_000,
+        retention_bytes: int | None = None,
     ) -> None:
         """Say how a topic is to be created. One that is not named here has 8 partitions and keeps its records.
 
-        ``retention`` is how long records are kept; ``compact`` keeps the last record of each key. A record with more
-        than ``record_bytes_max``, key and value together, is refused.
+        ``retention`` is how long records are kept, and ``retention_bytes`` about how many bytes of them in each
+        partition; where both are given, a record leaves with the first of them. ``compact`` keeps the last record of
+        each key. A record with more than ``record_bytes_max``, key and value together, is refused.
         """
         given: object = name
         if not isinstance(given, str):
@@ -111,13 +113,14 @@ class Definition(HandlerGroup):
                 why="how a topic is to be created is said by its name; an event class says which topic it is on",
                 remedy='write service.topic("orders", partitions=12)',
             )
-        for option, number in (("partitions", partitions), ("record_bytes_max", record_bytes_max)):
-            if number < 1:
+        counts = {"partitions": partitions, "record_bytes_max": record_bytes_max, "retention_bytes": retention_bytes}
+        for option, number in counts.items():
+            if number is not None and number < 1:
                 raise DefinitionError(f"topic {name!r} has {option}={number}", remedy="count from 1")
         if name in self.topics:
             raise DefinitionError(f"topic {name!r} is declared twice", where=f"service {self.name!r}")
         kept_ms = None if retention is None else milliseconds(retention)
-        self.topics[name] = TopicSpec(name, partitions, kept_ms, compact, record_bytes_max)
+        self.topics[name] = TopicSpec(name, partitions, kept_ms, compact, record_bytes_max, retention_bytes)
 
     def provide(self, kind: type[object], factory: Callable[..., object]) -> None:
         """Open what handlers ask for by the annotation ``kind``, once in each process, at start and in this order.

@@ -5,11 +5,13 @@ import logging
 from collections import Counter
 from pathlib import Path
 
+import apsw
 import pytest
+from msgspec.structs import replace
 
 from mainstem.broker import Change, GroupSpec, Record, TopicPartition, TopicSpec
 from mainstem.broker.sqlite import RetentionAlarm, SqliteBroker, SqliteOptions
-from mainstem.clock import ManualClock
+from mainstem.clock import ManualClock, SystemClock
 from mainstem.database import Query
 from tests.rooms.broker_sqlite.conftest import AT, ROWS, Opener, records, until, values
 
@@ -184,3 +186,35 @@ async def test_a_file_is_maintained_by_itself(opened: Opener, clock: ManualClock
         clock.jump(-3_600)
         await broker.log.append(AT, records("old", timestamp_ms=1))
         await until(lambda: broker.database.all(LOGS) == [(0,)])
+
+
+async def test_a_file_of_before_retention_by_size_is_taken_over(opened: Opener, tmp_path: Path) -> None:
+    """Its topics keep what they kept; from now on they can be told how many bytes to keep."""
+    path = tmp_path / "log.db"
+    async with opened(path) as broker:
+        await broker.admin.create(TopicSpec("sized", 1, retention_ms=DAY_MS))
+    connection = apsw.Connection(str(path))
+    connection.execute("alter table topic drop column retention_bytes")
+    connection.close()
+    async with opened(path) as broker:
+        spec = (await broker.admin.topics(["sized"]))["sized"].spec
+        assert spec == TopicSpec("sized", 1, retention_ms=DAY_MS)
+        await broker.admin.alter(replace(spec, retention_bytes=1_000))
+        assert (await broker.admin.topics(["sized"]))["sized"].spec.retention_bytes == 1_000
+
+
+async def test_both_retentions_take_away_what_either_would(opened: Opener) -> None:
+    """A record leaves when it is old, however few there are; and when there are too many, however young."""
+    async with opened() as broker:
+        now = SystemClock().now_ms()
+        await broker.admin.create(TopicSpec("sized", 1, retention_ms=DAY_MS, retention_bytes=10_000))
+        at = TopicPartition("sized", 0)
+        await broker.log.append(at, [Record(None, b"old", now - 2 * DAY_MS)])
+        for _ in range(3):
+            await broker.log.append(at, [Record(None, b"young" * 200, now)])
+        await broker.maintain()
+        assert await broker.log.bounds(at) == (1, 4)
+        for _ in range(100):
+            await broker.log.append(at, [Record(None, b"young" * 200, now)])
+        await broker.maintain()
+        assert await broker.log.bounds(at) == (94, 104)

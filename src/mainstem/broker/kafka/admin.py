@@ -31,7 +31,11 @@ ENVELOPE_BYTES: Final = 48_588
 
 INTERNAL: Final = "__"
 RETRY_SECONDS: Final = 0.02
-_RETENTION, _CLEANUP, _SIZE = "retention.ms", "cleanup.policy", "max.message.bytes"
+_RETENTION, _CLEANUP, _SIZE, _KEPT = "retention.ms", "cleanup.policy", "max.message.bytes", "retention.bytes"
+SEGMENT_BYTES: Final = (1 << 20, 1 << 30)
+"""The least and the most that a segment may have; only whole segments leave."""
+SEGMENTS: Final = 8
+"""A topic that is kept by its size has so many of them in each partition."""
 
 
 class Known(NamedTuple):
@@ -265,8 +269,13 @@ def _config(spec: TopicSpec) -> dict[str, str]:
     retention = "-1" if spec.retention_ms is None else str(spec.retention_ms)
     cleanup = "delete"
     if spec.compact:
-        cleanup = "compact" if spec.retention_ms is None else "compact,delete"
+        forever = spec.retention_ms is None and spec.retention_bytes is None
+        cleanup = "compact" if forever else "compact,delete"
+    least, most = SEGMENT_BYTES
+    segment = most if spec.retention_bytes is None else spec.retention_bytes // SEGMENTS
     return {
+        _KEPT: "-1" if spec.retention_bytes is None else str(spec.retention_bytes),
+        "segment.bytes": str(min(most, max(least, segment, spec.record_bytes_max + ENVELOPE_BYTES))),
         _RETENTION: retention,
         _CLEANUP: cleanup,
         _SIZE: str(spec.record_bytes_max + ENVELOPE_BYTES),
@@ -277,11 +286,12 @@ def _config(spec: TopicSpec) -> dict[str, str]:
 
 def _spec(name: str, partitions: int, config: Mapping[str, ConfigEntry]) -> TopicSpec:
     values = {key: entry.value or "" for key, entry in config.items()}
-    retention = int(values[_RETENTION])
+    retention, kept = int(values[_RETENTION]), int(values[_KEPT])
     return TopicSpec(
         name,
         partitions,
         None if retention < 0 else retention,
         "compact" in values[_CLEANUP],
         max(0, int(values[_SIZE]) - ENVELOPE_BYTES),
+        None if kept < 0 else kept,
     )

@@ -31,18 +31,20 @@ class Topic(NamedTuple):
 
 _STAMP = Query[tuple[str]]("select value from stamp where name = 'topics'")
 _SET_STAMP = Query[tuple[()]]("update stamp set value = ? where name = 'topics'")
-_TOPICS = Query[tuple[int, str, str, int, int | None, int, int]](
-    "select number, name, topic_id, partitions, retention_ms, compact, record_bytes_max from topic"
+_TOPICS = Query[tuple[int, str, str, int, int | None, int, int, int | None]](
+    "select number, name, topic_id, partitions, retention_ms, compact, record_bytes_max, retention_bytes from topic"
 )
 _PARTITIONS = Query[tuple[int, int]](
     "select topic, number from partition where topic is not null order by topic, partition"
 )
 _ADD_TOPIC = Query[tuple[int]](
-    "insert into topic(name, topic_id, partitions, retention_ms, compact, record_bytes_max)"
-    " values(?, ?, ?, ?, ?, ?) returning number"
+    "insert into topic(name, topic_id, partitions, retention_ms, compact, record_bytes_max, retention_bytes)"
+    " values(?, ?, ?, ?, ?, ?, ?) returning number"
 )
 _ADD_PARTITION = Query[tuple[()]]("insert into partition(topic, partition) values(?, ?)")
-_ALTER_TOPIC = Query[tuple[()]]("update topic set retention_ms = ?, compact = ?, record_bytes_max = ? where number = ?")
+_ALTER_TOPIC = Query[tuple[()]](
+    "update topic set retention_ms = ?, compact = ?, record_bytes_max = ?, retention_bytes = ? where number = ?"
+)
 _DELETE_TOPIC = Query[tuple[()]]("delete from topic where number = ?")
 _DROP_PARTITIONS = Query[tuple[()]]("update partition set topic = null where topic = ?")
 _DROP_POSITIONS = Query[tuple[()]](
@@ -103,8 +105,8 @@ def _load(connection: Connection, stamp: str) -> Topics:
     for topic, number in _PARTITIONS.all(connection):
         numbers.setdefault(topic, []).append(number)
     topics = {}
-    for number, name, topic_id, partitions, retention_ms, compact, size in _TOPICS.all(connection):
-        spec = TopicSpec(name, partitions, retention_ms, bool(compact), size)
+    for number, name, topic_id, partitions, retention_ms, compact, size, kept in _TOPICS.all(connection):
+        spec = TopicSpec(name, partitions, retention_ms, bool(compact), size, kept)
         topics[name] = Topic(number, spec, topic_id, tuple(numbers.get(number, ())))
     named = {
         number: TopicPartition(name, index)
@@ -141,6 +143,7 @@ def create_topic(write: Write, spec: TopicSpec, identifiers: Identifiers) -> Non
         spec.retention_ms,
         int(spec.compact),
         spec.record_bytes_max,
+        spec.retention_bytes,
     )
     assert row is not None
     _ADD_PARTITION.run_many(connection, [(row[0], index) for index in range(spec.partitions)])
@@ -207,9 +210,8 @@ class SqliteAdmin:
                     why="with another number, keys would move to other partitions and lose their order",
                     remedy="create another topic and move the events there",
                 )
-            _ALTER_TOPIC.run(
-                write.connection, spec.retention_ms, int(spec.compact), spec.record_bytes_max, topic.number
-            )
+            kept = (spec.retention_ms, int(spec.compact), spec.record_bytes_max, spec.retention_bytes)
+            _ALTER_TOPIC.run(write.connection, *kept, topic.number)
             _SET_STAMP.run(write.connection, self._identifiers.new())
 
         await self._database.writer.submit(Step(alter))

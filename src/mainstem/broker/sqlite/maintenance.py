@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from mainstem.broker import Record, TopicPartition
+from mainstem.broker import Record, TopicPartition, TopicSpec
 from mainstem.broker.sqlite.admin import Catalogue, bounds
 from mainstem.broker.sqlite.layout import ROW_BYTES_MAX, ROW_RECORDS_MAX, Segment, SegmentColumns, decode, encode
 from mainstem.clock import Clock
 from mainstem.database import OFFSET_BITS, Database, Query, Step, Write
 from mainstem.telemetry import log
+
+Row: TypeAlias = tuple[int, int, int, int]
+"""A row of the log: its id, its last offset, its newest timestamp, and its size in bytes."""
 
 _SLICE_ROWS: Final = 32
 _SLICE_ENTRIES: Final = 2_000
@@ -18,9 +21,10 @@ _OFFSET_MASK: Final = (1 << OFFSET_BITS) - 1
 
 _MAINTAINED = Query[tuple[str]]("select value from stamp where name = 'maintained'")
 _SET_MAINTAINED = Query[tuple[()]]("insert or replace into stamp values('maintained', ?)")
-_OLD_ROWS = Query[tuple[int, int, int]](
-    "select id, last, newest from log where id >= ?1 and id < ?2 order by id limit ?3"
+_OLD_ROWS = Query[tuple[int, int, int, int]](
+    "select id, last, newest, length(body) from log where id >= ?1 and id < ?2 order by id limit ?3"
 )
+_SIZE = Query[tuple[int]]("select coalesce(sum(length(body)), 0) from log where id >= ?1 and id < ?2")
 _ROWS = Query[tuple[int, int, bytes]]("select id, last, body from log where id >= ?1 and id < ?2 order by id limit ?3")
 _DELETE_ROWS = Query[tuple[()]]("delete from log where id >= ? and id <= ?")
 _ADD_ROW = Query[tuple[()]]("insert into log(id, last, oldest, newest, body) values(?, ?, ?, ?, ?)")
@@ -116,8 +120,7 @@ class Maintenance:
         for topic in topics:
             for index, number in enumerate(topic.partitions):
                 at = TopicPartition(topic.spec.name, index)
-                if topic.spec.retention_ms is not None:
-                    await self._retain(at, number, self._clock.now_ms() - topic.spec.retention_ms)
+                await self._retain(at, number, topic.spec)
                 if topic.spec.compact:
                     await self._compact(number, everything=everything)
 
@@ -134,15 +137,21 @@ class Maintenance:
             await self._write(lambda write: _DELETE_ENTRIES.run(write.connection, store, _SLICE_ENTRIES))
         await self._write(lambda write: _FORGET_STORE.run(write.connection, store))
 
-    async def _retain(self, at: TopicPartition, number: int, until_ms: int) -> None:
+    async def _retain(self, at: TopicPartition, number: int, spec: TopicSpec) -> None:
         low, high = number << OFFSET_BITS, (number + 1) << OFFSET_BITS
+        if spec.retention_ms is None and spec.retention_bytes is None:
+            return
+        until_ms = None if spec.retention_ms is None else self._clock.now_ms() - spec.retention_ms
+        surplus = -1
+        if spec.retention_bytes is not None:
+            surplus = sum(size for (size,) in self._database.all(_SIZE, low, high)) - spec.retention_bytes
         while True:
-            rows = list(_older(self._database.all(_OLD_ROWS, low, high, _SLICE_ROWS), until_ms))
+            rows = list(_leaving(self._database.all(_OLD_ROWS, low, high, _SLICE_ROWS), until_ms, surplus))
             limit = await self._limit(at, number, rows[-1][1] + 1) if rows else 0
             rows = [row for row in rows if row[1] < limit]
             if not rows:
                 return
-            first, (last, last_offset, _) = rows[0][0], rows[-1]
+            first, (last, last_offset, *_) = rows[0][0], rows[-1]
 
             def remove(write: Write, first: int = first, last: int = last, start: int = last_offset + 1) -> None:
                 _DELETE_ROWS.run(write.connection, first, last)
@@ -150,6 +159,7 @@ class Maintenance:
                 write.touched.add(number)
 
             await self._write(remove)
+            surplus -= sum(size for *_, size in rows)
 
     async def _limit(self, at: TopicPartition, number: int, wanted: int) -> int:
         """How far retention may go: to ``wanted``, or to the position of the live group that is furthest behind."""
@@ -223,10 +233,15 @@ class Maintenance:
         await self._database.writer.submit(Step(change))
 
 
-def _older(rows: Iterable[tuple[int, int, int]], until_ms: int) -> Iterator[tuple[int, int, int]]:
-    """The rows before the first one that has a record to be kept: what is left of a partition has no hole."""
+def _leaving(rows: Iterable[Row], until_ms: int | None, surplus_bytes: int) -> Iterator[Row]:
+    """The rows before the first one that has a record to be kept: what is left of a partition has no hole.
+
+    Kept is what is not older than ``until_ms``, unless there is so much of it that this row is surplus.
+    """
     for row in rows:
-        if row[2] >= until_ms:
+        _, _, newest, size = row
+        surplus_bytes -= size
+        if surplus_bytes < 0 and (until_ms is None or newest >= until_ms):
             return
         yield row
 

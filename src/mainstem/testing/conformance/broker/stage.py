@@ -102,10 +102,12 @@ class Stage:
         retention_ms: int | None = None,
         compact: bool = False,
         record_bytes_max: int = 1_000_000,
+        retention_bytes: int | None = None,
     ) -> str:
         """Create a topic under a name that nothing else has."""
         name = self.harness.name(label)
-        await self.broker.admin.create(TopicSpec(name, partitions, retention_ms, compact, record_bytes_max))
+        spec = TopicSpec(name, partitions, retention_ms, compact, record_bytes_max, retention_bytes)
+        await self.broker.admin.create(spec)
         return name
 
     async def partition(self, label: str = "facts") -> TopicPartition:

@@ -10,7 +10,9 @@ from mainstem.testing.conformance.broker.stage import Stage, refused, rule, valu
 @rule()
 async def a_created_topic_is_described(stage: Stage) -> None:
     """A created topic is described as it was specified, with an id, and each partition empty from where it begins."""
-    spec = TopicSpec(stage.harness.name("orders"), 3, retention_ms=60_000, record_bytes_max=50_000)
+    spec = TopicSpec(
+        stage.harness.name("orders"), 3, retention_ms=60_000, record_bytes_max=50_000, retention_bytes=10_000_000
+    )
     await stage.broker.admin.create(spec)
     described = (await stage.broker.admin.topics([spec.name]))[spec.name]
     assert described.spec == spec
@@ -55,7 +57,7 @@ async def a_topic_can_be_altered(stage: Stage) -> None:
     topic = await stage.topic("orders")
     before = (await stage.broker.admin.topics([topic]))[topic]
     await stage.broker.log.append(TopicPartition(topic, 0), stage.records("a"))
-    altered = TopicSpec(topic, 1, retention_ms=3_600_000, compact=True, record_bytes_max=30_000)
+    altered = TopicSpec(topic, 1, 3_600_000, compact=True, record_bytes_max=30_000, retention_bytes=20_000_000)
     await stage.broker.admin.alter(altered)
     after = (await stage.broker.admin.topics([topic]))[topic]
     assert after.spec == altered

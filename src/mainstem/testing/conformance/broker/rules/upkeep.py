@@ -43,6 +43,23 @@ async def offsets_go_on_when_everything_has_left(stage: Stage) -> None:
 
 
 @rule("maintenance_on_demand")
+async def what_is_too_much_leaves(stage: Stage) -> None:
+    """Of a topic that is kept by its size the oldest records leave; so many bytes of the youngest stay as they were."""
+    at = TopicPartition(await stage.topic(retention_bytes=100_000), 0)
+    now = stage.harness.now_ms()
+    for number in range(40):
+        await stage.broker.log.append(at, [Record(b"k", b"%02d" % number * 5_000, now)])
+    before = await stage.content(at, 40)
+    _, end = await stage.broker.log.bounds(at)
+    await stage.harness.maintained()
+    start, end_after = await stage.broker.log.bounds(at)
+    kept = [each for each in before if each.offset >= start]
+    assert end_after == end
+    assert 9 <= len(kept) <= 20
+    assert await stage.content(at, len(kept)) == kept
+
+
+@rule("maintenance_on_demand")
 async def without_retention_everything_stays(stage: Stage) -> None:
     """A topic without retention keeps its records, however old."""
     at = await stage.partition()
