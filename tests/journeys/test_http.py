@@ -183,12 +183,14 @@ def test_what_is_measured_can_be_read_by_prometheus(program: Spawned) -> None:
     for _ in range(3):
         publish(program, "now")
     program.wait_until(lambda: samples(port).get("mainstem_events_handled_total") == 3)
+    # Gauges are looked at twice a second at most.
+    program.wait_until(lambda: samples(port).get("mainstem_lag_records") == 0)
     found = samples(port)
     assert found["messaging_client_consumed_messages_total"] == 3
     assert found["messaging_client_operation_duration_seconds_count"] >= 1
     assert found["messaging_process_duration_seconds_bucket"] >= found["messaging_process_duration_seconds_count"] >= 1
     assert found["mainstem_tasks_owned"] == 1
-    assert found["mainstem_lag_records"] == found["mainstem_keys_parked"] == 0
+    assert found["mainstem_keys_parked"] == 0
     assert program.stop() == 0
 
 
