@@ -24,6 +24,7 @@ an anchor in ``docs/errors.md``.
     │   ├── WrongFileFormat        a file of another version, or not ours
     │   ├── NetworkFileSystem      locks and shared memory do not work there
     │   ├── DiskFull               refused before anything was acknowledged
+    │   ├── DatabaseMoved          the data is on another broker now, or on its way there
     │   └── DatabaseFailed         an I/O error: the process must not go on with this file
     ├── Outdated                   a task that a newer definition or library has run: it is given back
     ├── HandlerTimeout             a handler took longer than its time-out
@@ -186,6 +187,12 @@ class DiskFull(DatabaseError):
     """No space left; nothing that was refused has been acknowledged."""
 
     code = "disk-full"
+
+
+class DatabaseMoved(DatabaseError):
+    """The data of the file is on another broker now, or on its way there; the file takes nothing any more."""
+
+    code = "database-moved"
 
 
 class DatabaseFailed(DatabaseError):

@@ -2,11 +2,11 @@
 
 from mainstem.database.connection import Connection, Query, integers
 from mainstem.database.database import Database, DatabaseOptions, Memory
-from mainstem.database.file import OFFSET_BITS, Inspection, holder_of, inspect
+from mainstem.database.file import OFFSET_BITS, Inspection, Moved, holder_of, inspect, moved, stamp
 from mainstem.database.lock import FileLock
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
-from mainstem.database.rows import Mark, RowsFile, TaskRows, write_rows
-from mainstem.database.writer import Step, Write, Writer, WriterOptions
+from mainstem.database.rows import Mark, RowsFile, TaskRows, store_names, write_rows
+from mainstem.database.writer import Restamp, Step, Write, Writer, WriterOptions
 
 __all__ = [
     "OFFSET_BITS",
@@ -18,9 +18,11 @@ __all__ = [
     "Inspection",
     "Mark",
     "Memory",
+    "Moved",
     "Neighbours",
     "Presence",
     "Query",
+    "Restamp",
     "RowsFile",
     "SharedFolder",
     "Step",
@@ -31,5 +33,8 @@ __all__ = [
     "holder_of",
     "inspect",
     "integers",
+    "moved",
+    "stamp",
+    "store_names",
     "write_rows",
 ]

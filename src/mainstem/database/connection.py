@@ -10,6 +10,7 @@ import apsw
 
 from mainstem.errors import (
     CommitRefused,
+    CommitUnknown,
     DatabaseError,
     DatabaseFailed,
     DiskFull,
@@ -156,3 +157,13 @@ def translated(error: apsw.Error | OSError, where: str) -> MainstemError:
             remedy="check that its folder exists and that this user may write to it",
         )
     return CommitRefused("SQLite refused the transaction", where=where, why=f"{type(error).__name__}: {text}")
+
+
+def unknown_outcome(error: BaseException | None, where: str) -> CommitUnknown:
+    """Nobody can know whether a commit is in the file."""
+    return CommitUnknown(
+        "Whether this commit happened is not known",
+        where=where,
+        why=f"{type(error).__name__}: {error}",
+        remedy="take the task over again, and read positions and stores; never go on from memory",
+    )

@@ -23,10 +23,10 @@ from mainstem.database.connection import (
     translated,
 )
 from mainstem.database.disk import Reserve, require_local
-from mainstem.database.lock import LOCK_SUFFIX, FileLock, ThreadLock, WriteLock
+from mainstem.database.lock import LOCK_SUFFIX, FileLock, ThreadLock, WriteLock, tell_holder
 from mainstem.database.rows import TaskRows
 from mainstem.database.wal import CHECKPOINT_PAGES, LONG_FACTOR, Checkpointer
-from mainstem.database.writer import PATIENCE_SECONDS, Listener, Writer, WriterOptions, tell_holder
+from mainstem.database.writer import PATIENCE_SECONDS, Listener, Writer, WriterOptions
 from mainstem.errors import DatabaseError, DatabaseFailed
 from mainstem.telemetry import log
 

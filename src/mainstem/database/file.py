@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import apsw
+import msgspec
 from msgspec import Struct
 
 from mainstem.clock import Clock
@@ -18,7 +19,7 @@ from mainstem.database.connection import (
 )
 from mainstem.database.disk import require_local
 from mainstem.database.lock import LOCK_SUFFIX, FileLock, Holder
-from mainstem.errors import DatabaseError, WrongFileFormat
+from mainstem.errors import DatabaseError, DatabaseMoved, WrongFileFormat
 
 APPLICATION_ID = 0x4D53544D
 FORMAT_VERSION = 1
@@ -131,6 +132,58 @@ def _require_ours(application: int, version: int, where: str) -> None:
             if newer
             else "open it once with the version between that upgrades files, or start with a new file",
         )
+
+
+class Moved(Struct, frozen=True):
+    """The stamp of a file whose data has been moved to ``to``, or is on its way there. ``move`` is the move's id."""
+
+    move: str
+    to: str
+    since_ms: int
+    finished: bool = False
+
+
+_MOVED = Query[tuple[str]]("select value from stamp where name = 'moved'")
+_STAMP = Query[tuple[()]]("insert or replace into stamp values('moved', ?)")
+_UNSTAMP = Query[tuple[()]]("delete from stamp where name = 'moved'")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Moved).decode
+
+
+def moved(connection: Connection) -> Moved | None:
+    """Where the data of the file is, or is on its way to; None while it is here."""
+    row = _MOVED.one(connection)
+    return None if row is None else _decode(row[0])
+
+
+def stamp(connection: Connection, stamped: Moved | None) -> None:
+    """Say where the data is from now on, or that it is here, inside a write transaction."""
+    if stamped is None:
+        _UNSTAMP.run(connection)
+    else:
+        _STAMP.run(connection, _encode(stamped).decode())
+
+
+def refusal_of(connection: Connection, where: str) -> DatabaseMoved | None:
+    """Why the file takes no commit, inside the very transaction; None as long as its data is here."""
+    found = moved(connection)
+    if found is None:
+        return None
+    command = f"mainstem migrate --from sqlite:///{where} --to {found.to}"
+    if found.finished:
+        return DatabaseMoved(
+            f"The data of this file has been moved to {found.to}",
+            where=where,
+            why="what is written here now would be missed there",
+            remedy=f"start the services with MAINSTEM_BROKER={found.to}; to come back while nothing has been written "
+            f"there: {command} --undo-cutover",
+        )
+    return DatabaseMoved(
+        f"The data of this file is being moved to {found.to}",
+        where=where,
+        why="what is written here now might be missed there",
+        remedy=f"wait for the move, or carry it on: {command}; to give it up: {command} --undo-cutover",
+    )
 
 
 _INTEGRITY = Query[tuple[str]]("pragma integrity_check")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from mainstem.clock import Clock
+from mainstem.telemetry import log
 
 _SIGN_BYTES: Final = 20
 
@@ -147,6 +148,12 @@ class ThreadLock:
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+def tell_holder(lock: WriteLock, where: str) -> None:
+    """Let the log say for how long this process has been waiting, and for whom."""
+    waited = lock.waiting_seconds()
+    log.warning("%s: waiting for the write lock for %.1f s; it is held by %s", where, waited, lock.holder())
 
 
 def _state(pid: int) -> str:

@@ -102,6 +102,16 @@ class TaskRows:
         return number
 
 
+_STORES = Query[tuple[str]](
+    "select store.name from store join groups on groups.number = store.grp where groups.name = ? order by store.name"
+)
+
+
+def store_names(connection: Connection, group: str) -> list[str]:
+    """The stores that a group has ever written to."""
+    return [name for (name,) in _STORES.all(connection, group)]
+
+
 def write_rows(
     connection: Connection, group: int, task: int, store: str, changes: Sequence[tuple[bytes, bytes | None]]
 ) -> None:

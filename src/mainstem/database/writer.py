@@ -18,9 +18,10 @@ import apsw
 from msgspec import Struct
 
 from mainstem.clock import Clock, SystemClock
-from mainstem.database.connection import Connection, translated
-from mainstem.database.lock import WriteLock
-from mainstem.errors import CommitUnknown, DatabaseError, DatabaseFailed, MainstemError
+from mainstem.database.connection import Connection, translated, unknown_outcome
+from mainstem.database.file import refusal_of
+from mainstem.database.lock import WriteLock, tell_holder
+from mainstem.errors import DatabaseError, DatabaseFailed, MainstemError
 from mainstem.telemetry import log
 
 R = TypeVar("R")
@@ -79,6 +80,10 @@ class Step(Generic[R]):
     def run(self, write: Write) -> R:
         """Call the function."""
         return self._function(write)
+
+
+class Restamp(Step[R]):
+    """The one kind of work that is done in a file whose data is being moved, or has been."""
 
 
 class WriterOptions(Struct, frozen=True, kw_only=True):
@@ -300,7 +305,7 @@ class Writer:
                 log.warning("%s: other processes could not be told of a commit: %s", self._where, error)
             self._reach("before-acknowledge")
         except _Fault as fault:
-            _refuse(works, _unknown(fault.__cause__, self._where))
+            _refuse(works, unknown_outcome(fault.__cause__, self._where))
         except Exception as error:  # noqa: BLE001 - also a defect of ours: nobody may wait for a writer that has ended
             self._refuse_all(works, error, committing=committing)
         return touched
@@ -315,12 +320,16 @@ class Writer:
 
     def _apply(self, works: list[_Pending]) -> None:
         until = self._clock.monotonic() + self._options.transaction_seconds_max
+        refusal = refusal_of(self._connection, self._where)
         for index, pending in enumerate(works):
             if index and self._clock.monotonic() > until:
                 self._queue.extendleft(reversed(works[index:]))
                 del works[index:]
                 return
-            self._apply_one(pending)
+            if refusal is not None and not isinstance(pending.work, Restamp):
+                pending.error = refusal
+            else:
+                self._apply_one(pending)
 
     def _apply_one(self, pending: _Pending) -> None:
         """Run one work in its savepoint; its refusal stays its own unless SQLite has given everything up."""
@@ -355,7 +364,7 @@ class Writer:
         if isinstance(meaning, DatabaseFailed):
             self.fail(meaning)
         unknown = committing and isinstance(meaning, DatabaseFailed)
-        _refuse(works, _unknown(error, self._where) if unknown else meaning)
+        _refuse(works, unknown_outcome(error, self._where) if unknown else meaning)
 
     def _call(self, function: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
         """Call it in the event loop."""
@@ -379,21 +388,6 @@ class Writer:
                 future.set_result(pending.result)
 
 
-def tell_holder(lock: WriteLock, where: str) -> None:
-    """Let the log say for how long this process has been waiting, and for whom."""
-    waited = lock.waiting_seconds()
-    log.warning("%s: waiting for the write lock for %.1f s; it is held by %s", where, waited, lock.holder())
-
-
 def _refuse(works: Iterable[_Pending], error: MainstemError) -> None:
     for pending in works:
         pending.error = error
-
-
-def _unknown(error: BaseException | None, where: str) -> CommitUnknown:
-    return CommitUnknown(
-        "Whether this commit happened is not known",
-        where=where,
-        why=f"{type(error).__name__}: {error}",
-        remedy="take the task over again, and read positions and stores; never go on from memory",
-    )

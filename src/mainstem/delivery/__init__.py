@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
     from mainstem.delivery.custody import Keeper as Keeper
     from mainstem.delivery.edition import Rollback as Rollback
+    from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
     from mainstem.delivery.failures import Action as Action
     from mainstem.delivery.failures import Answer as Answer
     from mainstem.delivery.failures import Command as Command
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import decode_answer as decode_answer
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import encode_command as encode_command
+    from mainstem.delivery.failures import origin_of as origin_of
     from mainstem.delivery.group import GroupRunner as GroupRunner
     from mainstem.delivery.group import Runnable as Runnable
     from mainstem.delivery.handlers import Registration as Registration
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from mainstem.delivery.lanes import enter_handlers as enter_handlers
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
+    from mainstem.delivery.ledger import Places as Places
+    from mainstem.delivery.ledger import relocated_completed as relocated_completed
     from mainstem.delivery.measures import count_sent as count_sent
     from mainstem.delivery.measures import standing_told as standing_told
     from mainstem.delivery.plan import Plan as Plan
@@ -41,9 +45,13 @@ if TYPE_CHECKING:
     from mainstem.delivery.processor import Processor as Processor
     from mainstem.delivery.retirement import Remembered as Remembered
     from mainstem.delivery.retirement import Retirement as Retirement
+    from mainstem.delivery.tasks import HANDLERS_STORE as HANDLERS_STORE
     from mainstem.delivery.tasks import Environment as Environment
+    from mainstem.delivery.tasks import relocated_starts as relocated_starts
 
 __all__ = [
+    "HANDLERS_STORE",
+    "PARKING_STORE",
     "PROCESS_ENDS",
     "Action",
     "Answer",
@@ -55,6 +63,7 @@ __all__ = [
     "GroupRunner",
     "Keeper",
     "Outputs",
+    "Places",
     "Plan",
     "Point",
     "Predicate",
@@ -79,6 +88,9 @@ __all__ = [
     "in_binary_mode",
     "inside_handler",
     "no_point",
+    "origin_of",
+    "relocated_completed",
+    "relocated_starts",
     "standing_told",
     "tasks_for",
 ]
@@ -103,12 +115,14 @@ __getattr__, __dir__ = door(
             "Answer",
             "Command",
             "Entry",
+            "PARKING_STORE",
             "Retry",
             "answers_topic",
             "audit_topic",
             "decode_answer",
             "decode_entry",
             "encode_command",
+            "origin_of",
         ),
         "group": (
             "GroupRunner",
@@ -124,7 +138,11 @@ __getattr__, __dir__ = door(
             "enter_handlers",
             "inside_handler",
         ),
-        "ledger": ("Counters",),
+        "ledger": (
+            "Counters",
+            "Places",
+            "relocated_completed",
+        ),
         "measures": (
             "count_sent",
             "standing_told",
@@ -142,6 +160,10 @@ __getattr__, __dir__ = door(
             "Remembered",
             "Retirement",
         ),
-        "tasks": ("Environment",),
+        "tasks": (
+            "Environment",
+            "HANDLERS_STORE",
+            "relocated_starts",
+        ),
     },
 )

@@ -7,6 +7,7 @@ consistent: it holds all of an event or nothing of it.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -55,6 +56,26 @@ class Completed(msgspec.Struct, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Completed).decode
+
+
+class Places(Protocol):
+    """Where the records of a log are in its copy on another broker."""
+
+    def first_from(self, at: TopicPartition, offset: int) -> int:
+        """The place of the first record at or behind ``offset``; the end where there is none."""
+        ...
+
+    def last_before(self, at: TopicPartition, offset: int) -> int:
+        """The place of the last record before ``offset``; -1 where there is none."""
+        ...
+
+
+def relocated_completed(at: TopicPartition, row: bytes, places: Places, topic_id: str) -> bytes | None:
+    """The row of a completed set as it must be where the records are moved to; None when nothing is left of it."""
+    found = _decode(row)
+    moved = [(places.first_from(at, first), places.last_before(at, last + 1)) for first, last in found.ranges]
+    ranges = [(first, last) for first, last in moved if first <= last]
+    return _encode(Completed(topic_id, places.first_from(at, found.position), ranges)) if ranges else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
         "mainstem.ops.doctor", "Look at groups, topics and events for what is wrong, or soon will be; change nothing."
     ),
     "backup": CommandAt("mainstem.ops.file", "Copy the embedded broker's file to a new one, while services go on."),
+    "migrate": CommandAt(
+        "mainstem.ops.migrate", "Move everything from the embedded broker's file to another broker, and prove it."
+    ),
     "check": CommandAt(
         "mainstem.ops.file", "Look at the embedded broker's file: format, integrity, disk, and who holds its lock."
     ),

@@ -23,7 +23,7 @@ from mainstem.delivery.failures import (
     renamed,
 )
 from mainstem.delivery.failures.letters import DROPPED, LETTERS
-from mainstem.delivery.failures.parking import MARKS
+from mainstem.delivery.failures.parking import PARKING_STORE
 from mainstem.state import TaskState, timers
 from tests.rooms.state.rows import DictRows
 
@@ -187,7 +187,7 @@ class AgainstAModel(RuleBasedStateMachine):
                 at = Mark(number, mark.end, None, FAILURE)
                 read.append(self.parking.first(handler, place, at))
             assert read == letters
-        assert len(self.state.scan(MARKS, limit=1_000)) == len(self.parked)
+        assert len(self.state.scan(PARKING_STORE, limit=1_000)) == len(self.parked)
         assert len(self.state.scan(LETTERS, limit=1_000)) == sum(len(letters) for letters, _ in self.parked.values())
         due = {(each.name, each.key, each.due_ms) for each in timers.due_until(self.state, 100, 1_000)}
         assert due == {

@@ -22,14 +22,19 @@ from mainstem.database import (
     Database,
     DatabaseOptions,
     Memory,
+    Moved,
     Neighbours,
     Query,
+    Restamp,
     SharedFolder,
     Step,
     TaskRows,
     Write,
     WriterOptions,
     integers,
+    moved,
+    stamp,
+    store_names,
 )
 from mainstem.errors import DatabaseFailed, MainstemError
 from mainstem.identifiers import Identifiers
@@ -157,6 +162,20 @@ class SqliteBroker:
     async def snapshot(self, group: str, task: int) -> TaskRows:
         """The same: here everybody reads the file."""
         return self.database.rows(group, task)
+
+    def stores(self, group: str) -> list[str]:
+        """The names of all stores that a group has ever written to, the runtime's own among them."""
+        with self.database.reading() as connection:
+            return store_names(connection, group)
+
+    def moved(self) -> Moved | None:
+        """Where the data of the file is, or is on its way to; None while it is here."""
+        with self.database.reading() as connection:
+            return moved(connection)
+
+    async def stamp(self, stamped: Moved | None) -> None:
+        """From now on refuse every commit, and say where the data is; or with None take commits again."""
+        await self.database.writer.submit(Restamp(lambda write: stamp(write.connection, stamped)))
 
     async def maintain(self) -> None:
         """Apply retention and compaction now, to everything; waits for another process that is at it."""

@@ -13,12 +13,13 @@ from mainstem.delivery.failures.inbox import (
     decode_command,
     encode_command,
 )
-from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, place_at, place_of
-from mainstem.delivery.failures.parking import RETRY, Failure, Mark, Parking
+from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, origin_of, place_at, place_of
+from mainstem.delivery.failures.parking import PARKING_STORE, RETRY, Failure, Mark, Parking
 from mainstem.delivery.failures.raised import raised_at
 from mainstem.delivery.failures.retry import GiveUp, Park, Retry, RunAgain, Verdict
 
 __all__ = [
+    "PARKING_STORE",
     "RETRY",
     "SWEEP",
     "Action",
@@ -45,6 +46,7 @@ __all__ = [
     "decode_entry",
     "encode_command",
     "lane_of",
+    "origin_of",
     "place_at",
     "place_of",
     "raised_at",

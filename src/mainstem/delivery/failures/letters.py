@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Batch, Record, TopicPartition, single
-from mainstem.delivery.context import Effects, no_effects
+from mainstem.delivery.context import TIMER_TOPIC, Effects, no_effects
 from mainstem.state import TaskState, Timer, timers
 
 LETTERS = "$parked"
@@ -70,6 +70,15 @@ def place_of(letter: Letter) -> bytes:
 def place_at(key: bytes | None, topic: str, partition: int, offset: int) -> bytes:
     """The key; a keyless event waits alone, under its place in the log."""
     return f"o{topic}/{partition}/{offset}".encode() if key is None else b"k" + key
+
+
+def origin_of(row: bytes) -> tuple[TopicPartition, int] | None:
+    """Where the keyless event stood that waits under this row of a sequence; None for a key, and for a firing."""
+    place = row[2 + int.from_bytes(row[:2], "big") :]
+    if not place.startswith(b"o") or place.startswith(b"o" + TIMER_TOPIC.encode()):
+        return None
+    topic, partition, offset = place[1:].decode().rsplit("/", 2)
+    return TopicPartition(topic, int(partition)), int(offset)
 
 
 def key_of(place: bytes) -> bytes | None:

@@ -15,7 +15,7 @@ from mainstem.delivery.context import Effects
 from mainstem.delivery.failures.letters import Letter, Letters, place_of, row_of, rows_of, set_timer
 from mainstem.state import TaskState
 
-MARKS = "$parking"
+PARKING_STORE = "$parking"
 RETRY = "$retry:"
 """A timer whose name begins so belongs to a parked sequence of the handler named behind it."""
 
@@ -85,30 +85,30 @@ class Parking:
     def __init__(self, state: TaskState) -> None:
         self._state = state
         self.letters = Letters(state)
-        self.some = bool(state.scan(MARKS, limit=1))
+        self.some = bool(state.scan(PARKING_STORE, limit=1))
         """False when surely nothing is parked, so that nobody need look."""
 
     def look_again(self) -> None:
         """Find out whether anything is parked still; for now and then, not for every event."""
-        self.some = bool(self._state.scan(MARKS, limit=1))
+        self.some = bool(self._state.scan(PARKING_STORE, limit=1))
 
     def prefetch(self, handlers: list[str], keys: list[bytes]) -> None:
         """Read the marks that a batch will ask for, at once."""
-        self._state.prefetch(MARKS, [row_of(handler, b"k" + key) for handler in handlers for key in keys])
+        self._state.prefetch(PARKING_STORE, [row_of(handler, b"k" + key) for handler in handlers for key in keys])
 
     def mark(self, handler: str, place: bytes, effects: Effects | None = None) -> Mark | None:
         """The mark of a sequence, as ``effects`` leave it."""
         read = self._state.get if effects is None else effects.over(self._state.get)
-        row = read(MARKS, row_of(handler, place))
+        row = read(PARKING_STORE, row_of(handler, place))
         return None if row is None else _mark(row)
 
     def is_parked(self, handler: str, key: bytes) -> bool:
         """Whether a key is parked for a handler."""
-        return self._state.get(MARKS, row_of(handler, b"k" + key)) is not None
+        return self._state.get(PARKING_STORE, row_of(handler, b"k" + key)) is not None
 
     def of(self, handler: str) -> Iterator[tuple[bytes, Mark]]:
         """The sequences of a handler as (place, mark), however many."""
-        for key, row in self._state.walk(MARKS, *rows_of(handler)):
+        for key, row in self._state.walk(PARKING_STORE, *rows_of(handler)):
             yield key[2 + len(handler.encode()) :], _mark(row)
 
     def first(self, handler: str, place: bytes, mark: Mark) -> Letter:
@@ -132,7 +132,7 @@ class Parking:
         """Let a later event of the key wait behind the sequence."""
         place = place_of(letter)
         self.letters.put(effects, handler, letter, mark.end)
-        effects.writes[MARKS, row_of(handler, place)] = _encode(msgspec.structs.replace(mark, end=mark.end + 1))
+        effects.writes[PARKING_STORE, row_of(handler, place)] = _encode(msgspec.structs.replace(mark, end=mark.end + 1))
 
     def take_first(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> Mark | None:
         """Remove the first event of a sequence; None, and no mark any more, when it was the last."""
@@ -143,7 +143,7 @@ class Parking:
         # The next one has not failed yet, and is tried at once; the timer's row stays until the sequence is done, so
         # that whoever takes the task over in between goes on with it.
         left = Mark(mark.first + 1, mark.end, mark.next_ms, msgspec.structs.replace(mark.failure, failures=0))
-        effects.writes[MARKS, row_of(handler, place)] = _encode(left)
+        effects.writes[PARKING_STORE, row_of(handler, place)] = _encode(left)
         return left
 
     def drop(self, effects: Effects, handler: str, place: bytes, mark: Mark, now_ms: int) -> None:
@@ -158,15 +158,15 @@ class Parking:
             self.write_mark(effects, new, place, mark)
             return
         # Dead letters, of which there may be a million, have no timer that would have to be looked for.
-        effects.writes[MARKS, row_of(old, place)] = None
-        effects.writes[MARKS, row_of(new, place)] = _encode(mark)
+        effects.writes[PARKING_STORE, row_of(old, place)] = None
+        effects.writes[PARKING_STORE, row_of(new, place)] = _encode(mark)
 
     def write_mark(self, effects: Effects, handler: str, place: bytes, mark: Mark) -> None:
         """Store a mark, and the timer for its next try."""
         self.some = True
-        effects.writes[MARKS, row_of(handler, place)] = _encode(mark)
+        effects.writes[PARKING_STORE, row_of(handler, place)] = _encode(mark)
         set_timer(self._state, effects, RETRY + handler, place, mark.next_ms)
 
     def _forget(self, effects: Effects, handler: str, place: bytes) -> None:
-        effects.writes[MARKS, row_of(handler, place)] = None
+        effects.writes[PARKING_STORE, row_of(handler, place)] = None
         set_timer(self._state, effects, RETRY + handler, place, None)

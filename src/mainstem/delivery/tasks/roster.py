@@ -14,13 +14,14 @@ from mainstem.broker import TopicPartition, completed_key
 from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed
 from mainstem.delivery.lanes import Progress
+from mainstem.delivery.ledger import Places
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState
 from mainstem.telemetry import log
 
-STORE = "$handlers"
+HANDLERS_STORE = "$handlers"
 
 Starts = dict[str, dict[TopicPartition, int]]
 
@@ -36,14 +37,24 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Known).decode
 
 
+def relocated_starts(row: bytes, places: Places) -> bytes:
+    """The row of a handler as it must be where the records are moved to."""
+    found = _decode(row)
+    starts: dict[str, int] = {}
+    for name, offset in found.starts.items():
+        topic, _, partition = name.rpartition("/")
+        starts[name] = places.first_from(TopicPartition(topic, int(partition)), offset)
+    return _encode(Known(starts, found.once))
+
+
 def known_handlers(state: TaskState) -> dict[str, Known]:
     """The handlers that a task knows."""
-    return {key.decode(): _decode(row) for key, row in state.walk(STORE)}
+    return {key.decode(): _decode(row) for key, row in state.walk(HANDLERS_STORE)}
 
 
 def struck_out(handler: str) -> Effects:
     """A handler is not known any more."""
-    return Effects([], {(STORE, handler.encode()): None})
+    return Effects([], {(HANDLERS_STORE, handler.encode()): None})
 
 
 class Roster:
@@ -84,17 +95,19 @@ class Roster:
             row = self._known.get(renames.get(processor.name, processor.name))
             if row is None:
                 row = Known(_behind(processor, progress if self._known else {}))
-                last.write(STORE, processor.name.encode(), _encode(row))
+                last.write(HANDLERS_STORE, processor.name.encode(), _encode(row))
             self.starts[processor.name] = {names[at]: row.starts[at] for at in names.keys() & row.starts.keys()}
         for name, row in self._known.items():
             if row.once:
                 yield from self._move(row.once, name, now_ms)
-                yield Effects([], {(STORE, name.encode()): _encode(Known(row.starts))})
+                yield Effects([], {(HANDLERS_STORE, name.encode()): _encode(Known(row.starts))})
         for new, old in renames.items():
             starts = self._known[old].starts
-            yield Effects([], {**struck_out(old).writes, (STORE, new.encode()): _encode(Known(starts, once=old))})
+            yield Effects(
+                [], {**struck_out(old).writes, (HANDLERS_STORE, new.encode()): _encode(Known(starts, once=old))}
+            )
             yield from self._move(old, new, now_ms)
-            last.write(STORE, new.encode(), _encode(Known(starts)))
+            last.write(HANDLERS_STORE, new.encode(), _encode(Known(starts)))
         yield last
 
     def _forget_starts(self, gone: set[str]) -> Effects:
@@ -103,7 +116,7 @@ class Roster:
             if gone & row.starts.keys():
                 starts = {at: offset for at, offset in row.starts.items() if at not in gone}
                 self._known[name] = Known(starts, row.once)
-                forgotten.write(STORE, name.encode(), _encode(self._known[name]))
+                forgotten.write(HANDLERS_STORE, name.encode(), _encode(self._known[name]))
         return forgotten
 
     def _renames(self, processors: Sequence[Processor]) -> tuple[dict[str, str], list[str]]:

@@ -28,6 +28,10 @@ class KafkaOwnership:
         self.epoch = owner.epoch
         self.positions = positions
 
+    def renumber(self, epoch: int) -> None:
+        """Count on from an epoch that the task has had elsewhere; the next commit records it."""
+        self.epoch = self._owner.epoch = max(epoch, self.epoch)
+
     def transaction(self) -> KafkaTransaction:
         """A transaction of this task."""
         return KafkaTransaction(self._groups.topics, self._owner)

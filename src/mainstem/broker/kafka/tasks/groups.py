@@ -36,6 +36,10 @@ from mainstem.errors import BrokerError, StoreRefused, TopicExists, UnknownTopic
 
 HISTORY_BYTES: Final = 1_000_000
 REGISTRY: Final = TopicPartition("mainstem.groups", 0)
+_STARTING: Final = frozenset(
+    {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
+)
+"""Whoever keeps the positions of a group has just begun to; the client does not ask again by itself."""
 _GONE: Final = frozenset({KafkaError.GROUP_ID_NOT_FOUND, KafkaError.INVALID_GROUP_ID})
 
 
@@ -152,7 +156,14 @@ class Groups:
                 require_stable=stable,
                 request_timeout=self.settings.options.answer_seconds,
             )
-            committed = (await answered(asked[group], f"group {group}")).topic_partitions or ()
+            try:
+                committed = (await answered(asked[group], f"group {group}")).topic_partitions or ()
+            except BrokerError as error:
+                raised = error.__cause__
+                told = kafka_error(raised) if isinstance(raised, KafkaException) else None
+                if told is None or told.code() not in _STARTING:
+                    raise
+                return False
             found = _positions(committed, inbox_of(group))
             return not any(at.error for at in committed)
 
