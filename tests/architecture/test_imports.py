@@ -43,6 +43,7 @@ def test_the_contracts_are_kept() -> None:
         ("broker/record.py", "from mainstem.broker import protocol", "No cycles, at any depth"),
         ("state/values.py", "import sqlite3", "Only database touches SQLite"),
         ("delivery/commit.py", "from confluent_kafka import Producer", "Only broker.kafka touches the Kafka client"),
+        ("service/process/routes.py", "import uvicorn", "Only web touches an HTTP library"),
         ("testing/__init__.py", "import rich.table", "Only ops touches the terminal"),
         ("delivery/commit.py", "from opentelemetry import trace", "Only telemetry touches OpenTelemetry"),
     ],

@@ -124,6 +124,19 @@ def test_a_process_is_ready_once_its_groups_stand(program: Spawned) -> None:
     assert program.stop() == 0
 
 
+def test_a_broker_that_is_not_there_is_waited_for(program: Spawned) -> None:
+    """It is asked again and again, and the probe says so; a process that is told to end while it waits does."""
+    program.start("run", "desk:desk", "--broker", "kafka://127.0.0.1:1?answer_seconds=0.2", "--http", "127.0.0.1:0")
+    program.wait_for("trying again in", times=2)
+    [port] = ports(program)
+    code, said = health(port)
+    assert (code, said["state"], said["live"]) == (503, "starting", True)
+    assert said["reasons"][1].startswith("the broker does not answer")
+    assert health(port, "/livez")[0] == 200
+    assert program.stop() == 0
+    assert "Traceback" not in program.said()
+
+
 def test_a_process_that_drains_is_not_ready_and_is_alive(program: Spawned) -> None:
     """From the signal on it is not ready; it answers until what has begun is finished."""
     port = start(program, "desk:desk")

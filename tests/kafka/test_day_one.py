@@ -1,6 +1,7 @@
 """Probes, the doctor and the plain clients on a real Kafka broker."""
 
 import asyncio
+import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,21 @@ async def test_the_doctor_looks_at_a_cluster(
         ("not-running", f"group {topic!r}"),
         ("unhandled-type", f"topic {topic!r}"),
     ]
+
+
+async def test_a_topic_that_is_kept_by_its_size(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> None:
+    """The cluster takes away the oldest segments, and leaves as many bytes as were asked for."""
+    topic, clock = unique("sized"), SystemClock()
+    async with connected(f"kafka://{kafka}?state_folder={tmp_path}", clock, Identifiers(clock)) as broker:
+        await broker.admin.create(TopicSpec(topic, 1, record_bytes_max=200_000, retention_bytes=3_000_000))
+        at, chance = TopicPartition(topic, 0), random.Random(1)
+        for _ in range(80):
+            # Bytes that cannot be compressed.
+            await broker.log.append(at, [Record(None, chance.randbytes(100_000), clock.now_ms())])
+
+        async def some_have_left() -> bool:
+            start, end = await broker.log.bounds(at)
+            assert end - start >= 29
+            return start > 20
+
+        await until(some_have_left, within_seconds=60)

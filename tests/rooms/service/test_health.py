@@ -1,6 +1,7 @@
 """How a process is: what its groups and the broker say, and what follows from that."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from mainstem.clock import ManualClock
 from mainstem.delivery import Counters
 from mainstem.errors import BrokerAway, DefinitionError, StartRefused
+from mainstem.service import Service, serve
 from mainstem.service.process import Checkup, Entrance, checkup
 from mainstem.service.process.exposition import Tally, exposition
 from mainstem.telemetry import INSTRUMENTS, SECONDS, Counter, Gauge, Histogram, heard_by
+from mainstem.web import Address
 from tests.journeys.conditions import until
 
 BOUND = 60.0
@@ -172,6 +175,18 @@ async def test_only_a_broker_that_does_not_answer_is_waited_for() -> None:
     assert (await entrance.health()).reasons == ("it is starting", "the broker does not answer: refused")
     with pytest.raises(StartRefused):
         await entrance.wait(StartRefused("no", (away, DefinitionError("wrong"))), stopped)
+
+
+async def test_without_the_extra_a_person_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing starts, and nothing has been listened to."""
+    for name in [
+        each for each in sys.modules if each.startswith(("mainstem.web.server", "mainstem.service.process.r"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(DefinitionError, match="not installed") as refused:
+        await serve(Service("shop"), broker="sqlite:///:memory:", dev=True, http=Address("127.0.0.1", 0))
+    assert "mainstem[http]" in refused.value.remedy
 
 
 # --- what is measured
