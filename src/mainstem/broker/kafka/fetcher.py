@@ -7,7 +7,7 @@ queue, and is done between two polls.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -17,7 +17,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import TopicPartition
-from mainstem.broker.kafka.calls import failure, kafka_error, translated
+from mainstem.broker.kafka.calls import failure, translated
 from mainstem.broker.kafka.options import Settings
 from mainstem.broker.kafka.wire import Piece
 from mainstem.errors import BrokerError
@@ -86,7 +86,7 @@ class Fetcher:
         self._settings = settings
         self._loop = loop
         self._prefetch_bytes = prefetch_bytes
-        self._asked: SimpleQueue[Callable[[Consumer], None]] = SimpleQueue()
+        self._asked: SimpleQueue[tuple[Sequence[TopicPartition], Callable[[Consumer], None]]] = SimpleQueue()
         self._sources: dict[tuple[str, int], _Source] = {}
         self._owned: set[TopicPartition] = set()
         self._thread: threading.Thread | None = None
@@ -112,7 +112,7 @@ class Fetcher:
             self._sources.update(((at.topic, at.partition), source) for at, source in sources.items())
             consumer.incremental_assign([At(at.topic, at.partition, offset) for at, offset in positions.items()])
 
-        self._ask(assign)
+        self._ask(list(positions), assign)
 
     def unassign(self, partitions: Sequence[TopicPartition]) -> None:
         """Read them no more."""
@@ -123,7 +123,7 @@ class Fetcher:
                 self._sources.pop(at, None)
             consumer.incremental_unassign([At(at.topic, at.partition) for at in partitions])
 
-        self._ask(unassign)
+        self._ask(partitions, unassign)
 
     def seek(self, at: TopicPartition, offset: int, generation: int) -> None:
         """Read on from ``offset``; what is found from there on has this generation."""
@@ -139,7 +139,7 @@ class Fetcher:
             source.paused = False
             source.drained_bytes = source.taken_bytes = 0
 
-        self._ask(seek)
+        self._ask([at], seek)
 
     def taken(self, at: TopicPartition, size_bytes: int) -> None:
         """So much of what was found has been used."""
@@ -149,7 +149,7 @@ class Fetcher:
         source.taken_bytes += size_bytes
         if source.paused and source.drained_bytes - source.taken_bytes <= self._prefetch_bytes // 2:
             source.paused = False
-            self._ask(lambda consumer: consumer.resume([At(at.topic, at.partition)]))
+            self._ask([at], lambda consumer: consumer.resume([At(at.topic, at.partition)]))
 
     def close(self) -> None:
         """End the thread; it closes the consumer."""
@@ -160,8 +160,8 @@ class Fetcher:
         if self._thread is not None:
             self._thread.join()
 
-    def _ask(self, request: Callable[[Consumer], None]) -> None:
-        self._asked.put(request)
+    def _ask(self, about: Sequence[TopicPartition], request: Callable[[Consumer], None]) -> None:
+        self._asked.put((about, request))
         if self._thread is None:
             # Made here, so that whoever asks hears of settings that do not fit.
             try:
@@ -182,20 +182,20 @@ class Fetcher:
                 first = consumer.poll(POLL_SECONDS)
                 if first is not None:
                     self._hand_over(consumer, [first, *consumer.consume(DRAIN_MESSAGES - 1, 0)])
+        except KafkaException as raised:
+            # What is fatal is raised out of a poll. Nothing more will come, and whoever waits must hear of it.
+            self._tell(self._sources, failure(raised, "reading"))
         finally:
             consumer.close()
 
     def _do_what_is_asked(self, consumer: Consumer) -> None:
         with suppress(Empty):
             while True:
-                request = self._asked.get_nowait()
+                about, request = self._asked.get_nowait()
                 try:
                     request(consumer)
                 except KafkaException as raised:
-                    # Of a partition that has gone its messages tell as well.
-                    error = kafka_error(raised)
-                    if error is not None:
-                        self._tell_all(error)
+                    self._tell(about, failure(raised, ", ".join(f"{at.topic}[{at.partition}]" for at in about)))
 
     def _hand_over(self, consumer: Consumer, messages: list[Message]) -> None:
         found: dict[tuple[str, int], Found] = {}
@@ -234,7 +234,7 @@ class Fetcher:
         """What belongs to no partition that is read: an error of the client as a whole."""
         error = message.error()
         if error is not None and error.fatal():
-            self._tell_all(error)
+            self._tell(self._sources, translated(error, "reading"))
 
     def _deliver(self, pieces: Sequence[tuple[Sink, Found]]) -> None:
         with suppress(RuntimeError):  # the event loop has been closed meanwhile
@@ -255,12 +255,14 @@ class Fetcher:
                 source.paused = True
                 consumer.pause([At(*at)])
 
-    def _tell_all(self, error: KafkaError) -> None:
+    def _tell(self, about: Iterable[tuple[str, int]], error: BrokerError) -> None:
         pieces: list[tuple[Sink, Found]] = []
-        for (topic, partition), source in self._sources.items():
-            piece = Found(source.generation)
-            piece.error = translated(error, f"{topic}[{partition}]")
-            pieces.append((source.sink, piece))
+        for at in about:
+            source = self._sources.get((at[0], at[1]))
+            if source is not None:
+                found = Found(source.generation)
+                found.error = error
+                pieces.append((source.sink, found))
         self._deliver(pieces)
 
 
