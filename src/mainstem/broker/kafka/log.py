@@ -10,7 +10,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from mainstem.broker import Record, TopicPartition
 from mainstem.broker.kafka.admin import Topics
-from mainstem.broker.kafka.calls import kafka_error, translated, unknown_topic
+from mainstem.broker.kafka.calls import failure, kafka_error, translated, unknown_topic
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings
 from mainstem.broker.kafka.reader import KafkaReader
@@ -23,34 +23,38 @@ POLL_SECONDS = 0.1
 
 
 class _Append:
-    """Records on their way; the last delivery report settles them."""
+    """Records on their way; the last delivery report settles them, or the end of their producer."""
 
-    __slots__ = ("_error", "_first", "_future", "_left", "_loop")
+    __slots__ = ("_first", "_future", "_left", "_loop", "error")
 
     def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
         self._left = count
         self._loop = loop
         self._future: asyncio.Future[int] = loop.create_future()
         self._first: int | None = None
-        self._error: KafkaError | None = None
+        self.error: KafkaError | None = None
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """One record was written, or given up. In the thread that polls."""
         if error is not None:
-            self._error = self._error or error
+            self.error = self.error or error
         elif self._first is None:
             self._first = message.offset()
         self._left -= 1
         if self._left == 0:
-            with suppress(RuntimeError):  # the event loop has been closed meanwhile
-                self._loop.call_soon_threadsafe(self._settle)
+            self.settle()
+
+    def settle(self) -> None:
+        """It is known what has become of it. In the thread that polls."""
+        with suppress(RuntimeError):  # the event loop has been closed meanwhile
+            self._loop.call_soon_threadsafe(self._settle)
 
     async def written(self, where: str) -> int:
         """The offset of the first record."""
-        error = await self._future
-        if self._error is not None:
-            raise translated(self._error, where)
-        return error
+        first = await self._future
+        if self.error is not None:
+            raise translated(self.error, where)
+        return first
 
     def _settle(self) -> None:
         if not self._future.done():
@@ -62,13 +66,23 @@ class _Appender:
 
     def __init__(self, settings: dict[str, object]) -> None:
         self.producer = Producer(settings)
+        self.broken = False
+        self.underway: set[_Append] = set()
         self._closing = False
         self._thread = threading.Thread(target=self._poll, name="mainstem kafka producer", daemon=True)
         self._thread.start()
 
     def _poll(self) -> None:
-        while not self._closing or len(self.producer):
-            self.producer.poll(POLL_SECONDS)
+        try:
+            while not self._closing or len(self.producer):
+                self.producer.poll(POLL_SECONDS)
+        except KafkaException as raised:
+            # What is fatal is raised out of a poll, and no report comes any more. The next append gets a new producer.
+            self.broken = True
+            log.error("a producer can do no more: %s", raised)
+            for append in list(self.underway):
+                append.error = kafka_error(raised)
+                append.settle()
 
     def close(self, seconds: float) -> None:
         """Wait for what is on its way. Blocks."""
@@ -98,7 +112,15 @@ class KafkaLog:
             return (await self.bounds(at))[1]
         append = _Append(len(records), asyncio.get_running_loop())
         # A batch must not be larger than its topic takes.
-        producer = self._appender(min(BATCH_BYTES, known.record_bytes_max)).producer
+        appender = self._appender(min(BATCH_BYTES, known.record_bytes_max))
+        appender.underway.add(append)
+        try:
+            return await self._sent(appender, append, at, records)
+        finally:
+            appender.underway.discard(append)
+
+    async def _sent(self, appender: _Appender, append: _Append, at: TopicPartition, records: Sequence[Record]) -> int:
+        producer = appender.producer
         headers = HeaderPairs()
         where = f"{at.topic}[{at.partition}]"
         for record in records:
@@ -117,11 +139,8 @@ class KafkaLog:
                 except BufferError:
                     await asyncio.sleep(0.001)
                 except KafkaException as raised:
-                    error = kafka_error(raised)
                     self._topics.forget(at.topic)
-                    raise (
-                        BrokerError(str(raised), where=where) if error is None else translated(error, where)
-                    ) from raised
+                    raise failure(raised, where) from raised
         try:
             return await append.written(where)
         except UnknownTopic:
@@ -183,6 +202,6 @@ class KafkaLog:
 
     def _appender(self, batch_bytes: int) -> _Appender:
         appender = self._appenders.get(batch_bytes)
-        if appender is None:
+        if appender is None or appender.broken:
             appender = self._appenders[batch_bytes] = _Appender(self._settings.producer(batch_bytes))
         return appender
