@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".kafka"
 POM = Path(__file__).with_name("pom.xml")
+ATTEMPTS = 3
+"""A registry may be slow to answer, and Maven gives up early."""
 PACKAGES = {"java": "default-jre-headless", "mvn": "maven"}
 
 
@@ -42,8 +44,11 @@ def fetched() -> Path:
     with tempfile.TemporaryDirectory(dir=FOLDER) as unfinished:
         jars = Path(unfinished) / "jars"
         maven = ["mvn", "-B", "-q", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
-        ended = subprocess.run([*maven, f"-DoutputDirectory={jars}"], capture_output=True, text=True, check=False)
-        if ended.returncode:
+        for _ in range(ATTEMPTS):
+            ended = subprocess.run([*maven, f"-DoutputDirectory={jars}"], capture_output=True, text=True, check=False)
+            if not ended.returncode:
+                break
+        else:
             raise Missing(f"Maven could not fetch Apache Kafka:\n{(ended.stdout + ended.stderr)[-2000:]}")
         # In one step, so that a folder of this name is always whole. Whoever comes second leaves the first one's.
         if not folder.exists():
