@@ -41,8 +41,8 @@ test: setup ## Run the test suite
 demo: setup ## Replay January's flights through four services, kill one, check every total; BROKER=kafka does it on Kafka
 	@$(if $(filter kafka,$(BROKER)),$(BIN)/python -m tools.kafka lend --) $(BIN)/python -m examples.flights
 
-bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 prints one object
-	@JSON=$(JSON) $(BIN)/python -m benchmarks.$*
+bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 prints one object, QUICK=1 bench-kafka is short
+	@JSON=$(JSON) $(BIN)/python -m benchmarks.$* $(ARGS)
 
 crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
