@@ -11,7 +11,7 @@ from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.clock import SystemClock
 from mainstem.errors import StartRefused
 from mainstem.identifiers import Identifiers
-from mainstem.service.urls import connect
+from mainstem.service.brokers import connect
 from tests.architecture.source import ROOT
 
 PAGE = ROOT / "docs" / "kafka.md"

@@ -5,6 +5,13 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 
 if TYPE_CHECKING:
+    from mainstem.service.brokers import DEV_URL as DEV_URL
+    from mainstem.service.brokers import Backend as Backend
+    from mainstem.service.brokers import connect as connect
+    from mainstem.service.brokers import connected as connected
+    from mainstem.service.brokers import file_of as file_of
+    from mainstem.service.brokers import in_full as in_full
+    from mainstem.service.brokers import named_broker as named_broker
     from mainstem.service.catalogue import CatalogueEntry as CatalogueEntry
     from mainstem.service.catalogue import EventEntry as EventEntry
     from mainstem.service.catalogue import StoreEntry as StoreEntry
@@ -31,13 +38,6 @@ if TYPE_CHECKING:
     from mainstem.service.runtime import running as running
     from mainstem.service.runtime import serve as serve
     from mainstem.service.service import Service as Service
-    from mainstem.service.urls import DEV_URL as DEV_URL
-    from mainstem.service.urls import Backend as Backend
-    from mainstem.service.urls import connect as connect
-    from mainstem.service.urls import connected as connected
-    from mainstem.service.urls import file_of as file_of
-    from mainstem.service.urls import in_full as in_full
-    from mainstem.service.urls import named_broker as named_broker
 
 __all__ = [
     "CATALOGUE",
@@ -86,7 +86,7 @@ __getattr__, __dir__ = door(
             "forget_group",
             "read_catalogue",
         ),
-        "urls": (
+        "brokers": (
             "Backend",
             "DEV_URL",
             "connect",

@@ -27,13 +27,13 @@ from mainstem.delivery import (
 from mainstem.errors import BrokerAway, DefinitionError, MainstemError, StartRefused
 from mainstem.events import Declaration
 from mainstem.identifiers import Identifiers
+from mainstem.service.brokers import Backend, connected, file_of, named_broker
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
 from mainstem.service.process import Checkup, Entrance, Health, signalled
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
-from mainstem.service.urls import Backend, connected, file_of, named_broker
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 from mainstem.web import Address

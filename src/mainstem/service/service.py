@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mainstem.events import Attributes
+from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.publishing import Acknowledgement, Outgoing, Publisher, PublishTransaction, not_running
-from mainstem.service.urls import Backend
 from mainstem.settings import Settings
 
 if TYPE_CHECKING:

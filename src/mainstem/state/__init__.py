@@ -1,14 +1,19 @@
 """What a task remembers, as bytes: stores, timers, the header of a value."""
 
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
 from mainstem.state import timers
-from mainstem.state.folded import FoldedRows
-from mainstem.state.replica import Changelog, Replica, ReplicaFolder
 from mainstem.state.task_state import Row, Rows, TaskState
 from mainstem.state.timers import Firing, Timer
 from mainstem.state.values import Stored, header, unpack
 
+if TYPE_CHECKING:
+    from mainstem.state.folded import FoldedRows as FoldedRows
+    from mainstem.state.replica import Replica as Replica
+    from mainstem.state.replica import ReplicaFolder as ReplicaFolder
+
 __all__ = [
-    "Changelog",
     "Firing",
     "FoldedRows",
     "Replica",
@@ -22,3 +27,6 @@ __all__ = [
     "timers",
     "unpack",
 ]
+
+# A copy on this machine needs a database, and only Kafka needs a copy.
+__getattr__, __dir__ = door(__name__, {"folded": ("FoldedRows",), "replica": ("Replica", "ReplicaFolder")})

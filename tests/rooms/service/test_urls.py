@@ -11,7 +11,7 @@ from mainstem.clock import SystemClock
 from mainstem.errors import StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service import connect, file_of, in_full
-from mainstem.service.urls import options_of
+from mainstem.service.brokers import options_of
 from mainstem.settings import Settings
 from tests.architecture.source import ROOT
 from tests.rooms.service.events import OrderPaid

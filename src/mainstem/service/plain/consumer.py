@@ -12,9 +12,9 @@ from mainstem.clock import SystemClock
 from mainstem.delivery import Environment, GroupRunner, Outputs, Plan, Runnable, tasks_for
 from mainstem.errors import DefinitionError, MainstemError, UnknownTopic
 from mainstem.identifiers import Identifiers
+from mainstem.service.brokers import Backend, connected, named_broker
 from mainstem.service.plain.feed import Delivery, Feed, Start
 from mainstem.service.plain.message import Message
-from mainstem.service.urls import Backend, connected, named_broker
 from mainstem.settings import Settings
 
 

@@ -9,7 +9,7 @@ from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BrokerError, UnknownTopic
 from mainstem.events import partition_for
 from mainstem.identifiers import Identifiers
-from mainstem.service.urls import Backend, connected, named_broker
+from mainstem.service.brokers import Backend, connected, named_broker
 from mainstem.settings import Settings
 
 

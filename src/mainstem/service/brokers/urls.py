@@ -16,13 +16,9 @@ from mainstem.delivery import Keeper
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.settings import Settings
-from mainstem.state import FoldedRows, Replica, ReplicaFolder, Rows
 
 DEV_URL: Final = "sqlite:///mainstem.db"
 """What plays the broker when nobody names one and ``dev`` is on: a file beside you."""
-
-TOMBSTONE_SECONDS: Final = 86_400
-"""Kafka's default: compaction keeps a deletion for so long."""
 
 Failed: TypeAlias = Callable[[MainstemError], None]
 
@@ -65,7 +61,8 @@ def connect(url: str, clock: Clock, identifiers: Identifiers, failed: Failed | N
 def _kafka(url: str, clock: Clock, identifiers: Identifiers) -> Backend:
     try:
         # An extra, loaded when used.
-        from mainstem.broker.kafka import KafkaBroker, KafkaOptions  # noqa: PLC0415
+        from mainstem.broker.kafka import KafkaOptions  # noqa: PLC0415
+        from mainstem.service.brokers.clusters import OnKafka  # noqa: PLC0415
     except ImportError as error:
         raise DefinitionError(
             "the client of Kafka is not installed",
@@ -77,36 +74,7 @@ def _kafka(url: str, clock: Clock, identifiers: Identifiers) -> Backend:
     # A name with a dot is one of librdkafka's own, and goes to all clients as it is.
     client = {name: text for name, text in parse_qsl(_options_in(url), keep_blank_values=True) if "." in name}
     options = replace(KafkaOptions(client=client), **options_of(url, KafkaOptions))
-    copies = _Copies(
-        ReplicaFolder(Path(options.state_folder), clock, oldest_seconds=TOMBSTONE_SECONDS / 2),
-    )
-
-    class OnKafka(KafkaBroker):
-        """Reads its stores in the copies on this machine."""
-
-        def rows(self, group: str, task: int) -> Rows:
-            return copies.rows(group, task)
-
-        async def snapshot(self, group: str, task: int) -> Rows:
-            return FoldedRows([change async for change in self.changes(group, task)])
-
-    servers = _without_options(url).removeprefix(_KAFKA)
-    return OnKafka(servers, clock=clock, identifiers=identifiers, options=options, copies=copies)
-
-
-class _Copies:
-    """The local copies that are open, by group and task."""
-
-    def __init__(self, folder: ReplicaFolder) -> None:
-        self._folder = folder
-        self._open: dict[tuple[str, int], Replica] = {}
-
-    def open(self, group: str, task: int, topic_id: str, start: int, end: int) -> Replica:
-        replica = self._open[group, task] = self._folder.open(group, task, topic_id, start, end)
-        return replica
-
-    def rows(self, group: str, task: int) -> Rows:
-        return self._open[group, task]
+    return OnKafka(_without_options(url).removeprefix(_KAFKA), options, clock, identifiers)
 
 
 def named_broker(given: str | None, settings: Settings, *, dev: bool) -> str:
