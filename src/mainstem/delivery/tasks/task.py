@@ -48,6 +48,11 @@ class Environment:
 REST_SHARE = 4
 """A task that has nothing left to do commits at once, but at most so many times in a commit interval."""
 
+PACE = 3
+"""The interval is at least so many times as long as the last commit took: whoever commits slowly commits seldom."""
+
+INTERVAL_SECONDS_MOST = 1.0
+
 
 class Task:
     """Reads the task's partitions, runs handlers in lanes, and commits, until it is drained or lost."""
@@ -77,6 +82,7 @@ class Task:
         self._draining = asyncio.Event()
         self._ticking: asyncio.TimerHandle | None = None
         self._rest_until = 0.0
+        self._interval_seconds = environment.settings.commit_interval_ms / 1_000
         self._positions: Mapping[TopicPartition, int] = {}
         self._event_bytes = 1
         self._in_commit = False
@@ -270,8 +276,7 @@ class Task:
 
     def _tick_soon(self) -> None:
         if self._ticking is None:
-            delay = self._settings.commit_interval_ms / 1000
-            self._ticking = asyncio.get_running_loop().call_later(delay, self._tick)
+            self._ticking = asyncio.get_running_loop().call_later(self._interval_seconds, self._tick)
 
     def _when_idle(self) -> None:
         ledger = self._books
@@ -302,7 +307,7 @@ class Task:
                 ledger.commit_due.clear()
                 continue
             self._in_commit = True
-            self._rest_until = asyncio.get_running_loop().time() + self._settings.commit_interval_ms / REST_SHARE / 1000
+            self._rest_until = asyncio.get_running_loop().time() + self._interval_seconds / REST_SHARE
             try:
                 self._positions = await self._commit(ledger)
             except BaseException:
@@ -320,7 +325,9 @@ class Task:
         clock = self._environment.clock
         began = clock.monotonic()
         cut = await commit(ledger, self._ownership, self._environment.point)
-        self._counted.committed(cut, ledger.counters, clock.monotonic() - began)
+        took = clock.monotonic() - began
+        self._interval_seconds = max(self._settings.commit_interval_ms / 1_000, min(PACE * took, INTERVAL_SECONDS_MOST))
+        self._counted.committed(cut, ledger.counters, took)
         return cut.positions
 
     # -- ending
