@@ -25,12 +25,13 @@ POLL_SECONDS = 0.1
 class _Append:
     """Records on their way; the last delivery report settles them, or the end of their producer."""
 
-    __slots__ = ("_first", "_future", "_left", "_loop", "error")
+    __slots__ = ("_first", "_future", "_left", "_settled", "error")
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, count: int, settled: "list[_Append]") -> None:
+        """In the thread that polls it enters ``settled`` when it is known what has become of it."""
         self._left = count
-        self._loop = loop
-        self._future: asyncio.Future[int] = loop.create_future()
+        self._settled = settled
+        self._future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._first: int | None = None
         self.error: KafkaError | None = None
 
@@ -42,12 +43,7 @@ class _Append:
             self._first = message.offset()
         self._left -= 1
         if self._left == 0:
-            self.settle()
-
-    def settle(self) -> None:
-        """It is known what has become of it. In the thread that polls."""
-        with suppress(RuntimeError):  # the event loop has been closed meanwhile
-            self._loop.call_soon_threadsafe(self._settle)
+            self._settled.append(self)
 
     async def written(self, where: str) -> int:
         """The offset of the first record."""
@@ -56,7 +52,8 @@ class _Append:
             raise translated(self.error, where)
         return first
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Tell whoever waits."""
         if not self._future.done():
             self._future.set_result(self._first or 0)
 
@@ -68,6 +65,8 @@ class _Appender:
         self.producer = Producer(settings)
         self.broken = False
         self.underway: set[_Append] = set()
+        self.settled: list[_Append] = []
+        self._loop = asyncio.get_running_loop()
         self._closing = False
         self._thread = threading.Thread(target=self._poll, name="mainstem kafka producer", daemon=True)
         self._thread.start()
@@ -76,18 +75,33 @@ class _Appender:
         try:
             while not self._closing or len(self.producer):
                 self.producer.poll(POLL_SECONDS)
+                # All that one poll has settled is told at once: waking the event loop costs more than the telling.
+                self._tell()
         except KafkaException as raised:
             # What is fatal is raised out of a poll, and no report comes any more. The next append gets a new producer.
             self.broken = True
             log.error("a producer can do no more: %s", raised)
             for append in list(self.underway):
                 append.error = kafka_error(raised)
-                append.settle()
+                self.settled.append(append)
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.settled:
+            settled = self.settled[:]
+            self.settled.clear()
+            with suppress(RuntimeError):  # the event loop has been closed meanwhile
+                self._loop.call_soon_threadsafe(_settle, settled)
 
     def close(self, seconds: float) -> None:
         """Wait for what is on its way. Blocks."""
         self._closing = True
         self._thread.join(seconds)
+
+
+def _settle(settled: Sequence[_Append]) -> None:
+    for append in settled:
+        append.settle()
 
 
 class KafkaLog:
@@ -110,9 +124,9 @@ class KafkaLog:
         check_sizes(at, records, known.record_bytes_max)
         if not records:
             return (await self.bounds(at))[1]
-        append = _Append(len(records), asyncio.get_running_loop())
         # A batch must not be larger than its topic takes.
         appender = self._appender(min(BATCH_BYTES, known.record_bytes_max))
+        append = _Append(len(records), appender.settled)
         appender.underway.add(append)
         try:
             return await self._sent(appender, append, at, records)
