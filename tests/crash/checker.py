@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 
 from tests.crash.journal import Account, read_journal
-from tests.crash.logfile import DATABASE, Database, LogRecord
+from tests.crash.logfile import DATABASE, Database, LogRecord, Readable
 
 GROUPS = {"ledger", "ledger.stamps", "fragile", "fragile.stages"}
 
@@ -61,7 +61,7 @@ class Report:
 class Given:
     """What the services were given: the steps in the log, by key in their order, and the journals of producers."""
 
-    database: Database
+    database: Readable
     accounts: list[Account]
     steps: dict[str, list[dict[str, Any]]]
     set_back_ms: int
@@ -83,25 +83,35 @@ def _check(path: Path, accounts: list[Account], report: Report, set_back_ms: int
     with Database(path) as database:
         for text in database.integrity():
             report.differ("the file is sound", text)
-        given = Given(database, accounts, _by_key(database.records("steps")), set_back_ms)
-        _acknowledged_events_are_there(given, report)
-        _order_holds_within_a_key(given, report)
-        _ids_are_used_once(database, report)
-        _everything_was_worked_off(database, report)
-        _tallies(given, report)
-        _timers(given, report)
-        _stamps(given, report)
-        _mended(given, report)
-        _checks(given, report)
-        _stages(given, report)
+        judge(database, accounts, report, set_back_ms)
+
+
+def judge(database: Readable, accounts: list[Account], report: Report, set_back_ms: int = 0) -> None:
+    """Every promise, wherever the log is."""
+    given = Given(database, accounts, _by_key(database.records("steps")), set_back_ms)
+    _acknowledged_events_are_there(given, report)
+    _order_holds_within_a_key(given, report)
+    _ids_are_used_once(database, report)
+    _everything_was_worked_off(database, report)
+    _tallies(given, report)
+    _timers(given, report)
+    _stamps(given, report)
+    _mended(given, report)
+    _checks(given, report)
+    _stages(given, report)
 
 
 def unsettled(path: Path) -> list[str]:
     """What the services still have to do; nothing, when there is nothing."""
     with Database(path) as database:
-        report = Report()
-        _everything_was_worked_off(database, report)
-        return [f"{rule}: {what}" for rule, found in report.differences.items() for what in found]
+        return left_in(database)
+
+
+def left_in(database: Readable) -> list[str]:
+    """The same, wherever the log is."""
+    report = Report()
+    _everything_was_worked_off(database, report)
+    return [f"{rule}: {what}" for rule, found in report.differences.items() for what in found]
 
 
 # --- the log
@@ -140,7 +150,7 @@ def _order_holds_within_a_key(given: Given, report: Report) -> None:
             last[producer] = number
 
 
-def _ids_are_used_once(database: Database, report: Report) -> None:
+def _ids_are_used_once(database: Readable, report: Report) -> None:
     for topic in ("steps", "tallied", "quiet", "stamped", "mended", "checked", "stages"):
         ids = Counter(record.headers.get("ce_id") for record in database.records(topic))
         report.counts[f"records in {topic}"] = sum(ids.values())
@@ -149,7 +159,7 @@ def _ids_are_used_once(database: Database, report: Report) -> None:
                 report.differ("an event is in the log once", f"{topic}: {event_id!r}, {times} times")
 
 
-def _everything_was_worked_off(database: Database, report: Report) -> None:
+def _everything_was_worked_off(database: Readable, report: Report) -> None:
     ends, positions, inputs = database.ends(), database.positions(), database.inputs()
     report.compare("every group is there", "the groups", GROUPS, inputs.keys() & GROUPS)
     for group, topics in inputs.items():
@@ -278,7 +288,7 @@ def _by_key(records: Iterable[LogRecord]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _store(database: Database, group: str, store: str, report: Report) -> dict[str, Any]:
+def _store(database: Readable, group: str, store: str, report: Report) -> dict[str, Any]:
     entries = database.entries(group, store)
     for key, times in Counter(key for key, _ in entries).items():
         if times > 1:

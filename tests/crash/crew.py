@@ -27,15 +27,15 @@ class NotInTime(AssertionError):
 class Member:
     """One process of the crew, under a name that may be used by several, one after the other."""
 
-    def __init__(self, folder: Path, name: str, arguments: list[str]) -> None:
-        """Start it."""
+    def __init__(self, folder: Path, name: str, arguments: list[str], module: str) -> None:
+        """Start it: ``module`` is the program."""
         self.name = name
         self.arguments = arguments
         self.page = Page(folder / f"{name}.page")
         self.page.clear()
         self.log_path = folder / f"{name}.log"
         self._log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
-        command = [sys.executable, "-m", "tests.crash.workload", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         command += ["--folder", str(folder), "--name", name]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)
@@ -113,6 +113,8 @@ class Member:
 class Crew:
     """All processes of a test. Leaving the block kills what still runs."""
 
+    module = "tests.crash.workload"
+
     def __init__(self, folder: Path, *arguments: str, without: str | None = None) -> None:
         """``arguments`` go to every process. ``without`` names the guard that careless processes do without."""
         self.folder = folder
@@ -139,7 +141,7 @@ class Crew:
         if before is not None:
             assert not before.alive, f"{name} is still alive"
             before.close()
-        member = self.members[name] = Member(self.folder, name, [role, *self._arguments, *arguments])
+        member = self.members[name] = Member(self.folder, name, [role, *self._arguments, *arguments], self.module)
         return member
 
     def up(self, role: str, name: str, *arguments: str) -> Member:
@@ -166,7 +168,7 @@ class Crew:
         left: list[str] = []
 
         def settled() -> bool:
-            left[:] = unsettled(self.database)
+            left[:] = self.unsettled()
             self.require_alive()
             return not left
 
@@ -189,6 +191,14 @@ class Crew:
                 member.wait_until_ready()
                 code = member.end()
                 assert code == 0, f"{member.name} ended with {code}:\n{member.say()[-3_000:]}"
+        return self.check()
+
+    def unsettled(self) -> list[str]:
+        """What the services still have to do."""
+        return unsettled(self.database)
+
+    def check(self) -> Report:
+        """Decide whether every promise was kept."""
         return check(self.folder)
 
     def tails(self) -> list[str]:

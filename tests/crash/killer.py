@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tests.crash.crew import Crew, Member, wait_until
@@ -30,6 +31,9 @@ class Hit(NamedTuple):
 
 class Killer:
     """Has a crew of processes, and no mercy."""
+
+    points: tuple[str, ...] = LOCKED_POINTS
+    """Where somebody may be held before being killed."""
 
     def __init__(self, crew: Crew, seed: int, roles: dict[str, tuple[str, ...]]) -> None:
         """``roles`` are the arguments with which each of the crew is started, by name."""
@@ -70,8 +74,12 @@ class Killer:
             before = len(self.hits) // PHASE
             self._act()
             if len(self.hits) // PHASE > before:
-                with Database(self._crew.database) as database:
-                    assert database.integrity() == [], f"after {self.hits[-1]}"
+                self.inspect()
+
+    def inspect(self) -> None:
+        """Look at the file."""
+        with Database(self._crew.database) as database:
+            assert database.integrity() == [], f"after {self.hits[-1]}"
 
     def rest(self) -> None:
         """Let everybody go on who was stopped, and leave what is broken as it is."""
@@ -90,8 +98,14 @@ class Killer:
         (self._crew.folder / "mended").touch()
 
     def _act(self) -> None:
-        victim = self._choose()
-        actions = {
+        victim = self.choose()
+        actions = self.actions(victim)
+        [action] = self._random.choices(list(actions), list(actions.values()))
+        action(victim)
+
+    def actions(self, victim: Member) -> dict[Callable[[Member], None], int]:
+        """What may be done to somebody, and how often in relation to the rest."""
+        actions: dict[Callable[[Member], None], int] = {
             self._kill_everybody: 3,
             self._doubt: 6,
             self._drain: 4,
@@ -101,8 +115,7 @@ class Killer:
         }
         if victim.name.startswith("worker"):
             actions |= {self._stall: 7, self._kill_leaving: 12, self._kill_arriving: 7}
-        [action] = self._random.choices(list(actions), list(actions.values()))
-        action(victim)
+        return actions
 
     def _stall(self, victim: Member) -> None:
         """Let it stand still for longer than the session timeout; one at a time."""
@@ -143,7 +156,7 @@ class Killer:
 
     def _kill_held(self, victim: Member) -> None:
         """Let it stand still at a point, and take it from there."""
-        victim.page.ask(Ask.WAIT, self._random.choice(LOCKED_POINTS))
+        victim.page.ask(Ask.WAIT, self._random.choice(self.points))
         self._watch(victim, 1.0)
         self._kill(victim, "held")
 
@@ -195,7 +208,7 @@ class Killer:
         victim.page.withdraw()
         return done
 
-    def _choose(self) -> Member:
+    def choose(self, fits: Callable[[Member], bool] = lambda _: True) -> Member:
         """Somebody who is up; workers more often than others."""
         members: list[Member] = []
 
@@ -203,7 +216,9 @@ class Killer:
             self._wake_stalled()
             self._start_again()
             members[:] = [
-                each for each in self._crew.members.values() if each.page.ready and each.name not in self._stalled
+                each
+                for each in self._crew.members.values()
+                if each.page.ready and each.name not in self._stalled and fits(each)
             ]
             return bool(members)
 

@@ -8,7 +8,7 @@ offsets within the row unless these are 0, 1, 2 and so on. A column is plain (0,
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import apsw
 import msgspec
@@ -29,6 +29,34 @@ class LogRecord(NamedTuple):
     value: Any
     """JSON, decoded; None for a tombstone."""
     headers: dict[str, bytes]
+
+
+class Readable(Protocol):
+    """What the checker asks of a log, be it a file or a cluster."""
+
+    def records(self, topic: str) -> Iterator[LogRecord]:
+        """All committed records of a topic, each partition in the order of its offsets."""
+        ...
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The offset behind the last record of every partition."""
+        ...
+
+    def positions(self) -> dict[tuple[str, str, int], int]:
+        """The committed positions, by group, topic and partition."""
+        ...
+
+    def inputs(self) -> dict[str, list[str]]:
+        """The topics that each group reads, its inbox among them."""
+        ...
+
+    def entries(self, group: str, store: str) -> list[tuple[str, Any]]:
+        """Keys and values of a store, in all tasks of its group."""
+        ...
+
+    def stores(self) -> list[tuple[str, str, int]]:
+        """Group, name and number of keys of every store."""
+        ...
 
 
 class Database:
@@ -121,7 +149,7 @@ class Database:
             group,
             store,
         )
-        return [(key.decode(), _stored_value(value)) for key, value in found]
+        return [(key.decode(), stored_value(value)) for key, value in found]
 
     def stores(self) -> list[tuple[str, str, int]]:
         """Group, name and number of keys of every store."""
@@ -132,7 +160,7 @@ class Database:
         return [(group, store, count) for group, store, count in found]
 
 
-def _stored_value(row: bytes) -> Any:
+def stored_value(row: bytes) -> Any:
     """The value in a row of a store, behind its header: a form of 1 and a version of two bytes."""
     if row[0] != 1:
         message = f"a stored value begins with {row[:3].hex()}"

@@ -11,16 +11,18 @@ import random
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 
 from mainstem import Service
-from mainstem.broker import Record, TopicPartition
+from mainstem.broker import Record, TopicPartition, read
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, decode_entry, encode_command
-from mainstem.errors import CommitUnknown, DiskFull, UnknownTopic
+from mainstem.errors import CommitUnknown, DiskFull, MainstemError, UnknownTopic
 from mainstem.identifiers import Identifiers
-from mainstem.service import Floor, running, serve
+from mainstem.service import Backend, Floor, running, serve
 from mainstem.settings import Settings
 from tests.crash import probes, sabotage, worlds
 from tests.crash.disk import Choice
@@ -50,6 +52,9 @@ class ShiftedClock(SystemClock):
 class Process:
     """What every role has: its ground, its page, a broker with fault points."""
 
+    doubts: tuple[type[MainstemError], ...] = (CommitUnknown, DiskFull)
+    """What a publish may raise that leaves a patient producer in doubt."""
+
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
         self.name: str = arguments.name
@@ -64,24 +69,28 @@ class Process:
             identifiers=identifiers,
             chance=random.Random(identifiers.new()),
         )
-        self.broker = SqliteBroker(
-            self.ground.database,
-            clock=clock,
-            identifiers=identifiers,
-            options=SqliteOptions(
-                reserve_bytes=arguments.reserve,
-                checkpoint_pages=200,
-                maintenance_seconds=0.7,
-                at=self.page.at,
-                vfs=self._disk.vfs,
-            ),
-        )
+        self.broker: Backend = self.connected()
         self.settings = Settings(
             session_timeout_seconds=arguments.session_timeout,
             commit_interval_ms=5,
             commit_events=arguments.commit_events,
             buffer_events=200,
             grace_seconds=5,
+        )
+
+    def connected(self) -> Backend:
+        """The broker of this process, not opened yet."""
+        return SqliteBroker(
+            self.ground.database,
+            clock=self.floor.clock,
+            identifiers=self.floor.identifiers,
+            options=SqliteOptions(
+                reserve_bytes=self.arguments.reserve,
+                checkpoint_pages=200,
+                maintenance_seconds=0.7,
+                at=self.page.at,
+                vfs=self._disk.vfs,
+            ),
         )
 
     def _written(self, path: str) -> None:
@@ -152,7 +161,7 @@ async def _publish(process: Process, producers: Service, stopped: asyncio.Event)
         journal.tries(burst)
         try:
             await producers.publish(*steps)
-        except (CommitUnknown, DiskFull) as error:
+        except process.doubts as error:
             print(f"{burst}: {error}", file=sys.stderr, flush=True)
             if not process.arguments.patient:
                 raise
@@ -184,11 +193,9 @@ async def _redrive_once(process: Process, asked: set[tuple[bytes, int]]) -> None
         except UnknownTopic:
             return
         latest: dict[bytes | None, bytes | None] = {}
-        reader = log.reader({at: start})
-        while start < end and (batch := reader.take()) is not None:
-            latest.update(zip(batch.keys, batch.values, strict=True))
-            start = batch.next_offset
-        reader.close()
+        async with aclosing(read(log, {at: start}, {at: end})) as batches:
+            async for batch in batches:
+                latest.update(zip(batch.keys, batch.values, strict=True))
         for value in latest.values():
             if value is None:
                 continue
@@ -230,6 +237,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sabotage", choices=sorted(sabotage.GUARDS), default=None)
     parser.add_argument("--disk", choices=("sound", "watched", "power-loss", "full", "failing-sync"), default="sound")
     parser.add_argument("--reserve", type=int, default=0)
+    parser.add_argument("--broker", help="the URL of a broker that is elsewhere")
     parser.add_argument("--shifted", action="store_true", help="take the wall clock's shift from the file `clock`")
     parser.add_argument("--world", choices=sorted(worlds.WORLDS), default=None)
     parser.add_argument("--session-timeout", type=float, default=2.0, help="in seconds")
@@ -247,8 +255,8 @@ def _end_with_the_test() -> None:
     os._exit(ORPHANED)
 
 
-def main() -> None:
-    """Be one process."""
+def main(kind: type[Process] = Process, install: Callable[[Page], None] = probes.install) -> None:
+    """Be one process of this kind, with these probes."""
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     threading.Thread(target=_end_with_the_test, daemon=True).start()
@@ -256,8 +264,8 @@ def main() -> None:
         worlds.WORLDS[arguments.world](arguments.folder)
     if arguments.sabotage is not None:
         sabotage.GUARDS[arguments.sabotage]()
-    process = Process(arguments)
-    probes.install(process.page)
+    process = kind(arguments)
+    install(process.page)
     asyncio.run(ROLES[arguments.role](process))
 
 

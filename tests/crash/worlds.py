@@ -9,6 +9,7 @@ import apsw
 
 import mainstem.database.database as database_module
 import mainstem.delivery.tasks.alarm as alarm_module
+import tests.crash.services as services_module
 from mainstem.database.disk import require_local
 
 
@@ -32,6 +33,11 @@ def watchful(_folder: Path) -> None:
     vars(alarm_module)["LONGEST_SLEEP_SECONDS"] = 0.5
 
 
+def late_timers(_folder: Path) -> None:
+    """Timers are due so late that a process can be stopped before they fire."""
+    vars(services_module)["QUIET_MS"] = 4_000
+
+
 WORLDS: Final[dict[str, Callable[[Path], None]]] = {
-    world.__name__: world for world in (network_file_system, old_sqlite, watchful)
+    world.__name__: world for world in (network_file_system, old_sqlite, watchful, late_timers)
 }

@@ -20,6 +20,7 @@ from mainstem.errors import (
 )
 
 Connection: TypeAlias = apsw.Connection
+SqliteError: TypeAlias = apsw.Error
 """A connection of SQLite. One thread at a time uses it."""
 
 Column = NewType("Column", object)

@@ -7,7 +7,8 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from mainstem.database.connection import Binding, Connection, Query, blobs, open_cache
+from mainstem.database.connection import Binding, Connection, Query, SqliteError, blobs, open_cache, translated
+from mainstem.errors import DatabaseError, MainstemError
 
 Reading = Callable[[], AbstractContextManager[Connection]]
 """Gives a connection to read with, to whichever thread asks."""
@@ -153,6 +154,7 @@ create table if not exists entry(
 create table if not exists mark(form integer, source text, next integer, written_ms integer);
 insert or ignore into groups values(1, '');
 """
+_CHECK = Query[tuple[str]]("pragma quick_check(1)")
 _MARK = Query[tuple[int, str, int, int]]("select form, source, next, written_ms from mark")
 _UNMARK = Query[tuple[()]]("delete from mark")
 _SET_MARK = Query[tuple[()]]("insert into mark values(?, ?, ?, ?)")
@@ -166,10 +168,23 @@ class RowsFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create it. Raises :class:`~mainstem.errors.DatabaseError`, or what else stands in the way."""
+        """Open or create it, and look at every page: what was damaged meanwhile is found now.
+
+        Raises :class:`~mainstem.errors.DatabaseError`, or what else stands in the way.
+        """
         self._writing = open_cache(path)
-        self._writing.execute(_OWN_TABLES)
-        self._reading = open_cache(path)
+        try:
+            found = _CHECK.one(self._writing)
+            if found != ("ok",):
+                raise DatabaseError("A file of rows is damaged", where=str(path), why=str(found))
+            self._writing.execute(_OWN_TABLES)
+            self._reading = open_cache(path)
+        except SqliteError as error:
+            self._writing.close()
+            raise translated(error, str(path)) from error
+        except MainstemError:
+            self._writing.close()
+            raise
         self._look = threading.Lock()
         self.rows = TaskRows(self._read, "", 0)
 

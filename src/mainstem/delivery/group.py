@@ -2,8 +2,9 @@
 
 An assignment is a hint. Before a task is taken over, and after it has been lost, the group itself is asked whether
 the task is ours; three losses in a row, with nothing done between them while the membership stays the same, mean that
-something else is wrong, and end it. On a full disk a task pauses until there is room. A task that a newer process has
-run is given back; when there is nobody to give it to, that ends it too.
+something else is wrong, and end it. On a full disk a task pauses until there is room, and where the broker does not
+answer until it does. A task that a newer process has run is given back; when there is nobody to give it to, that ends
+it too.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from mainstem.delivery.measures import LOSSES, TAKEOVERS
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
 from mainstem.errors import (
+    BrokerAway,
     BrokerError,
     CommitRefused,
     CommitUnknown,
@@ -33,6 +35,8 @@ from mainstem.telemetry import ERROR_TYPE, GROUP, log
 LOSSES_MOST = 3
 FULL_DISK = Backoff(first_seconds=0.5, longest_seconds=10.0, jitter="equal")
 """When a task that finds no room tries again."""
+AWAY = Backoff(first_seconds=0.2, longest_seconds=5.0, jitter="equal")
+"""When it is tried again whether a broker answers that did not."""
 ASKS_IN_A_SESSION = 4
 """How often in a session timeout a task that seems to be ours, and is not, is asked for."""
 RowsOf = Callable[[int], Rows]
@@ -99,6 +103,7 @@ class GroupRunner:
         self._losses: dict[int, int] = {}
         self._declined: dict[int, float] = {}
         self._refusals: dict[int, int] = {}
+        self._unanswered = 0
         self._assigned: frozenset[int] | None = None
         self._standing = asyncio.Event()
         self._news = asyncio.Event()
@@ -132,9 +137,13 @@ class GroupRunner:
         # Also where nobody comes to ask any more, because something else has ended the group first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
         while not self._draining.is_set():
-            membership = await self._environment.broker.group.join(
-                spec, static_id=settings.static_id, pinned=settings.pinned
-            )
+            try:
+                membership = await self._environment.broker.group.join(
+                    spec, static_id=settings.static_id, pinned=settings.pinned
+                )
+            except BrokerAway as error:
+                await self._wait_for_broker(f"group {self._plan.group!r}", None, error)
+                continue
             try:
                 await self._follow(membership)
             except MembershipLost as error:
@@ -241,7 +250,7 @@ class GroupRunner:
         reached: Mapping[TopicPartition, int] = {}
         # One that is being given back is not looked after by this coroutine any more.
         while self._is_mine(number) and not self._draining.is_set():
-            if not await membership.confirm(number):
+            if not await self._confirmed(membership, number):
                 if self._assigned is None or number not in self._assigned:
                     return
                 # It has gone and may have come back, and then nobody will say so: what is assigned is what it was.
@@ -254,6 +263,7 @@ class GroupRunner:
             try:
                 ownership = await membership.take_over(number)
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
+                self._unanswered = 0
                 self._forgive(number, loss, moved=ownership.positions != reached)
                 reached = ownership.positions
                 task = self._incarnate(ownership, self._look)
@@ -266,18 +276,40 @@ class GroupRunner:
                 loss = error
                 if self._got_on(number):
                     self._losses.pop(number, None)
-            except (DiskFull, Outdated) as error:
+            except (DiskFull, Outdated, BrokerAway) as error:
                 loss = None
-                await (
-                    self._wait_for_room(number, error)
-                    if isinstance(error, DiskFull)
-                    else self._decline(membership, number, error)
-                )
+                await self._pause(membership, number, error)
             finally:
                 self._tasks.pop(number, None)
 
     def _with_handlers(self, ownership: Ownership, begun: Callable[[], None]) -> Task:
         return Task(self._plan, ownership, self._rows_of(ownership.task), self._environment, begun)
+
+    async def _confirmed(self, membership: Membership, number: int) -> bool:
+        """Whether the group says that the task is ours. Waits for a broker that does not answer."""
+        while self._is_mine(number) and not self._draining.is_set():
+            try:
+                return await membership.confirm(number)
+            except BrokerAway as error:
+                await self._wait_for_broker(f"task {number} of {self._plan.group!r}", number, error)
+        return False
+
+    async def _pause(self, membership: Membership, number: int, error: DiskFull | Outdated | BrokerAway) -> None:
+        """Let a task rest that cannot go on now, and has lost nothing."""
+        match error:
+            case DiskFull():
+                await self._wait_for_room(number, error)
+            case BrokerAway():
+                await self._wait_for_broker(f"task {number} of {self._plan.group!r}", number, error)
+            case Outdated():
+                await self._decline(membership, number, error)
+
+    async def _wait_for_broker(self, what: str, number: int | None, error: BrokerAway) -> None:
+        """Pause what needs a broker that does not answer: nothing has happened since the last commit."""
+        self._unanswered += 1
+        seconds = AWAY.delay(self._unanswered, self._environment.chance.random)
+        log.error("%s pauses, and tries again in %.1f s: %s", what, seconds, error)
+        await self._stand_by(number, seconds)
 
     async def _hear(self) -> None:
         """Wait until another assignment has come, but not for long."""
@@ -293,9 +325,9 @@ class GroupRunner:
         log.error("task %d of %r pauses, and tries again in %.1f s: %s", number, self._plan.group, seconds, error)
         await self._stand_by(number, seconds)
 
-    async def _stand_by(self, number: int, seconds: float) -> None:
+    async def _stand_by(self, number: int | None, seconds: float) -> None:
         """Wait, but no longer than until the task is to be given back: whoever is to have it waits for that."""
-        task = self._tasks.get(number)
+        task = None if number is None else self._tasks.get(number)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await (self._until_draining() if task is None else task.until_draining())

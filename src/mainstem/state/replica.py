@@ -86,6 +86,8 @@ class ReplicaFolder:
             path = self._folder / f"{group}.{task}.{self._clock.now_ms()}.db"
             lock = FileLock(path.with_suffix(".lock"), self._clock)
             lock.acquire()
+        else:
+            self._clear_up(path)
         now = self._clock.now_ms()
         try:
             file = _trusted(path, Changelog(topic_id, start, end), now, now - self._oldest_ms)
@@ -94,6 +96,23 @@ class ReplicaFolder:
             lock.close()
             raise
         return Replica(file, path, self._clock, lock)
+
+    def _clear_up(self, path: Path) -> None:
+        """Throw away further copies of a task that nobody has open any more."""
+        for other in self._folder.glob(f"{path.stem}.*.db"):
+            if other.stem.removeprefix(f"{path.stem}.").isdigit():
+                lock = FileLock(other.with_suffix(".lock"), self._clock)
+                if lock.try_acquire():
+                    _unlink(other)
+                    other.with_suffix(".lock").unlink(missing_ok=True)
+                    lock.release()
+                lock.close()
+
+
+def _unlink(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()
 
 
 def _trusted(path: Path, changelog: Changelog, now_ms: int, oldest_ms: int) -> RowsFile:
@@ -108,9 +127,7 @@ def _trusted(path: Path, changelog: Changelog, now_ms: int, oldest_ms: int) -> R
         why = str(error)
     if why is not None:
         log.info("the local copy %s is made anew: %s", path, why)
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).unlink()
+        _unlink(path)
         file, mark = RowsFile(path), None
     if mark is None:
         file.begin(Mark(FORMAT, changelog.topic_id, changelog.start, now_ms))

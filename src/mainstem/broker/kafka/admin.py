@@ -24,7 +24,7 @@ from mainstem.broker import TopicDescription, TopicPartition, TopicSpec
 from mainstem.broker.kafka.calls import NO_LEADER, UNKNOWN_TOPIC, Calls, answered, failure, kafka_error, unknown_topic
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.clock import Clock
-from mainstem.errors import BrokerError, TopicExists, UnknownTopic
+from mainstem.errors import BrokerAway, TopicExists, UnknownTopic
 
 ENVELOPE_BYTES: Final = 48_588
 """What a batch of one record has beside key and value: ``max.message.bytes`` is that of the whole batch."""
@@ -78,11 +78,17 @@ class Topics:
         listed = await self.calls.run(lambda: self.client.list_topics(timeout=seconds), "the list of topics")
         return [name for name in listed.topics if not name.startswith(INTERNAL)]
 
+    async def _look(self) -> None:
+        """Let the client see who is there: it keeps asking the controller of yesterday until it has looked again."""
+        seconds = self.options.answer_seconds
+        await self.calls.run(lambda: self.client.list_topics("mainstem.groups", seconds), "who leads the cluster")
+
     async def describe(self, names: Iterable[str]) -> dict[str, tuple[TopicSpec, str]]:
         """Specification and id of those that are there."""
         wanted = list(names)
         if not wanted:
             return {}
+        await self._look()
         seconds = self.options.answer_seconds
         described = self.client.describe_topics(TopicCollection(wanted), request_timeout=seconds)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
@@ -149,6 +155,7 @@ class Topics:
     async def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
         """Id and number of partitions of those that are there."""
         wanted = list(names)
+        await self._look()
         asked = self.client.describe_topics(TopicCollection(wanted), request_timeout=self.options.answer_seconds)
         found: dict[str, tuple[str, int]] = {}
         for name in wanted:
@@ -163,7 +170,7 @@ class Topics:
         last = loop.time() + self.options.answer_seconds
         while not await done():
             if loop.time() > last:
-                raise BrokerError(f"The cluster has not managed it in time: {what}", remedy="try again")
+                raise BrokerAway(f"The cluster has not managed it in time: {what}", remedy="try again")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:

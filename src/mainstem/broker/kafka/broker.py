@@ -68,7 +68,8 @@ class KafkaBroker:
         """Ask the cluster who it is; raises what stands in the way."""
         try:
             await self._topics.names()
-        except BrokerError:
+        except BrokerError as error:
+            error.where = self.name
             await self.close()
             raise
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
+from mainstem.broker.kafka.options import Settings
 from mainstem.errors import (
     BrokerAway,
     BrokerError,
@@ -52,9 +54,26 @@ DENIED: Final = frozenset(
         KafkaError._AUTHENTICATION,
     }
 )
-AWAY: Final = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
+STARTING: Final = frozenset(
+    {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
 )
+"""Whoever keeps the positions of a group has just begun to; the client does not ask again by itself."""
+AWAY: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.NOT_CONTROLLER,
+        *STARTING,
+    }
+)
+RETRY_SECONDS: Final = 0.1
 
 
 def kafka_error(raised: BaseException) -> KafkaError | None:
@@ -152,6 +171,40 @@ class Calls:
     def close(self) -> None:
         """Wait for nothing that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Coordinators:
+    """Asks the coordinators of groups.
+
+    Where such a question has timed out and its broker comes back, the client ends the process (librdkafka issue 4605).
+    So it is asked first whether the cluster answers at all, and a client that was left without an answer is dropped.
+    """
+
+    def __init__(self, settings: Settings, seconds: float, calls: Calls) -> None:
+        """Each answer has so many ``seconds``."""
+        self._settings = settings
+        self._seconds = seconds
+        self._calls = calls
+        self._client: AdminClient | None = None
+
+    async def ask(self, question: Callable[[AdminClient], "Future[T]"], where: str) -> T:
+        """The answer to a question. Raises :class:`~mainstem.errors.BrokerAway` where there is none in time."""
+        if self._client is None:
+            self._client = AdminClient(cast("dict[str, str | int | float | bool]", self._settings))
+        client = self._client
+        await self._calls.run(lambda: client.list_topics("mainstem.groups", self._seconds), where)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._seconds
+        while True:
+            try:
+                return await answered(question(client), where)
+            except BrokerAway as away:
+                error = None if away.__cause__ is None else kafka_error(away.__cause__)
+                if error is None or error.code() not in STARTING or loop.time() > until:
+                    if self._client is client:
+                        self._client = None
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def answered(future: "Future[T]", where: str) -> T:

@@ -9,7 +9,7 @@ from mainstem.broker import Batch, TopicPartition
 from mainstem.broker.kafka.calls import unknown_topic
 from mainstem.broker.kafka.fetcher import Fetchers, Found
 from mainstem.broker.kafka.wire import Piece
-from mainstem.errors import BrokerError
+from mainstem.errors import BrokerError, StoreRefused
 
 BATCH_RECORDS: Final = 4_000
 
@@ -90,7 +90,7 @@ class KafkaReader:
         self._turns = deque(self._partitions.values())
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
-        self._topic_ids: dict[str, str] = {}
+        self._first: dict[str, tuple[str, int]] = {}
         self._fetcher = fetchers.free(positions)
         self._fetcher.assign(positions, self._partitions)
 
@@ -125,12 +125,15 @@ class KafkaReader:
         """Hear which topics there are, with id and number of partitions; of one that is gone the client is silent."""
         for at, partition in self._partitions.items():
             topic_id, partitions = known.get(at.topic, ("", 0))
+            first_id, first_partitions = self._first.setdefault(at.topic, (topic_id, partitions))
             if at.partition >= partitions:
                 partition.error = unknown_topic(f"{at.topic}[{at.partition}]")
-            elif topic_id != self._topic_ids.setdefault(at.topic, topic_id):
+            elif topic_id != first_id:
                 partition.error = unknown_topic(
                     f"{at.topic}[{at.partition}]", "it has been deleted, and created again under the same name"
                 )
+            elif partitions != first_partitions:
+                partition.error = _grown(at.topic, first_partitions, partitions)
             else:
                 continue
             self.notify()
@@ -179,3 +182,12 @@ class KafkaReader:
             self._fetchers.let_go(self._fetcher)
             self._told(self)
             self.notify()
+
+
+def _grown(topic: str, before: int, now: int) -> StoreRefused:
+    return StoreRefused(
+        f"The topic {topic!r} had {before} partitions when reading began, and has {now} now",
+        why="keys have moved to other partitions, away from their order and from what is remembered of them",
+        remedy="create another topic with so many partitions, and move the events there; or let the groups that read "
+        "this one start anew, without their memory: mainstem groups delete",
+    )

@@ -13,7 +13,7 @@ from mainstem.broker.kafka.tasks.producer import TransactionalProducer
 from mainstem.broker.kafka.tasks.restore import Restorer
 from mainstem.broker.kafka.tasks.transaction import KafkaTransaction
 from mainstem.clock import Clock
-from mainstem.errors import BrokerError, MembershipLost
+from mainstem.errors import BrokerAway, BrokerError, MembershipLost
 from mainstem.telemetry import log
 
 
@@ -70,7 +70,7 @@ class KafkaMembership:
                     await self._wait_for_change()
         except TimeoutError:
             await self.leave()
-            raise BrokerError(
+            raise BrokerAway(
                 "The group does not let this member in",
                 where=f"group {self.spec.name}",
                 why=f"it has not answered within {seconds:g} s",
@@ -218,6 +218,8 @@ class KafkaGroup:
                 why="nothing would keep the group from giving the pinned tasks to other members",
                 remedy="leave the tasks to the group, or run one process with all of them",
             )
+        for lost in [each for each in self._memberships if each.spec.name == spec.name and each.thread.lost]:
+            await lost.leave()  # it may still hold producers, and local copies that are needed now
         await self.groups.enter(spec)
         if pinned is None and not self.groups.settings.is_classic(static_id):
             await self.groups.set_session(spec)

@@ -4,12 +4,13 @@ Kafka has no place for what a group was made for (service, tasks, partition coun
 topic, and written under a transactional id of the group, so that two first joins cannot both write.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import ConsumerGroupDescription, ResourceType
 from msgspec import Struct
@@ -28,19 +29,24 @@ from mainstem.broker import (
     read,
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
-from mainstem.broker.kafka.calls import answered, kafka_error
+from mainstem.broker.kafka.calls import Coordinators
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.broker.kafka.tasks.changelog import change_record, changelog_of
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
-from mainstem.errors import BrokerError, StoreRefused, TopicExists, UnknownTopic
-
-HISTORY_BYTES: Final = 1_000_000
-REGISTRY: Final = TopicPartition("mainstem.groups", 0)
-_STARTING: Final = frozenset(
-    {KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR}
+from mainstem.errors import (
+    BrokerError,
+    CommitRefused,
+    CommitUnknown,
+    Fenced,
+    StoreRefused,
+    TopicExists,
+    UnknownTopic,
 )
-"""Whoever keeps the positions of a group has just begun to; the client does not ask again by itself."""
-_GONE: Final = frozenset({KafkaError.GROUP_ID_NOT_FOUND, KafkaError.INVALID_GROUP_ID})
+
+ENTRIES_MOST: Final = 10
+HISTORY_BYTES: Final = 1_000_000
+RETRY_SECONDS: Final = 0.1
+REGISTRY: Final = TopicPartition("mainstem.groups", 0)
 
 
 class Registered(Struct, frozen=True):
@@ -66,6 +72,7 @@ class Groups:
         self.topics = topics
         self._admin = admin
         self._log = log
+        self.coordinators = Coordinators(settings.admin(), settings.options.answer_seconds, topics.calls)
 
     async def registered(self) -> dict[str, Registered]:
         """All groups that have been made and not deleted."""
@@ -86,6 +93,19 @@ class Groups:
     async def enter(self, spec: GroupSpec) -> None:
         """Create the group, its inbox and its changelog; or compare them with what is recorded."""
         await self._compare_topics(spec)
+        attempt = 0
+        while True:
+            try:
+                await self._enter(spec)
+                return
+            except (Fenced, CommitRefused, CommitUnknown):
+                # Somebody else makes the same group just now: what is recorded then is compared.
+                attempt += 1
+                if attempt == ENTRIES_MOST:
+                    raise
+            await asyncio.sleep(attempt * RETRY_SECONDS)
+
+    async def _enter(self, spec: GroupSpec) -> None:
         before = (await self.registered()).get(spec.name)
         if before is not None:
             compare(spec, before)
@@ -151,19 +171,15 @@ class Groups:
 
         async def read() -> bool:
             nonlocal found
-            asked = self.topics.client.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group)],
-                require_stable=stable,
-                request_timeout=self.settings.options.answer_seconds,
+            answer = await self.coordinators.ask(
+                lambda client: client.list_consumer_group_offsets(
+                    [ConsumerGroupTopicPartitions(group)],
+                    require_stable=stable,
+                    request_timeout=self.settings.options.answer_seconds,
+                )[group],
+                f"group {group}",
             )
-            try:
-                committed = (await answered(asked[group], f"group {group}")).topic_partitions or ()
-            except BrokerError as error:
-                raised = error.__cause__
-                told = kafka_error(raised) if isinstance(raised, KafkaException) else None
-                if told is None or told.code() not in _STARTING:
-                    raise
-                return False
+            committed = answer.topic_partitions or ()
             found = _positions(committed, inbox_of(group))
             return not any(at.error for at in committed)
 
@@ -172,16 +188,12 @@ class Groups:
 
     async def members(self, group: str) -> dict[str, frozenset[int]]:
         """The tasks that are assigned to each member now."""
-        asked = self.topics.client.describe_consumer_groups(
-            [group], request_timeout=self.settings.options.answer_seconds
-        )
+        seconds = self.settings.options.answer_seconds
         try:
-            described: ConsumerGroupDescription = await answered(asked[group], f"group {group}")
-        except KafkaException as raised:
-            error = kafka_error(raised)
-            if error is not None and error.code() in _GONE:
-                return {}
-            raise
+            described: ConsumerGroupDescription = await self.coordinators.ask(
+                lambda client: client.describe_consumer_groups([group], request_timeout=seconds)[group],
+                f"group {group}",
+            )
         except BrokerError as error:
             if "GROUP_ID_NOT_FOUND" in error.why:
                 return {}
@@ -234,9 +246,11 @@ class GroupAdmin:
         for task in range(registered.tasks):
             producer = await self._fencing(group, task)
             await self._groups.topics.calls.run(producer.close, group)
-        client, seconds = self._groups.topics.client, self._groups.settings.options.answer_seconds
+        seconds = self._groups.settings.options.answer_seconds
         with suppress(BrokerError):  # it has never committed anything, or the positions have expired
-            await answered(client.delete_consumer_groups([group], request_timeout=seconds)[group], f"group {group}")
+            await self._groups.coordinators.ask(
+                lambda client: client.delete_consumer_groups([group], request_timeout=seconds)[group], f"group {group}"
+            )
         for topic in (inbox_of(group), changelog_of(group)):
             with suppress(UnknownTopic):
                 await self._admin.delete(topic)
