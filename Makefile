@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo crash-long simulation-long kafka kafka-fetch kafka-stop clean
+.PHONY: help setup check format test demo crash-long simulation-long kafka-long kafka kafka-fetch kafka-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,9 @@ crash-long: setup ## The long form of the crash tests
 
 simulation-long: setup ## The long form of the simulations
 	@$(BIN)/pytest -m long tests/simulation $(ARGS)
+
+kafka-long: setup ## The long form of the failures on Kafka
+	@$(BIN)/pytest -m long tests/kafka $(ARGS)
 
 kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install Java and Maven where they are missing
 	@$(BIN)/python -m tools.kafka fetch

@@ -15,7 +15,7 @@ def publish(crew: KafkaCrew, name: str, count: int) -> None:
 
 def require_sound(crew: KafkaCrew) -> None:
     """Let everything be worked off and everybody drain; then every promise is kept."""
-    report = crew.finish()
+    report = crew.finish(within_seconds=60)
     print(report)
     assert report.sound, str(report)
 

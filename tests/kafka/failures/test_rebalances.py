@@ -43,6 +43,6 @@ def published(crew: KafkaCrew) -> int:
 
 def require_sound(crew: KafkaCrew) -> None:
     """Let everything be worked off and everybody drain; then every promise is kept."""
-    report = crew.finish()
+    report = crew.finish(within_seconds=60)
     print(report)
     assert report.sound, str(report)

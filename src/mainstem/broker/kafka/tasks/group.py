@@ -94,6 +94,8 @@ class KafkaMembership:
             return task in self._pinned
         if self.thread.lost is not None:
             return False
+        # Whoever was expelled before it was given anything has joined again by itself, under another name.
+        self.member = self.thread.member or self.member
         return task in (await self._group.groups.members(self.spec.name)).get(self.member, ())
 
     async def take_over(self, task: int) -> KafkaOwnership:
