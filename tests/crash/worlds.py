@@ -35,7 +35,7 @@ def watchful(_folder: Path) -> None:
 
 def late_timers(_folder: Path) -> None:
     """Timers are due so late that a process can be stopped before they fire."""
-    vars(services_module)["QUIET_MS"] = 4_000
+    vars(services_module)["QUIET_MS"] = 9_000
 
 
 WORLDS: Final[dict[str, Callable[[Path], None]]] = {

@@ -1,7 +1,7 @@
 """The cluster as anybody could read it, with a plain client: nothing here comes from the library.
 
 A group ``g`` has the inbox ``g.inbox`` and the compacted topic ``g.changelog``, whose partition n holds the rows of
-task n: the key is the store's name, a zero byte and the row's key. In the store ``$owner`` stands who has the task. What
+task n: the key is the store's name, a zero byte and the row's key. In the store ``$owner`` stands who has it. What
 a group was made for stands in ``mainstem.groups``.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import apsw
-from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, IsolationLevel, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.crash.checker import GROUPS
@@ -34,7 +34,10 @@ class ClusterLog:
 
     def __init__(self, servers: str, groups: AbstractSet[str] = GROUPS, only: str = "") -> None:
         """Of a cluster that others use as well, ``only`` topics whose names begin so are read."""
-        self._groups = groups
+        # Not by an administrative client: it cannot ask for positions any more once a coordinator was away.
+        self._groups = {
+            group: Consumer({"bootstrap.servers": servers, "group.id": group, "log_level": 0}) for group in groups
+        }
         self._only = only
         self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
         self._consumer = Consumer(
@@ -56,7 +59,8 @@ class ClusterLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+        for client in (self._consumer, *self._groups.values()):
+            client.close()
 
     # -- what the checker asks
 
@@ -73,11 +77,13 @@ class ClusterLog:
 
     def positions(self) -> dict[tuple[str, str, int], int]:
         """The committed positions, by group, topic and partition."""
+        inputs = self.inputs()
         found = {}
-        for group in self._groups:
-            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
-            for at in asked.result(PATIENCE_SECONDS).topic_partitions or ():
-                found[group, at.topic, at.partition] = at.offset
+        for group, client in self._groups.items():
+            asked = [TopicPartition(*at) for at in self._read if at[0] in inputs.get(group, ())]
+            for at in client.committed(asked, PATIENCE_SECONDS) if asked else ():
+                if at.offset >= 0:
+                    found[group, at.topic, at.partition] = at.offset
         return found
 
     def inputs(self) -> dict[str, list[str]]:

@@ -1,5 +1,10 @@
-"""The cluster goes away and comes back: services go on, and no commit is lost or made twice."""
+"""The cluster goes away and comes back: services go on, and no commit is lost or made twice.
 
+A node that is alone is not killed under load here: between the two steps in which a broker ends a transaction a kill
+can lose it, because the broker that starts again counts its partitions, which have no leader yet, as deleted.
+"""
+
+import signal
 import time
 from pathlib import Path
 
@@ -18,33 +23,49 @@ QUICK_ANSWERS = "&answer_seconds=2"
 
 
 @pytest.mark.timeout(200)
+def test_a_broker_is_restarted_in_the_middle_of_a_transaction(tmp_path: Path, start_cluster: Clusters) -> None:
+    """Facts, changes and positions are sent, and the node is killed; after its restart each is there once."""
+    cluster = start_cluster()
+    (tmp_path / "mended").touch()
+    with KafkaCrew(tmp_path, cluster) as crew:
+        holding = crew.up("worker", "holding")
+        crew.settle()
+        holding.page.ask(Ask.WAIT, SENT)
+        crew.run("producer", "producer-1", "--count", "30", "--pause", "0.005")
+        holding.wait_at(Ask.WAIT, SENT)
+        cluster.nodes[0].kill()
+        cluster.nodes[0].start()
+        cluster.wait()
+        holding.page.withdraw()
+        report = crew.finish()
+    assert report.sound, str(report)
+
+
+@pytest.mark.timeout(200)
 def test_a_broker_that_is_away_for_a_while(tmp_path: Path, start_cluster: Clusters) -> None:
-    """Killed with a transaction open, and back after ten seconds: whatever became of it, tasks are taken over anew.
+    """Ten seconds without an answer under load: outcomes are unknown, tasks are taken anew, and nobody ends.
 
     The session outlasts the time that a commit has, so that this is what a task is lost by.
     """
     cluster = start_cluster()
     (tmp_path / "mended").touch()
     with KafkaCrew(tmp_path, cluster, "--session-timeout", "8", options=QUICK_ANSWERS) as crew:
-        holding = crew.up("worker", "holding")
-        crew.up("worker", "running")
+        crew.up("worker", "worker-1")
+        crew.up("worker", "worker-2")
         producer = crew.up("producer", "producer-1", "--patient")
         wait_until(lambda: published(crew) > 100, "some load", producer)
-        holding.wait_at(Ask.WAIT, SENT)
-        cluster.nodes[0].kill()
-        holding.page.withdraw()
-        away_until = time.monotonic() + AWAY_SECONDS
-        wait_until(lambda: time.monotonic() > away_until, "time to pass")
+        cluster.nodes[0].send(signal.SIGSTOP)
+        back_at = time.monotonic() + AWAY_SECONDS
+        wait_until(lambda: time.monotonic() > back_at, "time to pass")
         crew.require_alive()
-        cluster.nodes[0].start()
-        cluster.wait()
+        cluster.nodes[0].send(signal.SIGCONT)
         before = published(crew)
         wait_until(lambda: published(crew) > before + 100, "the load to go on", producer)
         assert producer.end() == 0
         report = crew.finish()
-        assert "is lost" in holding.say(), "no commit was hit"
-    print(report)
+        lost = [member.name for member in crew.members.values() if "is lost" in member.say()]
     assert report.sound, str(report)
+    assert lost, "no commit was hit"
 
 
 def published(crew: KafkaCrew) -> int:
