@@ -84,14 +84,25 @@ class Derivation:
 
     def of(self, *rest: str | bytes) -> str:
         """The id of the shared parts followed by ``rest``."""
+        return self._id(_framed(rest))
+
+    def nth(self, cause: bytes, number: int) -> str:
+        """The same as ``of(cause, str(number))``, for the outputs of an event: made for each of them."""
+        try:
+            return self._id(_LENGTHS[len(cause)] + cause + _NUMBERS[number])
+        except IndexError:
+            return self.of(cause, str(number))
+
+    def _id(self, framed: bytes) -> str:
         digest = self._hash.copy()
-        digest.update(_framed(rest))
+        digest.update(framed)
         text = digest.hexdigest()
         return f"{text[:8]}-{text[8:12]}-8{text[12:15]}-8{text[15:18]}-{text[18:]}"
 
 
 # Almost every part is short, and a list is read faster than an integer is written.
 _LENGTHS: Final = [length.to_bytes(4, "big") for length in range(256)]
+_NUMBERS: Final = [_LENGTHS[len(text)] + text for text in (b"%d" % number for number in range(100))]
 
 
 def _framed(parts: tuple[str | bytes, ...]) -> bytes:

@@ -277,7 +277,7 @@ class Context(Struct, gc=False, eq=False):
             inherited = self._lineage = self._inherited()
         if stated is not None:
             inherited = {**inherited, **stated}
-        event_id = footing.derivation.of(inherited[CE_CAUSATIONID], str(self.caused))
+        event_id = footing.derivation.nth(inherited[CE_CAUSATIONID], self.caused)
         effects.facts.append(footing.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
         self.caused += 1
 
