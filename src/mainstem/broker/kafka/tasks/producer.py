@@ -17,8 +17,6 @@ from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings, Settings
 from mainstem.broker.kafka.wire import HeaderPairs, portions
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
 
-COMMITS_MOST: Final = 3
-"""A commit that has timed out can be resumed by asking for it again; so often."""
 FIRST_PATIENCE_SECONDS: Final = 0.05
 
 
@@ -111,18 +109,16 @@ class TransactionalProducer:
             first = None
 
     def _commit(self) -> None:
-        for attempt in range(COMMITS_MOST):
-            try:
-                self._producer.commit_transaction(self._seconds)
-            except KafkaException as raised:
-                error = kafka_error(raised)
-                if error is not None and error.txn_requires_abort():
-                    raise self._refused(raised) from raised
-                if error is None or not error.retriable() or attempt + 1 == COMMITS_MOST:
-                    self.over = _outcome(raised, self.name)
-                    raise self.over from raised
-            else:
-                return
+        try:
+            self._producer.commit_transaction(self._seconds)
+        except KafkaException as raised:
+            error = kafka_error(raised)
+            if error is not None and error.txn_requires_abort():
+                raise self._refused(raised) from raised
+            # Asking again would resume a commit that has timed out, and its success would be believed. After the death
+            # of a broker that was once not true, so the next owner looks.
+            self.over = _outcome(raised, self.name)
+            raise self.over from raised
 
     def _refused(self, raised: KafkaException | BufferError) -> BrokerError:
         """Abort; nothing of the transaction has happened."""
