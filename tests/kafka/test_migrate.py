@@ -93,6 +93,7 @@ async def test_a_shop_goes_on_where_it_was(there: str) -> None:
     await shop.close(there, 100)
 
 
+@pytest.mark.long
 async def test_a_move_that_is_killed_again_and_again_loses_and_repeats_nothing(cluster: str, there: str) -> None:
     """Killed at ever later moments until one run gets through, the move ends with every record once, in order."""
     shop = Shop()

@@ -78,6 +78,7 @@ async def watched(broker: Backend, watch: Watch, done: Callable[[], bool]) -> No
     await until(look, within_seconds=90)
 
 
+@pytest.mark.long
 async def test_the_totals_are_the_same_after_a_move(folder: Path, cluster: str) -> None:
     """Replayed in part here and in part there, no flight is lost, none counted twice, and each is told in order."""
     here, there = f"sqlite:///{folder}/demo.db", f"kafka://{cluster}?state_folder={folder}/state"

@@ -22,6 +22,7 @@ QUICK_ANSWERS = "&answer_seconds=2"
 """So that what takes a minute by default, a commit that gets no answer, comes to pass within seconds."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_a_broker_is_restarted_in_the_middle_of_a_transaction(tmp_path: Path, start_cluster: Clusters) -> None:
     """Facts, changes and positions are sent, and the node is killed; after its restart each is there once."""

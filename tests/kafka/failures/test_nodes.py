@@ -53,6 +53,7 @@ def leads_most(crew: KafkaCrew) -> int:
     return max(set(leaders), key=leaders.count)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_one_of_three_nodes_is_killed(tmp_path: Path, start_cluster: Clusters) -> None:
     """Leaders and coordinators move to the others within seconds."""
