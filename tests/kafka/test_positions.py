@@ -1,0 +1,78 @@
+"""Positions never fall back in silence: what a cluster has forgotten is refused, and what stands still is kept."""
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
+
+from mainstem.broker import GroupSpec, Ownership, TopicPartition, TopicSpec
+from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.errors import BrokerError
+from tests.journeys.conditions import until
+
+
+async def owned(broker: KafkaBroker, spec: GroupSpec) -> Ownership:
+    """The only task of a group, owned by a new member; its input has been read to 3."""
+    membership = await broker.group.join(spec)
+    while 0 not in await membership.assignment():
+        pass
+    ownership = await membership.take_over(0)
+    transaction = ownership.transaction()
+    transaction.positions({TopicPartition(spec.inbox, 0): 0, **{TopicPartition(topic, 0): 3 for topic in spec.inputs}})
+    await transaction.commit()
+    return ownership
+
+
+async def new_group(broker: KafkaBroker, unique: Callable[[str], str]) -> GroupSpec:
+    """A group of one task with one input."""
+    topic = unique("orders")
+    await broker.admin.create(TopicSpec(topic, 1))
+    return GroupSpec(unique("billing"), unique("service"), 1, {topic: 1}, session_timeout_seconds=2.0)
+
+
+async def test_a_group_whose_positions_are_gone_is_refused(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """As when nobody has run it for a week: it would begin anew in silence, with the memory of all it had done."""
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        spec = await new_group(broker, unique)
+        await owned(broker, spec)
+        await broker.close()
+        kafka_admin.delete_consumer_groups([spec.name])[spec.name].result()
+        broker = KafkaBroker(kafka)
+        await broker.open()
+        with pytest.raises(BrokerError, match="positions of a task are gone") as refused:
+            await owned(broker, spec)
+        assert f"mainstem groups reset {spec.name}" in refused.value.remedy
+    finally:
+        await broker.close()
+
+
+async def test_positions_that_stand_still_are_committed_again(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """A cluster forgets the positions of inputs that nobody subscribes to, also those of a group that lives."""
+    broker = KafkaBroker(kafka, options=KafkaOptions(refresh_seconds=0.2))
+    await broker.open()
+    try:
+        spec = await new_group(broker, unique)
+        await owned(broker, spec)
+        (topic,) = spec.inputs
+
+        def committed() -> dict[str, int]:
+            asked = kafka_admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(spec.name)])
+            return {at.topic: at.offset for at in asked[spec.name].result().topic_partitions or ()}
+
+        before = await broker.log.bounds(TopicPartition("__consumer_offsets", 0))
+        assert committed()[topic] == 3
+
+        async def written_again() -> bool:
+            return (await broker.log.bounds(TopicPartition("__consumer_offsets", 0)))[1] > before[1] + 4
+
+        await until(written_again)
+        assert committed()[topic] == 3
+    finally:
+        await broker.close()
