@@ -56,17 +56,26 @@ class Topics:
         self.calls = calls
         self.clock = clock
         self._known: dict[str, Known] = {}
+        self._asking: dict[str, asyncio.Future[object]] = {}
 
     async def known(self, at: TopicPartition) -> Known:
         """What is to be known of a topic that has this partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
         known = self._known.get(at.topic)
         if known is None or at.partition >= known.partitions:
             self._known.pop(at.topic, None)
-            await self.describe([at.topic])
+            await self._described(at.topic)
             known = self._known.get(at.topic)
         if known is None or not 0 <= at.partition < known.partitions:
             raise unknown_topic(f"{at.topic}[{at.partition}]")
         return known
+
+    async def _described(self, topic: str) -> None:
+        """Describe it. Who asks while the answer is under way gets the same one, in turn: appends keep their order."""
+        asking = self._asking.get(topic)
+        if asking is None:
+            asking = self._asking[topic] = asyncio.ensure_future(self.describe([topic]))
+            asking.add_done_callback(lambda _: self._asking.pop(topic, None))
+        await asyncio.shield(asking)
 
     def forget(self, topic: str) -> None:
         """It may have changed."""
