@@ -178,6 +178,9 @@ class Killer:
         self._watch(successor, 10.0)
         if successor.page.doing:
             self._kill(successor, "arriving")
+        else:
+            # It has not come there in time, and must not stand still there later.
+            successor.page.withdraw()
 
     def _watch(self, victim: Member, within_seconds: float) -> None:
         """Wait until it stands still where it was asked to, or has ended, if it does so in time."""
