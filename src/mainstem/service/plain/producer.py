@@ -1,5 +1,6 @@
 """A plain producer: bytes into a topic, durable when the answer is there."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Self
@@ -25,6 +26,7 @@ class Producer:
         self._stack = AsyncExitStack()
         self._broker: Backend | None = None
         self._partitions: dict[str, int] = {}
+        self._asking: dict[str, asyncio.Future[int]] = {}
         self._turn = 0
 
     async def send(
@@ -55,6 +57,14 @@ class Producer:
         return partition, await self._broker.log.append(TopicPartition(topic, partition), [record])
 
     async def _look_up(self, topic: str) -> int:
+        """Who asks while the answer is under way gets the same one, in turn: what was sent first is written first."""
+        asking = self._asking.get(topic)
+        if asking is None:
+            asking = self._asking[topic] = asyncio.ensure_future(self._partitions_of(topic))
+            asking.add_done_callback(lambda _: self._asking.pop(topic, None))
+        return await asyncio.shield(asking)
+
+    async def _partitions_of(self, topic: str) -> int:
         assert self._broker is not None
         found = (await self._broker.admin.topics([topic])).get(topic)
         if found is None:
