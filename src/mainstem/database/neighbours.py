@@ -9,8 +9,8 @@ import os
 import socket
 from array import array
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -145,11 +145,9 @@ class SharedFolder:
     def open(self, loop: AbstractEventLoop, heard: Heard) -> None:
         """Bind this process's socket."""
         self._folder.mkdir(exist_ok=True)
-        self._sockets.mkdir(mode=0o700, exist_ok=True)
-        incoming = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        incoming = self._incoming = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         incoming.setblocking(False)
-        incoming.bind(str(self._socket_path(self.process)))
-        self._incoming = incoming
+        self._bind(incoming)
         self._loop = loop
         loop.add_reader(incoming.fileno(), self._receive, incoming, heard)
 
@@ -206,9 +204,31 @@ class SharedFolder:
             self._incoming.close()
             self._socket_path(self.process).unlink(missing_ok=True)
             self._incoming = None
+            self._clear_away()
         self._close_outgoing()
         for member in list(self._members):
             self.depart(member)
+
+    def _bind(self, incoming: socket.socket) -> None:
+        while True:
+            with suppress(FileExistsError):
+                self._sockets.mkdir(mode=0o700)
+            # Whoever was the last may just have taken the folder away.
+            with suppress(FileNotFoundError), _held(self._sockets, fcntl.LOCK_SH):
+                incoming.bind(str(self._socket_path(self.process)))
+                return
+
+    def _clear_away(self) -> None:
+        """Remove the folder of the sockets when it is far from the file and nobody listens there any more."""
+        if self._sockets == self._folder.resolve():
+            return
+        # It fails where somebody is coming, or has removed it first.
+        with suppress(OSError), _held(self._sockets, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for path in list(self._sockets.iterdir()):
+                if _listened_to(path):
+                    return
+                path.unlink(missing_ok=True)
+            self._sockets.rmdir()
 
     def _close_outgoing(self) -> None:
         for outgoing in self._outgoing.values():
@@ -266,6 +286,27 @@ def _socket_folder(folder: Path) -> Path:
     if len(os.fsencode(resolved)) + 40 <= _SOCKET_PATH_BYTES_MAX:
         return resolved
     return Path(f"/tmp/mainstem-{os.getuid()}-{blake2b(os.fsencode(resolved), digest_size=10).hexdigest()}")  # noqa: S108  # every process must find the same short path
+
+
+@contextmanager
+def _held(folder: Path, how: int) -> Iterator[None]:
+    """Hold a folder while a socket is bound in it, or while those of the dead are removed: not both at once."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _listened_to(path: Path) -> bool:
+    """Whether the process that has bound this socket lives."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionError, FileNotFoundError):
+            return False
+        return True
 
 
 def _boot_id() -> bytes:

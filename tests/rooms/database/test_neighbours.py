@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,15 +132,59 @@ async def test_lost_wake_ups_are_noticed(tmp_path: Path) -> None:
     receiver.close()
 
 
-async def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
-    """Sockets whose path would be too long to bind are put where it is short, and found there."""
+@pytest.fixture
+def distant(tmp_path: Path) -> Path:
+    """A file whose path is too long for the sockets to be beside it."""
     folder = tmp_path / ("long" * 40)
     folder.mkdir()
+    return folder / "log.db"
+
+
+def far_away(database: Path) -> Path:
+    """The folder of the sockets of a distant file."""
+    return SharedFolder(database, "nobody", SystemClock())._sockets
+
+
+async def test_a_long_path_is_no_obstacle(distant: Path) -> None:
+    """Sockets whose path would be too long to bind are put where it is short, and found there."""
     ear = Heard()
-    sender, receiver = (SharedFolder(folder / "log.db", name, SystemClock()) for name in ("a", "b"))
+    sender, receiver = (SharedFolder(distant, name, SystemClock()) for name in ("a", "b"))
     sender.open(asyncio.get_running_loop(), Heard())
     receiver.open(asyncio.get_running_loop(), ear)
     assert sender.wake(["b"], [1]) == []
     await until(lambda: ear.numbers == [frozenset({1})])
     sender.close()
+    assert far_away(distant).exists()
     receiver.close()
+
+
+async def test_the_last_one_takes_the_distant_folder_away(distant: Path) -> None:
+    """Whoever closes when nobody listens any more removes it, with the sockets of processes that were killed."""
+    neighbours = SharedFolder(distant, "me", SystemClock())
+    neighbours.open(asyncio.get_running_loop(), Heard())
+    command = [sys.executable, "-c", MEMBER, str(distant)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: ASYNC220
+        assert child.stdout is not None
+        assert child.stdout.readline() == "there\n"
+        child.kill()
+    assert len(list(far_away(distant).iterdir())) == 2
+    neighbours.close()
+    assert not far_away(distant).exists()
+
+
+def test_a_distant_folder_that_was_just_taken_away_is_made_again(distant: Path) -> None:
+    """One process may open while another, the last so far, closes."""
+
+    def come_and_go(name: str) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            for number in range(300):
+                neighbours = SharedFolder(distant, f"{name}-{number}", SystemClock())
+                neighbours.open(loop, Heard())
+                neighbours.close()
+        finally:
+            loop.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, "abcd"))
+    assert not far_away(distant).exists()
