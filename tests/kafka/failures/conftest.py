@@ -40,10 +40,20 @@ def start_cluster(tmp_path: Path, kafka_jars: Path) -> Iterator[Clusters]:
         yield start
 
 
-@pytest.fixture(scope="module")
-def crew(tmp_path_factory: pytest.TempPathFactory, kafka_jars: Path) -> Iterator[KafkaCrew]:
-    """A cluster for all tests of a file, one after the other: each checks everything that is in it by then."""
+@pytest.fixture(scope="session")
+def session_crew(tmp_path_factory: pytest.TempPathFactory, kafka_jars: Path) -> Iterator[KafkaCrew]:
+    """A cluster for all tests, one after the other: each checks everything that is in it by then."""
     folder = tmp_path_factory.mktemp("crew")
     (folder / "mended").touch()
     with clusters(folder, kafka_jars) as start, KafkaCrew(folder, start(), *SHORT_SESSION) as crew:
         yield crew
+
+
+@pytest.fixture
+def crew(session_crew: KafkaCrew) -> Iterator[KafkaCrew]:
+    """The same, of which nobody is left when the test is over."""
+    yield session_crew
+    for member in session_crew.members.values():
+        if member.alive:
+            member.kill()
+    session_crew.members.clear()

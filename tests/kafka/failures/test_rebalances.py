@@ -11,7 +11,7 @@ def test_all_workers_are_restarted_one_by_one(crew: KafkaCrew) -> None:
     """Each drains, ends without complaint, and comes back; the load never stops."""
     for name in WORKERS:
         crew.up("worker", name)
-    producer = crew.up("producer", "producer-1")
+    producer = crew.up("producer", "producer-rolling")
     for name in WORKERS:
         before = published(crew)
         assert crew.members[name].end() == 0, crew.members[name].say()[-3_000:]
@@ -28,7 +28,7 @@ def test_a_task_moves_while_its_handlers_run(crew: KafkaCrew) -> None:
     (crew.folder / "gate-key-3").touch()
     (crew.folder / "gate-key-5").touch()
     (crew.folder / "gate-key-8").touch()
-    crew.run("producer", "producer-2", "--count", "60", "--pause", "0.005")
+    crew.run("producer", "producer-moving", "--count", "60", "--pause", "0.005")
     wait_until(lambda: len(crew.unsettled()) > 0, "handlers to stand still")
     crew.up("worker", "second")
     for gate in crew.folder.glob("gate-*"):
@@ -38,7 +38,7 @@ def test_a_task_moves_while_its_handlers_run(crew: KafkaCrew) -> None:
 
 def published(crew: KafkaCrew) -> int:
     """How many events the producer has tried to publish."""
-    return read_journal(crew.folder / "producer-1.journal").next_number
+    return read_journal(crew.folder / "producer-rolling.journal").next_number
 
 
 def require_sound(crew: KafkaCrew) -> None:
