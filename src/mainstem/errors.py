@@ -10,6 +10,7 @@ an anchor in ``docs/errors.md``.
     ├── DecodingFailed             bytes that are not what their envelope says
     ├── BrokerError
     │   ├── BrokerAway             it does not answer; it may do so later
+    │   ├── NotAllowed             the cluster refuses it to this user, or does not know the user
     │   ├── UnknownTopic           no such topic or partition
     │   ├── TopicExists            created already, with other properties
     │   ├── OffsetOutOfRange       retention has passed this offset, or it lies beyond the end
@@ -103,6 +104,12 @@ class BrokerAway(BrokerError):
     """The broker does not answer; it may do so later."""
 
     code = "broker-away"
+
+
+class NotAllowed(BrokerError):
+    """The cluster refuses this to the user that the client is, or does not take it for that user at all."""
+
+    code = "not-allowed"
 
 
 class UnknownTopic(BrokerError):

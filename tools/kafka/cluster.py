@@ -58,23 +58,32 @@ class Cluster:
         """``host:port`` of every node, as of the last start."""
         return str(json.loads((self._folder / "cluster.json").read_text())["address"])
 
+    def address_of(self, protocol: str) -> str:
+        """The same of a further listener, as of the last start."""
+        return str(json.loads((self._folder / "cluster.json").read_text())["further"][protocol])
+
     @property
     def running(self) -> int:
         """How many nodes run in this folder, whoever started them and however many there should be."""
         folders = sorted(self._folder.glob("node-*"))
         return sum(Node(each, 0, []).running for each in folders)
 
-    def start(self, *, patience_seconds: float = 60.0) -> None:
-        """Start all nodes, and return when they answer; only for a cluster of which no node runs."""
+    def start(self, *, patience_seconds: float = 60.0, further: Sequence[str] = ()) -> None:
+        """Start all nodes, and return when they answer; only for a cluster of which no node runs.
+
+        ``further`` are security protocols, each of which gets a listener of its own beside that without any.
+        """
         with ExitStack() as held:
-            ports = [_free_port(held) for _ in range(2 * len(self.nodes))]
-        voters = ",".join(f"{node.number}@{HOST}:{ports[2 * i + 1]}" for i, node in enumerate(self.nodes))
+            controllers = [_free_port(held) for _ in self.nodes]
+            brokers = {name: [_free_port(held) for _ in self.nodes] for name in ("PLAINTEXT", *further)}
+        voters = ",".join(f"{node.number}@{HOST}:{port}" for node, port in zip(self.nodes, controllers, strict=True))
         for i, node in enumerate(self.nodes):
-            broker, controller = ports[2 * i : 2 * i + 2]
+            places = _places(node, voters, {name: ports[i] for name, ports in brokers.items()}, controllers[i])
             node.folder.mkdir(parents=True, exist_ok=True)
-            node.properties.write_text(written({**self._settings, **_places(node, voters, broker, controller)}))
-        address = ",".join(f"{HOST}:{port}" for port in ports[::2])
-        (self._folder / "cluster.json").write_text(json.dumps({"address": address, "nodes": len(self.nodes)}))
+            node.properties.write_text(written({**self._settings, **places}))
+        addresses = {name: ",".join(f"{HOST}:{port}" for port in ports) for name, ports in brokers.items()}
+        told = {"address": addresses.pop("PLAINTEXT"), "nodes": len(self.nodes), "further": addresses}
+        (self._folder / "cluster.json").write_text(json.dumps(told))
         formatting = [node.format(CLUSTER_ID) for node in self.nodes if not node.formatted]
         for each in formatting:
             output, _ = each.communicate()
@@ -118,17 +127,18 @@ class Cluster:
             node.gone()
 
 
-def _places(node: Node, voters: str, broker: int, controller: int) -> dict[str, str]:
+def _places(node: Node, voters: str, brokers: Mapping[str, int], controller: int) -> dict[str, str]:
     """What differs between nodes and between starts."""
+    listeners = ",".join(f"{name}://{HOST}:{port}" for name, port in brokers.items())
     return {
         "process.roles": "broker,controller",
         "node.id": str(node.number),
         "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker}",
+        "listeners": f"{listeners},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": listeners,
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(["CONTROLLER:PLAINTEXT", *(f"{each}:{each}" for each in brokers)]),
         "log.dirs": str(node.data),
     }
 

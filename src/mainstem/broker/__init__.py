@@ -1,5 +1,11 @@
 """The broker protocol: records, batches, the roles log, group, transaction and admin; and reading without a group."""
 
+from mainstem.broker.preparation import (
+    at_least,
+    is_refused,
+    largest_record,
+    preparation,
+)
 from mainstem.broker.protocol import (
     Admin,
     Broker,
@@ -10,6 +16,7 @@ from mainstem.broker.protocol import (
     Log,
     Membership,
     Ownership,
+    Preparation,
     Reader,
     TopicDescription,
     TopicSpec,
@@ -50,16 +57,21 @@ __all__ = [
     "Membership",
     "NoColumns",
     "Ownership",
+    "Preparation",
     "Reader",
     "Record",
     "TopicDescription",
     "TopicPartition",
     "TopicSpec",
     "Transaction",
+    "at_least",
     "completed_key",
     "inbox_of",
     "inputs_of",
+    "is_refused",
     "lag_behind",
+    "largest_record",
+    "preparation",
     "read",
     "read_all",
     "single",

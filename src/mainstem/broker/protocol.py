@@ -5,7 +5,7 @@ A backend is right when it passes ``mainstem.testing.conformance``. What a verb 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -105,6 +105,23 @@ class GroupDescription(Struct, frozen=True):
     owners: tuple[str | None, ...]
     epochs: tuple[int, ...]
     positions: Mapping[TopicPartition, int]
+
+
+class Preparation(Struct, frozen=True):
+    """A topic, or the settings that a broker keeps of a group: what is to be done about it, if anything.
+
+    ``differs`` has each property as it is and as it should be. Those in ``by_hand`` this broker's client cannot alter;
+    what is refused nobody should. ``why`` and ``remedy`` speak of these.
+    """
+
+    action: Literal["create", "alter", "by-hand", "keep", "refuse", "delete"]
+    kind: Literal["topic", "group"]
+    name: str
+    wanted: Mapping[str, object]
+    differs: Mapping[str, tuple[object, object]] = {}
+    by_hand: tuple[str, ...] = ()
+    why: str = ""
+    remedy: str = ""
 
 
 class Change(NamedTuple):
@@ -286,6 +303,15 @@ class Group(Protocol):
 
 class Admin(Protocol):
     """Topics and groups as they are."""
+
+    async def prepare(
+        self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec], *, dry: bool = False
+    ) -> Sequence[Preparation]:
+        """Create and alter these topics, and what a first join of these groups would create; ``dry`` looks only.
+
+        Returns what there was to do, by name. When anything is refused, nothing is done.
+        """
+        ...
 
     async def create(self, spec: TopicSpec) -> None:
         """Create a topic; one that exists with the same specification is left alone, another is refused."""

@@ -1,18 +1,27 @@
 """Topics as they are, and as services declare them: ``topics`` lists, plans and applies."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar, cast
 
 import click
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Admin, TopicDescription, TopicSpec
+from mainstem.broker import GroupDescription, GroupSpec, Preparation, TopicDescription, is_refused
+from mainstem.delivery import answers_topic, audit_topic
 from mainstem.errors import TopicExists
 from mainstem.ops.arguments import broker_options, json_option, load_services, missing_file, opened
 from mainstem.ops.screen import length_of, plural, print_json, print_table
-from mainstem.service import Definition, Existing, topics_of
+from mainstem.service import Backend, Definition, Existing, groups_of, topics_of
+from mainstem.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., object])
+
+UNLIKE: Final = 3
+"""The code that says: it is not as declared."""
+
+_COLOURS: Final = {"create": "green", "alter": "yellow", "by-hand": "yellow", "delete": "red", "refuse": "red"}
 
 
 class TopicLine(Struct, frozen=True):
@@ -26,15 +35,6 @@ class TopicLine(Struct, frozen=True):
     compact: bool
     record_bytes_max: int
     retention_bytes: int | None
-
-
-class TopicChange(Struct, frozen=True):
-    """What is to be done about a topic, if anything; what differs is given as it is, and as it should be."""
-
-    action: Literal["create", "alter", "keep", "refuse"]
-    topic: str
-    wanted: TopicSpec
-    differs: dict[str, tuple[object, object]]
 
 
 @click.group
@@ -68,25 +68,44 @@ def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
     )
 
 
-@topics.command
-@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
-@broker_options
-@json_option
-def plan(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: bool) -> None:
-    """Compare what services declare with what is there; change nothing."""
-    asyncio.run(_plan(load_services(services), broker, apply=False, dev=dev, as_json=as_json))
+def _deleting(command: F) -> F:
+    return click.option(
+        "--delete",
+        "deleted",
+        multiple=True,
+        metavar="TOPIC",
+        help="Delete this topic with its records; may be given several times. Nothing else is ever deleted.",
+    )(command)
 
 
 @topics.command
 @click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@_deleting
+@click.option("--check", is_flag=True, help=f"End with code {UNLIKE} when there is something to do.")
 @broker_options
 @json_option
-def apply(*, services: tuple[str, ...], broker: str | None, dev: bool, as_json: bool) -> None:
-    """Create and alter topics as services declare them; nothing is ever deleted.
+def plan(
+    *, services: tuple[str, ...], deleted: tuple[str, ...], check: bool, broker: str | None, dev: bool, as_json: bool
+) -> None:
+    """Compare what services declare and need with what is there; change nothing."""
+    steps = asyncio.run(_plan(load_services(services), deleted, broker, dev=dev, as_json=as_json))
+    if check and any(step.action != "keep" for step in steps):
+        raise SystemExit(UNLIKE)
 
-    When something is refused, nothing is done.
+
+@topics.command
+@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@_deleting
+@broker_options
+@json_option
+def apply(*, services: tuple[str, ...], deleted: tuple[str, ...], broker: str | None, dev: bool, as_json: bool) -> None:
+    """Create and alter topics as services declare and need them; delete none but those that are named.
+
+    When something is refused, nothing is done. The code is 3 where something is left to be done by hand.
     """
-    asyncio.run(_plan(load_services(services), broker, apply=True, dev=dev, as_json=as_json))
+    steps = asyncio.run(_apply(load_services(services), deleted, broker, dev=dev, as_json=as_json))
+    if any(step.by_hand for step in steps):
+        raise SystemExit(UNLIKE)
 
 
 def _kept(topic: TopicLine) -> str:
@@ -113,47 +132,103 @@ async def _listed(given: str | None, *, dev: bool) -> list[TopicLine]:
     ]
 
 
-async def _plan(services: Sequence[Definition], given: str | None, *, apply: bool, dev: bool, as_json: bool) -> None:
+async def _plan(
+    services: Sequence[Definition], deleted: Sequence[str], given: str | None, *, dev: bool, as_json: bool
+) -> list[Preparation]:
     missing = missing_file(given, dev=dev)
-    if missing is not None:
-        # What cannot be declared is refused before there is a file, and a plan makes none.
-        steps = changes_for(services, Existing())
-    if apply or missing is None:
-        async with opened(given, dev=dev, create=apply) as broker:
-            steps = changes_for(services, Existing(await broker.admin.topics(), await broker.admin.groups()))
-            if apply and not _refused(steps):
-                for step in steps:
-                    await _take(step, broker.admin)
-    refused = _refused(steps)
+    if missing is None:
+        async with opened(given, dev=dev) as broker:
+            steps = await changes_for(services, broker, delete=deleted)
+    else:
+        # A plan makes no file. What it would be compared with is empty, and gone when the plan is made.
+        async with opened("sqlite:///:memory:", dev=dev) as nothing:
+            steps = await changes_for(services, nothing, delete=deleted)
+    _show(steps, as_json=as_json)
+    if missing is not None and not as_json:
+        click.echo(f"{missing} is not there yet; mainstem topics apply creates it")
+    return steps
+
+
+async def _apply(
+    services: Sequence[Definition], deleted: Sequence[str], given: str | None, *, dev: bool, as_json: bool
+) -> list[Preparation]:
+    if missing_file(given, dev=dev) is not None:
+        # What cannot be declared is refused before there is a file.
+        topics_of(services)
+    async with opened(given, dev=dev, create=True) as broker:
+        steps = await changes_for(services, broker, delete=deleted)
+        refused = is_refused(steps)
+        if not refused:
+            await changes_for(services, broker, dry=False)
+            for step in steps:
+                if step.action == "delete":
+                    await broker.admin.delete(step.name)
+    _show(steps, as_json=as_json, applied=not refused)
+    return steps
+
+
+def _show(steps: Sequence[Preparation], *, as_json: bool, applied: bool = False) -> None:
+    """Print all steps. Raises what stands in their way."""
     if as_json:
         print_json(steps)
     else:
-        _print_steps(steps, applied=apply and not refused)
-        if missing is not None and not apply:
-            click.echo(f"{missing} is not there yet; mainstem topics apply creates it")
+        _print_steps(steps, applied=applied)
+    refused = [step for step in steps if step.action == "refuse"]
     if refused:
         raise TopicExists(
             f"{plural(len(refused), 'topic')} cannot become what is declared: "
-            + ", ".join(repr(step.topic) for step in refused),
-            why="the number of partitions never changes: it decides where each key lives",
-            remedy="declare the number that is there, or move to a topic of another name",
+            + ", ".join(repr(step.name) for step in refused),
+            why="; ".join(dict.fromkeys(step.why for step in refused)),
+            remedy="; ".join(dict.fromkeys(step.remedy for step in refused)),
         )
 
 
-def _refused(steps: Sequence[TopicChange]) -> list[TopicChange]:
-    return [step for step in steps if step.action == "refuse"]
-
-
-def changes_for(services: Sequence[Definition], existing: Existing) -> list[TopicChange]:
-    """What is to be done about every topic that services declare or need, by name; mostly nothing."""
+async def changes_for(
+    services: Sequence[Definition], broker: Backend, *, delete: Sequence[str] = (), dry: bool = True
+) -> list[Preparation]:
+    """What is to be done about everything that services declare or need, by name; unless ``dry``, it is done."""
+    topics, groups = await broker.admin.topics(), await broker.admin.groups()
     stated = {spec.name: spec for service in services for spec in service.topics.values()}
     # With the partitions as declared, so that one topic that is refused does not hide what the others need.
     assumed = {
         name: _with_partitions(each, stated[name].partitions) if name in stated else each
-        for name, each in existing.topics.items()
+        for name, each in topics.items()
     }
-    wanted = topics_of(services, Existing(assumed, existing.groups))
-    return [_step(spec, existing.topics.get(spec.name)) for spec in sorted(wanted, key=lambda spec: spec.name)]
+    existing = Existing(assumed, groups)
+    wanted = topics_of(services, existing)
+    joined = groups_of(services, existing, Settings.load())
+    steps = [*await broker.admin.prepare(wanted, joined, dry=dry)]
+    if delete:
+        needed = {step.name: "a service that is planned here" for step in steps}
+        needed |= await _needed_by_groups(broker, groups)
+        steps += [_deletion(name, topics, needed) for name in dict.fromkeys(delete)]
+    return steps
+
+
+async def _needed_by_groups(broker: Backend, groups: Mapping[str, GroupDescription]) -> dict[str, str]:
+    """Which topics may not go, and why: what groups read, and what belongs to them."""
+    needed: dict[str, str] = {}
+    for group in groups.values():
+        spec = GroupSpec(group.name, group.service, group.tasks, group.inputs)
+        own = await broker.admin.prepare([], [spec], dry=True)
+        names = [*group.inputs, *(each.name for each in own), audit_topic(group.name), answers_topic(group.name)]
+        needed |= dict.fromkeys(names, f"the group {group.name!r}")
+    return needed
+
+
+def _deletion(name: str, topics: Mapping[str, TopicDescription], needed: Mapping[str, str]) -> Preparation:
+    if name not in topics:
+        return Preparation("keep", "topic", name, {})
+    if name not in needed:
+        return Preparation("delete", "topic", name, {})
+    return Preparation(
+        "refuse",
+        "topic",
+        name,
+        {},
+        why=f"{needed[name]} needs the topic {name!r}, which is to be deleted",
+        remedy="leave it; or delete the group with its memory before: mainstem groups delete",
+    )
 
 
 def _with_partitions(described: TopicDescription, partitions: int) -> TopicDescription:
@@ -161,33 +236,18 @@ def _with_partitions(described: TopicDescription, partitions: int) -> TopicDescr
     return msgspec.structs.replace(described, spec=spec)
 
 
-def _step(wanted: TopicSpec, described: TopicDescription | None) -> TopicChange:
-    if described is None:
-        return TopicChange("create", wanted.name, wanted, {})
-    are, should = msgspec.structs.asdict(described.spec), msgspec.structs.asdict(wanted)
-    differs = {name: (are[name], should[name]) for name in are if are[name] != should[name]}
-    action: Literal["alter", "keep", "refuse"] = "keep"
-    if differs:
-        action = "refuse" if "partitions" in differs else "alter"
-    return TopicChange(action, wanted.name, wanted, differs)
-
-
-async def _take(step: TopicChange, admin: Admin) -> None:
-    if step.action == "create":
-        await admin.create(step.wanted)
-    elif step.action == "alter":
-        await admin.alter(step.wanted)
-
-
-def _print_steps(steps: Sequence[TopicChange], *, applied: bool) -> None:
-    done = {"create": "created", "alter": "altered", "keep": "as declared"}
+def _print_steps(steps: Sequence[Preparation], *, applied: bool) -> None:
+    done = {"create": "created", "alter": "altered", "delete": "deleted", "keep": "as declared"}
     for step in steps:
         said = done.get(step.action, step.action) if applied else step.action
         how = ", ".join(f"{name} {was} -> {becomes}" for name, (was, becomes) in step.differs.items())
         if step.action == "create":
-            how = f"{plural(step.wanted.partitions, 'partition')}{', compacted' if step.wanted.compact else ''}"
-        colour = {"create": "green", "alter": "yellow", "refuse": "red"}.get(step.action)
-        click.secho(f"{said:<12}", fg=colour, nl=False)
-        click.echo(f"{step.topic}{'  ' if how else ''}{how}")
-    changes = sum(step.action in ("create", "alter") for step in steps)
+            compact = ", compacted" if step.wanted["compact"] else ""
+            how = f"{plural(cast('int', step.wanted['partitions']), 'partition')}{compact}"
+        click.secho(f"{said:<12}", fg=_COLOURS.get(step.action), nl=False)
+        name = step.name if step.kind == "topic" else f"group {step.name}"
+        click.echo(f"{name}{'  ' if how else ''}{how}")
+        if step.by_hand:
+            click.echo(f"{'':<12}{', '.join(step.by_hand)} by hand: {step.why}; {step.remedy}")
+    changes = sum(step.action in ("create", "alter", "delete") for step in steps)
     click.echo(f"{plural(changes, 'change')}{' made' if applied else ''}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mainstem.service.plain import Producer as Producer
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
+    from mainstem.service.plans import groups_of as groups_of
     from mainstem.service.plans import topics_of as topics_of
     from mainstem.service.process import GroupHealth as GroupHealth
     from mainstem.service.process import Health as Health
@@ -67,6 +68,7 @@ __all__ = [
     "connected",
     "file_of",
     "forget_group",
+    "groups_of",
     "in_full",
     "named_broker",
     "read_catalogue",
@@ -113,6 +115,7 @@ __getattr__, __dir__ = door(
         "plans": (
             "CATALOGUE",
             "Existing",
+            "groups_of",
             "topics_of",
         ),
         "publishing": (

@@ -6,7 +6,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from msgspec import Struct
 
-from mainstem.broker import GroupDescription, TopicDescription, TopicSpec
+from mainstem.broker import GroupDescription, GroupSpec, TopicDescription, TopicSpec, at_least
 from mainstem.delivery import (
     Outputs,
     Plan,
@@ -24,6 +24,7 @@ from mainstem.events import Declaration, check_publication, check_subscription, 
 from mainstem.schemas import codec_for
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.providing import faults_in
+from mainstem.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +35,9 @@ CATALOGUE: Final = "mainstem.catalogue"
 ANSWERS_KEPT_MS: Final = 86_400_000
 
 AUDIT_BYTES_MAX: Final = 16_000_000
-"""What is told of a dead letter holds its key four times; it must fit whatever fits elsewhere, or the task stands."""
+AUDIT_TIMES: Final = 6
+"""What is told of a dead letter holds its key four times, partly as text of a third more; it must fit whatever fits
+elsewhere, or the task stands."""
 
 
 class Existing(Struct, frozen=True):
@@ -77,13 +80,39 @@ class Draft(Struct):
 def topics_of(services: Iterable[Definition], existing: Existing | None = None) -> list[TopicSpec]:
     """Every topic that these services need, as it should be. Raises the first fault in their declarations.
 
-    Inboxes are left out: a group creates its own. What is there already stays as it is where no service says
-    anything else.
+    What only the broker knows of is left out, as inboxes: :meth:`mainstem.broker.Admin.prepare` adds it for
+    :func:`groups_of`. What is there already stays as it is where no service says anything else, except the topics of
+    the runtime itself.
     """
+    drafted = _sound(services, existing)
+    topics = dict(drafted.topics)
+    for spec in _own_topics(drafted):
+        described = drafted.existing.topics.get(spec.name)
+        topics[spec.name] = at_least(spec, None if described is None else described.spec)
+    return list(topics.values())
+
+
+def groups_of(services: Iterable[Definition], existing: Existing | None, settings: Settings) -> list[GroupSpec]:
+    """What the groups of these services are joined with. Raises the first fault in their declarations."""
+    drafted = _sound(services, existing)
+    return [
+        GroupSpec(
+            group.name,
+            service.name,
+            tasks_of(group, drafted),
+            {topic: drafted.topics[topic].partitions for topic in sorted(_topics_read(group))},
+            settings.session_timeout_seconds,
+            settings.grace_seconds if service.grace_seconds is None else service.grace_seconds,
+        )
+        for service, group in _running_groups(drafted)
+    ]
+
+
+def _sound(services: Iterable[Definition], existing: Existing | None) -> Draft:
     drafted = draft(tuple(services), existing or Existing())
     if drafted.faults:
         raise drafted.faults[0]
-    return list(drafted.topics.values())
+    return drafted
 
 
 def draft(services: Sequence[Definition], existing: Existing, *, dev: bool = False) -> Draft:
@@ -101,10 +130,8 @@ def draft(services: Sequence[Definition], existing: Existing, *, dev: bool = Fal
     for service in services:
         for spec in service.topics.values():
             drafted.attempt(_state, spec, service, stated, drafted)
-    for group in (group for service in services for group in service.groups if group.registered):
-        for spec in _topics_of_a_group(group, tasks_of(group, drafted)):
-            drafted.topics[spec.name] = _as_it_is(spec, existing)
-    drafted.topics[CATALOGUE] = _as_it_is(TopicSpec(CATALOGUE, 1, compact=True), existing)
+    for spec in _own_topics(drafted):
+        drafted.topics[spec.name] = _as_it_is(spec, existing)
     return drafted
 
 
@@ -244,10 +271,18 @@ def _state(
     drafted.topics[spec.name] = spec
 
 
-def _topics_of_a_group(group: HandlerGroup, tasks: int) -> tuple[TopicSpec, TopicSpec]:
-    return TopicSpec(audit_topic(group.name), tasks, compact=True, record_bytes_max=AUDIT_BYTES_MAX), TopicSpec(
-        answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS
-    )
+def _running_groups(drafted: Draft) -> Iterator[tuple[Definition, HandlerGroup]]:
+    return ((service, group) for service in drafted.services for group in service.groups if group.registered)
+
+
+def _own_topics(drafted: Draft) -> Iterator[TopicSpec]:
+    """The topics of the runtime itself, as they should be."""
+    for _, group in _running_groups(drafted):
+        largest = max((drafted.topics[topic].record_bytes_max for topic in _topics_read(group)), default=0)
+        bytes_max = max(AUDIT_BYTES_MAX, AUDIT_TIMES * largest)
+        yield TopicSpec(audit_topic(group.name), tasks_of(group, drafted), compact=True, record_bytes_max=bytes_max)
+        yield TopicSpec(answers_topic(group.name), 1, retention_ms=ANSWERS_KEPT_MS)
+    yield TopicSpec(CATALOGUE, 1, compact=True)
 
 
 # --- faults

@@ -240,7 +240,9 @@ async def _backend(
 
 async def _existing(services: tuple[Definition, ...], backend: Backend) -> Existing:
     groups = [group.name for service in services for group in service.groups]
-    return Existing(await backend.admin.topics(), await backend.admin.groups(groups))
+    # Of other topics of a cluster nothing need be known, and may be.
+    topics = draft(services, Existing()).topics
+    return Existing(await backend.admin.topics(topics), await backend.admin.groups(groups))
 
 
 def _is_new(broker: str | Backend | None, settings: Settings, *, dev: bool) -> bool:

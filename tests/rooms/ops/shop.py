@@ -72,6 +72,19 @@ async def take_in(_order: ErpOrder) -> None:
     """Nothing to do."""
 
 
+wide = Service("wide-reader")
+wide.topic("wide", partitions=1, record_bytes_max=5_000_000)
+
+
+class Wide(IntegrationEvent, topic="wide", key="text"):
+    text: str
+
+
+@wide.on(Wide)
+async def widen(_wide: Wide) -> None:
+    """Nothing to do."""
+
+
 listener = Service("listener")
 
 

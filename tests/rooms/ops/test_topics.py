@@ -12,7 +12,7 @@ from mainstem.errors import StartRefused
 from mainstem.identifiers import Identifiers
 from mainstem.service import connected, running
 from tests.rooms.ops.conftest import SHOP, Shell
-from tests.rooms.ops.shop import loyalty
+from tests.rooms.ops.shop import importer, loyalty
 
 LOYALTY = f"{SHOP}:loyalty"
 
@@ -31,7 +31,7 @@ def create(shell: Shell, *specs: TopicSpec) -> None:
 
 def actions(steps: list[dict[str, Any]]) -> dict[str, str]:
     """What is planned for each topic."""
-    return {str(step["topic"]): str(step["action"]) for step in steps}
+    return {str(step["name"]): str(step["action"]) for step in steps}
 
 
 def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_do(shell: Shell) -> None:
@@ -75,7 +75,7 @@ def test_drift_is_shown_and_altered(shell: Shell) -> None:
     shell("topics", "apply", LOYALTY)
     create(shell, TopicSpec("kept", 3))
     alter(shell, TopicSpec("gold", 1, retention_ms=60_000))
-    steps = {step["topic"]: step for step in shell.json("topics", "plan", LOYALTY)}
+    steps = {step["name"]: step for step in shell.json("topics", "plan", LOYALTY)}
     assert [name for name, step in steps.items() if step["action"] != "keep"] == ["gold"]
     assert steps["gold"]["differs"] == {"retention_ms": [60_000, 7 * 86_400_000]}
     assert "alter       gold  retention_ms 60000 -> 604800000" in shell("topics", "plan", LOYALTY).stdout
@@ -104,6 +104,58 @@ def test_another_number_of_partitions_is_refused_and_nothing_is_done(shell: Shel
         assert "create      gold" in result.stdout
         assert "the number of partitions never changes" in result.stderr
     assert [topic["name"] for topic in shell.json("topics", "list")] == ["orders"]
+
+
+def test_what_the_runtime_needs_is_planned_as_well(shell: Shell) -> None:
+    """The inbox, the dead letters and the answers of a group, and the catalogue: also of a group that never ran."""
+    steps = {step["name"]: step for step in shell.json("topics", "apply", LOYALTY)}
+    assert {"loyalty.inbox", "loyalty.dead-letters", "loyalty.answers", "mainstem.catalogue"} <= steps.keys()
+    alter(shell, TopicSpec("loyalty.dead-letters", 2, compact=True, record_bytes_max=1_000_000))
+    alter(shell, TopicSpec("loyalty.answers", 1, retention_ms=86_400_000, record_bytes_max=2_000_000))
+    alter(shell, TopicSpec("loyalty.inbox", 2, retention_ms=1))
+    steps = {step["name"]: step for step in shell.json("topics", "apply", LOYALTY)}
+    assert {name: step["differs"] for name, step in steps.items() if step["action"] != "keep"} == {
+        "loyalty.dead-letters": {"record_bytes_max": [1_000_000, 16_000_000]},
+        "loyalty.inbox": {"retention_ms": [1, None]},
+    }
+    assert set(actions(shell.json("topics", "plan", LOYALTY)).values()) == {"keep"}
+
+
+def test_a_larger_input_asks_for_larger_dead_letters(shell: Shell) -> None:
+    """A dead letter tells its key several times, and a key may be as large as a record."""
+    wide = {step["name"]: step["wanted"] for step in shell.json("topics", "plan", f"{SHOP}:wide")}
+    assert wide["wide"]["record_bytes_max"] == 5_000_000
+    assert wide["wide-reader.dead-letters"]["record_bytes_max"] == 30_000_000
+
+
+def test_a_check_ends_with_a_code_of_its_own(shell: Shell) -> None:
+    """Continuous integration sees the difference between nothing to do, something to do, and what cannot be."""
+    assert shell("topics", "plan", LOYALTY).exit_code == 0
+    assert shell("topics", "plan", LOYALTY, "--check").exit_code == 3
+    shell.json("topics", "apply", LOYALTY)
+    assert shell("topics", "plan", LOYALTY, "--check", "--json").exit_code == 0
+
+
+def test_a_topic_is_deleted_when_it_is_named(shell: Shell) -> None:
+    """What nobody needs goes, once; what a service or a group needs stays, and nothing else is done either."""
+    create(shell, TopicSpec("other"), TopicSpec("kept"))
+    named = ("--delete", "other")
+    assert actions(shell.json("topics", "plan", LOYALTY, *named))["other"] == "delete"
+    assert "deleted     other" in shell("topics", "apply", LOYALTY, *named).stdout
+    assert actions(shell.json("topics", "apply", LOYALTY, *named))["other"] == "keep"
+    assert "kept" in {topic["name"] for topic in shell.json("topics", "list")}
+
+    async def start() -> None:
+        async with shell.running(importer):
+            pass
+
+    asyncio.run(start())
+    for needed in ("loyalty.inbox", "erp", "importer.inbox", "importer.dead-letters"):
+        result = shell("topics", "apply", LOYALTY, "--delete", needed)
+        assert result.exit_code == 1
+        assert needed in result.stderr
+        assert "needs the topic" in result.stderr
+    assert {"loyalty.inbox", "erp", "importer.inbox"} <= {topic["name"] for topic in shell.json("topics", "list")}
 
 
 def test_several_services_are_planned_together(shell: Shell) -> None:

@@ -31,6 +31,7 @@ ENVELOPE_BYTES: Final = 48_588
 
 INTERNAL: Final = "__"
 RETRY_SECONDS: Final = 0.02
+_MIN_INSYNC: Final = "min.insync.replicas"
 _RETENTION, _CLEANUP, _SIZE, _KEPT = "retention.ms", "cleanup.policy", "max.message.bytes", "retention.bytes"
 SEGMENT_BYTES: Final = (1 << 20, 1 << 30)
 """The least and the most that a segment may have; only whole segments leave."""
@@ -46,6 +47,15 @@ class Known(NamedTuple):
     topic_id: str
 
 
+class Laid(NamedTuple):
+    """A topic as it is laid out: the fewest copies of a partition, and how many of them must have a record."""
+
+    spec: TopicSpec
+    topic_id: str
+    replication: int
+    min_insync: int
+
+
 class Topics:
     """Asks the cluster, and remembers what every append has to know."""
 
@@ -57,6 +67,11 @@ class Topics:
         self.clock = clock
         self._known: dict[str, Known] = {}
         self._asking: dict[str, asyncio.Future[object]] = {}
+
+    def config(self, spec: TopicSpec) -> dict[str, str]:
+        """The settings of a topic, with those that the options say of every topic."""
+        enough = self.options.min_insync
+        return _config(spec) if enough is None else {**_config(spec), _MIN_INSYNC: str(enough)}
 
     async def known(self, at: TopicPartition) -> Known:
         """What is to be known of a topic that has this partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
@@ -94,6 +109,10 @@ class Topics:
 
     async def describe(self, names: Iterable[str]) -> dict[str, tuple[TopicSpec, str]]:
         """Specification and id of those that are there."""
+        return {name: (laid.spec, laid.topic_id) for name, laid in (await self.layout(names)).items()}
+
+    async def layout(self, names: Iterable[str]) -> dict[str, Laid]:
+        """How those are laid out that are there."""
         wanted = list(names)
         if not wanted:
             return {}
@@ -103,7 +122,7 @@ class Topics:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
         configured = self.client.describe_configs(resources, request_timeout=seconds)
         configs = {resource.name: future for resource, future in configured.items()}
-        found: dict[str, tuple[TopicSpec, str]] = {}
+        found: dict[str, Laid] = {}
         for name in wanted:
             try:
                 description = await answered(described[name], name)
@@ -112,7 +131,8 @@ class Topics:
                 self._known.pop(name, None)
                 continue
             spec = _spec(name, len(description.partitions), config)
-            found[name] = spec, str(description.topic_id)
+            copies = min(len(each.replicas) for each in description.partitions)
+            found[name] = Laid(spec, str(description.topic_id), copies, int(config[_MIN_INSYNC].value or 1))
             self._known[name] = Known(spec.partitions, spec.record_bytes_max, str(description.topic_id))
         return found
 
@@ -201,7 +221,9 @@ class TopicAdmin:
         """Create a topic; one that exists with the same specification is left alone, another is refused."""
         topics = self._topics
         replication = topics.options.replication
-        new = NewTopic(spec.name, spec.partitions, -1 if replication is None else replication, config=_config(spec))
+        new = NewTopic(
+            spec.name, spec.partitions, -1 if replication is None else replication, config=topics.config(spec)
+        )
 
         async def created() -> bool:
             try:
@@ -230,7 +252,7 @@ class TopicAdmin:
                 why="with another number, keys would move to other partitions and lose their order",
                 remedy="create another topic and move the events there",
             )
-        await set_config(self._topics, ResourceType.TOPIC, spec.name, _config(spec))
+        await set_config(self._topics, ResourceType.TOPIC, spec.name, self._topics.config(spec))
         self._topics.forget(spec.name)
 
     async def delete(self, topic: str) -> None:

@@ -1,7 +1,7 @@
 """Apache Kafka as a broker: the clients of one process, and who uses which."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
 from mainstem.broker import (
@@ -9,7 +9,9 @@ from mainstem.broker import (
     Change,
     Group,
     GroupDescription,
+    GroupSpec,
     Log,
+    Preparation,
     TopicDescription,
     TopicPartition,
     TopicSpec,
@@ -20,6 +22,7 @@ from mainstem.broker.kafka.calls import Calls
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.log import KafkaLog
 from mainstem.broker.kafka.options import ClientSettings, KafkaOptions
+from mainstem.broker.kafka.preparing import Preparer
 from mainstem.broker.kafka.tasks import Copies, GroupAdmin, Groups, KafkaGroup, Restorer, Slots, change_of, changelog_of
 from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BrokerError
@@ -62,7 +65,8 @@ class KafkaBroker:
         restorer = None if copies is None else Restorer(self._topics, self._restoring, copies)
         self._group = KafkaGroup(groups, clock, restorer)
         self.log, self.group = self._log, self._group
-        self.admin = KafkaAdmin(topic_admin, GroupAdmin(groups, topic_admin))
+        preparer = Preparer(self._topics, topic_admin, groups)
+        self.admin = KafkaAdmin(topic_admin, GroupAdmin(groups, topic_admin), preparer)
 
     async def open(self) -> None:
         """Ask the cluster who it is; raises what stands in the way."""
@@ -96,9 +100,16 @@ class KafkaBroker:
 class KafkaAdmin:
     """Topics and groups as they are."""
 
-    def __init__(self, topics: TopicAdmin, groups: GroupAdmin) -> None:
+    def __init__(self, topics: TopicAdmin, groups: GroupAdmin, preparer: Preparer) -> None:
         self._topics = topics
         self._groups = groups
+        self._preparer = preparer
+
+    async def prepare(
+        self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec], *, dry: bool = False
+    ) -> Sequence[Preparation]:
+        """Create and alter these topics, and what a first join of these groups would create; ``dry`` looks only."""
+        return await self._preparer.prepare(topics, groups, dry=dry)
 
     async def create(self, spec: TopicSpec) -> None:
         """Create a topic; one that exists with the same specification is left alone, another is refused."""

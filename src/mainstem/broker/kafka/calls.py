@@ -15,6 +15,7 @@ from mainstem.errors import (
     BrokerError,
     Fenced,
     MembershipLost,
+    NotAllowed,
     OffsetOutOfRange,
     RecordTooLarge,
     TopicExists,
@@ -44,14 +45,12 @@ NO_LEADER: Final = frozenset(
 FENCES: Final = frozenset(
     {KafkaError._FENCED, KafkaError._FATAL, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 )
-DENIED: Final = frozenset(
+STRANGERS: Final = frozenset(
     {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
         KafkaError._AUTHENTICATION,
+        KafkaError._SSL,
     }
 )
 STARTING: Final = frozenset(
@@ -94,6 +93,7 @@ def translated(error: KafkaError, where: str) -> BrokerError:
 
 _NO_TOPIC: Final = "There is no such topic or partition"
 _PLAN: Final = "mainstem topics plan shows what is missing, and mainstem topics apply creates it"
+_RIGHTS: Final = "docs/kafka.md lists the rights that are needed"
 _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]] = (
     (UNKNOWN_TOPIC, UnknownTopic, _NO_TOPIC, _PLAN),
     (
@@ -127,10 +127,34 @@ _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]]
         "join again",
     ),
     (
-        DENIED,
-        BrokerError,
-        "The cluster refuses this to the service's user",
-        "give the user the rights, or the client its credentials: ?security.protocol=...&sasl.username=...",
+        STRANGERS,
+        NotAllowed,
+        "The cluster does not know who this is",
+        "look at ?security.protocol=, sasl.mechanism=, sasl.username= and sasl.password= behind the broker's addresses",
+    ),
+    (
+        {KafkaError.TOPIC_AUTHORIZATION_FAILED},
+        NotAllowed,
+        "The cluster refuses a topic to the user of this process",
+        f"let the user have it: {_RIGHTS}; what is missing another user creates, with mainstem topics apply",
+    ),
+    (
+        {KafkaError.GROUP_AUTHORIZATION_FAILED},
+        NotAllowed,
+        "The cluster refuses a group to the user of this process",
+        f"let the user read and describe the group: {_RIGHTS}",
+    ),
+    (
+        {KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED},
+        NotAllowed,
+        "The cluster refuses transactions of this name to the user of this process",
+        f"let the user write under transactional ids that begin with the group's name or with mainstem: {_RIGHTS}",
+    ),
+    (
+        {KafkaError.CLUSTER_AUTHORIZATION_FAILED},
+        NotAllowed,
+        "The cluster refuses this to the user of this process",
+        "let the user create topics; or let another user create them before, with mainstem topics apply",
     ),
     (
         AWAY,

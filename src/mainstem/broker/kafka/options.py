@@ -29,7 +29,12 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
         Meta(description="The group protocol; a process with a static id joins with the classic one"),
     ] = "classic"
     replication: Annotated[
-        int | None, Meta(ge=1, description="Copies of a topic that is created; by default as many as the cluster says")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Copies of a topic that is created; by default as many as the cluster says"),
+    ] = None
+    min_insync: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="So many copies must have a record before it counts; by default what the cluster says"),
     ] = None
     linger_ms: Annotated[float, Meta(ge=0, description="How long a record outside a transaction waits for company")] = (
         5.0

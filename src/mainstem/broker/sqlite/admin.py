@@ -1,7 +1,7 @@
 """Topics and groups as they are: the catalogue that every role looks things up in, and the verbs that change it."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -9,11 +9,15 @@ from msgspec.structs import replace
 from mainstem.broker import (
     COMPLETED_STORE,
     GroupDescription,
+    GroupSpec,
+    Preparation,
     TopicDescription,
     TopicPartition,
     TopicSpec,
     completed_key,
     inbox_of,
+    is_refused,
+    preparation,
 )
 from mainstem.database import OFFSET_BITS, Connection, Database, Query, Step, Write, integers
 from mainstem.errors import BrokerError, NotFound, TopicExists, UnknownTopic
@@ -181,6 +185,22 @@ class SqliteAdmin:
         self._database = database
         self._catalogue = catalogue
         self._identifiers = identifiers
+
+    async def prepare(
+        self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec], *, dry: bool = False
+    ) -> Sequence[Preparation]:
+        """Create and alter these topics, and the inboxes of these groups; ``dry`` looks only."""
+        wanted = [*topics, *(TopicSpec(group.inbox, group.tasks) for group in groups)]
+        there = await self.topics(spec.name for spec in wanted)
+        found = {spec.name: there[spec.name].spec if spec.name in there else None for spec in wanted}
+        prepared = {spec.name: preparation(spec, found[spec.name]) for spec in wanted}
+        if not dry and not is_refused(prepared.values()):
+            for spec in wanted:
+                if prepared[spec.name].action == "create":
+                    await self.create(spec)
+                elif prepared[spec.name].action == "alter":
+                    await self.alter(spec)
+        return [prepared[name] for name in sorted(prepared)]
 
     async def create(self, spec: TopicSpec) -> None:
         """Create a topic; one that exists with the same specification is left alone, another is refused."""

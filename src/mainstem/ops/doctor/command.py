@@ -16,7 +16,7 @@ from mainstem.ops.doctor.records import Sample, wanted_types
 from mainstem.ops.letters import parked
 from mainstem.ops.screen import plural, print_json
 from mainstem.ops.topics import changes_for
-from mainstem.service import Backend, Definition, Existing, file_of, read_catalogue
+from mainstem.service import Backend, Definition, file_of, read_catalogue
 from mainstem.settings import Settings
 
 WATCH_SECONDS: Final = 3.0
@@ -92,14 +92,13 @@ async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Findi
         sample = Sample(described[name])
         await sample.take(broker)
         found += sample.findings(wanted[name])
-    existing = Existing(described, await broker.admin.groups())
-    for change in changes_for(services, existing) if services else ():
+    for change in await changes_for(services, broker) if services else ():
         if change.action != "keep":
             differs = ", ".join(f"{name} is {was}, declared {should}" for name, (was, should) in change.differs.items())
-            refused = change.action == "refuse"
-            remedy = "declare the number of partitions that is there" if refused else "mainstem topics apply"
-            serious = refused or change.action == "create"
-            found.append(Finding("drift", serious, f"topic {change.topic!r}", differs or "it is not there", remedy))
+            serious = change.action in ("create", "refuse")
+            where = f"{change.kind} {change.name!r}"
+            remedy = change.remedy or "mainstem topics apply"
+            found.append(Finding("drift", serious, where, differs or "it is not there", remedy))
     return found
 
 

@@ -1,6 +1,6 @@
 """Transactions and whose they are: producers that fence one another, members of groups, owners of tasks."""
 
-from mainstem.broker.kafka.tasks.changelog import change_of, changelog_of
+from mainstem.broker.kafka.tasks.changelog import change_of, changelog_of, own_topics
 from mainstem.broker.kafka.tasks.group import KafkaGroup
 from mainstem.broker.kafka.tasks.groups import GroupAdmin, Groups
 from mainstem.broker.kafka.tasks.producer import Slots
@@ -18,4 +18,5 @@ __all__ = [
     "Slots",
     "change_of",
     "changelog_of",
+    "own_topics",
 ]

@@ -13,7 +13,7 @@ from mainstem.broker.kafka.tasks.producer import TransactionalProducer
 from mainstem.broker.kafka.tasks.restore import Restorer
 from mainstem.broker.kafka.tasks.transaction import KafkaTransaction
 from mainstem.clock import Clock
-from mainstem.errors import BrokerAway, BrokerError, MembershipLost
+from mainstem.errors import BrokerAway, BrokerError, MembershipLost, NotAllowed
 from mainstem.telemetry import log
 
 
@@ -224,13 +224,20 @@ class KafkaGroup:
             await lost.leave()  # it may still hold producers, and local copies that are needed now
         await self.groups.enter(spec)
         if pinned is None and not self.groups.settings.is_classic(static_id):
-            await self.groups.set_session(spec)
+            await self._set_session(spec)
         membership = KafkaMembership(self, spec, static_id, pinned)
         self._memberships.append(membership)
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(), name="mainstem kafka positions")
         await membership.join(self.groups.settings.options.answer_seconds * 2)
         return membership
+
+    async def _set_session(self, spec: GroupSpec) -> None:
+        try:
+            if await self.groups.session_differs(spec):
+                await self.groups.set_session(spec)
+        except NotAllowed as error:
+            log.warning("whoever dies may be replaced at another time than the settings say: %s", error)
 
     def forget(self, membership: KafkaMembership) -> None:
         """It has left."""

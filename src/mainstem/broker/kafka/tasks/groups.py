@@ -12,7 +12,7 @@ from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as At
-from confluent_kafka.admin import ConsumerGroupDescription, ResourceType
+from confluent_kafka.admin import ConfigResource, ConsumerGroupDescription, ResourceType
 from msgspec import Struct
 
 from mainstem.broker import (
@@ -26,12 +26,13 @@ from mainstem.broker import (
     TopicSpec,
     completed_key,
     inbox_of,
+    largest_record,
     read,
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
-from mainstem.broker.kafka.calls import Coordinators
+from mainstem.broker.kafka.calls import Coordinators, answered
 from mainstem.broker.kafka.options import ClientSettings
-from mainstem.broker.kafka.tasks.changelog import change_record, changelog_of
+from mainstem.broker.kafka.tasks.changelog import REGISTRY, change_record, changelog_of, own_topics
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.errors import (
     BrokerError,
@@ -44,9 +45,7 @@ from mainstem.errors import (
 )
 
 ENTRIES_MOST: Final = 10
-HISTORY_BYTES: Final = 1_000_000
 RETRY_SECONDS: Final = 0.1
-REGISTRY: Final = TopicPartition("mainstem.groups", 0)
 
 
 class Registered(Struct, frozen=True):
@@ -111,29 +110,35 @@ class Groups:
             compare(spec, before)
             if not spec.inputs.keys() - before.inputs.keys():
                 return
-        await self._create(TopicSpec(REGISTRY.topic, 1, compact=True))
-        await self._create(TopicSpec(spec.inbox, spec.tasks))
-        # A parked event is a row: the largest event, with its headers and history.
-        largest = max(
-            (known.record_bytes_max for known, _ in (await self.topics.describe(spec.inputs)).values()), default=0
-        )
-        record_bytes_max = max(largest, 1_000_000) + HISTORY_BYTES
-        await self._create(
-            TopicSpec(changelog_of(spec.name), spec.tasks, compact=True, record_bytes_max=record_bytes_max)
-        )
+        inputs = [known for known, _ in (await self.topics.describe(spec.inputs)).values()]
+        needed = own_topics(spec, largest_record(spec, inputs))
+        there = await self.topics.describe(own.name for own in needed)
+        for own in needed:
+            # What is there stays, with what somebody has altered; nor is the right to create asked for.
+            if own.name not in there:
+                await self._create(own)
         await self._register(spec)
+
+    async def session_differs(self, spec: GroupSpec) -> dict[str, tuple[object, object]]:
+        """What the broker keeps of the group's session, where it is not what it should be: as it is, and should be."""
+        resource = ConfigResource(ResourceType.GROUP, spec.name)
+        seconds = self.settings.options.answer_seconds
+        asked = self.topics.client.describe_configs([resource], request_timeout=seconds)
+        found = await answered(asked[resource], f"group {spec.name}")
+        return {
+            name.removeprefix("consumer.").replace(".", "_"): (int(found[name].value or 0), int(value))
+            for name, value in _session(spec).items()
+            if found[name].value != value
+        }
 
     async def set_session(self, spec: GroupSpec) -> None:
         """With the newer protocol the session timeout is a setting of the group, on the broker."""
-        session = round(spec.session_timeout_seconds * 1_000)
-        heartbeat = max(1, session // 6)
-        timeouts = {"consumer.session.timeout.ms": str(session), "consumer.heartbeat.interval.ms": str(heartbeat)}
-        await set_config(self.topics, ResourceType.GROUP, spec.name, timeouts)
+        await set_config(self.topics, ResourceType.GROUP, spec.name, _session(spec))
         with suppress(BrokerError):  # a broker before 4.3 does not know it, and waits a second before it assigns
             await set_config(self.topics, ResourceType.GROUP, spec.name, {"consumer.assignment.interval.ms": "0"})
 
     async def _create(self, spec: TopicSpec) -> None:
-        with suppress(TopicExists):  # with what somebody has altered: that is theirs to decide
+        with suppress(TopicExists):  # somebody else was quicker
             await self._admin.create(spec)
 
     async def _register(self, spec: GroupSpec) -> None:
@@ -309,6 +314,12 @@ class GroupAdmin:
             tuple(positions.epochs.get(task, 0) for task in tasks),
             positions.offsets,
         )
+
+
+def _session(spec: GroupSpec) -> dict[str, str]:
+    session = round(spec.session_timeout_seconds * 1_000)
+    heartbeat = max(1, session // 6)
+    return {"consumer.session.timeout.ms": str(session), "consumer.heartbeat.interval.ms": str(heartbeat)}
 
 
 def _positions(committed: Iterable[At], inbox: str) -> Positions:

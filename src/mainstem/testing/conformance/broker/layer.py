@@ -13,6 +13,7 @@ from mainstem.broker import (
     Log,
     Membership,
     Ownership,
+    Preparation,
     Reader,
     Record,
     TopicDescription,
@@ -182,6 +183,12 @@ class LayeredAdmin:
 
     def __init__(self, inner: Admin) -> None:
         self.inner = inner
+
+    async def prepare(
+        self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec], *, dry: bool = False
+    ) -> Sequence[Preparation]:
+        """As :meth:`Admin.prepare`."""
+        return await self.inner.prepare(topics, groups, dry=dry)
 
     async def create(self, spec: TopicSpec) -> None:
         """As :meth:`Admin.create`."""
