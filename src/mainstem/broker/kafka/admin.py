@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as At
@@ -21,7 +21,16 @@ from confluent_kafka.admin import (
 )
 
 from mainstem.broker import TopicDescription, TopicPartition, TopicSpec
-from mainstem.broker.kafka.calls import NO_LEADER, UNKNOWN_TOPIC, Calls, answered, failure, kafka_error, unknown_topic
+from mainstem.broker.kafka.calls import (
+    NO_LEADER,
+    UNKNOWN_TOPIC,
+    Asking,
+    Calls,
+    answered,
+    failure,
+    kafka_error,
+    unknown_topic,
+)
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.clock import Clock
 from mainstem.errors import BrokerAway, TopicExists, UnknownTopic
@@ -61,7 +70,7 @@ class Topics:
 
     def __init__(self, settings: ClientSettings, calls: Calls, clock: Clock) -> None:
         """Nothing is asked yet."""
-        self.client = AdminClient(cast("dict[str, str | int | float | bool]", settings.admin()))
+        self._asker = Asking(settings.admin(), settings.options.answer_seconds, calls)
         self.options = settings.options
         self.calls = calls
         self.clock = clock
@@ -72,6 +81,11 @@ class Topics:
         """The settings of a topic, with those that the options say of every topic."""
         enough = self.options.min_insync
         return _config(spec) if enough is None else {**_config(spec), _MIN_INSYNC: str(enough)}
+
+    @property
+    def client(self) -> AdminClient:
+        """The client to ask; kept by whoever waits for an answer, because another one may take its place meanwhile."""
+        return self._asker.client
 
     async def known(self, at: TopicPartition) -> Known:
         """What is to be known of a topic that has this partition. Raises :class:`~mainstem.errors.UnknownTopic`."""
@@ -98,14 +112,12 @@ class Topics:
 
     async def names(self) -> list[str]:
         """All topics but the cluster's own."""
-        seconds = self.options.answer_seconds
-        listed = await self.calls.run(lambda: self.client.list_topics(timeout=seconds), "the list of topics")
+        listed = await self._asker.look("the list of topics")
         return [name for name in listed.topics if not name.startswith(INTERNAL)]
 
     async def _look(self) -> None:
         """Let the client see who is there: it keeps asking the controller of yesterday until it has looked again."""
-        seconds = self.options.answer_seconds
-        await self.calls.run(lambda: self.client.list_topics("mainstem.groups", seconds), "who leads the cluster")
+        await self._asker.look("who leads the cluster", "mainstem.groups")
 
     async def describe(self, names: Iterable[str]) -> dict[str, tuple[TopicSpec, str]]:
         """Specification and id of those that are there."""
@@ -117,10 +129,10 @@ class Topics:
         if not wanted:
             return {}
         await self._look()
-        seconds = self.options.answer_seconds
-        described = self.client.describe_topics(TopicCollection(wanted), request_timeout=seconds)
+        client, seconds = self.client, self.options.answer_seconds
+        described = client.describe_topics(TopicCollection(wanted), request_timeout=seconds)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
-        configured = self.client.describe_configs(resources, request_timeout=seconds)
+        configured = client.describe_configs(resources, request_timeout=seconds)
         configs = {resource.name: future for resource, future in configured.items()}
         found: dict[str, Laid] = {}
         for name in wanted:
@@ -143,7 +155,8 @@ class Topics:
         until = loop.time() + self.options.answer_seconds
         while wanted:
             again: dict[TopicPartition, OffsetSpec] = {}
-            for at, future in self._ask_offsets(wanted).items():
+            client = self.client
+            for at, future in self._ask_offsets(client, wanted).items():
                 try:
                     found[at] = (await asyncio.wrap_future(future)).offset
                 except KafkaException as raised:
@@ -164,9 +177,9 @@ class Topics:
         return found
 
     def _ask_offsets(
-        self, wanted: Mapping[TopicPartition, OffsetSpec]
+        self, client: AdminClient, wanted: Mapping[TopicPartition, OffsetSpec]
     ) -> dict[TopicPartition, "Future[ListOffsetsResultInfo]"]:
-        asked = self.client.list_offsets(
+        asked = client.list_offsets(
             {At(at.topic, at.partition): spec for at, spec in wanted.items()},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=self.options.answer_seconds,
@@ -185,7 +198,8 @@ class Topics:
         """Id and number of partitions of those that are there."""
         wanted = list(names)
         await self._look()
-        asked = self.client.describe_topics(TopicCollection(wanted), request_timeout=self.options.answer_seconds)
+        client = self.client
+        asked = client.describe_topics(TopicCollection(wanted), request_timeout=self.options.answer_seconds)
         found: dict[str, tuple[str, int]] = {}
         for name in wanted:
             with suppress(UnknownTopic):
@@ -227,7 +241,8 @@ class TopicAdmin:
 
         async def created() -> bool:
             try:
-                asked = topics.client.create_topics([new], request_timeout=topics.options.answer_seconds)
+                client = topics.client
+                asked = client.create_topics([new], request_timeout=topics.options.answer_seconds)
                 await answered(asked[spec.name], spec.name)
             except TopicExists:
                 existing = (await topics.describe([spec.name])).get(spec.name)
@@ -258,7 +273,8 @@ class TopicAdmin:
     async def delete(self, topic: str) -> None:
         """Delete a topic and its records."""
         self._topics.forget(topic)
-        deleted = self._topics.client.delete_topics([topic], request_timeout=self._topics.options.answer_seconds)
+        client = self._topics.client
+        deleted = client.delete_topics([topic], request_timeout=self._topics.options.answer_seconds)
         await answered(deleted[topic], topic)
 
         async def gone() -> bool:
@@ -290,7 +306,8 @@ async def set_config(topics: Topics, kind: ResourceType, name: str, config: Mapp
         for key, value in config.items()
     ]
     resource = ConfigResource(kind, name, incremental_configs=entries)
-    altered = topics.client.incremental_alter_configs([resource], request_timeout=topics.options.answer_seconds)
+    client = topics.client
+    altered = client.incremental_alter_configs([resource], request_timeout=topics.options.answer_seconds)
     await answered(altered[resource], name)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar, cast
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from mainstem.broker.kafka.options import Settings
 from mainstem.errors import (
@@ -197,6 +197,42 @@ class Calls:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Asking:
+    """The client that questions go through.
+
+    Some never connect again when their broker has stood still for a while and goes on, although it would answer. So one
+    that was left without an answer is dropped. Whoever waits for an answer of a client keeps it until it has come.
+    """
+
+    def __init__(self, settings: Settings, seconds: float, calls: Calls) -> None:
+        """Each answer has so many ``seconds``. No client is made before it is needed."""
+        self._settings = settings
+        self._seconds = seconds
+        self._calls = calls
+        self._client: AdminClient | None = None
+
+    @property
+    def client(self) -> AdminClient:
+        """The one that is asked now."""
+        if self._client is None:
+            self._client = AdminClient(cast("dict[str, str | int | float | bool]", self._settings))
+        return self._client
+
+    def drop(self, client: AdminClient) -> None:
+        """Ask another one from now on."""
+        if self._client is client:
+            self._client = None
+
+    async def look(self, where: str, *topic: str) -> ClusterMetadata:
+        """What the cluster says of itself, and of one topic or all. Raises :class:`~mainstem.errors.BrokerAway`."""
+        client = self.client
+        try:
+            return await self._calls.run(lambda: client.list_topics(*topic, timeout=self._seconds), where)
+        except BrokerAway:
+            self.drop(client)
+            raise
+
+
 class Coordinators:
     """Asks the coordinators of groups.
 
@@ -206,17 +242,13 @@ class Coordinators:
 
     def __init__(self, settings: Settings, seconds: float, calls: Calls) -> None:
         """Each answer has so many ``seconds``."""
-        self._settings = settings
+        self._asking = Asking(settings, seconds, calls)
         self._seconds = seconds
-        self._calls = calls
-        self._client: AdminClient | None = None
 
     async def ask(self, question: Callable[[AdminClient], "Future[T]"], where: str) -> T:
         """The answer to a question. Raises :class:`~mainstem.errors.BrokerAway` where there is none in time."""
-        if self._client is None:
-            self._client = AdminClient(cast("dict[str, str | int | float | bool]", self._settings))
-        client = self._client
-        await self._calls.run(lambda: client.list_topics("mainstem.groups", self._seconds), where)
+        client = self._asking.client
+        await self._asking.look(where, "mainstem.groups")
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
         while True:
@@ -225,8 +257,7 @@ class Coordinators:
             except BrokerAway as away:
                 error = None if away.__cause__ is None else kafka_error(away.__cause__)
                 if error is None or error.code() not in STARTING or loop.time() > until:
-                    if self._client is client:
-                        self._client = None
+                    self._asking.drop(client)
                     raise
             await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,0 +1,53 @@
+"""Questions to a cluster that does not answer."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from mainstem.broker.kafka import KafkaOptions
+from mainstem.broker.kafka.calls import Asking, Calls, Coordinators
+from mainstem.broker.kafka.options import ClientSettings
+from mainstem.errors import BrokerAway
+
+SECONDS = 0.2
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of somebody who takes connections and says nothing, as a node that stands still."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def calls() -> Iterator[Calls]:
+    """A thread to ask in."""
+    calls = Calls(1)
+    yield calls
+    calls.close()
+
+
+async def test_a_client_that_is_left_without_an_answer_is_replaced(silent: str, calls: Calls) -> None:
+    """It might never connect again, although the cluster has come back: the next question goes through another one."""
+    asking = Asking(ClientSettings(silent, KafkaOptions()).admin(), SECONDS, calls)
+    client = asking.client
+    assert asking.client is client
+    with pytest.raises(BrokerAway):
+        await asking.look("who is there")
+    assert asking.client is not client
+
+
+async def test_coordinators_are_not_asked_where_nobody_answers(silent: str, calls: Calls) -> None:
+    """Such a question ends the process when its broker comes back, so a harmless one goes before it."""
+    coordinators = Coordinators(ClientSettings(silent, KafkaOptions()).admin(), SECONDS, calls)
+
+    def question(_: AdminClient) -> "Future[None]":
+        pytest.fail("it has been asked")
+
+    with pytest.raises(BrokerAway):
+        await coordinators.ask(question, "group g")

@@ -1,0 +1,99 @@
+"""A local copy is brought to the end of its changelog before its task runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from mainstem.broker import Change, GroupSpec, Membership, Ownership, TopicPartition
+from mainstem.broker.kafka import KafkaBroker
+from mainstem.broker.kafka.tasks import restore
+from mainstem.clock import SystemClock
+from mainstem.errors import CommitUnknown, DatabaseError
+from mainstem.state import Replica, ReplicaFolder
+from tests.journeys.conditions import until
+
+
+class Copies(ReplicaFolder):
+    """Remembers the copy that was opened last."""
+
+    last: Replica
+
+    def open(self, group: str, task: int, topic_id: str, start: int, end: int) -> Replica:
+        self.last = super().open(group, task, topic_id, start, end)
+        return self.last
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Copies:
+    """A folder of copies."""
+    return Copies(tmp_path, SystemClock(), oldest_seconds=60)
+
+
+@asynccontextmanager
+async def member(kafka: str, copies: Copies, spec: GroupSpec) -> AsyncIterator[Membership]:
+    """The only member of a group of one task, with copies."""
+    broker = KafkaBroker(kafka, copies=copies)
+    await broker.open()
+    try:
+        yield await broker.group.join(spec, pinned=frozenset({0}))
+    finally:
+        await broker.close()
+
+
+async def count(ownership: Ownership, spec: GroupSpec, value: bytes) -> None:
+    """Remember a value, and commit it."""
+    transaction = ownership.transaction()
+    transaction.changes([Change("counts", b"k", value)])
+    transaction.positions({TopicPartition(spec.inbox, 0): 0})
+    await transaction.commit()
+
+
+def counted(copies: Copies) -> dict[bytes, bytes]:
+    """What the copy says."""
+    return dict(copies.last.get_many("counts", [b"k"]))
+
+
+async def test_a_restore_waits_for_what_is_still_being_committed(
+    kafka: str,
+    copies: Copies,
+    unique: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its end counts open transactions, for one may be an older owner's last; that nothing moves is an alarm only."""
+    monkeypatch.setattr(restore, "ALARM_SECONDS", 0.1)
+    spec = GroupSpec(unique("billing"), unique("service"), 1, {})
+    async with member(kafka, copies, spec) as membership:
+        await count(await membership.take_over(0), spec, b"1")
+        older = Producer({"bootstrap.servers": kafka, "transactional.id": unique("older"), "retry.backoff.ms": 1})
+        older.init_transactions(20)
+        older.begin_transaction()
+        older.produce(f"{spec.name}.changelog", b"2", b"counts\0k", partition=0)
+        older.flush(20)
+        taking = asyncio.ensure_future(membership.take_over(0))
+        await until(lambda: taking.done() or "makes no progress" in caplog.text)
+        assert not taking.done(), "it has gone on without what is open"
+        older.commit_transaction(20)
+        await taking
+        assert counted(copies) == {b"k": b"2"}
+
+
+async def test_a_copy_that_does_not_follow_ends_its_owner(
+    kafka: str, copies: Copies, unique: Callable[[str], str]
+) -> None:
+    """The commit is in the cluster and counts as unknown; the next owner has what it has changed."""
+    spec = GroupSpec(unique("billing"), unique("service"), 1, {})
+    async with member(kafka, copies, spec) as membership:
+        ownership = await membership.take_over(0)
+        await count(ownership, spec, b"1")
+        copies.last.apply([("counts", b"k", b"9")], copies.last.next, copies.last.next + 100)
+        copies.last.next -= 100
+        with pytest.raises(CommitUnknown, match="local copy has not followed") as unknown:
+            await count(ownership, spec, b"2")
+        assert isinstance(unknown.value.__cause__, DatabaseError)
+        await membership.take_over(0)
+        assert counted(copies) == {b"k": b"2"}
