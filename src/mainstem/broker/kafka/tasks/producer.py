@@ -64,7 +64,9 @@ class TransactionalProducer:
         self.over = self.over or _fenced(self.name)
         with suppress(KafkaException):
             self._producer.purge()
-        with suppress(KafkaException):  # of one that was fenced it says so once more
+        # Of one that was fenced it says so once more. Of one in whose commit nobody knows what has happened it warns,
+        # and where warnings are errors the interpreter complains of that; it is closed all the same.
+        with suppress(KafkaException, SystemError):
             self._producer.close()
 
     def _produce(self, shipment: Shipment, firsts: dict[TopicPartition, int]) -> None:

@@ -1,0 +1,59 @@
+"""Members of groups: who counts as alive, and who may stand beside whom."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mainstem.broker import GroupSpec, Membership
+from mainstem.broker.kafka import KafkaBroker
+from mainstem.errors import BrokerError, MembershipLost
+
+SESSION_SECONDS = 0.6
+
+
+@asynccontextmanager
+async def connected(kafka: str) -> AsyncIterator[KafkaBroker]:
+    """A client."""
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+def group_of_two(unique: Callable[[str], str]) -> GroupSpec:
+    """Two tasks, and no inputs."""
+    return GroupSpec(unique("billing"), unique("service"), 2, {}, SESSION_SECONDS)
+
+
+async def follow(membership: Membership) -> None:
+    """Hear of every assignment."""
+    while True:
+        await membership.assignment()
+
+
+async def test_nobody_is_alive_to_the_group_and_dead_for_work(kafka: str, unique: Callable[[str], str]) -> None:
+    """The client beats its heart in a thread of its own; a member whose event loop stands still leaves all the same."""
+    async with connected(kafka) as broker:
+        membership = await broker.group.join(group_of_two(unique))
+        while await membership.assignment() != {0, 1}:
+            pass
+        time.sleep(SESSION_SECONDS * 1.5)  # noqa: ASYNC251 - this is what is not to go unnoticed
+        with pytest.raises(MembershipLost, match="event loop stood still"):
+            await follow(membership)
+
+
+async def test_a_member_does_not_pin_what_the_group_may_give_away(kafka: str, unique: Callable[[str], str]) -> None:
+    """Beside members that the group assigns to, a pin would be nobody's knowledge; alone it may be."""
+    spec = group_of_two(unique)
+    async with connected(kafka) as broker, connected(kafka) as other:
+        membership = await broker.group.join(spec)
+        while not await membership.assignment():
+            pass
+        with pytest.raises(BrokerError, match="pins all tasks"):
+            await other.group.join(spec, pinned=frozenset({0}))
+        await membership.leave()
+        assert await (await other.group.join(spec, pinned=frozenset({0}))).assignment() == {0}

@@ -1,0 +1,126 @@
+"""What becomes of a commit of which nobody knows how it ended, and of whoever made it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from confluent_kafka import TopicPartition as At
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from mainstem.broker import Record, TopicPartition, TopicSpec, read
+from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker.kafka.tasks.producer import Shipment, Slots, TransactionalProducer
+from mainstem.errors import BrokerAway, CommitUnknown, UnknownTopic
+from tests.journeys.conditions import until
+
+TOO_SHORT_SECONDS = 0.0001
+
+
+@asynccontextmanager
+async def connected(kafka: str, options: KafkaOptions | None = None) -> AsyncIterator[KafkaBroker]:
+    """A client."""
+    broker = KafkaBroker(kafka, options=options)
+    await broker.open()
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+async def partition(broker: KafkaBroker, name: str) -> TopicPartition:
+    """The only partition of a new topic."""
+    await broker.admin.create(TopicSpec(name, 1))
+    return TopicPartition(name, 0)
+
+
+def shipment(at: TopicPartition, value: bytes) -> Shipment:
+    """One record."""
+    return Shipment([(at, [Record(b"k", value, 1)], 1_000_000)], ())
+
+
+async def values(broker: KafkaBroker, at: TopicPartition) -> list[bytes | None]:
+    """What is committed."""
+    start, end = await broker.log.bounds(at)
+    return [value async for batch in read(broker.log, {at: start}, {at: end}) for value in batch.values]
+
+
+async def test_a_commit_that_has_timed_out_is_not_asked_for_again(kafka: str, unique: Callable[[str], str]) -> None:
+    """Its producer does nothing any more; the next one with its id settles what it has left, and goes on."""
+    async with connected(kafka) as broker:
+        at, name = await partition(broker, unique("facts")), unique("writer")
+        first = await asyncio.to_thread(TransactionalProducer, broker.settings, name)
+        first._seconds = TOO_SHORT_SECONDS
+        for _ in range(2):
+            with pytest.raises(CommitUnknown):
+                await asyncio.to_thread(first.send, shipment(at, b"first"))
+        second = await asyncio.to_thread(TransactionalProducer, broker.settings, name)
+        await asyncio.to_thread(second.send, shipment(at, b"second"))
+        assert await values(broker, at) in ([b"first", b"second"], [b"second"])
+        for producer in (first, second):
+            await asyncio.to_thread(producer.close)
+
+
+async def test_a_slot_whose_commit_is_unknown_serves_nobody_else(kafka: str, unique: Callable[[str], str]) -> None:
+    """Transactions outside any task share producers, and not what has befallen one of them."""
+    async with connected(kafka) as broker:
+        at, slots = await partition(broker, unique("facts")), Slots(broker.settings, unique("process"))
+        await asyncio.to_thread(slots.send, shipment(at, b"1"))
+        [slot] = slots._free
+        slot._seconds = TOO_SHORT_SECONDS
+        with pytest.raises(CommitUnknown):
+            await asyncio.to_thread(slots.send, shipment(at, b"2"))
+        await asyncio.to_thread(slots.send, shipment(at, b"3"))
+        assert slot not in slots._free
+        await asyncio.to_thread(slots.close)
+
+
+async def test_positions_are_not_read_while_they_are_being_moved(kafka: str, unique: Callable[[str], str]) -> None:
+    """A commit that has not ended may move them: whoever must know waits, and whoever only looks does not."""
+    async with connected(kafka, KafkaOptions(answer_seconds=1)) as broker:
+        at, group = await partition(broker, unique("facts")), unique("billing")
+        groups = broker._group.groups
+        producer = await asyncio.to_thread(TransactionalProducer, broker.settings, f"{group}.0", group)
+        await asyncio.to_thread(producer.send, Shipment((), [At(*at, 3)]))
+        assert (await groups.positions(group)).offsets == {at: 3}
+        client = producer._producer
+        client.begin_transaction()
+        await asyncio.to_thread(client.send_offsets_to_transaction, [At(*at, 5)], producer._group, 10)
+        with pytest.raises(BrokerAway, match="to be stable"):
+            await groups.positions(group)
+        assert (await groups.positions(group, stable=False)).offsets == {at: 3}
+        await asyncio.to_thread(client.commit_transaction, 10)
+        assert (await groups.positions(group)).offsets == {at: 5}
+        await asyncio.to_thread(producer.close)
+
+
+async def test_a_producer_that_is_broken_is_replaced(kafka: str, unique: Callable[[str], str]) -> None:
+    """After an error that is fatal to the client, the next append goes through another one."""
+    async with connected(kafka) as broker:
+        at = await partition(broker, unique("facts"))
+        await broker.log.append(at, [Record(b"k", b"1", 1)])
+        [(size, broken)] = broker._log._appenders.items()
+        broken.broken = True
+        await broker.log.append(at, [Record(b"k", b"2", 1)])
+        assert broker._log._appenders[size] is not broken
+        await asyncio.to_thread(broken.close, 5)
+        assert await values(broker, at) == [b"1", b"2"]
+
+
+async def test_what_is_remembered_of_a_topic_is_looked_up_again(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """A partition that was added since is found, and not refused by what was known before."""
+    async with connected(kafka) as broker:
+        topic = (await partition(broker, unique("facts"))).topic
+        added = TopicPartition(topic, 1)
+        with pytest.raises(UnknownTopic):
+            await broker.log.append(added, [Record(b"k", b"1", 1)])
+        kafka_admin.create_partitions([NewPartitions(topic, 2)])[topic].result()
+
+        async def there() -> bool:
+            return len((await broker.admin.topics([topic]))[topic].starts) == 2
+
+        await until(there)
+        await broker.log.append(added, [Record(b"k", b"1", 1)])
