@@ -5,11 +5,13 @@ A backend is right when it passes ``mainstem.testing.conformance``. What a verb 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from mainstem.broker.record import Batch, Record, TopicPartition
+
+Delivery: TypeAlias = Literal["exactly_once", "at_least_once"]
 
 
 class TopicSpec(Struct, frozen=True):
@@ -74,6 +76,10 @@ class GroupSpec(Struct, frozen=True):
     Partition n of its inbox topic is task n. ``service`` owns the group and its stores. The number of tasks and the
     partition counts of ``inputs`` are recorded by the first join, and another number is refused afterwards. An owner
     that drains has ``grace_seconds`` to finish what it has begun.
+
+    ``delivery`` "at_least_once" allows the broker to do without transactions: see :attr:`Ownership.remembers`. Where
+    the group did remember before, the rows of ``forgettable`` stores may be left behind; the joining is refused while
+    other stores of the runtime, whose names begin with ``$``, have rows.
     """
 
     name: str
@@ -82,6 +88,8 @@ class GroupSpec(Struct, frozen=True):
     inputs: Mapping[str, int] = {}
     session_timeout_seconds: float = 10.0
     grace_seconds: float = 30.0
+    delivery: Delivery = "exactly_once"
+    forgettable: frozenset[str] = frozenset()
 
     @property
     def inbox(self) -> str:
@@ -239,6 +247,12 @@ class Ownership(Protocol):
     epoch: int
     positions: Mapping[TopicPartition, int]
     """The committed positions as of the take-over; an input without one has never been committed."""
+    remembers: bool
+    """Whether a transaction is one, and takes store changes. False only where the group is joined at least once.
+
+    Then the facts of a commit are durable before its positions move, and a commit that fails may leave facts behind,
+    which the next owner writes once more. A member that the group has expelled moves no positions.
+    """
 
     def transaction(self) -> Transaction:
         """A transaction of this task; its commit is refused with ``Fenced`` once another owner has taken over."""

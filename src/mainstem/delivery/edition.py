@@ -13,11 +13,10 @@ from msgspec import Struct
 from mainstem.broker import GroupDescription
 from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.custody import Keeper, in_custody
-from mainstem.delivery.plan import Plan
+from mainstem.delivery.plan import EDITION_STORE, Plan
 from mainstem.errors import DefinitionError, Outdated
 from mainstem.state import TaskState
 
-STORE: Final = "$edition"
 FORMAT: Final = 1
 """Raised with every change after which an older library would misread the runtime's own stores."""
 
@@ -54,12 +53,12 @@ def enter(plan: Plan, task: int, state: TaskState, effects: Effects) -> None:
             f"mainstem groups rollback {plan.group} --definition {mine.definition}",
         )
     if found != mine:
-        effects.write(STORE, _KEY, _encode(mine))
+        effects.write(EDITION_STORE, _KEY, _encode(mine))
 
 
 def recorded(state: TaskState) -> Edition | None:
     """Who has run the task last; None for one that has never committed."""
-    row = state.get(STORE, _KEY)
+    row = state.get(EDITION_STORE, _KEY)
     return None if row is None else _decode(row)
 
 
@@ -91,5 +90,5 @@ class Rollback(Struct, frozen=True):
             async with in_custody(self.keeper, self.group, task) as custody:
                 if custody is not None:
                     effects = no_effects()
-                    effects.write(STORE, _KEY, _encode(Edition(self.definition)))
+                    effects.write(EDITION_STORE, _KEY, _encode(Edition(self.definition)))
                     await custody.commit(effects)

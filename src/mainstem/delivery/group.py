@@ -29,7 +29,7 @@ from mainstem.errors import (
     Outdated,
 )
 from mainstem.resilience import Backoff
-from mainstem.state import Rows
+from mainstem.state import FoldedRows, Rows
 from mainstem.telemetry import ERROR_TYPE, GROUP, log
 
 LOSSES_MOST = 3
@@ -283,7 +283,8 @@ class GroupRunner:
                 self._tasks.pop(number, None)
 
     def _with_handlers(self, ownership: Ownership, begun: Callable[[], None]) -> Task:
-        return Task(self._plan, ownership, self._rows_of(ownership.task), self._environment, begun)
+        rows = self._rows_of(ownership.task) if ownership.remembers else FoldedRows(())
+        return Task(self._plan, ownership, rows, self._environment, begun)
 
     async def _confirmed(self, membership: Membership, number: int) -> bool:
         """Whether the group says that the task is ours. Waits for a broker that does not answer."""

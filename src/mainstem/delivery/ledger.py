@@ -106,6 +106,7 @@ class Ledger:
         "on_change",
         "on_wake",
         "progress",
+        "remembers",
         "state",
     )
 
@@ -125,6 +126,8 @@ class Ledger:
         self.counters = Counters()
         self.commit_due = asyncio.Event()
         self.on_wake = on_wake
+        self.remembers = True
+        """Otherwise what is completed beyond a position is handled again by the next owner."""
         self.on_change = on_change
         self.events = 0
         self.changed = False
@@ -197,7 +200,8 @@ class Ledger:
     def cut(self) -> Cut:
         """Take everything out for a commit."""
         positions = {at: progress.position() for at, progress in self.progress.items()}
-        self.state.apply(self._completed(positions))
+        if self.remembers:
+            self.state.apply(self._completed(positions))
         cut = Cut(self._facts, [Change(*row) for row in self.state.cut()], positions, self._waiters, self.events)
         self._facts, self._waiters, self.events, self.changed, self._mark = {}, [], 0, False, 1
         self.commit_due.clear()

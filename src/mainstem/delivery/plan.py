@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from mainstem.broker import GroupSpec, TopicPartition, inbox_of, inputs_of
+from mainstem.broker import Delivery, GroupSpec, TopicPartition, inbox_of, inputs_of
 from mainstem.delivery.context import Outputs, Store
 from mainstem.delivery.failures import audit_topic
 from mainstem.delivery.processor import Processor
@@ -14,6 +14,10 @@ from mainstem.schemas import codec_for
 from mainstem.settings import Settings
 
 TASKS_MOST = 32
+EDITION_STORE = "$edition"
+HANDLERS_STORE = "$handlers"
+FORGETTABLE = frozenset({EDITION_STORE, HANDLERS_STORE})
+"""Of no use to a group that remembers nothing."""
 
 
 class Route(NamedTuple):
@@ -30,6 +34,8 @@ class Plan:
 
     ``definition`` is the number that the service gives its definition, 0 when it gives none. With ``dev``, in play, a
     handler that is not there any more is forgotten where nothing is parked for it.
+
+    At least once, nothing is remembered: what a handler fails at for good is told in the audit topic, and passed over.
     """
 
     service: str
@@ -43,6 +49,12 @@ class Plan:
     start: Literal["earliest", "latest"] = "earliest"
     definition: int = 0
     dev: bool = False
+    delivery: Delivery = "exactly_once"
+
+    @property
+    def at_least_once(self) -> bool:
+        """Whether the group does without a memory of its own."""
+        return self.delivery == "at_least_once"
 
     def spec(self, settings: Settings) -> GroupSpec:
         """What the group is joined with."""
@@ -53,6 +65,8 @@ class Plan:
             dict(self.partitions),
             settings.session_timeout_seconds,
             settings.grace_seconds,
+            self.delivery,
+            FORGETTABLE if self.at_least_once else frozenset(),
         )
 
     @property
@@ -88,6 +102,15 @@ class Plan:
         }
 
 
+def no_checkpoint(plan: Plan) -> DefinitionError:
+    """A handler wants to commit a part of what it does where nobody would know of that part."""
+    return DefinitionError(
+        f"a handler of {plan.group!r} makes a checkpoint, and the group is delivered at least once",
+        why="how far a handler has come is remembered in a store, and at least once there is none",
+        remedy='leave the checkpoint out; or declare delivery="exactly_once", which is the default',
+    )
+
+
 def tasks_for(partitions: Iterable[int]) -> int:
     """How many tasks a new group gets: as its largest input has partitions; of more than 32, the largest divisor."""
     largest = max(partitions, default=1)
@@ -98,7 +121,7 @@ def tasks_for(partitions: Iterable[int]) -> int:
 
 def faults_of(plan: Plan) -> list[MainstemError]:
     """Everything in a plan that cannot work."""
-    return [*_names(plan), *_one_order(plan), *_shared_stores(plan), *_types(plan)]
+    return [*_names(plan), *_one_order(plan), *_shared_stores(plan), *_types(plan), *_without_memory(plan)]
 
 
 def _names(plan: Plan) -> Iterable[MainstemError]:
@@ -139,6 +162,31 @@ def _one_order(plan: Plan) -> Iterable[MainstemError]:
                 where=f"group {plan.group!r}, lanes={plan.lanes}",
                 why="events of different keys would read and write the same row at the same time",
                 remedy="declare the service or a group of its own with lanes=1, or key the store by the event's key",
+            )
+
+
+def _without_memory(plan: Plan) -> Iterable[MainstemError]:
+    if not plan.at_least_once:
+        return
+    remedy = (
+        'declare delivery="exactly_once", which is the default; or give these handlers a group of their own with it'
+    )
+    needed = [f"the store {name!r}" for name in sorted(plan.stores)]
+    needed += [f"the timer {name!r}" for name in sorted(plan.timers())]
+    if needed:
+        yield DefinitionError(
+            f"group {plan.group!r} is delivered at least once, and has {', '.join(needed)}",
+            why="what a group remembers commits together with its positions, and at least once nothing does",
+            remedy=remedy,
+        )
+    for processor in plan.processors:
+        if processor.retry.parks:
+            yield DefinitionError(
+                f"handler {processor.name!r} of {plan.group!r} is to be tried again later, and the group is delivered "
+                "at least once",
+                why="an event that waits is kept in a store, and at least once there is none",
+                remedy="leave out later(...): an event that fails inline is told in the audit topic, and passed over; "
+                f"or {remedy}",
             )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
-from mainstem.broker import TopicSpec
+from mainstem.broker import Delivery, TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, declaration_of
@@ -25,16 +25,26 @@ class GroupOptions(TypedDict, total=False):
     lanes: int
     tasks: int | None
     start: Start
+    delivery: Delivery
 
 
 class HandlerGroup(Handlers):
     """Handlers that share the reading and the position, with stores of their own.
 
     ``lanes`` is how many keys are worked on at a time in each task; ``tasks`` is fixed when the group is created;
-    ``start`` says where a new group begins to read.
+    ``start`` says where a new group begins to read. ``delivery="at_least_once"`` gives up stores, timers and events
+    that wait, for less latency and less work on a cluster.
     """
 
-    def __init__(self, name: str, *, lanes: int = LANES, tasks: int | None = None, start: Start = "earliest") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        lanes: int = LANES,
+        tasks: int | None = None,
+        start: Start = "earliest",
+        delivery: Delivery = "exactly_once",
+    ) -> None:
         super().__init__()
         if not _NAME.fullmatch(name):
             raise DefinitionError(
@@ -46,10 +56,15 @@ class HandlerGroup(Handlers):
             raise DefinitionError(f"{name!r} has lanes={lanes}, tasks={tasks}", remedy="count from 1")
         if start not in ("earliest", "latest"):
             raise DefinitionError(f"{name!r} has start={start!r}", remedy='write "earliest" or "latest"')
+        if delivery not in ("exactly_once", "at_least_once"):
+            raise DefinitionError(
+                f"{name!r} has delivery={delivery!r}", remedy='write "exactly_once" or "at_least_once"'
+            )
         self.name = name
         self.lanes = lanes
         self.tasks = tasks
         self.start: Start = start
+        self.delivery: Delivery = delivery
 
 
 class Definition(HandlerGroup):

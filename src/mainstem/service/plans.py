@@ -178,6 +178,7 @@ def plan_of(
         start=group.start,
         definition=service.definition,
         dev=drafted.dev,
+        delivery=group.delivery,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mainstem.broker import TopicPartition
-from mainstem.delivery import Outputs, Plan, Processor, Store, faults_of, tasks_for
+from mainstem.delivery import Outputs, Plan, Processor, Retry, Store, faults_of, tasks_for
 from mainstem.events import IntegrationEvent, Topic, declaration_of
 from mainstem.settings import Settings
 
@@ -80,6 +80,7 @@ FREE = {"top": Store("top", int, scope="partition")}
         plan(handler("a", Paid, batch=True), lanes=1),
         plan(handler("a", timer="x"), handler("b", timer="y")),
         plan(handler("a", BARE), handler("b", BARE)),
+        plan(handler("a", Paid, retry=Retry.on(OSError).inline(1)), handler("b", Paid), delivery="at_least_once"),
         plan(),
     ],
 )
@@ -112,6 +113,16 @@ def test_what_works_has_no_faults(right: Plan) -> None:
             plan(handler("a", BARE), handler("b", WRAPPED)),
             "'foreign' is declared with and without an envelope",
             "alike",
+        ),
+        (
+            plan(handler("a", Paid), handler("b", timer="x"), stores=KEYED, delivery="at_least_once"),
+            "is delivered at least once, and has the store 'spent', the timer 'x'",
+            'delivery="exactly_once"',
+        ),
+        (
+            plan(handler("a", Paid, retry=Retry.on(OSError).inline(1).later("1m")), delivery="at_least_once"),
+            "handler 'a' of 'shop' is to be tried again later",
+            "leave out later(...)",
         ),
     ],
 )

@@ -35,6 +35,7 @@ class SqliteOwnership:
         self.task = owner.task
         self.epoch = owner.epoch
         self.positions = positions
+        self.remembers = True
 
     def transaction(self) -> SqliteTransaction:
         """A transaction of this task."""

@@ -16,6 +16,8 @@ from mainstem.delivery.context import Fact
 from mainstem.delivery.failures.letters import Letter, key_of
 from mainstem.delivery.failures.parking import Failure, Mark
 
+PASSED_OVER = "delivered at least once: nothing waits, and the later events of its key have gone on"
+
 SHOWN_BYTES_MAX = 500_000
 """In JSON bytes take a third more, and a topic takes records of a million bytes unless somebody says otherwise."""
 
@@ -88,6 +90,10 @@ class Audit:
         return self._at, Record(
             _own_key(entry) if status == "discarded" else _key(sequence), encode_entry(entry), at_ms
         )
+
+    def passed_over(self, sequence: Sequence, failure: Failure, letter: Letter, at_ms: int) -> Fact:
+        """An event was given up where nothing can wait; it is told of under a key of its own."""
+        return self.tell("discarded", sequence, Mark(0, 1, None, failure), letter, at_ms, PASSED_OVER)
 
     def worked_off(self, sequence: Sequence, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""

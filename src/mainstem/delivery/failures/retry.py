@@ -124,6 +124,11 @@ class Retry:
             raise DefinitionError("a retry policy begins with the exceptions it is for", remedy="write Retry.on(...)")
         return type(self)((*self._rules[:-1], self._rules[-1]._replace(**values)))  # type: ignore[arg-type]
 
+    @property
+    def parks(self) -> bool:
+        """Whether it says of anything that it is to be tried later."""
+        return any(rule.later_ms for rule in self._rules)
+
     def verdict(self, error: Exception, failures: int, chance: Callable[[], float]) -> Verdict:
         """What to do after ``error``, the ``failures``-th failure of one event in one handler."""
         for rule in self._rules:

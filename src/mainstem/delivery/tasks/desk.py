@@ -12,6 +12,7 @@ from mainstem.delivery.failures import (
     Audit,
     Checkpoints,
     Failure,
+    GiveUp,
     Letter,
     Mark,
     Park,
@@ -43,6 +44,8 @@ class Desk(Struct, frozen=True):
     chance: Callable[[], float]
     handlers: Mapping[str, Handler]
     by_timer: Mapping[str, Handler]
+    parks: bool = True
+    """Whether an event may wait. Otherwise one that fails inline is told in the audit topic, and passed over."""
 
     @property
     def plain_sailing(self) -> bool:
@@ -135,6 +138,8 @@ class Desk(Struct, frozen=True):
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
         if isinstance(verdict, RunAgain):
             RETRIED.add(1, of_handler(self.group, handler.name))
+        elif not self.parks:
+            verdict = GiveUp()
         count, place = failure.failures, raised_at(error)
         if handler.processor.batch and isinstance(given, list) and len(given) > 1:
             # Any of them may be the cause: the line must not name the first.
@@ -150,6 +155,12 @@ class Desk(Struct, frozen=True):
 
     def park(self, handler: Handler, letter: Letter, stopped: "Stopped", effects: Effects) -> None:
         """Park the key of an event, or make it a dead letter."""
+        if not self.parks:
+            self.ledger.counters.dead_lettered += 1
+            DEAD_LETTERED.add(1, of_handler(self.group, handler.name))
+            sequence = handler.name, place_of(letter)
+            effects.facts.append(self.audit.passed_over(sequence, stopped.failure, letter, self.clock.now_ms()))
+            return
         mark = self.parking.park(effects, handler.name, letter, stopped.failure, stopped.next_ms)
         self.tell_stopped(effects, handler.name, letter, mark)
 

@@ -15,13 +15,11 @@ from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.ledger import Places
-from mainstem.delivery.plan import Plan
+from mainstem.delivery.plan import HANDLERS_STORE, Plan
 from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState
 from mainstem.telemetry import log
-
-HANDLERS_STORE = "$handlers"
 
 Starts = dict[str, dict[TopicPartition, int]]
 

@@ -15,7 +15,7 @@ from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
-from mainstem.delivery.plan import Plan
+from mainstem.delivery.plan import Plan, no_checkpoint
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
 from mainstem.delivery.tasks.desk import Desk
@@ -151,7 +151,8 @@ class Task:
         plan, environment = self._plan, self._environment
         # Before anything else is read: what a newer one has left may mean something else.
         first = no_effects()
-        enter(plan, self._ownership.task, self._state, first)
+        if self._ownership.remembers:
+            enter(plan, self._ownership.task, self._state, first)
         positions = await self._first_positions()
         progress = {at: Progress(position) for at, position in positions.items()}
         described = await environment.broker.admin.topics({at.topic for at in positions})
@@ -163,6 +164,7 @@ class Task:
             on_wake=self._alarm.wake,
             on_change=self._tick_soon,
         )
+        ledger.remembers = self._ownership.remembers
         await self._restore(ledger, positions)
         parking = Parking(self._state)
         checkpoints = Checkpoints(self._state)
@@ -171,7 +173,8 @@ class Task:
         roster = Roster(plan, self._state, parking, checkpoints, desk.audit)
         ledger.absorb(first)
         anew = positions.keys() - self._ownership.positions.keys()
-        for page in roster.call(plan.processors, progress, environment.clock.now_ms(), anew):
+        pages = roster.call(plan.processors, progress, environment.clock.now_ms(), anew)
+        for page in pages if self._ownership.remembers else (no_effects(),):
             ledger.absorb(page)
             # The first offsets are fixed before the first event: whoever takes over later must not choose again.
             self._positions = await self._commit(ledger)
@@ -205,6 +208,8 @@ class Task:
 
         async def checkpoint(run: Run, effects: Effects, through: list[Through]) -> None:
             self._incarnation.check()
+            if plan.at_least_once:
+                raise no_checkpoint(plan)
             checkpoints.write(run, effects, through)
             ledger.absorb(effects)
             await ledger.committed()
@@ -240,6 +245,7 @@ class Task:
             chance=environment.chance.random,
             handlers=handlers,
             by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
+            parks=not plan.at_least_once,
         )
 
     # -- running

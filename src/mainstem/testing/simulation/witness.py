@@ -66,6 +66,7 @@ class _Ownership:
         self.task = inner.task
         self.epoch = inner.epoch
         self.positions = inner.positions
+        self.remembers = inner.remembers
         self._inner = inner
         self._name = name
         self._trace = trace

@@ -1,39 +1,44 @@
 """Membership and ownership: an assignment is a hint, and the transactional id of the task is what counts."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mainstem.broker import GroupSpec, Membership, TopicPartition, inputs_of
-from mainstem.broker.kafka.tasks.changelog import changelog_of
-from mainstem.broker.kafka.tasks.groups import Groups, transactional_id
+from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, Membership, TopicPartition, inputs_of, read
+from mainstem.broker.kafka.tasks.changelog import change_of, change_record, changelog_of
+from mainstem.broker.kafka.tasks.groups import Groups, Positions, transactional_id
 from mainstem.broker.kafka.tasks.member import Life, MemberThread
-from mainstem.broker.kafka.tasks.owner import Owner
-from mainstem.broker.kafka.tasks.producer import TransactionalProducer
+from mainstem.broker.kafka.tasks.owner import BY_MEMBER, OWNER_STORE, Owner, Steward, offsets_of
+from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.broker.kafka.tasks.restore import Restorer
-from mainstem.broker.kafka.tasks.transaction import KafkaTransaction
+from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, LooseTransaction
 from mainstem.clock import Clock
-from mainstem.errors import BrokerAway, BrokerError, MembershipLost, NotAllowed
+from mainstem.errors import BrokerAway, BrokerError, MembershipLost, NotAllowed, StoreRefused
 from mainstem.telemetry import log
 
 
 class KafkaOwnership:
     """A task that this process owns."""
 
-    def __init__(self, groups: Groups, owner: Owner, task: int, positions: Mapping[TopicPartition, int]) -> None:
+    def __init__(
+        self, groups: Groups, owner: Owner | Steward, task: int, positions: Mapping[TopicPartition, int]
+    ) -> None:
         """As of the take-over."""
         self._groups = groups
         self._owner = owner
         self.task = task
         self.epoch = owner.epoch
         self.positions = positions
+        self.remembers = isinstance(owner, Owner)
 
     def renumber(self, epoch: int) -> None:
         """Count on from an epoch that the task has had elsewhere; the next commit records it."""
         self.epoch = self._owner.epoch = max(epoch, self.epoch)
 
-    def transaction(self) -> KafkaTransaction:
+    def transaction(self) -> KafkaTransaction | LooseTransaction:
         """A transaction of this task."""
+        if isinstance(self._owner, Steward):
+            return LooseTransaction(self._groups.topics, self._groups.log, self._owner)
         return KafkaTransaction(self._groups.topics, self._owner)
 
 
@@ -50,7 +55,7 @@ class KafkaMembership:
         self._returned: frozenset[int] | None = None
         self._changed = asyncio.Event()
         self._left = False
-        self._owners: dict[int, Owner] = {}
+        self._owners: dict[int, Owner | Steward] = {}
         self._life = Life(group.clock, spec.session_timeout_seconds, spec.hand_over_seconds)
         settings = group.groups.settings.member(spec, static_id)
         self.thread = MemberThread(settings, spec.inbox, self._life, self._changed.set)
@@ -107,6 +112,8 @@ class KafkaMembership:
         self.thread.own(task)
         where = f"group {spec.name}, task {task}"
         await self._let_go(task)
+        if spec.delivery == "at_least_once":
+            return await self._look_after(task, where)
         producer = await groups.topics.calls.run(
             lambda: TransactionalProducer(groups.settings, transactional_id(spec.name, task), spec.name), where
         )
@@ -119,13 +126,84 @@ class KafkaMembership:
             await self._refuse_forgotten(changelog)
         if self._group.restorer is not None:
             owner.copy = await self._group.restorer.restore(spec.name, changelog)
-        positions = {at: committed.offsets[at] for at in inputs if at in committed.offsets}
-        if inputs[0] not in positions:
-            positions[inputs[0]] = (await groups.topics.bounds([inputs[0]]))[inputs[0]][0]
+        positions = await self._positions(inputs, committed)
         bytes_max = (await groups.topics.known(changelog)).record_bytes_max
         now = self._group.clock.monotonic()
         await groups.topics.calls.run(lambda: owner.begin(positions, bytes_max, now), where)
         return KafkaOwnership(groups, owner, task, positions)
+
+    async def _look_after(self, task: int, where: str) -> KafkaOwnership:
+        """Take over without fencing a producer, for there is none: the member's generation is what counts."""
+        groups, spec = self._group.groups, self.spec
+        inputs = inputs_of(spec.name, task, spec.tasks, spec.inputs)
+        committed = await groups.positions(spec.name)
+        if task not in committed.by_member:
+            # Not read again: what was never committed before is told of only when its transaction is through.
+            committed = await self._forget(task, inputs, where)
+        seconds = groups.settings.options.answer_seconds
+        name = transactional_id(spec.name, task)
+        steward = Steward(self.thread, name, inputs, committed.epochs.get(task, 0) + 1, seconds)
+        self._owners[task] = steward
+        positions = await self._positions(inputs, committed)
+        now = self._group.clock.monotonic()
+        await groups.topics.calls.run(lambda: steward.send(positions, now), where)
+        return KafkaOwnership(groups, steward, task, positions)
+
+    async def _positions(self, inputs: Sequence[TopicPartition], committed: Positions) -> dict[TopicPartition, int]:
+        """What is committed for a task; its inbox is read from the start where it has never been."""
+        positions = {at: committed.offsets[at] for at in inputs if at in committed.offsets}
+        if inputs[0] not in positions:
+            positions[inputs[0]] = (await self._group.groups.topics.bounds([inputs[0]]))[inputs[0]][0]
+        return positions
+
+    async def _forget(self, task: int, inputs: Sequence[TopicPartition], where: str) -> Positions:
+        """Fence whoever has owned the task with a producer, once; from now on nothing is remembered."""
+        groups, spec = self._group.groups, self.spec
+        changelog = TopicPartition(changelog_of(spec.name), task)
+        producer = await groups.topics.calls.run(
+            lambda: TransactionalProducer(groups.settings, transactional_id(spec.name, task), spec.name), where
+        )
+        try:
+            committed = await groups.positions(spec.name)
+            if task not in committed.epochs:
+                await self._refuse_forgotten(changelog)
+            epoch = committed.epochs.get(task, 0) + 1
+            changes = [Change(OWNER_STORE, b"epoch", str(epoch).encode())]
+            changes += [Change(COMPLETED_STORE, key, None) for key in await self._completed(changelog)]
+            bytes_max = (await groups.topics.known(changelog)).record_bytes_max
+            positions = await self._positions(inputs, committed)
+            offsets = offsets_of(positions, inputs[0], f"{epoch} {BY_MEMBER}")
+            shipment = Shipment([(changelog, [change_record(each) for each in changes], bytes_max)], offsets)
+            await groups.topics.calls.run(lambda: producer.send(shipment), where)
+            return Positions(positions, {task: epoch})
+        finally:
+            await groups.topics.calls.run(producer.close, where)
+
+    async def _completed(self, changelog: TopicPartition) -> list[bytes]:
+        """The completed sets that a task has left; refused where something waits there that nobody would look after."""
+        groups, spec = self._group.groups, self.spec
+        rows: dict[str, set[bytes]] = {}
+        start, end = (await groups.topics.bounds([changelog]))[changelog]
+        async for batch in read(groups.log, {changelog: start}, {changelog: end}):
+            for key, value in zip(batch.keys, batch.values, strict=True):
+                change = change_of(key or b"", value)
+                keys = rows.setdefault(change.store, set())
+                keys.discard(change.key) if value is None else keys.add(change.key)
+        known = {OWNER_STORE, COMPLETED_STORE, *spec.forgettable}
+        waiting = sorted(store for store, keys in rows.items() if keys and store.startswith("$") and store not in known)
+        if waiting:
+            raise StoreRefused(
+                f"The group {spec.name!r} cannot be delivered at least once yet: events or timers of it wait",
+                where=f"task {changelog.partition}, {', '.join(waiting)}",
+                why="nobody would look after what is parked, or wake what is set",
+                remedy='run it with delivery="exactly_once" until nothing waits, redrive or discard the dead letters '
+                f"(mainstem dead-letters list {spec.name}), stop it, and start it at least once",
+            )
+        for store in sorted(store for store, keys in rows.items() if keys and not store.startswith("$")):
+            log.warning(
+                "%s: what its store %r holds is left behind", transactional_id(spec.name, changelog.partition), store
+            )
+        return sorted(rows.get(COMPLETED_STORE, ()))
 
     async def _refuse_forgotten(self, changelog: TopicPartition) -> None:
         """Every owner leaves a trace in the changelog, so positions that are not there have been there."""
@@ -222,6 +300,13 @@ class KafkaGroup:
             )
         for lost in [each for each in self._memberships if each.spec.name == spec.name and each.thread.lost]:
             await lost.leave()  # it may still hold producers, and local copies that are needed now
+        if pinned is not None and spec.delivery == "at_least_once":
+            raise BrokerError(
+                "On Kafka a group that is delivered at least once has no pinned tasks",
+                where=f"group {spec.name}",
+                why="its positions are moved in the name of a member, and whoever pins tasks is none",
+                remedy='leave the tasks to the group, or declare delivery="exactly_once"',
+            )
         await self.groups.enter(spec)
         if pinned is None and not self.groups.settings.is_classic(static_id):
             await self._set_session(spec)

@@ -33,6 +33,7 @@ from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
 from mainstem.broker.kafka.calls import Coordinators, answered
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.broker.kafka.tasks.changelog import REGISTRY, change_record, changelog_of, own_topics
+from mainstem.broker.kafka.tasks.owner import BY_MEMBER
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.errors import (
     BrokerError,
@@ -57,10 +58,14 @@ class Registered(Struct, frozen=True):
 
 
 class Positions(Struct, frozen=True):
-    """The committed positions of a group, and the epoch of each task's owner."""
+    """The committed positions of a group, the epoch of each task's owner, and the tasks that a member committed last.
+
+    The others were committed by a producer of their own.
+    """
 
     offsets: Mapping[TopicPartition, int]
     epochs: Mapping[int, int]
+    by_member: frozenset[int] = frozenset()
 
 
 class Groups:
@@ -70,7 +75,7 @@ class Groups:
         self.settings = settings
         self.topics = topics
         self._admin = admin
-        self._log = log
+        self.log = log
         self.coordinators = Coordinators(settings.admin(), settings.options.answer_seconds, topics.calls)
 
     async def registered(self) -> dict[str, Registered]:
@@ -80,7 +85,7 @@ class Groups:
         if bounds is None:
             return found
         start, end = bounds
-        async for batch in read(self._log, {REGISTRY: start}, {REGISTRY: end}):
+        async for batch in read(self.log, {REGISTRY: start}, {REGISTRY: end}):
             for key, value in zip(batch.keys, batch.values, strict=True):
                 name = (key or b"").decode()
                 if value is None:
@@ -324,8 +329,9 @@ def _session(spec: GroupSpec) -> dict[str, str]:
 
 def _positions(committed: Iterable[At], inbox: str) -> Positions:
     offsets = {TopicPartition(at.topic, at.partition): at.offset for at in committed if at.offset >= 0}
-    epochs = {at.partition: int(at.metadata) for at in committed if at.topic == inbox and at.metadata}
-    return Positions(offsets, epochs)
+    marked = {at.partition: at.metadata.split() for at in committed if at.topic == inbox and at.metadata}
+    by_member = frozenset(task for task, words in marked.items() if BY_MEMBER in words)
+    return Positions(offsets, {task: int(words[0]) for task, words in marked.items()}, by_member)
 
 
 def transactional_id(group: str, task: int) -> str:

@@ -7,7 +7,9 @@ bounded: the client completes a revocation when its callback returns, and the ne
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
 
@@ -19,7 +21,9 @@ from mainstem.broker.kafka.options import Settings
 from mainstem.clock import Clock
 from mainstem.telemetry import log
 
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.02
+LEAST_POLL_SECONDS: Final = 0.001
+"""With 0 the time that a callback takes would count as time without a poll, and the member be expelled for it."""
 SILENCE_SECONDS: Final = 1.5
 _LOST: Final = frozenset({KafkaError.FENCED_INSTANCE_ID, KafkaError._MAX_POLL_EXCEEDED, KafkaError._FATAL})
 
@@ -44,6 +48,10 @@ class Life:
         if self._ticking is not None:
             self._ticking.cancel()
 
+    def now(self) -> float:
+        """The time that drains are measured with."""
+        return self._clock.monotonic()
+
     def is_over(self) -> bool:
         """Whether the event loop has stood still for longer than the session timeout."""
         return self._clock.monotonic() - self._ticked > self._session_seconds
@@ -64,7 +72,9 @@ class MemberThread:
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
         self._closing = False
-        self._released = threading.Condition()
+        self._asked: deque[tuple[Sequence[At], Future[None]]] = deque()
+        self._news = threading.Condition()
+        """Guards what is owned and what is asked for."""
         self._owned: set[int] = set()
         self.assigned: frozenset[int] = frozenset()
         self.told = False
@@ -88,21 +98,37 @@ class MemberThread:
 
     def own(self, task: int) -> None:
         """The task is being taken over: it must be given back before the group may have it."""
-        with self._released:
+        with self._news:
             self._owned.add(task)
 
     def release(self, task: int) -> None:
         """The task is drained."""
-        with self._released:
+        with self._news:
             self._owned.discard(task)
-            self._released.notify_all()
+            self._news.notify_all()
+
+    def commit(self, positions: Sequence[At], seconds: float) -> None:
+        """Move positions of the group in the name of this member. Blocks; from any thread but its own.
+
+        Raises KafkaException; with ``UNKNOWN_MEMBER_ID`` when the member has gone.
+        """
+        done: Future[None] = Future()
+        with self._news:
+            if self._closing or self.lost is not None:
+                raise _gone(self.lost or "it has left")
+            self._asked.append((positions, done))
+            self._news.notify_all()
+        try:
+            done.result(seconds)
+        except TimeoutError as error:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error
 
     def close(self) -> None:
         """Give everything back, leave, and wait for that. Blocks."""
         self._closing = True
-        with self._released:
+        with self._news:
             self._owned.clear()
-            self._released.notify_all()
+            self._news.notify_all()
         if self._thread is not None:
             self._thread.join()
 
@@ -116,6 +142,11 @@ class MemberThread:
         except KafkaException as raised:
             self._lose(str(raised))
         finally:
+            with self._news:
+                self._closing = True
+                left = [done for _, done in self._asked]
+            for done in left:
+                done.set_exception(_gone(self.lost or "it has left"))
             with suppress(KafkaException, RuntimeError):
                 consumer.close()
 
@@ -127,7 +158,11 @@ class MemberThread:
             # Nobody is alive to the group and dead for work: others shall have the tasks.
             self._lose("the event loop stood still for longer than the session timeout")
             return
-        message = consumer.poll(POLL_SECONDS)
+        # Nothing can wake a poll, so the waiting is done here.
+        with self._news:
+            self._news.wait_for(lambda: self._asked or self._closing, POLL_SECONDS)
+        self._commit_what_is_asked(consumer)
+        message = consumer.poll(LEAST_POLL_SECONDS)
         error = None if message is None else message.error()
         if error is not None and (error.fatal() or error.code() in _LOST):
             self._lose(f"{error.name()}: {error.str()}")
@@ -135,6 +170,23 @@ class MemberThread:
             self.member = member
             self._loop.call_soon_threadsafe(self._loop.call_later, SILENCE_SECONDS, self._nothing_so_far)
             self._tell()
+
+    def _commit_what_is_asked(self, consumer: Consumer) -> None:
+        with self._news:
+            asked = list(self._asked)
+            self._asked.clear()
+        if not asked:
+            return
+        error: KafkaException | None = None
+        try:
+            # What several tasks ask for is one request.
+            answers = consumer.commit(offsets=[at for positions, _ in asked for at in positions], asynchronous=False)
+            refused = next((at.error for at in answers or () if at.error is not None), None)
+            error = None if refused is None else KafkaException(refused)
+        except KafkaException as raised:
+            error = raised
+        for _, done in asked:
+            done.set_result(None) if error is None else done.set_exception(error)
 
     def _nothing_so_far(self) -> None:
         # In the event loop. With the newer protocol nobody says so to a member that is to have nothing.
@@ -158,11 +210,9 @@ class MemberThread:
         revoked = {each.partition for each in partitions}
         self.assigned -= revoked
         self._tell()
-        with self._released:
-            drained = self._released.wait_for(
-                lambda: self._closing or not revoked & self._owned, self._life.drain_seconds
-            )
-            if not drained:
+        self._wait_until_drained(consumer, revoked)
+        with self._news:
+            if not self._closing and revoked & self._owned:
                 log.warning(
                     "%s: tasks %s are taken away although they have not been drained within %g s",
                     self._inbox,
@@ -171,6 +221,19 @@ class MemberThread:
                 )
             self._owned -= revoked
         consumer.incremental_unassign(list(partitions))
+
+    def _wait_until_drained(self, consumer: Consumer, revoked: set[int]) -> None:
+        """What is drained commits its last positions through this very thread."""
+        until = self._life.now() + self._life.drain_seconds
+        while True:
+            with self._news:
+                self._news.wait_for(
+                    lambda: self._asked or self._closing or not revoked & self._owned, until - self._life.now()
+                )
+                over = self._closing or not revoked & self._owned or self._life.now() >= until
+            self._commit_what_is_asked(consumer)
+            if over:
+                return
 
     def _drop(self, consumer: Consumer, partitions: Sequence[At]) -> None:
         consumer.incremental_unassign(list(partitions))
@@ -184,3 +247,7 @@ class MemberThread:
     def _tell(self) -> None:
         with suppress(RuntimeError):  # the event loop has been closed meanwhile
             self._loop.call_soon_threadsafe(self._changed)
+
+
+def _gone(why: str) -> KafkaException:
+    return KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, why))

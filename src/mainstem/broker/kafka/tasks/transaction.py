@@ -1,15 +1,19 @@
-"""Facts, store changes and positions of one commit: gathered here, sent in one Kafka transaction.
+"""Facts, store changes and positions of one commit: gathered here, and sent in one Kafka transaction.
+
+At least once there is none: facts are sent by the idempotent producer, and positions are moved when all of them are
+durable.
 
 Open on the broker, a transaction would hold up every reader of its partitions at its first record. So it is open for
 as long as its commit takes, and not longer.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
-from mainstem.broker import Change, Record, TopicPartition
+from mainstem.broker import Change, Log, Record, TopicPartition
 from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.tasks.changelog import change_record
-from mainstem.broker.kafka.tasks.owner import Owner
+from mainstem.broker.kafka.tasks.owner import Owner, Steward
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots
 from mainstem.broker.kafka.wire import check_sizes
 from mainstem.errors import BrokerError, CommitRefused, Fenced, UnknownTopic
@@ -65,13 +69,8 @@ class KafkaTransaction:
         return Shipment(await self._checked(), ())
 
     async def _owned(self, owner: Owner) -> Shipment:
-        missing = owner.inputs - self._positions.keys()
-        if missing:
-            # Without a single valid offset the cluster would not even notice that the owner has been fenced.
-            raise CommitRefused(
-                "A commit names a position for every input of its task",
-                where=f"{owner.where}; missing: {', '.join(f'{at.topic}[{at.partition}]' for at in sorted(missing))}",
-            )
+        # Without a single valid offset the cluster would not even notice that the owner has been fenced.
+        _check_complete(owner, self._positions)
         records = await self._checked()
         if self._changes:
             changed = [change_record(change) for change in self._changes]
@@ -89,3 +88,58 @@ class KafkaTransaction:
             check_sizes(at, records, known.record_bytes_max)
             checked.append((at, records, known.record_bytes_max))
         return checked
+
+
+class LooseTransaction:
+    """A buffer until its commit; facts that are durable stay, whatever becomes of the positions."""
+
+    def __init__(self, topics: Topics, log: Log, steward: Steward) -> None:
+        """``log`` appends the facts."""
+        self._topics = topics
+        self._log = log
+        self._steward = steward
+        self._facts: dict[TopicPartition, list[Record]] = {}
+        self._positions: Mapping[TopicPartition, int] = {}
+        self._over = False
+
+    def append(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        """Add records to the end of a partition, in this order."""
+        self._facts.setdefault(at, []).extend(records)
+
+    def changes(self, changes: Iterable[Change]) -> None:
+        """Refused: nothing would keep a change and the position behind it together."""
+        for change in changes:
+            raise BrokerError(
+                "At least once, a task takes no store changes",
+                where=f"{self._steward.where}, store {change.store}",
+                remedy='declare the group with delivery="exactly_once", which is the default',
+            )
+
+    def positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Name the next offset to be handled for every input of the owner's task."""
+        self._positions = {**self._positions, **positions}
+
+    async def commit(self) -> Mapping[TopicPartition, int]:
+        """Append the facts, and move the positions when all of them are durable."""
+        if self._over:
+            raise BrokerError("A transaction commits once")
+        self._over = True
+        steward = self._steward
+        _check_complete(steward, self._positions)
+        firsts = await asyncio.gather(*(self._log.append(at, records) for at, records in self._facts.items()))
+        now = self._topics.clock.monotonic()
+        await self._topics.calls.run(lambda: steward.send(self._positions, now), steward.where)
+        return dict(zip(self._facts, firsts, strict=True))
+
+    def abort(self) -> None:
+        """Drop it; what has been sent is not taken back."""
+        self._over = True
+
+
+def _check_complete(owner: Owner | Steward, positions: Mapping[TopicPartition, int]) -> None:
+    missing = owner.inputs - positions.keys()
+    if missing:
+        raise CommitRefused(
+            "A commit names a position for every input of its task",
+            where=f"{owner.where}; missing: {', '.join(f'{at.topic}[{at.partition}]' for at in sorted(missing))}",
+        )

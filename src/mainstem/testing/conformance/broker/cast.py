@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from mainstem.broker import Broker, Change, GroupSpec, Membership, Ownership, Record, TopicPartition, Transaction
 from mainstem.errors import MainstemError, MembershipLost
 from mainstem.testing.conformance.broker.stage import Stage
@@ -93,6 +95,11 @@ def new_group(
     name, service = stage.harness.name(label), stage.harness.name("service")
     claims = stage.capabilities
     return GroupSpec(name, service, tasks, inputs or {}, claims.session_timeout_seconds, claims.grace_seconds)
+
+
+def loose(group: GroupSpec) -> GroupSpec:
+    """The same group, at least once."""
+    return replace(group, delivery="at_least_once")
 
 
 async def join(

@@ -125,6 +125,7 @@ class LayeredOwnership:
         self.task = inner.task
         self.epoch = inner.epoch
         self.positions: Positions = inner.positions
+        self.remembers = inner.remembers
 
     def transaction(self) -> Transaction:
         """As :meth:`Ownership.transaction`."""

@@ -2,9 +2,19 @@
 
 from msgspec.structs import replace
 
-from mainstem.broker import GroupSpec
-from mainstem.errors import BrokerError, MembershipLost, StoreRefused
-from mainstem.testing.conformance.broker.cast import Member, assigned, join, new_group, shared, sole_member, take_over
+from mainstem.broker import Change, GroupSpec
+from mainstem.errors import BrokerError, Fenced, MembershipLost, StoreRefused
+from mainstem.testing.conformance.broker.cast import (
+    Member,
+    assigned,
+    committed,
+    join,
+    loose,
+    new_group,
+    shared,
+    sole_member,
+    take_over,
+)
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule
 
 
@@ -297,3 +307,45 @@ async def another_service_is_refused(stage: Stage) -> None:
     described = (await stage.broker.admin.groups([group.name]))[group.name]
     assert described.service == group.service
     assert len(described.members) == 1
+
+
+@rule("silence")
+async def at_least_once_an_expelled_member_moves_no_positions(stage: Stage) -> None:
+    """A process that wakes up after the group has replaced it does not move the positions of its successor."""
+    orders = await stage.partition("orders")
+    group = loose(new_group(stage, inputs={orders.topic: 1}))
+    await stage.broker.log.append(orders, stage.records("a", "b"))
+    start, end = await stage.broker.log.bounds(orders)
+    silent = await sole_member(stage, group, on=await stage.client())
+    older = await take_over(silent, group)
+    other = await join(stage, group)
+    await silent.unfollow()
+    await stage.harness.silence(silent.membership)
+    await stage.until(lambda: other.assigned == {0})
+    newer = await take_over(other, group)
+    await newer.transaction(moved={orders: end}).commit()
+    with refused(Fenced):
+        await older.transaction(moved={orders: start}).commit()
+    assert (await committed(stage, group))[orders] == end
+
+
+@rule()
+async def nothing_that_waits_is_left_behind(stage: Stage) -> None:
+    """A group for which something waits is not joined at least once by a broker that would forget it."""
+    group = new_group(stage)
+    member = await sole_member(stage, group)
+    task = await take_over(member, group)
+    await task.transaction(changes=[Change("$parking", b"k", b"v"), Change("$handlers", b"k", b"v")]).commit()
+    await member.leave()
+    forgetting = replace(loose(group), forgettable=frozenset({"$handlers"}))
+    member = await sole_member(stage, forgetting)
+    try:
+        task = await take_over(member, forgetting)
+    except StoreRefused as error:
+        assert "$parking" in error.where
+        assert "$handlers" not in error.where
+    else:
+        assert task.ownership.remembers
+    await member.leave()
+    task = await take_over(await sole_member(stage, group), group)
+    assert await stage.harness.stored(group, "$parking", 0) == {b"k": b"v"}

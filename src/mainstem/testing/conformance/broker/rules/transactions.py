@@ -4,8 +4,17 @@ import asyncio
 from typing import NamedTuple
 
 from mainstem.broker import Change, GroupSpec, Record, TopicPartition, Transaction
-from mainstem.errors import BrokerError, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
-from mainstem.testing.conformance.broker.cast import Member, Task, committed, join, new_group, sole_member, take_over
+from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
+from mainstem.testing.conformance.broker.cast import (
+    Member,
+    Task,
+    committed,
+    join,
+    loose,
+    new_group,
+    sole_member,
+    take_over,
+)
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule, values
 
 
@@ -318,3 +327,57 @@ async def commits_survive_a_restart(stage: Stage) -> None:
     assert again.ownership.epoch > desk.task.ownership.epoch
     await again.transaction(facts={desk.out: stage.records("after")}).commit()
     assert values(await stage.content(desk.out, 2)) == ["paid", "after"]
+
+
+@rule()
+async def at_least_once_facts_and_positions_are_committed(stage: Stage) -> None:
+    """At least once, a commit returns when its facts are there and its positions are where the next owner begins."""
+    orders, out = await stage.partition("orders"), await stage.partition("out")
+    group = loose(new_group(stage, inputs={orders.topic: 1}))
+    member = await sole_member(stage, group)
+    task = await take_over(member, group)
+    assert orders not in task.ownership.positions
+    await stage.broker.log.append(orders, stage.records("1", "2"))
+    end = (await stage.broker.log.bounds(orders))[1]
+    firsts = await task.transaction(facts={out: stage.records("a", "b")}, moved={orders: end}).commit()
+    assert values(await stage.content(out, 2)) == ["a", "b"]
+    assert firsts[out] == 0
+    await member.leave()
+    task = await take_over(await sole_member(stage, group), group)
+    assert task.ownership.positions[orders] == end
+    with refused(CommitRefused):
+        await task.ownership.transaction().commit()
+
+
+@rule()
+async def at_least_once_changes_are_kept_or_refused(stage: Stage) -> None:
+    """At least once, an owner says whether it remembers: store changes are then kept, and otherwise refused at once."""
+    group = loose(new_group(stage))
+    task = await take_over(await sole_member(stage, group), group)
+    change = Change("s", b"k", b"v")
+    if task.ownership.remembers:
+        await task.transaction(changes=[change]).commit()
+        assert await stage.harness.stored(group, "s", 0) == {b"k": b"v"}
+    else:
+        with refused(BrokerError):
+            task.transaction(changes=[change])
+
+
+@rule()
+async def a_stopped_group_changes_its_delivery(stage: Stage) -> None:
+    """From exactly once to at least once and back, a group that was stopped goes on where it stood."""
+    orders = await stage.partition("orders")
+    exact = new_group(stage, inputs={orders.topic: 1})
+    completed = Change("$completed", f"{orders.topic}/0".encode(), b"set")
+    end = 0
+    for group in (exact, loose(exact), loose(exact), exact, loose(exact)):
+        member = await sole_member(stage, group)
+        task = await take_over(member, group)
+        assert task.ownership.positions.get(orders, 0) == end
+        changes = [completed] if group is exact else ()
+        await stage.broker.log.append(orders, stage.records("one more"))
+        end = (await stage.broker.log.bounds(orders))[1]
+        await task.transaction(changes=changes, moved={orders: end}).commit()
+        await member.leave()
+    if not task.ownership.remembers:
+        assert await stage.harness.stored(exact, "$completed", 0) == {}
