@@ -37,6 +37,7 @@ class TransactionalProducer:
         self._group = None if group is None else empty_metadata(settings, group)
         self.over: BrokerError | None = None
         """Why it must not be used any more."""
+        self._closed = False
         try:
             self._producer = _initialised(settings.transactional(transactional_id), self._seconds)
         except KafkaException as raised:
@@ -61,13 +62,18 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Let the client go. What it has open, the next one with its id aborts."""
-        self.over = self.over or _fenced(self.name)
+        settled, self.over = self.over is None, self.over or _fenced(self.name)
+        if self._closed:
+            return
+        self._closed = True
+        producer = self._producer
+        del self._producer
         with suppress(KafkaException):
-            self._producer.purge()
-        # Of one that was fenced it says so once more. Of one in whose commit nobody knows what has happened it warns,
-        # and where warnings are errors the interpreter complains of that; it is closed all the same.
-        with suppress(KafkaException, SystemError):
-            self._producer.close()
+            producer.purge()
+        # Closing one whose transaction has no end yet would wait for that, sometimes for ever; it is only let go.
+        if settled:
+            with suppress(KafkaException):
+                producer.close()
 
     def _produce(self, shipment: Shipment, firsts: dict[TopicPartition, int]) -> None:
         headers = HeaderPairs()
