@@ -29,6 +29,12 @@ an anchor in ``docs/errors.md``.
     │   └── DatabaseFailed         an I/O error: the process must not go on with this file
     ├── Outdated                   a task that a newer definition or library has run: it is given back
     ├── HandlerTimeout             a handler took longer than its time-out
+    ├── CallRefused                a call that was not made, because a guard stood before it
+    │   ├── LimitExceeded          over a rate limit
+    │   ├── BreakerOpen            its circuit breaker is open
+    │   ├── BulkheadFull           as many as may be are under way, and as many as may wait do
+    │   └── NoBackend              none of the backends is fit
+    ├── CallTimeout                a call took longer than its time limit
     ├── IncarnationOver            a context used after its task was lost
     ├── NotFound                   a command named something that is not there
     └── NotAnswered                a command was sent to a group, and nobody has taken it up yet
@@ -218,6 +224,51 @@ class HandlerTimeout(MainstemError):
     """A handler took longer than its time-out."""
 
     code = "handler-timeout"
+
+
+class CallRefused(MainstemError):
+    """A guard stood before a call, which was not made: nothing has happened at the other side.
+
+    ``retry_after_seconds`` is when to try again, where that is known.
+    """
+
+    code = "call-refused"
+
+    def __init__(
+        self, what: str, *, where: str = "", why: str = "", remedy: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(what, where=where, why=why, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class LimitExceeded(CallRefused):
+    """As much as a rate limit allows was asked for already."""
+
+    code = "limit-exceeded"
+
+
+class BreakerOpen(CallRefused):
+    """The circuit breaker before a dependency is open, or half-open and its probes are under way."""
+
+    code = "breaker-open"
+
+
+class BulkheadFull(CallRefused):
+    """As many calls or connections as a bulkhead allows are under way, and as many as may wait do."""
+
+    code = "bulkhead-full"
+
+
+class NoBackend(CallRefused):
+    """There is no backend, or none of them is fit to take a call."""
+
+    code = "no-backend"
+
+
+class CallTimeout(MainstemError, TimeoutError):
+    """A call took longer than its time limit; whether it has had its effect at the other side is not known."""
+
+    code = "call-timeout"
 
 
 class IncarnationOver(MainstemError):
