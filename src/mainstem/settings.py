@@ -37,6 +37,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: Annotated[
         float, Meta(ge=0, le=3_600, description="How long a stopping worker may finish what it has begun, in seconds")
     ] = 30
+    standbys: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="So many other machines keep a copy of each task that can be used at once; on Kafka",
+        ),
+    ] = 0
     stuck_seconds: Annotated[
         float,
         Meta(gt=0, description="A task that has finished none of its events in flight for so many seconds is stuck"),

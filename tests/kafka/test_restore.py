@@ -10,27 +10,36 @@ from confluent_kafka import Producer
 
 from mainstem.broker import Change, GroupSpec, Membership, Ownership, TopicPartition
 from mainstem.broker.kafka import KafkaBroker
-from mainstem.broker.kafka.tasks import restore
+from mainstem.broker.kafka.copies import restore
 from mainstem.clock import SystemClock
 from mainstem.errors import CommitUnknown, DatabaseError
-from mainstem.state import Replica, ReplicaFolder
+from mainstem.state import Changelog, Replica, ReplicaFolder
 from tests.journeys.conditions import until
 
 
-class Copies(ReplicaFolder):
+class Copies:
     """Remembers the copy that was opened last."""
 
     last: Replica
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = ReplicaFolder(folder, SystemClock(), oldest_seconds=60)
+
+    def identity(self) -> str:
+        return self._folder.identity(lambda: "copies")
+
     def open(self, group: str, task: int, topic_id: str, start: int, end: int) -> Replica:
-        self.last = super().open(group, task, topic_id, start, end)
+        self.last = self._folder.open(group, task, Changelog(topic_id, start, end))
         return self.last
+
+    def standby(self, group: str, task: int, topic_id: str, start: int, end: int) -> Replica | None:
+        return self._folder.standby(group, task, Changelog(topic_id, start, end))
 
 
 @pytest.fixture
 def copies(tmp_path: Path) -> Copies:
     """A folder of copies."""
-    return Copies(tmp_path, SystemClock(), oldest_seconds=60)
+    return Copies(tmp_path)
 
 
 @asynccontextmanager
@@ -90,7 +99,7 @@ async def test_a_copy_that_does_not_follow_ends_its_owner(
     async with member(kafka, copies, spec) as membership:
         ownership = await membership.take_over(0)
         await count(ownership, spec, b"1")
-        copies.last.apply([("counts", b"k", b"9")], copies.last.next, copies.last.next + 100)
+        copies.last.apply([("counts", b"k", b"9")], copies.last.next, copies.last.next + 100, whole=True)
         copies.last.next -= 100
         with pytest.raises(CommitUnknown, match="local copy has not followed") as unknown:
             await count(ownership, spec, b"2")

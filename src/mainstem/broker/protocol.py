@@ -75,7 +75,8 @@ class GroupSpec(Struct, frozen=True):
 
     Partition n of its inbox topic is task n. ``service`` owns the group and its stores. The number of tasks and the
     partition counts of ``inputs`` are recorded by the first join, and another number is refused afterwards. An owner
-    that drains has ``grace_seconds`` to finish what it has begun.
+    that drains has ``grace_seconds`` to finish what it has begun. Where stores are copied to the machines that run
+    tasks, ``standbys`` further machines keep a copy of each task that is ready to be used.
 
     ``delivery`` "at_least_once" allows the broker to do without transactions: see :attr:`Ownership.remembers`. Where
     the group did remember before, the rows of ``forgettable`` stores may be left behind; the joining is refused while
@@ -90,6 +91,7 @@ class GroupSpec(Struct, frozen=True):
     grace_seconds: float = 30.0
     delivery: Delivery = "exactly_once"
     forgettable: frozenset[str] = frozenset()
+    standbys: int = 0
 
     @property
     def inbox(self) -> str:
@@ -130,6 +132,20 @@ class Preparation(Struct, frozen=True):
     by_hand: tuple[str, ...] = ()
     why: str = ""
     remedy: str = ""
+
+
+class CopyProgress(Struct, frozen=True):
+    """A local copy of a task's stores that is not in use: it is being restored for that, or stands by.
+
+    ``position`` is the offset of the changelog up to which it has come, and ``end`` where the changelog ends, as far as
+    is known.
+    """
+
+    group: str
+    task: int
+    state: Literal["restoring", "standby"]
+    position: int
+    end: int
 
 
 class Change(NamedTuple):

@@ -14,6 +14,10 @@ from mainstem.clock import Clock
 from mainstem.telemetry import log
 
 _SIGN_BYTES: Final = 20
+_PID_BYTES: Final = 18
+_LENT: Final = 18
+_ASKED: Final = 19
+_YES: Final = ord("y")
 
 
 LOCK_SUFFIX: Final = "-lock"
@@ -96,6 +100,24 @@ class FileLock:
         self._sign[:] = self._mine
         return True
 
+    def lend(self, *, lent: bool) -> None:
+        """Say, holding the lock, whether this process gives it to whoever asks."""
+        self._sign[_LENT] = _YES if lent else ord(" ")
+
+    @property
+    def lent(self) -> bool:
+        """Whether its holder gives it to whoever asks."""
+        return self._sign[_LENT] == _YES
+
+    def ask(self) -> None:
+        """Ask whoever holds it for it. The next holder does not know of it."""
+        self._sign[_ASKED] = _YES
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody has asked for it since it was taken. A look into memory."""
+        return self._sign[_ASKED] == _YES
+
     def release(self) -> None:
         """Release the lock."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -107,7 +129,7 @@ class FileLock:
 
     def holder(self) -> Holder | None:
         """Who wrote its id last; it may have released the lock since."""
-        text = self._sign[:].strip()
+        text = self._sign[:_PID_BYTES].strip()
         if not text.isdigit():
             return None
         pid = int(text)

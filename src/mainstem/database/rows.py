@@ -136,12 +136,15 @@ def write_rows(
 
 
 class Mark(NamedTuple):
-    """How far a file of rows has come: the format, the source that it follows, the next offset, and when."""
+    """How far a file of rows has come: the format, the source that it follows, and the next offset.
+
+    ``whole_ms`` is when it last had everything that the source had.
+    """
 
     form: int
     source: str
     next: int
-    written_ms: int
+    whole_ms: int
 
 
 _OWN_TABLES: Final = """
@@ -151,14 +154,16 @@ create table if not exists store(
 create table if not exists entry(
     store integer not null, task integer not null, key blob not null, value blob not null,
     primary key(store, task, key)) without rowid;
-create table if not exists mark(form integer, source text, next integer, written_ms integer);
+create table if not exists mark(form integer, source text, next integer, whole_ms integer);
 insert or ignore into groups values(1, '');
 """
 _CHECK = Query[tuple[str]]("pragma quick_check(1)")
-_MARK = Query[tuple[int, str, int, int]]("select form, source, next, written_ms from mark")
+_MARK = Query[tuple[int, str, int, int]]("select form, source, next, whole_ms from mark")
 _UNMARK = Query[tuple[()]]("delete from mark")
 _SET_MARK = Query[tuple[()]]("insert into mark values(?, ?, ?, ?)")
-_MOVE_MARK = Query[tuple[int]]("update mark set next = ?, written_ms = ? where next = ? returning next")
+_MOVE_MARK = Query[tuple[int]](
+    "update mark set next = ?, whole_ms = coalesce(?, whole_ms) where next = ? returning next"
+)
 
 
 class RowsFile:
@@ -172,6 +177,7 @@ class RowsFile:
 
         Raises :class:`~mainstem.errors.DatabaseError`, or what else stands in the way.
         """
+        self._path = path
         self._writing = open_cache(path)
         try:
             found = _CHECK.one(self._writing)
@@ -190,7 +196,10 @@ class RowsFile:
 
     def mark(self) -> Mark | None:
         """How far it has come; None for a new one."""
-        found = _MARK.one(self._writing)
+        try:
+            found = _MARK.one(self._writing)
+        except SqliteError as error:
+            raise translated(error, str(self._path)) from error
         return None if found is None else Mark(*found)
 
     def begin(self, mark: Mark) -> None:
@@ -199,16 +208,24 @@ class RowsFile:
             _UNMARK.run(self._writing)
             _SET_MARK.run(self._writing, *mark)
 
-    def write(self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int, now_ms: int) -> bool:
-        """Write changes and move the mark; False, and nothing is written, when it does not stand at ``before``."""
+    def write(
+        self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int, whole_ms: int | None
+    ) -> bool:
+        """Write changes and move the mark; False, and nothing is written, when it does not stand at ``before``.
+
+        With ``whole_ms`` None it has not come to the end, and the time of the mark stays.
+        """
         connection = self._writing
-        with connection:
-            if _MOVE_MARK.one(connection, after, now_ms, before) is None:
-                return False
-            # Of one key the last change holds.
-            last = {(store, key): value for store, key, value in changes}
-            for store, rows in groupby(sorted(last.items(), key=_place), key=lambda each: each[0][0]):
-                write_rows(connection, 1, 0, store, [(key, value) for (_, key), value in rows])
+        try:
+            with connection:
+                if _MOVE_MARK.one(connection, after, whole_ms, before) is None:
+                    return False
+                # Of one key the last change holds.
+                last = {(store, key): value for store, key, value in changes}
+                for store, rows in groupby(sorted(last.items(), key=_place), key=lambda each: each[0][0]):
+                    write_rows(connection, 1, 0, store, [(key, value) for (_, key), value in rows])
+        except SqliteError as error:
+            raise translated(error, str(self._path)) from error
         return True
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """A task of a group that nobody runs, held for as long as it takes to mend something in its store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from mainstem.broker import (
     Broker,
+    CopyProgress,
     GroupDescription,
     GroupSpec,
     Ownership,
@@ -44,6 +45,9 @@ class Keeper(Broker, Protocol):
 
     def rows(self, group: str, task: int) -> Rows:
         """The committed rows of a task that this process owns."""
+
+    def copies(self) -> Sequence[CopyProgress]:
+        """The local copies in this process that are being restored, or stand by; none where nothing is copied."""
 
     async def snapshot(self, group: str, task: int) -> Rows:
         """The committed rows of a task, whoever owns it. They may be put together from the log: look seldom."""

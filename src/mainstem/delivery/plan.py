@@ -32,8 +32,9 @@ class Route(NamedTuple):
 class Plan:
     """A group, compiled. ``partitions`` are the partition counts of its inputs.
 
-    ``definition`` is the number that the service gives its definition, 0 when it gives none. With ``dev``, in play, a
-    handler that is not there any more is forgotten where nothing is parked for it.
+    ``definition`` is the number that the service gives its definition, 0 when it gives none. Without ``standbys`` there
+    are as many as the settings say. With ``dev``, in play, a handler that is not there any more is forgotten where
+    nothing is parked for it.
 
     At least once, nothing is remembered: what a handler fails at for good is told in the audit topic, and passed over.
     """
@@ -48,6 +49,7 @@ class Plan:
     tasks: int = 1
     start: Literal["earliest", "latest"] = "earliest"
     definition: int = 0
+    standbys: int | None = None
     dev: bool = False
     delivery: Delivery = "exactly_once"
 
@@ -67,6 +69,7 @@ class Plan:
             settings.grace_seconds,
             self.delivery,
             FORGETTABLE if self.at_least_once else frozenset(),
+            settings.standbys if self.standbys is None else self.standbys,
         )
 
     @property

@@ -26,6 +26,7 @@ class GroupOptions(TypedDict, total=False):
     tasks: int | None
     start: Start
     delivery: Delivery
+    standbys: int | None
 
 
 class HandlerGroup(Handlers):
@@ -33,7 +34,8 @@ class HandlerGroup(Handlers):
 
     ``lanes`` is how many keys are worked on at a time in each task; ``tasks`` is fixed when the group is created;
     ``start`` says where a new group begins to read. ``delivery="at_least_once"`` gives up stores, timers and events
-    that wait, for less latency and less work on a cluster.
+    that wait, for less latency and less work on a cluster. On Kafka ``standbys`` further machines keep a copy of each
+    task's stores that is ready to be used; without it as many as the settings say.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class HandlerGroup(Handlers):
         tasks: int | None = None,
         start: Start = "earliest",
         delivery: Delivery = "exactly_once",
+        standbys: int | None = None,
     ) -> None:
         super().__init__()
         if not _NAME.fullmatch(name):
@@ -54,6 +57,8 @@ class HandlerGroup(Handlers):
             )
         if lanes < 1 or (tasks is not None and tasks < 1):
             raise DefinitionError(f"{name!r} has lanes={lanes}, tasks={tasks}", remedy="count from 1")
+        if standbys is not None and standbys < 0:
+            raise DefinitionError(f"{name!r} has standbys={standbys}", remedy="0 is none, 1 usually enough")
         if start not in ("earliest", "latest"):
             raise DefinitionError(f"{name!r} has start={start!r}", remedy='write "earliest" or "latest"')
         if delivery not in ("exactly_once", "at_least_once"):
@@ -65,6 +70,7 @@ class HandlerGroup(Handlers):
         self.tasks = tasks
         self.start: Start = start
         self.delivery: Delivery = delivery
+        self.standbys = standbys
 
 
 class Definition(HandlerGroup):

@@ -177,6 +177,7 @@ def plan_of(
         tasks=tasks_of(group, drafted),
         start=group.start,
         definition=service.definition,
+        standbys=group.standbys,
         dev=drafted.dev,
         delivery=group.delivery,
     )

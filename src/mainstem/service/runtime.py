@@ -85,7 +85,7 @@ class Running:
         self.plans: list[Plan] = []
         self.runners: dict[str, GroupRunner] = {}
         self._stuck_seconds = stuck_seconds
-        self.checkup = Checkup(broker.name, self.runners, lambda: broker.admin.topics([CATALOGUE]), clock)
+        self.checkup = Checkup(broker, self.runners, lambda: broker.admin.topics([CATALOGUE]), clock)
 
     async def health(self) -> Health:
         """How this process is. Whether a task stands still is known from one call to the next."""
@@ -131,9 +131,28 @@ async def running(
     Raises :class:`~mainstem.errors.StartRefused` with all faults at once. When a group fails, the block is cancelled
     and the group's error raised.
     """
+    settings = settings or Settings.load()
+    prepared = _prepared(
+        *services, broker=broker, dev=dev, consume=consume, settings=settings, floor=floor, replaced=replaced
+    )
+    async with prepared as (process, crew):
+        await crew.stand(settings.session_timeout_seconds)
+        yield process
+
+
+@asynccontextmanager
+async def _prepared(
+    *services: Definition,
+    broker: str | Backend | None,
+    dev: bool,
+    consume: bool,
+    settings: Settings,
+    floor: Floor | None,
+    replaced: Mapping[type[object], object] | None,
+) -> "AsyncIterator[tuple[Running, _Crew]]":
+    """The same, from when groups begin to take over what is theirs."""
     _check_services(services)
-    floor, settings = floor or Floor.of_this_machine(), settings or Settings.load()
-    crew = _Crew()
+    floor, crew = floor or Floor.of_this_machine(), _Crew()
     async with AsyncExitStack() as stack:
         if _is_new(broker, settings, dev=dev):
             _pass(draft(services, Existing(), dev=dev), replaced, may_create=dev)
@@ -159,8 +178,7 @@ async def running(
         await process.tell(drafted.outputs)
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock))
         await stack.enter_async_context(crew)
-        await crew.stand(settings.session_timeout_seconds)
-        yield process
+        yield process, crew
 
 
 async def serve(
@@ -180,7 +198,7 @@ async def serve(
     A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
     Raises what :func:`running` raises, also when a group fails.
     """
-    floor = floor or Floor.of_this_machine()
+    floor, settings = floor or Floor.of_this_machine(), settings or Settings.load()
     entrance = Entrance(floor.chance.random)
     async with AsyncExitStack() as stack:
         if http is not None:
@@ -188,8 +206,13 @@ async def serve(
         stopped = stack.enter_context(signalled())
         while not stopped.is_set():
             try:
-                async with running(*services, broker=broker, dev=dev, settings=settings, floor=floor) as process:
+                prepared = _prepared(
+                    *services, broker=broker, dev=dev, consume=True, settings=settings, floor=floor, replaced=None
+                )
+                async with prepared as (process, crew):
                     entrance.open(process)
+                    await crew.stand(settings.session_timeout_seconds)
+                    entrance.pass_through()
                     if started is not None:
                         started(process)
                     await stopped.wait()

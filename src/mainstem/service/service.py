@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Service(Definition):
     """A set of handlers with a name and an owner. Making one opens and reads nothing.
 
-    ``lanes``, ``tasks``, ``start`` and ``delivery`` are those of its own group. ``grace`` is how long a stopping
-    process may finish what it has begun. ``publishes`` names the event types that are published from outside its
-    handlers; what it subscribes to and owns itself (``service=`` in the class line) counts as well.
+    ``lanes``, ``tasks``, ``start``, ``delivery`` and ``standbys`` are those of its own group. ``grace`` is how long a
+    stopping process may finish what it has begun. ``publishes`` names the event types that are published from outside
+    its handlers; what it subscribes to and owns itself (``service=`` in the class line) counts as well.
 
     ``definition`` is a number to be raised with a change after which older code must not touch the stores any more: a
     process with a lower one gives a task back that a higher one has run, until ``mainstem groups rollback``.

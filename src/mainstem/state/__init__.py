@@ -10,10 +10,12 @@ from mainstem.state.values import Stored, header, unpack
 
 if TYPE_CHECKING:
     from mainstem.state.folded import FoldedRows as FoldedRows
+    from mainstem.state.replica import Changelog as Changelog
     from mainstem.state.replica import Replica as Replica
     from mainstem.state.replica import ReplicaFolder as ReplicaFolder
 
 __all__ = [
+    "Changelog",
     "Firing",
     "FoldedRows",
     "Replica",
@@ -29,4 +31,4 @@ __all__ = [
 ]
 
 # A copy on this machine needs a database, and only Kafka needs a copy.
-__getattr__, __dir__ = door(__name__, {"folded": ("FoldedRows",), "replica": ("Replica", "ReplicaFolder")})
+__getattr__, __dir__ = door(__name__, {"folded": ("FoldedRows",), "replica": ("Changelog", "Replica", "ReplicaFolder")})

@@ -156,7 +156,7 @@ def of_another_format(path: Path) -> None:
 def stale(path: Path) -> None:
     """Since it was written, deletions may have come and gone."""
     spoil(path)
-    change(path, "update mark set written_ms = written_ms - ?", TWO_DAYS_MS)
+    change(path, "update mark set whole_ms = whole_ms - ?", TWO_DAYS_MS)
 
 
 def unmarked(path: Path) -> None:
@@ -260,7 +260,7 @@ async def test_a_folder_that_comes_back_after_days_of_compaction(
     await without_tombstones(counting)
     shutil.rmtree(counting.folder)
     shutil.copytree(tmp_path / "away", counting.folder)
-    change(counting.copy(), "update mark set written_ms = written_ms - ?", TWO_DAYS_MS)
+    change(counting.copy(), "update mark set whole_ms = whole_ms - ?", TWO_DAYS_MS)
     await counting.run(*KEYS)
     counting.log.forget(counting.changelog)
     counting.require_right()

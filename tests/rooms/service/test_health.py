@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mainstem.broker import CopyProgress
 from mainstem.clock import ManualClock
 from mainstem.delivery import Counters
 from mainstem.errors import BrokerAway, DefinitionError, StartRefused
@@ -66,7 +67,13 @@ class Process:
         self.line = Line()
         self.task = Task()
         self.group = Group(tasks={0: self.task})
-        self.checkup = Checkup("a broker", {"shop": self.group}, self.line.reach, self.clock)
+        self.checkup = Checkup(self, {"shop": self.group}, self.line.reach, self.clock)
+
+    name = "a broker"
+    restoring: tuple[CopyProgress, ...] = ()
+
+    def copies(self) -> Sequence[CopyProgress]:
+        return self.restoring
 
     async def said(self, after_seconds: float = 1.0) -> tuple[str, bool, bool, tuple[str, ...]]:
         """State, ready, live, reasons."""
@@ -84,6 +91,21 @@ async def test_a_group_must_stand() -> None:
     assert await process.said() == ("running", True, True, ())
     process.group.draining = True
     assert await process.said() == ("draining", False, True, ("it is draining",))
+
+
+async def test_what_is_being_restored_is_said() -> None:
+    """How far it has come is a reason for not being ready; once the group stands, it is a state and nothing more."""
+    process = Process()
+    process.group.stands = False
+    process.restoring = (CopyProgress("shop", 3, "restoring", 250_000, 1_000_000),)
+    state, ready, live, reasons = await process.said()
+    assert (state, ready, live) == ("restoring", False, True)
+    assert reasons[1:] == ("task 3 of 'shop' is being restored: 250,000 of 1,000,000",)
+    process.group.stands = True
+    assert await process.said() == ("restoring", True, True, ())
+    process.restoring = (CopyProgress("shop", 3, "standby", 250_000, 1_000_000),)
+    assert await process.said() == ("running", True, True, ())
+    assert (await process.checkup.look(BOUND)).copies == process.restoring
 
 
 async def test_a_task_that_gets_on_with_nothing_is_stuck() -> None:

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from mainstem.broker import (
     Admin,
     Change,
+    CopyProgress,
     Group,
     GroupDescription,
     GroupSpec,
@@ -19,16 +20,18 @@ from mainstem.broker import (
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics
 from mainstem.broker.kafka.calls import Calls
+from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of, changelog_of
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.log import KafkaLog
 from mainstem.broker.kafka.options import ClientSettings, KafkaOptions
 from mainstem.broker.kafka.preparing import Preparer
-from mainstem.broker.kafka.tasks import Copies, GroupAdmin, Groups, KafkaGroup, Restorer, Slots, change_of, changelog_of
+from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Slots
 from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BrokerError
 from mainstem.identifiers import Identifiers
 
 RESTORE_BYTES = 32_000_000
+STANDBY_BYTES = 1_000_000
 
 
 class KafkaBroker:
@@ -62,8 +65,12 @@ class KafkaBroker:
         topic_admin = TopicAdmin(self._topics)
         groups = Groups(settings, self._topics, topic_admin, self._log)
         self._restoring = Fetchers(settings.restorer(), RESTORE_BYTES)
-        restorer = None if copies is None else Restorer(self._topics, self._restoring, copies)
-        self._group = KafkaGroup(groups, clock, restorer)
+        self._following = Fetchers(settings.follower(), STANDBY_BYTES)
+        self._restorer: Restorer | None = None
+        if copies is not None:
+            standbys = Standbys(self._topics, self._following, copies)
+            self._restorer = Restorer(self._topics, self._restoring, copies, standbys)
+        self._group = KafkaGroup(groups, clock, self._restorer)
         self.log, self.group = self._log, self._group
         preparer = Preparer(self._topics, topic_admin, groups)
         self.admin = KafkaAdmin(topic_admin, GroupAdmin(groups, topic_admin), preparer)
@@ -88,11 +95,17 @@ class KafkaBroker:
                 for key, value in zip(batch.keys, batch.values, strict=True):
                     yield change_of(key or b"", value)
 
+    def copies(self) -> Sequence[CopyProgress]:
+        """The local copies that are being restored, or stand by."""
+        restorer = self._restorer
+        return () if restorer is None else (*restorer.progress(), *restorer.standbys.progress())
+
     async def close(self) -> None:
         """Leave all groups, finish what was submitted, then close."""
         await self._group.close()
         await self._log.close()
         await self._restoring.close()
+        await self._following.close()
         await asyncio.to_thread(self._slots.close)
         self._calls.close()
 

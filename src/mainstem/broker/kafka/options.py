@@ -103,6 +103,16 @@ class ClientSettings:
         """Of a consumer that reads changelogs at full speed."""
         return {**self.reader(), "queued.min.messages": 200_000, "queued.max.messages.kbytes": 32_000, **self._common}
 
+    def follower(self) -> Settings:
+        """Of a consumer that follows changelogs for standbys: it may be late, and must not need much."""
+        return {
+            **self.reader(),
+            "fetch.wait.max.ms": 500,
+            "queued.min.messages": 10_000,
+            "queued.max.messages.kbytes": 1_000,
+            **self._common,
+        }
+
     def member(self, spec: GroupSpec, static_id: str | None) -> Settings:
         """Of a consumer that is a member of a group, and reads nothing."""
         milliseconds = round(spec.session_timeout_seconds * 1_000)

@@ -1,14 +1,14 @@
 """The embedded broker: one SQLite file that several processes share, or a memory for one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from mainstem.broker import Admin, Group, Log
+from mainstem.broker import Admin, CopyProgress, Group, Log
 from mainstem.broker.sqlite.admin import Catalogue, SqliteAdmin
 from mainstem.broker.sqlite.group import SqliteGroup
 from mainstem.broker.sqlite.log import SqliteLog
@@ -162,6 +162,10 @@ class SqliteBroker:
     async def snapshot(self, group: str, task: int) -> TaskRows:
         """The same: here everybody reads the file."""
         return self.database.rows(group, task)
+
+    def copies(self) -> Sequence[CopyProgress]:
+        """None: here everybody reads the file."""
+        return ()
 
     def stores(self, group: str) -> list[str]:
         """The names of all stores that a group has ever written to, the runtime's own among them."""

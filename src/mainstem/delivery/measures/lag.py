@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
-from mainstem.broker import Broker, TopicPartition, lag_behind
+from mainstem.broker import Broker, CopyProgress, TopicPartition, lag_behind
 from mainstem.clock import Clock
 from mainstem.delivery.failures import Parking
 from mainstem.delivery.ledger import Ledger
@@ -22,7 +22,9 @@ PARKED_KEYS: Final = Gauge("mainstem.keys.parked", "{key}", "Keys whose events w
 DEAD_KEYS: Final = Gauge("mainstem.keys.dead_lettered", "{key}", "Keys whose events wait for somebody to decide.")
 TIMERS: Final = Gauge("mainstem.timers.pending", "{timer}", "Timers that are set.")
 OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process owns.")
-GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, TIMERS, OWNED)
+RESTORING: Final = Gauge("mainstem.restore.lag", "{offset}", "Offsets of its changelog that a task waits for to run.")
+STANDBY: Final = Gauge("mainstem.standby.lag", "{offset}", "Offsets that a standby's copy is behind its changelog.")
+GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, TIMERS, OWNED, RESTORING, STANDBY)
 
 COUNTED_MOST = 10_000
 """Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
@@ -57,8 +59,16 @@ class Owner(Protocol):
         ...
 
 
+class Keeping(Broker, Protocol):
+    """A broker that may keep local copies of stores."""
+
+    def copies(self) -> Sequence[CopyProgress]:
+        """Those that are being restored, or stand by."""
+        ...
+
+
 @contextmanager
-def standing_told(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Iterator[None]:
+def standing_told(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Iterator[None]:
     """Inside the block, whoever collects is told how the tasks stand."""
     lookout = _Lookout(partial(_look, broker, plans, owners, clock), clock)
     with ExitStack() as stack:
@@ -112,7 +122,7 @@ class _Lookout:
             log.warning("it cannot be measured how the tasks stand: %s", error)
 
 
-async def _look(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Standing:
+async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Standing:
     begun = [
         (plan, [(ledger, task.positions) for task in owners[plan.group].tasks.values() if (ledger := task.ledger)])
         for plan in plans
@@ -120,6 +130,9 @@ async def _look(broker: Broker, plans: Sequence[Plan], owners: Mapping[str, Owne
     ]
     ends = await broker.admin.topics({at.topic for _, tasks in begun for _, positions in tasks for at in positions})
     standing: dict[Gauge, list[Reading]] = {gauge: [] for gauge in GAUGES}
+    for copy in broker.copies():
+        labels = {GROUP: copy.group, PARTITION: str(copy.task)}
+        standing[RESTORING if copy.state == "restoring" else STANDBY].append((copy.end - copy.position, labels))
     for plan, tasks in begun:
         group = {GROUP: plan.group}
         for ledger, positions in tasks:

@@ -5,9 +5,10 @@ wants to know looks every few seconds.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from mainstem.broker import CopyProgress
 from mainstem.clock import Clock
 from mainstem.delivery import Counters
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
@@ -61,13 +62,23 @@ class Group(Protocol):
         ...
 
 
+class Backend(Protocol):
+    """What the groups run on."""
+
+    name: str
+
+    def copies(self) -> Sequence[CopyProgress]:
+        """The local copies that are being restored, or stand by."""
+        ...
+
+
 class Checkup:
     """Looks at groups, and remembers since when each task has stood still."""
 
     def __init__(
-        self, broker: str, groups: Mapping[str, Group], reach: Callable[[], Awaitable[object]], clock: Clock
+        self, broker: Backend, groups: Mapping[str, Group], reach: Callable[[], Awaitable[object]], clock: Clock
     ) -> None:
-        """``reach`` asks the broker for something small; ``broker`` is what it is called."""
+        """``reach`` asks the broker for something small."""
         self._broker = broker
         self._groups = groups
         self._clock = clock
@@ -92,7 +103,7 @@ class Checkup:
                 still = now - since
                 tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds))
             groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks)))
-        return Health.of(self._broker, fault, tuple(groups))
+        return Health.of(self._broker.name, fault, tuple(groups), tuple(self._broker.copies()))
 
     async def close(self) -> None:
         """Ask no more."""

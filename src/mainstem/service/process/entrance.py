@@ -28,12 +28,17 @@ class Entrance:
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
         self._process: Started | None = None
+        self._begun = False
         self._reasons = STARTING.reasons
         self._tries = 0
 
     def open(self, process: Started) -> None:
-        """It runs."""
+        """Its groups take over what is theirs, which may take a while."""
         self._process = process
+
+    def pass_through(self) -> None:
+        """It runs: from now on nothing is tried again."""
+        self._begun = True
 
     async def health(self) -> Health:
         """How it is now."""
@@ -44,8 +49,9 @@ class Entrance:
     async def wait(self, refused: StartRefused | BrokerAway, stopped: asyncio.Event) -> None:
         """Wait until it is time to try again. Raises ``refused`` where that would be of no use."""
         faults = refused.faults if isinstance(refused, StartRefused) else (refused,)
-        if self._process is not None or not all(isinstance(each, BrokerAway) for each in faults):
+        if self._begun or not all(isinstance(each, BrokerAway) for each in faults):
             raise refused
+        self._process = None
         self._tries += 1
         seconds = AGAIN.delay(self._tries, self._chance)
         fault = faults[0]

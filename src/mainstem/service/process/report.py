@@ -4,7 +4,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-State: TypeAlias = Literal["starting", "running", "draining"]
+from mainstem.broker import CopyProgress
+
+State: TypeAlias = Literal["starting", "restoring", "running", "draining"]
 
 
 class TaskHealth(Struct, frozen=True):
@@ -35,7 +37,8 @@ class Health(Struct, frozen=True):
 
     It is ``ready`` when every group stands, the broker answers and nothing is being drained; a process that is not
     ready loses nothing by waiting. It is ``live`` unless a task is stuck; only a process that is not live should be
-    ended. ``reasons`` say in words what is missing, for both.
+    ended. ``reasons`` say in words what is missing, for both. ``copies`` are the local copies of stores that are not in
+    use: a task whose copy is being restored does not run yet, and the state says so; a standby waits for its turn.
     """
 
     state: State
@@ -44,12 +47,25 @@ class Health(Struct, frozen=True):
     reasons: tuple[str, ...]
     broker: str | None
     groups: tuple[GroupHealth, ...]
+    copies: tuple[CopyProgress, ...] = ()
 
     @classmethod
-    def of(cls, broker: str, unreachable: str | None, groups: tuple[GroupHealth, ...]) -> "Health":
+    def of(
+        cls,
+        broker: str,
+        unreachable: str | None,
+        groups: tuple[GroupHealth, ...],
+        copies: tuple[CopyProgress, ...] = (),
+    ) -> "Health":
         """Judge. ``unreachable`` says why the broker does not answer, or is None."""
         draining = any(each.draining for each in groups)
+        restoring = [each for each in copies if each.state == "restoring"]
         missing = [f"group {each.group!r} has not taken over its tasks yet" for each in groups if not each.stands]
+        missing += [
+            f"task {each.task} of {each.group!r} is being restored: {each.position:,} of {each.end:,}"
+            for each in restoring
+            if any(group.group == each.group and not group.stands for group in groups)
+        ]
         if draining:
             missing = ["it is draining"]
         if unreachable is not None:
@@ -61,8 +77,8 @@ class Health(Struct, frozen=True):
             for task in group.tasks
             if task.stuck
         ]
-        state: State = "draining" if draining else "running"
-        return cls(state, not missing, not stuck, (*missing, *stuck), broker, groups)
+        state: State = "draining" if draining else "restoring" if restoring else "running"
+        return cls(state, not missing, not stuck, (*missing, *stuck), broker, groups, copies)
 
 
 STARTING = Health("starting", ready=False, live=True, reasons=("it is starting",), broker=None, groups=())

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, Membership, TopicPartition, inputs_of, read
-from mainstem.broker.kafka.tasks.changelog import change_of, change_record, changelog_of
+from mainstem.broker.kafka.copies import Restorer, change_of, change_record, changelog_of, named_with
 from mainstem.broker.kafka.tasks.groups import Groups, Positions, transactional_id
 from mainstem.broker.kafka.tasks.member import Life, MemberThread
 from mainstem.broker.kafka.tasks.owner import BY_MEMBER, OWNER_STORE, Owner, Steward, offsets_of
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
-from mainstem.broker.kafka.tasks.restore import Restorer
+from mainstem.broker.kafka.tasks.reserve import Reserve
 from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, LooseTransaction
 from mainstem.clock import Clock
 from mainstem.errors import BrokerAway, BrokerError, MembershipLost, NotAllowed, StoreRefused
@@ -46,9 +46,14 @@ class KafkaMembership:
     """This process's place in one group. With pins it is known to nobody: the pins are its assignment."""
 
     def __init__(
-        self, group: "KafkaGroup", spec: GroupSpec, static_id: str | None, pinned: frozenset[int] | None
+        self,
+        group: "KafkaGroup",
+        spec: GroupSpec,
+        static_id: str | None,
+        pinned: frozenset[int] | None,
+        folder: str | None,
     ) -> None:
-        """Not joined yet."""
+        """Not joined yet. It stands by for others when it says in which ``folder`` it has its copies."""
         self.spec = spec
         self._group = group
         self._pinned = pinned
@@ -58,7 +63,11 @@ class KafkaMembership:
         self._owners: dict[int, Owner | Steward] = {}
         self._life = Life(group.clock, spec.session_timeout_seconds, spec.hand_over_seconds)
         settings = group.groups.settings.member(spec, static_id)
-        self.thread = MemberThread(settings, spec.inbox, self._life, self._changed.set)
+        self._reserve: Reserve | None = None
+        if folder is not None and group.restorer is not None:
+            settings["client.id"] = named_with(str(settings.get("client.id", "mainstem")), folder)
+            self._reserve = Reserve(group.groups, group.restorer.standbys, spec, self._had)
+        self.thread = MemberThread(settings, spec.inbox, self._life, self._hear)
         self.member = ""
 
     async def join(self, seconds: float) -> None:
@@ -82,6 +91,8 @@ class KafkaMembership:
                 remedy="look whether the brokers run, and whether other members of the group hang",
             ) from None
         self.member = self.thread.member
+        if self._reserve is not None:
+            self._reserve.start(lambda: self.thread.member)
 
     async def assignment(self) -> frozenset[int]:
         """Wait until the assigned tasks differ from what was last returned."""
@@ -236,6 +247,8 @@ class KafkaMembership:
         self._left = True
         self._life.end()
         self._group.forget(self)
+        if self._reserve is not None:
+            await self._reserve.close()
         for task in list(self._owners):
             await self._let_go(task)
         if self._pinned is None:
@@ -257,6 +270,17 @@ class KafkaMembership:
                 )
             except BrokerError as error:
                 log.warning("the positions of a task that stands still could not be committed again: %s", error)
+
+    def _hear(self) -> None:
+        self._changed.set()
+        if self._reserve is not None:
+            self._reserve.hear()
+
+    def _had(self) -> frozenset[int]:
+        """What is owned here, or will be next."""
+        return self.thread.assigned | {
+            task for task, owner in self._owners.items() if isinstance(owner, Owner) and owner.copy is not None
+        }
 
     def _assigned(self) -> frozenset[int]:
         return self.thread.assigned if self._pinned is None else self._pinned
@@ -310,7 +334,10 @@ class KafkaGroup:
         await self.groups.enter(spec)
         if pinned is None and not self.groups.settings.is_classic(static_id):
             await self._set_session(spec)
-        membership = KafkaMembership(self, spec, static_id, pinned)
+        # Whoever pins has the group to itself; whoever is delivered to at least once has no stores.
+        stands_by = spec.standbys > 0 and pinned is None and spec.delivery == "exactly_once"
+        folder = await self.restorer.identity() if stands_by and self.restorer is not None else None
+        membership = KafkaMembership(self, spec, static_id, pinned, folder)
         self._memberships.append(membership)
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh(), name="mainstem kafka positions")

@@ -31,8 +31,9 @@ from mainstem.broker import (
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
 from mainstem.broker.kafka.calls import Coordinators, answered
+from mainstem.broker.kafka.copies import Seat, change_record, changelog_of, folder_of
 from mainstem.broker.kafka.options import ClientSettings
-from mainstem.broker.kafka.tasks.changelog import REGISTRY, change_record, changelog_of, own_topics
+from mainstem.broker.kafka.tasks.own_topics import REGISTRY, own_topics
 from mainstem.broker.kafka.tasks.owner import BY_MEMBER
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.errors import (
@@ -198,6 +199,10 @@ class Groups:
 
     async def members(self, group: str) -> dict[str, frozenset[int]]:
         """The tasks that are assigned to each member now."""
+        return {seat.member: seat.tasks for seat in await self.seats(group)}
+
+    async def seats(self, group: str) -> list[Seat]:
+        """Who is in it now."""
         seconds = self.settings.options.answer_seconds
         try:
             described: ConsumerGroupDescription = await self.coordinators.ask(
@@ -206,13 +211,17 @@ class Groups:
             )
         except BrokerError as error:
             if "GROUP_ID_NOT_FOUND" in error.why:
-                return {}
+                return []
             raise
         inbox = inbox_of(group)
-        return {
-            member.member_id: frozenset(at.partition for at in member.assignment.topic_partitions if at.topic == inbox)
+        return [
+            Seat(
+                member.member_id,
+                folder_of(member.client_id),
+                frozenset(at.partition for at in member.assignment.topic_partitions if at.topic == inbox),
+            )
             for member in described.members
-        }
+        ]
 
     async def _compare_topics(self, spec: GroupSpec) -> None:
         wanted = {**spec.inputs, spec.inbox: spec.tasks}

@@ -14,10 +14,9 @@ from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import Change, TopicPartition
 from mainstem.broker.kafka.calls import STARTING, kafka_error, translated
-from mainstem.broker.kafka.tasks.changelog import change_record
+from mainstem.broker.kafka.copies import Copy, change_record
 from mainstem.broker.kafka.tasks.member import MemberThread
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
-from mainstem.broker.kafka.tasks.restore import Copy
 from mainstem.clock import Clock
 from mainstem.errors import BrokerError, CommitUnknown, Fenced, MainstemError
 
@@ -84,7 +83,7 @@ class Owner:
 
     def _follow(self, copy: Copy, rows: Iterable[Change], after: int) -> None:
         try:
-            copy.apply(rows, copy.next, after)
+            copy.apply(rows, copy.next, after, whole=True)
         except MainstemError as error:
             raise CommitUnknown(
                 "A commit is in the cluster, and the local copy has not followed",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mainstem.broker import Change, Log, Record, TopicPartition
 from mainstem.broker.kafka.admin import Topics
-from mainstem.broker.kafka.tasks.changelog import change_record
+from mainstem.broker.kafka.copies import change_record
 from mainstem.broker.kafka.tasks.owner import Owner, Steward
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots
 from mainstem.broker.kafka.wire import check_sizes

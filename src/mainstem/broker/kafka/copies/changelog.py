@@ -6,10 +6,10 @@ far a local copy has come.
 
 from typing import Final
 
-from mainstem.broker import Change, GroupSpec, Record, TopicPartition, TopicSpec
+from mainstem.broker import Change, Record
+from mainstem.broker.kafka.admin import Topics
+from mainstem.broker.kafka.calls import unknown_topic
 
-REGISTRY: Final = TopicPartition("mainstem.groups", 0)
-HISTORY_BYTES: Final = 1_000_000
 _SEPARATOR: Final = b"\x00"
 
 
@@ -18,15 +18,13 @@ def changelog_of(group: str) -> str:
     return f"{group}.changelog"
 
 
-def own_topics(group: GroupSpec, record_bytes_max: int) -> tuple[TopicSpec, ...]:
-    """What a group needs beside its inputs, whose records have at most so many bytes."""
-    # A parked event is a row: the largest event, with its headers and history.
-    row_bytes_max = record_bytes_max + HISTORY_BYTES
-    return (
-        TopicSpec(REGISTRY.topic, 1, compact=True),
-        TopicSpec(group.inbox, group.tasks),
-        TopicSpec(changelog_of(group.name), group.tasks, compact=True, record_bytes_max=row_bytes_max),
-    )
+async def topic_id_of(topics: Topics, group: str) -> str:
+    """The id of a group's changelog as it is now: what is remembered may be that of one that is not there any more."""
+    topic = changelog_of(group)
+    described = await topics.describe([topic])
+    if topic not in described:
+        raise unknown_topic(topic)
+    return described[topic][1]
 
 
 def change_record(change: Change) -> Record:

@@ -8,62 +8,62 @@ and never a reason to go on.
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
-from mainstem.broker import Batch, TopicPartition
+from mainstem.broker import CopyProgress, TopicPartition
 from mainstem.broker.kafka.admin import Topics
+from mainstem.broker.kafka.copies.changelog import topic_id_of
+from mainstem.broker.kafka.copies.copy import Copies, Copy, take_in
+from mainstem.broker.kafka.copies.standby import Standbys
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.reader import KafkaReader
-from mainstem.broker.kafka.tasks.changelog import change_of
 from mainstem.telemetry import log
 
 ALARM_SECONDS: Final = 10.0
 
 
-class Copy(Protocol):
-    """A local copy of one partition of a changelog."""
-
-    next: int
-    """The offset behind everything that it has taken in."""
-
-    def apply(self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int) -> None:
-        """Take in the changes between two offsets; refused when it has not come exactly as far as ``before``."""
-        ...
-
-    def close(self) -> None:
-        """Let it go."""
-        ...
-
-
-class Copies(Protocol):
-    """Where the local copies are."""
-
-    def open(self, group: str, task: int, topic_id: str, start: int, end: int) -> Copy:
-        """The copy of a task; one that cannot be what this changelog says is begun anew. Blocks for a moment."""
-        ...
-
-
 class Restorer:
     """Opens copies and brings them up to date."""
 
-    def __init__(self, topics: Topics, fetchers: Fetchers, copies: Copies) -> None:
+    def __init__(self, topics: Topics, fetchers: Fetchers, copies: Copies, standbys: Standbys) -> None:
         """``fetchers`` serve restoring alone, with a large buffer."""
         self._topics = topics
         self._fetchers = fetchers
         self._copies = copies
+        self._running: dict[tuple[str, int], tuple[Copy, int]] = {}
+        self.standbys = standbys
+
+    async def identity(self) -> str:
+        """What the folder of the copies is called."""
+        return await asyncio.to_thread(self._copies.identity)
 
     async def restore(self, group: str, at: TopicPartition) -> Copy:
         """The copy of a task that has just been fenced, at the end of its changelog."""
-        known = await self._topics.known(at)
-        start, end = (await self._topics.bounds([at]))[at]
-        copy = await asyncio.to_thread(self._copies.open, group, at.partition, known.topic_id, start, end)
+        task = at.partition
+        standby = await self.standbys.hand_over(group, task)
+        try:
+            topic_id = await topic_id_of(self._topics, group)
+            start, end = (await self._topics.bounds([at]))[at]
+            copy = await asyncio.to_thread(self._copies.open, group, task, topic_id, start, end)
+        except BaseException:
+            if standby is not None:
+                await asyncio.to_thread(standby.close)
+            raise
+        log.info("task %d of %r: its copy stands at %d of %d", task, group, copy.next, end)
         if copy.next < end:
+            self._running[group, task] = copy, end
             try:
                 await self._follow(copy, at, end)
             except BaseException:
                 await asyncio.to_thread(copy.close)
                 raise
+            finally:
+                del self._running[group, task]
         return copy
+
+    def progress(self) -> Iterable[CopyProgress]:
+        """What is being restored, and how far that has come."""
+        return [CopyProgress(*at, "restoring", copy.next, end) for at, (copy, end) in self._running.items()]
 
     async def _follow(self, copy: Copy, at: TopicPartition, end: int) -> None:
         first, loop = copy.next, asyncio.get_running_loop()
@@ -73,7 +73,7 @@ class Restorer:
             while reader.position(at) < end:
                 batch = reader.take()
                 if batch is not None:
-                    await asyncio.to_thread(_apply, copy, batch)
+                    await asyncio.to_thread(take_in, copy, batch)
                     if loop.time() - told > ALARM_SECONDS:
                         told = loop.time()
                         log.info("restoring %s[%d]: %d of %d", at.topic, at.partition, copy.next - first, end - first)
@@ -87,7 +87,7 @@ class Restorer:
             reader.close()
         if copy.next < reader.position(at):
             # Only markers stood there.
-            await asyncio.to_thread(copy.apply, (), copy.next, reader.position(at))
+            await asyncio.to_thread(copy.apply, (), copy.next, reader.position(at), whole=False)
         log.debug("restored %s[%d]: %d offsets in %.1f s", at.topic, at.partition, end - first, loop.time() - began)
 
 
@@ -98,8 +98,3 @@ async def _woken(reader: KafkaReader) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _apply(copy: Copy, batch: Batch) -> None:
-    changes = [change_of(key or b"", value) for key, value in zip(batch.keys, batch.values, strict=True)]
-    copy.apply(changes, copy.next, batch.next_offset)
