@@ -6,14 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from confluent_kafka import TopicPartition as At
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions
 
 from mainstem.broker import Record, TopicPartition, TopicSpec, read
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots, TransactionalProducer
-from mainstem.errors import BrokerAway, CommitUnknown, UnknownTopic
-from tests.journeys.conditions import until
+from mainstem.errors import BrokerAway, CommitUnknown
 
 TOO_SHORT_SECONDS = 0.0001
 
@@ -106,21 +103,3 @@ async def test_a_producer_that_is_broken_is_replaced(kafka: str, unique: Callabl
         assert broker._log._appenders[size] is not broken
         await asyncio.to_thread(broken.close, 5)
         assert await values(broker, at) == [b"1", b"2"]
-
-
-async def test_what_is_remembered_of_a_topic_is_looked_up_again(
-    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
-) -> None:
-    """A partition that was added since is found, and not refused by what was known before."""
-    async with connected(kafka) as broker:
-        topic = (await partition(broker, unique("facts"))).topic
-        added = TopicPartition(topic, 1)
-        with pytest.raises(UnknownTopic):
-            await broker.log.append(added, [Record(b"k", b"1", 1)])
-        kafka_admin.create_partitions([NewPartitions(topic, 2)])[topic].result()
-
-        async def there() -> bool:
-            return len((await broker.admin.topics([topic]))[topic].starts) == 2
-
-        await until(there)
-        await broker.log.append(added, [Record(b"k", b"1", 1)])

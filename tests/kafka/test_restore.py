@@ -61,6 +61,11 @@ async def count(ownership: Ownership, spec: GroupSpec, value: bytes) -> None:
     await transaction.commit()
 
 
+def files(folder: Path) -> int:
+    """How many copies there are."""
+    return len(list(folder.glob("*.db")))
+
+
 def counted(copies: Copies) -> dict[bytes, bytes]:
     """What the copy says."""
     return dict(copies.last.get_many("counts", [b"k"]))
@@ -92,7 +97,7 @@ async def test_a_restore_waits_for_what_is_still_being_committed(
 
 
 async def test_a_copy_that_does_not_follow_ends_its_owner(
-    kafka: str, copies: Copies, unique: Callable[[str], str]
+    kafka: str, copies: Copies, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
     """The commit is in the cluster and counts as unknown; the next owner has what it has changed."""
     spec = GroupSpec(unique("billing"), unique("service"), 1, {})
@@ -106,3 +111,4 @@ async def test_a_copy_that_does_not_follow_ends_its_owner(
         assert isinstance(unknown.value.__cause__, DatabaseError)
         await membership.take_over(0)
         assert counted(copies) == {b"k": b"2"}
+    assert files(tmp_path) == 1, "it was not let go before it was taken over anew"

@@ -26,6 +26,7 @@ def ends_up_fenced(crew: KafkaCrew, old: Member) -> None:
     old.page.forget()
     old.go_on()
     wait_until(lambda: old.page.refused, "the old owner to be fenced", old)
+    wait_until(lambda: "The group has expelled this member" in old.say(), "the old owner to hear it", old)
 
 
 def test_the_successor_sees_the_last_changes(crew: KafkaCrew) -> None:

@@ -1,0 +1,109 @@
+"""What a client knows of topics, and what it reads of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions, NewTopic
+
+from mainstem.broker import Reader, Record, TopicPartition, TopicSpec
+from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker.kafka.admin import Laid
+from mainstem.errors import UnknownTopic
+from tests.crash.crew import wait_until
+
+
+@asynccontextmanager
+async def connected(kafka: str, options: KafkaOptions | None = None) -> AsyncIterator[KafkaBroker]:
+    """A client."""
+    broker = KafkaBroker(kafka, options=options)
+    await broker.open()
+    try:
+        yield broker
+    finally:
+        await broker.close()
+
+
+async def partition(broker: KafkaBroker, name: str) -> TopicPartition:
+    """The only partition of a new topic."""
+    await broker.admin.create(TopicSpec(name, 1))
+    return TopicPartition(name, 0)
+
+
+async def taken(reader: Reader) -> list[bytes | None]:
+    """The next values."""
+    while (batch := reader.take()) is None or not batch.values:
+        await reader.wait()
+    return list(batch.values)
+
+
+def record(value: bytes) -> Record:
+    """A record."""
+    return Record(b"k", value, 1)
+
+
+async def test_a_partition_that_was_added_is_found(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """What is remembered of a topic refuses nothing: where it does not fit, the cluster is asked again."""
+    async with connected(kafka) as broker:
+        topic = (await partition(broker, unique("facts"))).topic
+        added = TopicPartition(topic, 1)
+        with pytest.raises(UnknownTopic):
+            await broker.log.append(added, [record(b"1")])
+        kafka_admin.create_partitions([NewPartitions(topic, 2)])[topic].result()
+        wait_until(lambda: len(kafka_admin.list_topics(topic).topics[topic].partitions) == 2, "the partition")
+        await broker.log.append(added, [record(b"1")])
+
+
+async def test_all_that_wait_for_an_answer_get_the_same_one(
+    kafka: str, unique: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several answers would come in any order, and so would what was to be appended after them."""
+    async with connected(kafka) as broker:
+        at, topics = await partition(broker, unique("facts")), broker._topics
+        topics.forget(at.topic)
+        asked, layout = [], topics.layout
+
+        async def counting(names: Iterable[str]) -> dict[str, Laid]:
+            asked.append(names)
+            return await layout(names)
+
+        monkeypatch.setattr(topics, "layout", counting)
+        offsets = await asyncio.gather(*(broker.log.append(at, [record(b"%d" % number)]) for number in range(5)))
+        assert (offsets, len(asked)) == ([0, 1, 2, 3, 4], 1)
+
+
+async def test_a_topic_that_was_made_anew_between_two_looks(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """It has its name and its partitions, and is another one: a reader says so, and reads nothing at its old offset."""
+    async with connected(kafka, KafkaOptions(watch_seconds=3_600)) as broker:
+        at = await partition(broker, unique("facts"))
+        await broker.log.append(at, [record(b"1")])
+        reader = broker.log.reader({at: 0})
+        assert await taken(reader) == [b"1"]
+        kafka_admin.delete_topics([at.topic])[at.topic].result()
+        wait_until(lambda: at.topic not in kafka_admin.list_topics().topics, "the topic to be gone")
+        kafka_admin.create_topics([NewTopic(at.topic, 1)])[at.topic].result()
+        wait_until(lambda: at.topic in kafka_admin.list_topics().topics, "the topic to be there again")
+        broker._log._look_soon.set()
+        with pytest.raises(UnknownTopic, match="created again"):
+            await taken(reader)
+
+
+async def test_what_was_aborted_is_never_read(kafka: str, unique: Callable[[str], str]) -> None:
+    """Readers are given what is committed, whoever has written it."""
+    async with connected(kafka) as broker:
+        at = await partition(broker, unique("facts"))
+        stranger = Producer({"bootstrap.servers": kafka, "transactional.id": unique("writer"), "retry.backoff.ms": 1})
+        stranger.init_transactions(20)
+        stranger.begin_transaction()
+        stranger.produce(at.topic, b"aborted", partition=at.partition)
+        stranger.flush(20)
+        stranger.abort_transaction(20)
+        await broker.log.append(at, [record(b"after")])
+        assert await taken(broker.log.reader({at: 0})) == [b"after"]
