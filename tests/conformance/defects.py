@@ -16,10 +16,12 @@ from mainstem.broker import (
     Log,
     Membership,
     Ownership,
+    Preparation,
     Reader,
     Record,
     TopicDescription,
     TopicPartition,
+    TopicSpec,
     Transaction,
 )
 from mainstem.errors import BrokerError, Fenced, MembershipLost, OffsetOutOfRange
@@ -599,6 +601,19 @@ class StandingTopicIds(Layer):
             async def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
                 found = await super().topics(names)
                 return {name: replace(topic, topic_id=name) for name, topic in found.items()}
+
+        return Administering(inner)
+
+
+class Rash(Layer):
+    """Looking at what is needed makes it."""
+
+    def admin(self, inner: Admin) -> Admin:
+        class Administering(LayeredAdmin):
+            async def prepare(
+                self, topics: Sequence[TopicSpec], groups: Sequence[GroupSpec], *, dry: bool = False
+            ) -> Sequence[Preparation]:
+                return await super().prepare(topics, groups, dry=dry and False)
 
         return Administering(inner)
 

@@ -18,6 +18,7 @@ BY_NAME = {each.name: each for each in RULES}
 
 PLANTED: list[tuple[type[Layer], str]] = [
     (defects.StandingTopicIds, "topics.a_recreated_topic_has_another_id"),
+    (defects.Rash, "topics.what_is_needed_is_prepared"),
     (defects.Reordered, "records.records_come_back_in_order"),
     (defects.NoTombstones, "records.an_empty_value_is_no_tombstone"),
     (defects.SharedHeaders, "records.headers_come_back_with_their_record"),

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from mainstem.broker import TopicPartition, TopicSpec
+from mainstem.broker import GroupSpec, TopicPartition, TopicSpec
 from mainstem.errors import BrokerError, TopicExists, UnknownTopic
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule, values
 
@@ -49,6 +49,38 @@ async def another_specification_is_refused(stage: Stage) -> None:
         with refused(TopicExists):
             await stage.broker.admin.create(other)
     assert (await stage.broker.admin.topics([spec.name]))[spec.name].spec == spec
+
+
+@rule()
+async def what_is_needed_is_prepared(stage: Stage) -> None:
+    """Topics and those of a group are planned without a change, made once, and a first join finds them there."""
+    admin, spec = stage.broker.admin, TopicSpec(stage.harness.name("orders"), 2, retention_ms=60_000)
+    group = GroupSpec(stage.harness.name("shop"), "shop", 2, {spec.name: 2})
+    planned = await admin.prepare([spec], [group], dry=True)
+    assert {spec.name, group.inbox} <= {each.name for each in planned if each.action == "create"}
+    assert await admin.topics([spec.name, group.inbox]) == {}
+    assert await admin.prepare([spec], [group]) == planned
+    there = await admin.topics([each.name for each in planned if each.kind == "topic"])
+    assert there[spec.name].spec == spec
+    assert all(each.action == "keep" for each in await admin.prepare([spec], [group], dry=True))
+    await (await stage.broker.group.join(group, pinned=frozenset({0, 1}))).leave()
+    assert {name: each.topic_id for name, each in (await admin.topics(there)).items()} == {
+        name: each.topic_id for name, each in there.items()
+    }
+
+
+@rule()
+async def what_differs_is_prepared_or_refused(stage: Stage) -> None:
+    """What differs is told as it is and as it should be; other partitions are refused, and then nothing is done."""
+    admin, spec = stage.broker.admin, TopicSpec(stage.harness.name("orders"), 2, retention_ms=60_000)
+    await admin.create(spec)
+    longer = replace(spec, retention_ms=120_000)
+    [wider] = await admin.prepare([replace(longer, partitions=3)], [])
+    assert (wider.action, wider.differs["partitions"]) == ("refuse", (2, 3))
+    assert (await admin.topics([spec.name]))[spec.name].spec == spec
+    [altered] = await admin.prepare([longer], [])
+    assert (altered.action, altered.differs) == ("alter", {"retention_ms": (60_000, 120_000)})
+    assert (await admin.topics([spec.name]))[spec.name].spec == longer
 
 
 @rule()
