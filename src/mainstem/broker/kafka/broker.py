@@ -19,7 +19,7 @@ from mainstem.broker import (
     read,
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics
-from mainstem.broker.kafka.calls import Calls
+from mainstem.broker.kafka.calls import Calls, met
 from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of, changelog_of
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.log import KafkaLog
@@ -78,9 +78,8 @@ class KafkaBroker:
     async def open(self) -> None:
         """Ask the cluster who it is; raises what stands in the way."""
         try:
-            await self._topics.names()
-        except BrokerError as error:
-            error.where = self.name
+            await met(self.settings.admin(), self._options.answer_seconds, self._calls, self.name)
+        except BrokerError:
             await self.close()
             raise
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar, cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -73,6 +74,7 @@ AWAY: Final = frozenset(
     }
 )
 RETRY_SECONDS: Final = 0.1
+FIRST_SECONDS: Final = 1.0
 
 
 def kafka_error(raised: BaseException) -> KafkaError | None:
@@ -93,6 +95,10 @@ def translated(error: KafkaError, where: str) -> BrokerError:
 
 _NO_TOPIC: Final = "There is no such topic or partition"
 _PLAN: Final = "mainstem topics plan shows what is missing, and mainstem topics apply creates it"
+_LOOK: Final = (
+    "look whether the brokers run, whether the addresses that they advertise can be reached from here, and whether "
+    "they want another ?security.protocol="
+)
 _RIGHTS: Final = "docs/kafka.md lists the rights that are needed"
 _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]] = (
     (UNKNOWN_TOPIC, UnknownTopic, _NO_TOPIC, _PLAN),
@@ -136,7 +142,7 @@ _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]]
         {KafkaError.TOPIC_AUTHORIZATION_FAILED},
         NotAllowed,
         "The cluster refuses a topic to the user of this process",
-        f"let the user have it: {_RIGHTS}; what is missing another user creates, with mainstem topics apply",
+        f"let the user read and write it, or create it with mainstem topics apply as another one: {_RIGHTS}",
     ),
     (
         {KafkaError.GROUP_AUTHORIZATION_FAILED},
@@ -160,7 +166,7 @@ _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]]
         AWAY,
         BrokerAway,
         "The cluster does not answer",
-        "look whether the brokers run, and whether the addresses that they advertise can be reached from here",
+        _LOOK,
     ),
 )
 
@@ -176,6 +182,35 @@ def failure(raised: KafkaException, where: str) -> BrokerError:
 def unknown_topic(where: str, why: str = "the cluster does not have it") -> UnknownTopic:
     """There is no such topic or partition."""
     return UnknownTopic(_NO_TOPIC, where=where, why=why, remedy=_PLAN)
+
+
+class Objections:
+    """What a client says while it cannot connect. It says so to its callback alone, and its calls just time out."""
+
+    def __init__(self) -> None:
+        """Nothing has been said."""
+        self._said: KafkaError | None = None
+        self._refused: KafkaError | None = None
+
+    def hear(self, error: KafkaError) -> None:
+        """The callback."""
+        if error.code() in STRANGERS or " SSL " in error.str():
+            self._refused = error
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._said = error
+
+    def explained(self, away: BrokerError, where: str) -> BrokerError:
+        """Why the cluster does not answer: it does not take us for who we say, or what the client has said last."""
+        if self._refused is not None:
+            return translated(_as_stranger(self._refused), where)
+        if self._said is not None:
+            away.why = f"{self._said.name()}: {self._said.str()}"
+        away.where = where
+        return away
+
+
+def _as_stranger(error: KafkaError) -> KafkaError:
+    return error if error.code() in STRANGERS else KafkaError(KafkaError._SSL, error.str())
 
 
 class Calls:
@@ -195,6 +230,28 @@ class Calls:
     def close(self) -> None:
         """Wait for nothing that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def met(settings: Settings, seconds: float, calls: Calls, where: str) -> None:
+    """Wait until the cluster answers. Raises why it does not, and at once where waiting would be of no use."""
+    objections = Objections()
+    heard = {**settings, "error_cb": objections.hear}
+    client = AdminClient(cast("dict[str, str | int | float | bool]", heard))
+    patience, loop = FIRST_SECONDS, asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while True:
+        some = min(patience, max(RETRY_SECONDS, until - loop.time()))
+        try:
+            await calls.run(partial(client.list_topics, "mainstem.groups", some), where)
+        except BrokerAway as away:
+            await calls.run(lambda: client.poll(0), where)
+            explained = objections.explained(away, where)
+            if loop.time() >= until or not isinstance(explained, BrokerAway):
+                raise explained from away
+        else:
+            return
+        patience *= 2
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 class Asking:

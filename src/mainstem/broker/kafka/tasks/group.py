@@ -286,6 +286,8 @@ class KafkaMembership:
         return self.thread.assigned if self._pinned is None else self._pinned
 
     def _look(self) -> None:
+        if self.thread.denied is not None:
+            raise self.thread.denied
         if self.thread.lost is not None:
             raise MembershipLost(
                 "The group has expelled this member",

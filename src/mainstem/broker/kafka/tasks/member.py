@@ -16,9 +16,10 @@ from typing import Final
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as At
 
-from mainstem.broker.kafka.calls import failure
+from mainstem.broker.kafka.calls import failure, translated
 from mainstem.broker.kafka.options import Settings
 from mainstem.clock import Clock
+from mainstem.errors import BrokerError, NotAllowed
 from mainstem.telemetry import log
 
 POLL_SECONDS: Final = 0.02
@@ -81,6 +82,8 @@ class MemberThread:
         """Whether the group has said what this member is to have, and be it nothing."""
         self.member = ""
         self.lost: str | None = None
+        self.denied: BrokerError | None = None
+        """Why joining again would be of no use."""
         self.silent = False
         """Do not poll: to the group it is as if the process had been stopped. For tests."""
 
@@ -164,7 +167,10 @@ class MemberThread:
         self._commit_what_is_asked(consumer)
         message = consumer.poll(LEAST_POLL_SECONDS)
         error = None if message is None else message.error()
-        if error is not None and (error.fatal() or error.code() in _LOST):
+        if error is not None and isinstance(denied := translated(error, f"a member of {self._inbox}"), NotAllowed):
+            self.denied = denied
+            self._lose(denied.why)
+        elif error is not None and (error.fatal() or error.code() in _LOST):
             self._lose(f"{error.name()}: {error.str()}")
         if not self.member and (member := consumer.memberid()):
             self.member = member

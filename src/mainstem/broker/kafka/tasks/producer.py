@@ -15,7 +15,7 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.broker.kafka.calls import FENCES, kafka_error, translated
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings, Settings
 from mainstem.broker.kafka.wire import HeaderPairs, portions
-from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, RecordTooLarge, UnknownTopic
+from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, NotAllowed, RecordTooLarge, UnknownTopic
 
 FIRST_PATIENCE_SECONDS: Final = 0.05
 
@@ -38,6 +38,8 @@ class TransactionalProducer:
         self.over: BrokerError | None = None
         """Why it must not be used any more."""
         self._closed = False
+        self._failures: dict[TopicPartition, KafkaError] = {}
+        """Why the first record of a partition was not taken: of the transaction the client says only that."""
         try:
             self._producer = _initialised(settings.transactional(transactional_id), self._seconds)
         except KafkaException as raised:
@@ -48,6 +50,7 @@ class TransactionalProducer:
         if self.over is not None:
             raise self.over
         firsts: dict[TopicPartition, int] = {}
+        self._failures.clear()
         try:
             self._producer.begin_transaction()
             self._produce(shipment, firsts)
@@ -56,8 +59,8 @@ class TransactionalProducer:
                 # After an error of this call a commit might succeed without the positions: it is never tried again.
                 self._producer.send_offsets_to_transaction(list(shipment.offsets), self._group, self._seconds)
         except (KafkaException, BufferError) as raised:
-            raise self._refused(raised) from raised
-        self._commit()
+            raise self._refused(raised, shipment) from raised
+        self._commit(shipment)
         return firsts
 
     def close(self) -> None:
@@ -78,7 +81,7 @@ class TransactionalProducer:
     def _produce(self, shipment: Shipment, firsts: dict[TopicPartition, int]) -> None:
         headers = HeaderPairs()
         for at, records, bytes_max in shipment.records:
-            first: Callable[[KafkaError | None, Message], None] | None = _note_first(at, firsts)
+            first: Callable[[KafkaError | None, Message], None] | None = self._noting(at, firsts)
             # A batch must not be larger than its topic takes; what is flushed goes on its own.
             for some in (records,) if bytes_max >= BATCH_BYTES else portions(records, bytes_max):
                 if first is None:
@@ -116,21 +119,37 @@ class TransactionalProducer:
                     self._producer.poll(0.05)
             first = None
 
-    def _commit(self) -> None:
+    def _noting(
+        self, at: TopicPartition, firsts: dict[TopicPartition, int]
+    ) -> Callable[[KafkaError | None, Message], None]:
+        def note(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                firsts[at] = cast("int", message.offset())
+            else:
+                self._failures.setdefault(at, error)
+
+        return note
+
+    def _commit(self, shipment: Shipment) -> None:
         try:
             self._producer.commit_transaction(self._seconds)
         except KafkaException as raised:
             error = kafka_error(raised)
             if error is not None and error.txn_requires_abort():
-                raise self._refused(raised) from raised
+                raise self._refused(raised, shipment) from raised
             # Asking again would resume a commit that has timed out, and its success would be believed. After the death
             # of a broker that was once not true, so the next owner looks.
             self.over = _outcome(raised, self.name)
             raise self.over from raised
 
-    def _refused(self, raised: KafkaException | BufferError) -> BrokerError:
+    def _refused(self, raised: KafkaException | BufferError, shipment: Shipment) -> BrokerError:
         """Abort; nothing of the transaction has happened."""
-        outcome = _outcome(raised, self.name, begun=False)
+        told = [_told(error, f"{at.topic}[{at.partition}]") for at, error in self._failures.items()]
+        outcome = next((each for each in told if each), None) or _outcome(raised, self.name, begun=False)
+        if isinstance(outcome, NotAllowed) and outcome.where == self.name:
+            # Which of them it was, the client says in its log only.
+            topics = sorted({at.topic for at, _, _ in shipment.records} | {at.topic for at in shipment.offsets})
+            outcome.where = f"{self.name}, a transaction of {', '.join(topics)}"
         if isinstance(outcome, Fenced):
             self.over = outcome
             return outcome
@@ -171,14 +190,6 @@ def empty_metadata(settings: ClientSettings, group: str) -> object:
         consumer.close()
 
 
-def _note_first(at: TopicPartition, firsts: dict[TopicPartition, int]) -> Callable[[KafkaError | None, Message], None]:
-    def note(error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            firsts[at] = cast("int", message.offset())
-
-    return note
-
-
 def _fenced(where: str, why: str = "this process has given it back, or has taken it over anew") -> Fenced:
     return Fenced(
         "Another owner has taken the task over",
@@ -191,6 +202,8 @@ def _fenced(where: str, why: str = "this process has given it back, or has taken
 def _outcome(raised: KafkaException | BufferError, where: str, *, begun: bool = True) -> BrokerError:
     """Fenced, refused with the reason, or unknown. ``begun``: the commit itself had been asked for."""
     error = kafka_error(raised)
+    if error is not None and isinstance(denied := translated(error, where), NotAllowed):
+        return denied
     if error is not None and (error.code() in FENCES or error.fatal()):
         return _fenced(where, f"{error.name()}: {error.str()}")
     why = str(raised) if error is None else f"{error.name()}: {error.str()}"
@@ -201,10 +214,16 @@ def _outcome(raised: KafkaException | BufferError, where: str, *, begun: bool = 
             why=why,
             remedy="the task is taken over anew, and reads what is there",
         )
-    told = None if error is None else translated(error, where)
-    if isinstance(told, UnknownTopic | RecordTooLarge):
-        return told
-    return CommitRefused("The cluster has refused a transaction", where=where, why=why, remedy="it is tried again")
+    told = None if error is None else _told(error, where)
+    return told or CommitRefused(
+        "The cluster has refused a transaction", where=where, why=why, remedy="it is tried again"
+    )
+
+
+def _told(error: KafkaError, where: str) -> BrokerError | None:
+    """What would be refused again and again, and why; None for what may be tried again."""
+    told = translated(error, where)
+    return told if isinstance(told, UnknownTopic | RecordTooLarge | NotAllowed) else None
 
 
 class Slots:
