@@ -101,5 +101,5 @@ async def test_a_producer_that_is_broken_is_replaced(kafka: str, unique: Callabl
         broken.broken = True
         await broker.log.append(at, [Record(b"k", b"2", 1)])
         assert broker._log._appenders[size] is not broken
-        await asyncio.to_thread(broken.close, 5)
+        await asyncio.to_thread(broken.close)
         assert await values(broker, at) == [b"1", b"2"]

@@ -41,7 +41,7 @@ class Cluster:
         java_options: Sequence[str] = JAVA_OPTIONS,
         ends_with_us: bool = False,
     ) -> None:
-        """``settings`` go over those of ``tools.kafka.properties``.
+        """``settings`` go over those of ``tools.kafka.properties``, and over where nodes are to be found.
 
         With ``ends_with_us`` (Linux) no node outlives the thread that started it, however that ends; so start it in
         the main thread.
@@ -80,7 +80,7 @@ class Cluster:
         for i, node in enumerate(self.nodes):
             places = _places(node, voters, {name: ports[i] for name, ports in brokers.items()}, controllers[i])
             node.folder.mkdir(parents=True, exist_ok=True)
-            node.properties.write_text(written({**self._settings, **places}))
+            node.properties.write_text(written({**places, **self._settings}))
         addresses = {name: ",".join(f"{HOST}:{port}" for port in ports) for name, ports in brokers.items()}
         told = {"address": addresses.pop("PLAINTEXT"), "nodes": len(self.nodes), "further": addresses}
         (self._folder / "cluster.json").write_text(json.dumps(told))

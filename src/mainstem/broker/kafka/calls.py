@@ -64,6 +64,8 @@ AWAY: Final = frozenset(
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
         KafkaError._MSG_TIMED_OUT,
+        KafkaError._PURGE_QUEUE,
+        KafkaError._PURGE_INFLIGHT,
         KafkaError._RESOLVE,
         KafkaError._WAIT_COORD,
         KafkaError.REQUEST_TIMED_OUT,

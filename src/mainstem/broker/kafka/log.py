@@ -20,18 +20,22 @@ from mainstem.errors import BrokerError, UnknownTopic
 from mainstem.telemetry import log
 
 POLL_SECONDS = 0.1
+WATCHES = 4
+"""So often in the time that an append has it is looked whether there are some that have had it."""
 
 
 class _Append:
     """Records on their way; the last delivery report settles them, or the end of their producer."""
 
-    __slots__ = ("_first", "_future", "_left", "_settled", "error")
+    __slots__ = ("_first", "_future", "_left", "_settled", "began", "error")
 
     def __init__(self, count: int, settled: "list[_Append]") -> None:
         """In the thread that polls it enters ``settled`` when it is known what has become of it."""
         self._left = count
         self._settled = settled
-        self._future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[int] = loop.create_future()
+        self.began = loop.time()
         self._first: int | None = None
         self.error: KafkaError | None = None
 
@@ -59,12 +63,18 @@ class _Append:
 
 
 class _Appender:
-    """A producer and the thread that takes its delivery reports."""
+    """A producer and the thread that takes its delivery reports.
 
-    def __init__(self, settings: dict[str, object]) -> None:
+    The client itself gives no record up: having done so, it counts its records anew, and was seen to write others twice
+    that were on their way. So what has had no answer in time ends the producer, and everything that is on its way.
+    """
+
+    def __init__(self, settings: dict[str, object], seconds: float) -> None:
         self.producer = Producer(settings)
         self.broken = False
-        self.underway: set[_Append] = set()
+        self.underway: dict[_Append, None] = {}
+        self._seconds = seconds
+        self._watching: asyncio.TimerHandle | None = None
         self.settled: list[_Append] = []
         self._loop = asyncio.get_running_loop()
         self._closing = False
@@ -93,10 +103,30 @@ class _Appender:
             with suppress(RuntimeError):  # the event loop has been closed meanwhile
                 self._loop.call_soon_threadsafe(_settle, settled)
 
-    def close(self, seconds: float) -> None:
-        """Wait for what is on its way. Blocks."""
+    def watch(self) -> None:
+        """In the event loop: see that what is under way comes to an end."""
+        if self._watching is None:
+            self._watching = self._loop.call_later(self._seconds / WATCHES, self._look)
+
+    def _look(self) -> None:
+        self._watching = None
+        oldest = next(iter(self.underway), None)
+        if oldest is None or self.broken:
+            return
+        if self._loop.time() - oldest.began < self._seconds:
+            self.watch()
+            return
+        log.warning("appends have had no answer for %g s, and are given up with their producer", self._seconds)
+        self.broken = self._closing = True
+        self.producer.purge(blocking=False)
+
+    def close(self) -> None:
+        """Wait for what is on its way, but not for ever. Blocks."""
         self._closing = True
-        self._thread.join(seconds)
+        self._thread.join(self._seconds)
+        if self._thread.is_alive():
+            self.producer.purge(blocking=False)
+            self._thread.join(self._seconds)
 
 
 def _settle(settled: Sequence[_Append]) -> None:
@@ -127,11 +157,12 @@ class KafkaLog:
         # A batch must not be larger than its topic takes.
         appender = self._appender(min(BATCH_BYTES, known.record_bytes_max))
         append = _Append(len(records), appender.settled)
-        appender.underway.add(append)
+        appender.underway[append] = None
+        appender.watch()
         try:
             return await self._sent(appender, append, at, records)
         finally:
-            appender.underway.discard(append)
+            appender.underway.pop(append, None)
 
     async def _sent(self, appender: _Appender, append: _Append, at: TopicPartition, records: Sequence[Record]) -> int:
         producer = appender.producer
@@ -152,6 +183,8 @@ class KafkaLog:
                     break
                 except BufferError:
                     await asyncio.sleep(0.001)
+                    if appender.broken:
+                        raise translated(KafkaError(KafkaError._PURGE_QUEUE), where) from None
                 except KafkaException as raised:
                     self._topics.forget(at.topic)
                     raise failure(raised, where) from raised
@@ -190,12 +223,11 @@ class KafkaLog:
 
     async def close(self) -> None:
         """Wait for what is on its way, and end all threads."""
-        seconds = self._settings.options.answer_seconds
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         for appender in self._appenders.values():
-            await asyncio.to_thread(appender.close, seconds)
+            await asyncio.to_thread(appender.close)
         await self.fetchers.close()
 
     async def _watch(self) -> None:
@@ -217,5 +249,7 @@ class KafkaLog:
     def _appender(self, batch_bytes: int) -> _Appender:
         appender = self._appenders.get(batch_bytes)
         if appender is None or appender.broken:
-            appender = self._appenders[batch_bytes] = _Appender(self._settings.producer(batch_bytes))
+            appender = self._appenders[batch_bytes] = _Appender(
+                self._settings.producer(batch_bytes), self._settings.options.answer_seconds
+            )
         return appender

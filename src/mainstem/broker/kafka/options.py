@@ -148,7 +148,7 @@ class ClientSettings:
             "batch.size": batch_bytes,
             "message.max.bytes": MESSAGE_BYTES_MAX,
             "queue.buffering.max.messages": 1_000_000,
-            "delivery.timeout.ms": round(self.options.answer_seconds * 1_000),
+            "delivery.timeout.ms": 0,  # none: see who appends
             **self._common,
         }
 
@@ -158,6 +158,7 @@ class ClientSettings:
             **self.producer(BATCH_BYTES),
             "transactional.id": transactional_id,
             "transaction.timeout.ms": round(self.options.transaction_seconds * 1_000),
+            "delivery.timeout.ms": round(min(self.options.answer_seconds, self.options.transaction_seconds) * 1_000),
             # Just after a commit the broker answers that it is not done yet. With the default of 100 ms each
             # transaction takes 94 ms, with this 5.
             "retry.backoff.ms": 1,

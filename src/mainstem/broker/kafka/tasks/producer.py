@@ -4,15 +4,17 @@ Whoever initialises a producer with the same id fences all older ones and aborts
 has been fenced, or of which nobody knows how its transaction ended, is never used again.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Final, NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import Record, TopicPartition
-from mainstem.broker.kafka.calls import FENCES, kafka_error, translated
+from mainstem.broker.kafka.calls import AWAY, FENCES, failure, kafka_error, translated
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings, Settings
 from mainstem.broker.kafka.wire import HeaderPairs, portions
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, NotAllowed, RecordTooLarge, UnknownTopic
@@ -43,6 +45,9 @@ class TransactionalProducer:
         try:
             self._producer = _initialised(settings.transactional(transactional_id), self._seconds)
         except KafkaException as raised:
+            error = kafka_error(raised)
+            if error is not None and (error.retriable() or error.code() in AWAY) and not error.fatal():
+                raise failure(raised, self.name) from raised
             raise _outcome(raised, self.name) from raised
 
     def send(self, shipment: Shipment) -> dict[TopicPartition, int]:
@@ -65,18 +70,15 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Let the client go. What it has open, the next one with its id aborts."""
-        settled, self.over = self.over is None, self.over or _fenced(self.name)
         if self._closed:
             return
         self._closed = True
-        producer = self._producer
-        del self._producer
+        self.over = self.over or _fenced(self.name)
         with suppress(KafkaException):
-            producer.purge()
-        # Closing one whose transaction has no end yet would wait for that, sometimes for ever; it is only let go.
-        if settled:
-            with suppress(KafkaException):
-                producer.close()
+            self._producer.purge(blocking=False)
+        # Dropped, and not closed: its close aborts and flushes without a limit, and after a failed commit it was seen
+        # never to return, although the cluster was there again.
+        del self._producer
 
     def _produce(self, shipment: Shipment, firsts: dict[TopicPartition, int]) -> None:
         headers = HeaderPairs()
@@ -227,29 +229,45 @@ def _told(error: KafkaError, where: str) -> BrokerError | None:
 
 
 class Slots:
-    """Producers for transactions outside any task: each id serves one transaction at a time."""
+    """Producers for transactions outside any task: each id serves one transaction at a time.
+
+    The id of one that can do no more is the next to be used: whatever was left open under it would hold up readers.
+    """
 
     def __init__(self, settings: ClientSettings, process: str) -> None:
         """None is made before it is needed."""
         self._settings = settings
         self._process = process
         self._free: list[TransactionalProducer] = []
-        self._made = 0
+        self._numbers = count(1)
+        self._left: deque[str] = deque()
 
     def send(self, shipment: Shipment) -> dict[TopicPartition, int]:
         """Commit it through a producer that nobody uses."""
-        try:
-            producer = self._free.pop()
-        except IndexError:
-            self._made += 1
-            producer = TransactionalProducer(self._settings, f"mainstem.{self._process}.{self._made}")
+        producer = self._take()
         try:
             return producer.send(shipment)
         finally:
             if producer.over is None:
                 self._free.append(producer)
             else:
+                self._left.append(producer.name)
                 producer.close()
+
+    def _take(self) -> TransactionalProducer:
+        # Each step is one call, for threads of several transactions take at the same time.
+        name = None
+        with suppress(IndexError):
+            name = self._left.popleft()
+        if name is None:
+            with suppress(IndexError):
+                return self._free.pop()
+        name = name or f"mainstem.{self._process}.{next(self._numbers)}"
+        try:
+            return TransactionalProducer(self._settings, name)
+        except BaseException:
+            self._left.append(name)
+            raise
 
     def close(self) -> None:
         """Let all of them go."""
