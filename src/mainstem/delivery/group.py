@@ -141,7 +141,7 @@ class GroupRunner:
                 membership = await self._environment.broker.group.join(
                     spec, static_id=settings.static_id, pinned=settings.pinned
                 )
-            except BrokerAway as error:
+            except (BrokerAway, DiskFull) as error:
                 await self._wait_for_broker(f"group {self._plan.group!r}", None, error)
                 continue
             try:
@@ -305,8 +305,8 @@ class GroupRunner:
             case Outdated():
                 await self._decline(membership, number, error)
 
-    async def _wait_for_broker(self, what: str, number: int | None, error: BrokerAway) -> None:
-        """Pause what needs a broker that does not answer: nothing has happened since the last commit."""
+    async def _wait_for_broker(self, what: str, number: int | None, error: BrokerAway | DiskFull) -> None:
+        """Pause what needs a broker that answers, and has room: nothing has happened since the last commit."""
         self._unanswered += 1
         seconds = AWAY.delay(self._unanswered, self._environment.chance.random)
         log.error("%s pauses, and tries again in %.1f s: %s", what, seconds, error)

@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from mainstem.broker import Broker, Record, TopicPartition, read_all
 from mainstem.delivery import Plan
+from mainstem.errors import DiskFull
 from mainstem.events import Declaration
 from mainstem.identifiers import derive
 from mainstem.service.plans import CATALOGUE
+from mainstem.telemetry import log
 
 AT: Final = TopicPartition(CATALOGUE, 0)
 
@@ -100,6 +102,7 @@ async def write_catalogue(broker: Broker, entries: Sequence[CatalogueEntry]) -> 
     """Add entries to the catalogue.
 
     Of the older definitions of a group the last one stays: both run during a rolling upgrade, and one of them after it.
+    On a full disk the entries are left out until the next start: whoever starts may be the one who makes room.
     """
     if not entries:
         return
@@ -113,7 +116,10 @@ async def write_catalogue(broker: Broker, entries: Sequence[CatalogueEntry]) -> 
         ]
         records += [Record(key, None, entry.at_ms) for key in others[:-1]]
         records.append(Record(_key(entry), _encode(entry), entry.at_ms))
-    await broker.log.append(AT, records)
+    try:
+        await broker.log.append(AT, records)
+    except DiskFull as error:
+        log.warning("the catalogue does not hear of this start: %s", error)
 
 
 async def read_catalogue(broker: Broker) -> list[CatalogueEntry]:

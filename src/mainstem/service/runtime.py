@@ -24,7 +24,7 @@ from mainstem.delivery import (
     no_point,
     standing_told,
 )
-from mainstem.errors import BrokerAway, DefinitionError, MainstemError, StartRefused
+from mainstem.errors import BrokerAway, DefinitionError, DiskFull, MainstemError, StartRefused
 from mainstem.events import Declaration
 from mainstem.identifiers import Identifiers
 from mainstem.service.brokers import Backend, connected, file_of, named_broker
@@ -193,7 +193,7 @@ async def serve(
     """Run services until SIGTERM or SIGINT, then drain within the grace period. ``started`` is called in between.
 
     With ``http``, the process can be probed and measured at that address, from before it starts until it has drained.
-    A broker that does not answer at the start is asked again and again.
+    A broker that does not answer at the start, or has no room, is asked again and again.
 
     A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
     Raises what :func:`running` raises, also when a group fails.
@@ -217,7 +217,7 @@ async def serve(
                         started(process)
                     await stopped.wait()
                     log.info("draining: what has begun is finished first; a second signal ends the process at once")
-            except (StartRefused, BrokerAway) as refused:
+            except (StartRefused, BrokerAway, DiskFull) as refused:
                 await entrance.wait(refused, stopped)
     log.info("stopped")
 

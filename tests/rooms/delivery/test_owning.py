@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mainstem.broker import Membership, Ownership
+from mainstem.broker import Group, GroupSpec, Membership, Ownership
 from mainstem.delivery import Processor
 from mainstem.errors import BrokerError, DiskFull, MembershipLost
 from mainstem.settings import Settings
-from mainstem.testing.conformance.broker.layer import Layer, LayeredMembership
+from mainstem.testing.conformance.broker.layer import Layer, LayeredGroup, LayeredMembership
 from tests.rooms.delivery.stage import Paid, Told, on, staged, until
 
 SOON = Settings(commit_interval_ms=1, session_timeout_seconds=0.2, grace_seconds=0.2)
@@ -140,6 +140,41 @@ class NoRoom(Layer):
                 raise DiskFull(f"no room to give task {task} back")
 
         return Full(inner, self)
+
+
+class NoRoomToJoin(Layer):
+    """A member cannot even be written down, for a while."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+
+    def group(self, inner: Group) -> Group:
+        """One that asks this layer first."""
+        layer = self
+
+        class Full(LayeredGroup):
+            async def join(
+                self, spec: GroupSpec, *, static_id: str | None = None, pinned: frozenset[int] | None = None
+            ) -> Membership:
+                layer.refusals -= 1
+                if layer.refusals >= 0:
+                    raise DiskFull("no room for another member")
+                return await super().join(spec, static_id=static_id, pinned=pinned)
+
+        return Full(inner, self)
+
+
+async def test_a_full_disk_lets_a_group_wait_before_it_joins() -> None:
+    """As a task waits that runs already: it joins when there is room; and who is told to stop meanwhile, stops."""
+    layer = NoRoomToJoin(2)
+    async with staged() as stage:
+        await stage.publish(Paid("a", 1))
+        async with stage.running(telling(), broker=layer.broker(stage.broker), settings=SOON) as running:
+            await stage.settled(running)
+        assert (await stage.told(), layer.refusals) == (["1"], -1)
+        layer.refusals = 1_000
+        async with asyncio.timeout(5), stage.running(telling(), broker=layer.broker(stage.broker), settings=SOON):
+            await until(lambda: layer.refusals < 1_000)
 
 
 async def test_a_full_disk_does_not_end_whoever_gives_a_task_back() -> None:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mainstem.broker import CopyProgress
 from mainstem.clock import ManualClock
 from mainstem.delivery import Counters
-from mainstem.errors import BrokerAway, DefinitionError, StartRefused
+from mainstem.errors import BrokerAway, DefinitionError, DiskFull, StartRefused
 from mainstem.service import Service, serve
 from mainstem.service.process import Checkup, Entrance, checkup
 from mainstem.service.process.exposition import Tally, exposition
@@ -186,7 +186,7 @@ async def test_nothing_is_asked_of_a_broker_that_is_being_closed() -> None:
 # --- before it has started
 
 
-async def test_only_a_broker_that_does_not_answer_is_waited_for() -> None:
+async def test_only_a_broker_that_does_not_answer_or_has_no_room_is_waited_for() -> None:
     """Anything else in the list of faults would be the same the next time; and who is told to stop, stops."""
     entrance, stopped = Entrance(lambda: 0.0), asyncio.Event()
     stopped.set()
@@ -195,6 +195,8 @@ async def test_only_a_broker_that_does_not_answer_is_waited_for() -> None:
     await entrance.wait(StartRefused("no", (away,)), stopped)
     await entrance.wait(away, stopped)
     assert (await entrance.health()).reasons == ("it is starting", "the broker does not answer: refused")
+    await entrance.wait(DiskFull("no room", why="0 bytes are free"), stopped)
+    assert (await entrance.health()).reasons[1] == "the disk is full: 0 bytes are free"
     with pytest.raises(StartRefused):
         await entrance.wait(StartRefused("no", (away, DefinitionError("wrong"))), stopped)
 

@@ -6,10 +6,11 @@ import pytest
 
 from mainstem import Context, DomainEvent, IntegrationEvent, Service, Topic, running
 from mainstem.broker import GroupSpec, TopicSpec
-from mainstem.errors import DefinitionError, MainstemError, StartRefused, UnknownTopic
+from mainstem.errors import DefinitionError, DiskFull, MainstemError, StartRefused, UnknownTopic
 from mainstem.service import Existing, topics_of
 from mainstem.service.plans import AUDIT_BYTES_MAX
 from mainstem.settings import Settings
+from tests.journeys.conditions import until
 from tests.rooms.service.events import Bank, GoldReached, OrderPaid, SeatTaken, embedded
 
 MEMORY = "sqlite:///:memory:"
@@ -328,3 +329,21 @@ async def test_a_service_is_given_itself() -> None:
     with pytest.raises(DefinitionError, match="'shop:shop' is not a service"):
         async with running("shop:shop", broker="sqlite://:memory:"):  # type: ignore[arg-type]
             raise AssertionError
+
+
+async def test_a_service_starts_when_only_the_reserve_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody may publish any more, and whoever handles what is there makes room: it starts."""
+    shop, told = Service("shop", publishes=(OrderPaid,)), list[str]()
+
+    @shop.on(OrderPaid)
+    async def tally(order: OrderPaid) -> None:
+        told.append(order.customer_id)
+
+    url = f"sqlite:///{tmp_path}/shop.db"
+    async with shop.running(broker=url, dev=True, consume=False):
+        await shop.publish(OrderPaid("o-1", 1))
+    async with shop.running(broker=f"{url}?reserve_bytes={2**62}", dev=True, settings=Settings()):
+        with pytest.raises(DiskFull):
+            await shop.publish(OrderPaid("o-2", 1))
+        await until(lambda: told == ["o-1"])
+    assert "the catalogue does not hear of this start" in caplog.text

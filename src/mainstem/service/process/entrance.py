@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from mainstem.errors import BrokerAway, StartRefused
+from mainstem.errors import BrokerAway, DiskFull, StartRefused
 from mainstem.resilience import Backoff
 from mainstem.service.process.report import STARTING, Health
 from mainstem.telemetry import log
@@ -46,16 +46,17 @@ class Entrance:
             return await self._process.health()
         return Health("starting", ready=False, live=True, reasons=self._reasons, broker=None, groups=())
 
-    async def wait(self, refused: StartRefused | BrokerAway, stopped: asyncio.Event) -> None:
+    async def wait(self, refused: StartRefused | BrokerAway | DiskFull, stopped: asyncio.Event) -> None:
         """Wait until it is time to try again. Raises ``refused`` where that would be of no use."""
         faults = refused.faults if isinstance(refused, StartRefused) else (refused,)
-        if self._begun or not all(isinstance(each, BrokerAway) for each in faults):
+        if self._begun or not all(isinstance(each, BrokerAway | DiskFull) for each in faults):
             raise refused
         self._process = None
         self._tries += 1
         seconds = AGAIN.delay(self._tries, self._chance)
         fault = faults[0]
-        self._reasons = (*STARTING.reasons, f"the broker does not answer: {fault.why or fault.what}")
+        what = "the disk is full" if isinstance(fault, DiskFull) else "the broker does not answer"
+        self._reasons = (*STARTING.reasons, f"{what}: {fault.why or fault.what}")
         log.error("%s\n  trying again in %.1f s", fault, seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
