@@ -69,6 +69,7 @@ class Batch:
 
     __slots__ = (
         "_columns",
+        "_several",
         "common",
         "keys",
         "next_offset",
@@ -98,6 +99,7 @@ class Batch:
         self.own = own
         self.next_offset = next_offset
         self._columns: dict[str, Sequence[bytes | None] | None] = {}
+        self._several: dict[tuple[str, ...], Sequence[Sequence[bytes | None] | None]] = {}
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -118,6 +120,18 @@ class Batch:
         except KeyError:
             column = self._columns[name] = self.own.column(name) if name in self.own.names() else None
         return None if column is None else column[index]
+
+    def several(self, names: tuple[str, ...]) -> Sequence[Sequence[bytes | None] | None]:
+        """The headers of these names of each record, in their order; None for one that no record has.
+
+        Asked again for the same names it costs next to nothing, so that what runs for each record may ask.
+        """
+        try:
+            return self._several[names]
+        except KeyError:
+            known = {*self.common, *self.own.names()}
+            found = self._several[names] = [self.column(name) if name in known else None for name in names]
+            return found
 
     def headers(self, index: int) -> dict[str, bytes]:
         """All headers of one record."""

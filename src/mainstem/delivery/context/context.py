@@ -6,7 +6,7 @@ no trace, except for what it committed itself with :meth:`Context.checkpoint`.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeVar, overload
+from typing import Final, TypeVar, overload
 
 from msgspec import Struct
 
@@ -15,14 +15,13 @@ from mainstem.calendar import Duration, milliseconds
 from mainstem.delivery.context.effects import Effects, Gathered
 from mainstem.delivery.context.firing import firing_tag
 from mainstem.delivery.context.footing import Footing
-from mainstem.delivery.context.reading import envelope_of, event_id_of
+from mainstem.delivery.context.reading import envelope_of, event_id_of, inherited_from
 from mainstem.delivery.context.refusals import no_key, no_store, strange_key, strange_store, wall_clock_ms
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.errors import DefinitionError, IncarnationOver
 from mainstem.events import (
     CE_CAUSATIONID,
     CE_CORRELATIONID,
-    CE_ID,
     TRACEPARENT,
     TRACESTATE,
     Attributes,
@@ -34,6 +33,9 @@ from mainstem.telemetry import EventLogger, Trace, event_logger
 
 V = TypeVar("V")
 D = TypeVar("D")
+
+_SEVERAL: Final = (list, tuple)
+"""A union would be made anew for each event."""
 
 
 class Context(Struct, gc=False, eq=False):
@@ -125,7 +127,7 @@ class Context(Struct, gc=False, eq=False):
     @property
     def trace(self) -> Trace | None:
         """The span around this run of the handler; where nobody makes spans, the trace context of the event."""
-        inherited = self._lineage or self._inherited()
+        inherited = self._lineage or inherited_from(self._batch, self._index)
         traceparent = inherited.get(TRACEPARENT)
         return None if traceparent is None else Trace(traceparent, inherited.get(TRACESTATE))
 
@@ -232,7 +234,9 @@ class Context(Struct, gc=False, eq=False):
         effects.writes[store, key] = value
 
     def _begin(self) -> Effects:
-        self._footing.incarnation.check()
+        incarnation = self._footing.incarnation
+        if not incarnation.alive:
+            incarnation.check()
         if self._ended:
             raise IncarnationOver(
                 f"a context of handler {self._footing.handler!r} was used after the handler had returned",
@@ -267,43 +271,34 @@ class Context(Struct, gc=False, eq=False):
             stated = Attributes(subject, time, extensions).headers(self.timestamp_ms)
         self._publish(event, stated)
 
-    def _publish(self, event: object, stated: Headers | None) -> None:
-        footing = self._footing
+    def _publish(self, event: object, stated: Headers | None = None) -> None:
+        footing, batch, index = self._footing, self._batch, self._index
         effects = self._effects
         if effects is None:
             effects = self._begin()
         inherited = self._lineage
         if inherited is None:
-            inherited = self._lineage = self._inherited()
+            inherited = self._lineage = inherited_from(batch, index)
         if stated is not None:
             inherited = {**inherited, **stated}
         event_id = footing.derivation.nth(inherited[CE_CAUSATIONID], self.caused)
-        effects.facts.append(footing.outputs.fact(event, event_id, inherited, self._batch.timestamps[self._index]))
+        fact = footing.outputs.fact_of(event)
+        effects.facts.append(fact(event, event_id, inherited, batch.timestamps[index]))
         self.caused += 1
-
-    def _inherited(self) -> Headers:
-        """What every output inherits, as bytes from header to header."""
-        header, index = self._batch.header, self._index
-        cause = header(CE_ID, index) or self.event_id.encode()
-        correlation = header(CE_CORRELATIONID, index) or cause
-        traceparent = header(TRACEPARENT, index)
-        if traceparent is None:
-            return lineage(correlation, cause)
-        return lineage(correlation, cause, traceparent, header(TRACESTATE, index))
 
     def carry(self, trace: Trace) -> None:
         """From here on, what is published belongs to this place in a trace, instead of the event's own."""
-        inherited = self._inherited()
+        inherited = inherited_from(self._batch, self._index)
         causes = inherited[CE_CORRELATIONID], inherited[CE_CAUSATIONID]
         self._lineage = lineage(*causes, trace.traceparent, trace.tracestate)
 
     def publish_result(self, result: object) -> None:
         """Publish what a handler has returned: an event, or several in a list or tuple."""
-        if isinstance(result, list | tuple):
+        if isinstance(result, _SEVERAL):
             for event in result:
-                self._publish(event, None)
+                self._publish(event)
         else:
-            self._publish(result, None)
+            self._publish(result)
 
     # -- time
 
@@ -325,7 +320,7 @@ class Context(Struct, gc=False, eq=False):
         due = now + milliseconds(after or 0) if at is None else wall_clock_ms(at, now, self._footing.handler)
         # An event whose producer's clock is ahead keeps nobody waiting.
         due = max(due, min(self.timestamp_ms, now))
-        inherited = self._lineage or self._inherited()
+        inherited = self._lineage or inherited_from(self._batch, self._index)
         firing_id = self._footing.derivation.of("timer", inherited[CE_CAUSATIONID], str(self.caused))
         timers.put(self._read, self._write, Timer(due, name, self.key), firing_tag(firing_id, inherited))
         self.caused += 1

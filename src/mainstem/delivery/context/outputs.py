@@ -6,6 +6,7 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -26,6 +27,14 @@ from mainstem.events import (
 from mainstem.schemas import DECODER_ERRORS, ENCODER_ERRORS, codec_for, encoding_failure, unreadable_failure
 
 _NO_LIMITS: Mapping[str, int] = {}
+
+MakeFact: TypeAlias = Callable[[object, bytes, Headers, int], Fact]
+"""Takes an event, its id, lineage and stated attributes as headers, and its timestamp; returns its record.
+
+Raises :class:`EventRefused` when the event cannot be encoded, and :class:`RecordTooLarge` when it has more bytes than
+its topic takes. A keyless event goes to a partition that depends on its id, a UUID, so that a retry sends it to the
+same one.
+"""
 
 
 class _Route:
@@ -126,21 +135,18 @@ class Outputs:
             kind = _StructuredRoute if each.envelope == "structured" else _Route
             limit = bytes_max.get(each.topic, sys.maxsize)
             self._routes[each.type] = kind(each, partitions[each.topic], source, limit, read_back=read_back)
+        self._facts: dict[type[object], MakeFact] = {each: route.fact for each, route in self._routes.items()}
 
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
-        """The record of an event.
+        """The record of an event; see :data:`MakeFact`, and :meth:`fact_of` for what is refused."""
+        return self.fact_of(event)(event, event_id.encode(), inherited, timestamp_ms)
 
-        Raises :class:`EventRefused` when its type is not declared or it cannot be encoded, and
-        :class:`RecordTooLarge` when it has more bytes than its topic takes.
-
-        ``event_id`` is a UUID. ``inherited`` are lineage and stated attributes, as headers. A keyless event goes to a
-        partition that depends on its id, so that a retry sends it to the same one.
-        """
+    def fact_of(self, event: object) -> MakeFact:
+        """How events of this type become facts. Raises :class:`EventRefused` when it is not declared."""
         try:
-            route = self._routes[type(event)]
+            return self._facts[type(event)]
         except KeyError:
             raise self._undeclared(event) from None
-        return route.fact(event, event_id.encode(), inherited, timestamp_ms)
 
     def gather(
         self,
@@ -150,13 +156,13 @@ class Outputs:
         records: dict[TopicPartition, list[Record]],
     ) -> None:
         """Add the records of many events, each with its id, by partition; otherwise as :meth:`fact`."""
-        routes = self._routes
+        facts = self._facts
         for event, event_id in events:
             try:
-                route = routes[type(event)]
+                make = facts[type(event)]
             except KeyError:
                 raise self._undeclared(event) from None
-            at, record = route.fact(event, event_id.encode(), inherited, timestamp_ms)
+            at, record = make(event, event_id.encode(), inherited, timestamp_ms)
             try:
                 records[at].append(record)
             except KeyError:

@@ -1,13 +1,18 @@
 """From a record of a batch to what is known about its event, apart from the payload."""
 
 from collections.abc import Mapping
+from typing import Final
 
-from mainstem.broker import Batch, HeaderRows, TopicPartition
+from mainstem.broker import Batch, HeaderRows, Headers, TopicPartition
 from mainstem.errors import DecodingFailed
 from mainstem.events import (
+    CE_CAUSATIONID,
+    CE_CORRELATIONID,
     CE_ID,
     CE_TYPE,
     CONTENT_TYPE,
+    TRACEPARENT,
+    TRACESTATE,
     Declaration,
     Envelope,
     Origin,
@@ -15,6 +20,7 @@ from mainstem.events import (
     from_structured,
     identity,
     is_structured,
+    lineage,
 )
 
 
@@ -29,6 +35,20 @@ def envelope_of(batch: Batch, index: int, bare: Declaration | None = None) -> En
     if bare is not None:
         return foreign_envelope(bare, batch.headers(index), origin)
     return Envelope(batch.common, batch.own_headers(index), origin)
+
+
+_CAUSES: Final = (CE_ID, CE_CORRELATIONID, TRACEPARENT, TRACESTATE)
+
+
+def inherited_from(batch: Batch, index: int) -> Headers:
+    """What everything that an event causes inherits, as bytes from header to header."""
+    ids, correlations, parents, states = batch.several(_CAUSES)
+    cause = (ids and ids[index]) or event_id_of(batch, index).encode()
+    correlation = (correlations and correlations[index]) or cause
+    parent = None if parents is None else parents[index]
+    if parent is None:
+        return {CE_CORRELATIONID: correlation, CE_CAUSATIONID: cause}
+    return lineage(correlation, cause, parent, None if states is None else states[index])
 
 
 def in_binary_mode(batch: Batch) -> Batch:
