@@ -1,6 +1,7 @@
 """Between the shapes: a record becomes what a producer takes, and messages become columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, TypeAlias, cast
 
 from confluent_kafka import Message
@@ -12,6 +13,8 @@ Pair: TypeAlias = tuple[str, str | bytes | None]
 """What the client takes; here it is always a name and bytes."""
 _Row: TypeAlias = Sequence[tuple[str, bytes | None]]
 _NO_HEADERS: Final[Headers] = {}
+_key: Final = attrgetter("key")
+_value: Final = attrgetter("value")
 
 
 class HeaderPairs:
@@ -161,8 +164,12 @@ def portions(records: Sequence[Record], bytes_max: int) -> Iterator[Sequence[Rec
 
 def check_sizes(at: TopicPartition, records: Sequence[Record], bytes_max: int) -> None:
     """Refuse what the topic does not take, before any of it is sent."""
-    if max([len(each.key or b"") + len(each.value or b"") for each in records], default=0) <= bytes_max:
-        return
+    try:
+        # Most are far below it, which takes half the time to see.
+        if max(map(len, map(_value, records))) + max(map(len, map(_key, records))) <= bytes_max:
+            return
+    except (TypeError, ValueError):
+        pass  # one of them has no key or no value, or there is none
     for record in records:
         if size_bytes(record) > bytes_max:
             raise RecordTooLarge(

@@ -107,10 +107,10 @@ class TransactionalProducer:
         for record in records:
             while True:
                 try:
-                    # By position, which costs less than by name; the first None is another name for on_delivery. A time
-                    # of 0 would be now.
+                    # By position, which costs less than by name; None stands where on_delivery would be given by its
+                    # second name. A time of 0 would be now.
                     produce(
-                        topic, record.value, record.key, partition, None, first, record.timestamp_ms or 1, pairs(record)
+                        topic, record.value, record.key, partition, first, None, record.timestamp_ms or 1, pairs(record)
                     )
                     break
                 except BufferError:
