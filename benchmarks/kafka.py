@@ -49,6 +49,7 @@ def mainstem(address: str, load: Load, folder: Path) -> Cases:
         "transform": case(kafka_service.transform),
         "count": case(kafka_service.count),
         "count_out": case(kafka_service.count_out),
+        "count_latest": case(kafka_service.count_latest),
     }
 
 
@@ -62,7 +63,7 @@ def bare_loops(address: str, load: Load) -> Cases:
 
 
 def kafka_streams(streams: kafka_others.Streams, load: Load) -> Cases:
-    """The mark to pass; with RocksDB, and without its record cache unless the name says so."""
+    """The mark to pass; with RocksDB, and without its record cache unless the name says ``cached`` or ``latest``."""
     cached = 10_000_000
     return {
         "streams_stateless": lambda: streams.run("stateless", "-", load.events),
@@ -70,6 +71,7 @@ def kafka_streams(streams: kafka_others.Streams, load: Load) -> Cases:
         "streams_count": lambda: streams.run("count", "-", load.events),
         "streams_count_cached": lambda: streams.run("count", "-", load.events, cache_bytes=cached),
         "streams_count_out": lambda: streams.run("count-out", "counted", load.events),
+        "streams_count_latest": lambda: streams.run("count-out", "counted", load.events, cache_bytes=cached),
     }
 
 

@@ -88,6 +88,17 @@ def count_out(service: Service, seen: Seen) -> None:
         return OrdersCounted(order.customer_id, number)
 
 
+def count_latest(service: Service, seen: Seen) -> None:
+    """The same, and of the events out the last one of each key and commit."""
+    counts: Store[int] = service.store("counts", int)
+
+    @service.on(OrderPaid, latest=(OrdersCounted,))
+    async def add(order: OrderPaid, context: Context) -> OrdersCounted:
+        seen()
+        context.put(counts, number := context.get(counts, 0) + 1)
+        return OrdersCounted(order.customer_id, number)
+
+
 def url(address: str, folder: Path) -> str:
     """The broker, with a folder for local copies."""
     return f"kafka://{address}?state_folder={folder}"

@@ -47,6 +47,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
     where: Predicate | None = None
     publishes: tuple[Declarable, ...] = ()
+    latest: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -98,13 +99,14 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         name=registration.name,
         call=call,
         inputs=tuple(declaration_of(each) for each in registration.types),
-        outputs=output_declarations(registration, signature.returns),
+        outputs=(outputs := output_declarations(registration, signature.returns)),
         timer=registration.timer,
         plain=plain,
         batch=signature.batch,
         retry=registration.retry,
         timeout_seconds=registration.timeout_seconds,
         where=registration.where,
+        latest=_latest(registration, outputs),
         was=registration.was,
     )
 
@@ -349,6 +351,21 @@ def output_declarations(registration: Registration, returns: object) -> tuple[De
                 ) from error
             found[leaf] = declaration
     return tuple(found.values())
+
+
+def _latest(registration: Registration, outputs: Iterable[Declaration]) -> tuple[Declaration, ...]:
+    """Of which outputs only the last one of each key counts: those that are outputs, and have a key."""
+    found = tuple(map(declaration_of, registration.latest))
+    for each in found:
+        name, published = each.type.__name__, each in outputs
+        if not (published and each.key):
+            raise DefinitionError(
+                f"handler {registration.name!r} cannot publish the latest {name} of each key alone",
+                where=registration.place,
+                why="its events have no key" if published else "it publishes none",
+                remedy=f"declare {name} with a key" if published else f"annotate it, or add publishes=({name},)",
+            )
+    return found
 
 
 def _leaves(annotation: object) -> Iterable[object]:

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from mainstem.broker import COMPLETED_STORE, Change, Record, TopicPartition, completed_key
-from mainstem.delivery.context import Effects
+from mainstem.delivery.context import Effects, Facts
 from mainstem.delivery.lanes import Intake, Progress, Ranges
 from mainstem.errors import BrokerError
 from mainstem.state import TaskState
@@ -134,7 +134,7 @@ class Ledger:
         self._topic_ids = topic_ids
         self._commit_events = commit_events
         self._mark = 1
-        self._facts: dict[TopicPartition, list[Record]] = {}
+        self._facts = Facts()
         self._waiters: list[asyncio.Future[None]] = []
         self._completed_rows: set[TopicPartition] = set()
 
@@ -160,12 +160,7 @@ class Ledger:
         if effects.writes:
             self.state.apply(effects.writes)
         if effects.facts:
-            facts = self._facts
-            for at, record in effects.facts:
-                try:
-                    facts[at].append(record)
-                except KeyError:
-                    facts[at] = [record]
+            self._facts.add(effects.facts)
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
         if not self.changed:
@@ -202,8 +197,9 @@ class Ledger:
         positions = {at: progress.position() for at, progress in self.progress.items()}
         if self.remembers:
             self.state.apply(self._completed(positions))
-        cut = Cut(self._facts, [Change(*row) for row in self.state.cut()], positions, self._waiters, self.events)
-        self._facts, self._waiters, self.events, self.changed, self._mark = {}, [], 0, False, 1
+        changes = [Change(*row) for row in self.state.cut()]
+        cut = Cut(self._facts.cut(), changes, positions, self._waiters, self.events)
+        self._waiters, self.events, self.changed, self._mark = [], 0, False, 1
         self.commit_due.clear()
         return cut
 

@@ -30,7 +30,8 @@ class Processor(Struct, frozen=True, kw_only=True):
     """A handler, compiled. ``name`` is its identity in its service; ``was`` are names it had before.
 
     It is run for events of ``inputs``, or when ``timer`` is due. A ``plain`` one is an ordinary function and runs in a
-    worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take as long as it wants.
+    worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take as long as it wants. Of those of
+    its ``outputs`` that are ``latest``, a commit carries the last one of each topic and key.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     retry: Retry = Retry()
     timeout_seconds: float | None = None
     where: Predicate | None = None
+    latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
 
     def describe(self) -> Description:

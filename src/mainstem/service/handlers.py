@@ -40,6 +40,7 @@ class Handlers:
         timeout: Duration | None = None,
         where: Predicate | None = None,
         publishes: tuple[Declarable, ...] = (),
+        latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
     ) -> Callable[[F], F]:
         """Let a function handle events of one type or several; the function is returned unchanged.
@@ -48,10 +49,12 @@ class Handlers:
         function's name unless stated; ``was`` are the names it had before. ``retry`` says what happens when it
         raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
         and says whether the handler wants it. ``publishes`` adds to the types in the return annotation.
+        ``latest`` names those of them whose events replace one another: of these, each commit publishes the last one
+        of each topic and key alone.
         """
         if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
-        for each in (*types, *several("publishes", publishes)):
+        for each in (*types, *several("publishes", publishes), *several("latest", latest)):
             declaration_of(each)
         several("was", was)
 
@@ -65,6 +68,7 @@ class Handlers:
                     timeout_seconds=None if timeout is None else seconds(timeout),
                     where=where,
                     publishes=publishes,
+                    latest=latest,
                     was=was,
                 )
             )
@@ -80,6 +84,7 @@ class Handlers:
         retry: Retry = DEFAULT_RETRY,
         timeout: Duration | None = None,
         publishes: tuple[Declarable, ...] = (),
+        latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
     ) -> Callable[[F], F]:
         """Let a function handle the timers of this name that ``context.wake(timer, ...)`` has set.
@@ -92,7 +97,7 @@ class Handlers:
                 why="names that begin with $ belong to the runtime, and a name is one plain word",
                 remedy='write a word such as "remind"',
             )
-        for each in several("publishes", publishes):
+        for each in (*several("publishes", publishes), *several("latest", latest)):
             declaration_of(each)
         several("was", was)
 
@@ -105,6 +110,7 @@ class Handlers:
                     retry=retry,
                     timeout_seconds=None if timeout is None else seconds(timeout),
                     publishes=publishes,
+                    latest=latest,
                     was=was,
                 )
             )

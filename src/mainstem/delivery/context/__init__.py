@@ -2,6 +2,7 @@
 
 from mainstem.delivery.context.context import Context
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Through, no_effects
+from mainstem.delivery.context.facts import Facts
 from mainstem.delivery.context.firing import TIMER_TOPIC, firing_batch
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.outputs import Outputs
@@ -13,6 +14,7 @@ __all__ = [
     "Context",
     "Effects",
     "Fact",
+    "Facts",
     "Footing",
     "Gathered",
     "Incarnation",

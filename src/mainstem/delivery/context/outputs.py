@@ -4,7 +4,8 @@ Used by handlers, whose records wait for the commit, and by publishing from outs
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import is_dataclass
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
+from mainstem.delivery.context.facts import Latest
 from mainstem.errors import EventRefused, RecordTooLarge
 from mainstem.events import (
     CONTENT_TYPE,
@@ -113,6 +115,14 @@ def _reading_back(declaration: Declaration) -> Callable[[object], bytes]:
     return encode
 
 
+def _latest(make: MakeFact, by: str) -> MakeFact:
+    def latest(event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
+        at, each = make(event, event_id, inherited, timestamp_ms)
+        return at, Latest(each.key, each.value, each.timestamp_ms, each.common, each.own, by)
+
+    return latest
+
+
 class Outputs:
     """Encodes the event types that a service may publish."""
 
@@ -147,6 +157,14 @@ class Outputs:
             return self._facts[type(event)]
         except KeyError:
             raise self._undeclared(event) from None
+
+    def latest(self, types: Collection[type[object]], by: str) -> "Outputs":
+        """The same for the handler of this name, of whose outputs of these types a commit carries the last ones."""
+        if not types:
+            return self
+        other = copy(self)
+        other._facts = {**self._facts, **{each: _latest(self._facts[each], by) for each in types}}  # noqa: SLF001 - a copy
+        return other
 
     def gather(
         self,

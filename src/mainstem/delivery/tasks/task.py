@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, commit, no_point
@@ -224,7 +226,7 @@ class Task:
                     each.name,
                     Derivation(plan.service, plan.group, each.name),
                     self._incarnation,
-                    surroundings,
+                    replace(surroundings, outputs=plan.outputs.latest([it.type for it in each.latest], each.name)),
                     timer_names,
                     batch=each.batch,
                 ),
