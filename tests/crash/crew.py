@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.crash.checker import Report, check, unsettled
 from tests.crash.logfile import DATABASE
-from tests.crash.page import Ask, Page
+from tests.crash.page import THAT_IS_ALL, Ask, Page
 
 ROOT = Path(__file__).parents[2]
 # However busy the machine is: nobody waits for so long, unless something is wrong.
@@ -57,6 +58,16 @@ class Member:
             log.seek(self._log_start)
             return log.read()
 
+    def stands(self) -> str:
+        """Where all that it does stands now, by its own account; nothing of one that cannot say it."""
+        before = len(self.say())
+        if not self.alive or self.stopped:
+            return ""
+        self.signal(signal.SIGUSR1)
+        with suppress(NotInTime):
+            wait_until(lambda: not self.alive or THAT_IS_ALL in self.say()[before:], "it", within_seconds=5)
+        return self.say()[before:]
+
     @property
     def gave_up(self) -> bool:
         """Whether it has ended because it could not know whether something had happened."""
@@ -87,7 +98,7 @@ class Member:
         try:
             code = self.process.wait(within_seconds)
         except subprocess.TimeoutExpired:
-            raise NotInTime(f"{self.name} has not ended:\n{self.say()[-3_000:]}") from None
+            raise NotInTime(f"{self.name} has not ended:\n{self.say()[-3_000:]}\n{self.stands()}") from None
         self.close()
         return code
 
@@ -203,7 +214,7 @@ class Crew:
 
     def tails(self) -> list[str]:
         """The last words of everybody."""
-        return [f"--- {member.name}\n{member.say()[-1_500:]}" for member in self.members.values()]
+        return [f"--- {member.name}\n{member.say()[-1_500:]}\n{member.stands()}" for member in self.members.values()]
 
 
 def wait_until(

@@ -37,6 +37,9 @@ _NAMES: Final = {code: point for point, code in _CODES.items()}
 _REACHED, _ASKED_POINT, _ASKED, _DOING, _READY, _JUDGED, _REFUSED = range(7)
 _SIZE: Final = 16
 
+THAT_IS_ALL: Final = "--- that is where everything stands"
+"""The last line of what a process says when it is asked where it stands."""
+
 
 class Ask(IntEnum):
     """What a process can be asked to do at a point."""

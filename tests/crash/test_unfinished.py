@@ -95,3 +95,10 @@ def test_a_worker_is_killed_while_it_checkpoints(tmp_path: Path) -> None:
         assert producer.end() == 0
         report = crew.finish()
     assert report.sound, str(report)
+
+
+def test_a_process_that_is_waited_for_in_vain_says_where_it_stands(tmp_path: Path) -> None:
+    """What a test prints of somebody who does not end names every task of its event loop, and what that waits for."""
+    with Crew(tmp_path) as crew:
+        said = crew.up("worker", "worker").stands()
+    assert "_follow:" in said, said

@@ -11,7 +11,8 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from mainstem.settings import Settings
 from tests.crash import probes, sabotage, worlds
 from tests.crash.disk import Choice
 from tests.crash.journal import Burst, Journal, read_journal
-from tests.crash.page import Page
+from tests.crash.page import THAT_IS_ALL, Page
 from tests.crash.services import PARTITIONS, Ground, Step, services
 
 ORPHANED = 3
@@ -255,6 +256,23 @@ def _end_with_the_test() -> None:
     os._exit(ORPHANED)
 
 
+async def _asked_where_it_stands(role: Coroutine[object, object, None]) -> None:
+    """Be somebody, who says on SIGUSR1 where all that it does stands: for a test that waits in vain."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _say_where_it_stands)
+    await role
+
+
+def _say_where_it_stands() -> None:
+    for task in asyncio.all_tasks():
+        places: list[str] = []
+        awaited: object = task.get_coro()
+        while isinstance(awaited, types.CoroutineType) and awaited.cr_frame is not None:
+            places.append(f"{awaited.__qualname__}:{awaited.cr_frame.f_lineno}")
+            awaited = awaited.cr_await
+        print(f"{task.get_name()}: {' > '.join(places)} > {awaited!r:.80}", file=sys.stderr)
+    print(THAT_IS_ALL, file=sys.stderr, flush=True)
+
+
 def main(kind: type[Process] = Process, install: Callable[[Page], None] = probes.install) -> None:
     """Be one process of this kind, with these probes."""
     arguments = _arguments()
@@ -266,7 +284,7 @@ def main(kind: type[Process] = Process, install: Callable[[Page], None] = probes
         sabotage.GUARDS[arguments.sabotage]()
     process = kind(arguments)
     install(process.page)
-    asyncio.run(ROLES[arguments.role](process))
+    asyncio.run(_asked_where_it_stands(ROLES[arguments.role](process)))
 
 
 if __name__ == "__main__":
