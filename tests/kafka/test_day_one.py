@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,62 +25,24 @@ from tools.kafka import Cluster
 QUICK = Settings(session_timeout_seconds=3, grace_seconds=5)
 
 
-def test_a_process_is_ready_while_the_broker_answers(
-    kafka_jars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A broker that is not there is waited for; one that stands still makes a process not ready, but not dead."""
-    monkeypatch.chdir(tmp_path)
-    Path("desk.py").write_text(SERVICE)
-    cluster = Cluster(tmp_path, kafka_jars, ends_with_us=True)
-    with Spawned.nobody() as program:
-        try:
-            cluster.start()
-            cluster.nodes[0].kill()
-            url = f"kafka://{cluster.address}?answer_seconds=2"
-            program.start("run", "desk:desk", "--dev", "--broker", url, "--http", "127.0.0.1:0")
-            program.wait_until(lambda: bool(ports(program)))
-            [port] = ports(program)
-            program.wait_for("trying again in", times=2)
-            code, said = health(port)
-            assert (code, said["state"], len(said["reasons"])) == (503, "starting", 2)
-            assert said["reasons"][1].startswith("the broker does not answer")
-            cluster.nodes[0].start()
-            program.wait_until(lambda: health(port)[0] == 200)
-            assert samples(port)["mainstem_tasks_owned"] == 1
-            cluster.nodes[0].send(signal.SIGSTOP)
-            program.wait_until(lambda: health(port)[0] == 503)
-            assert health(port)[1]["reasons"][0].startswith("the broker does not answer")
-            assert health(port, "/livez")[0] == 200
-            cluster.nodes[0].send(signal.SIGCONT)
-            # The client waits up to ten seconds before it connects again.
-            asyncio.run(until(lambda: health(port)[0] == 200, within_seconds=60))
-        finally:
-            cluster.nodes[0].kill()
-
-
-async def test_what_is_sent_is_read(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> None:
-    """Bytes go through Kafka as they are, and a second consumer of the group goes on behind the first."""
-    topic, clock = unique("plain"), SystemClock()
-    url = f"kafka://{kafka}?state_folder={tmp_path}"
-    async with connected(url, clock, Identifiers(clock)) as broker:
-        await broker.admin.create(TopicSpec(topic, 2))
-    async with Producer(url) as producer:
-        await asyncio.gather(*(producer.send(topic, b"%d" % n, key=b"c-1", headers={"h": b"1"}) for n in range(3)))
-    for expected in ([b"0", b"1"], [b"2"]):
-        async with Consumer(topic, group=f"{topic}.readers", broker=url, settings=QUICK) as reader, asyncio.timeout(60):
-            found = [await anext(reader) for _ in expected]
-        assert [(each.value, each.key, dict(each.headers)) for each in found] == [
-            (value, b"c-1", {"h": b"1"}) for value in expected
-        ]
+@pytest.fixture(scope="module")
+def cluster(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One of our own: it is stopped, and it has no groups of other tests at which a doctor would look."""
+    cluster = Cluster(tmp_path_factory.mktemp("day-one"), kafka_jars, ends_with_us=True)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.nodes[0].kill()
 
 
 async def test_the_doctor_looks_at_a_cluster(
-    kafka: str, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A type that nobody handles, a key that another partitioner has placed, and a group that nobody runs."""
     monkeypatch.chdir(tmp_path)
     topic = unique("doctored")
-    shell = Shell(tmp_path, f"kafka://{kafka}?state_folder={tmp_path}/state")
+    shell = Shell(tmp_path, f"kafka://{cluster.address}?state_folder={tmp_path}/state")
     monkeypatch.setenv("MAINSTEM_BROKER", shell.broker)
 
     class Asked(IntegrationEvent, topic=topic, key="text"):
@@ -117,6 +79,53 @@ async def test_the_doctor_looks_at_a_cluster(
         ("not-running", f"group {topic!r}"),
         ("unhandled-type", f"topic {topic!r}"),
     ]
+
+
+def test_a_process_is_ready_while_the_broker_answers(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that is not there is waited for; one that stands still makes a process not ready, but not dead."""
+    monkeypatch.chdir(tmp_path)
+    Path("desk.py").write_text(SERVICE)
+    with Spawned.nobody() as program:
+        try:
+            cluster.nodes[0].kill()
+            url = f"kafka://{cluster.address}?answer_seconds=2"
+            program.start("run", "desk:desk", "--dev", "--broker", url, "--http", "127.0.0.1:0")
+            program.wait_until(lambda: bool(ports(program)))
+            [port] = ports(program)
+            program.wait_for("trying again in", times=2)
+            code, said = health(port)
+            assert (code, said["state"], len(said["reasons"])) == (503, "starting", 2)
+            assert said["reasons"][1].startswith("the broker does not answer")
+            cluster.nodes[0].start()
+            program.wait_until(lambda: health(port)[0] == 200)
+            assert samples(port)["mainstem_tasks_owned"] == 1
+            cluster.nodes[0].send(signal.SIGSTOP)
+            program.wait_until(lambda: health(port)[0] == 503)
+            assert health(port)[1]["reasons"][0].startswith("the broker does not answer")
+            assert health(port, "/livez")[0] == 200
+            cluster.nodes[0].send(signal.SIGCONT)
+            # The client waits up to ten seconds before it connects again.
+            asyncio.run(until(lambda: health(port)[0] == 200, within_seconds=60))
+        finally:
+            cluster.nodes[0].send(signal.SIGCONT)
+
+
+async def test_what_is_sent_is_read(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> None:
+    """Bytes go through Kafka as they are, and a second consumer of the group goes on behind the first."""
+    topic, clock = unique("plain"), SystemClock()
+    url = f"kafka://{kafka}?state_folder={tmp_path}"
+    async with connected(url, clock, Identifiers(clock)) as broker:
+        await broker.admin.create(TopicSpec(topic, 2))
+    async with Producer(url) as producer:
+        await asyncio.gather(*(producer.send(topic, b"%d" % n, key=b"c-1", headers={"h": b"1"}) for n in range(3)))
+    for expected in ([b"0", b"1"], [b"2"]):
+        async with Consumer(topic, group=f"{topic}.readers", broker=url, settings=QUICK) as reader, asyncio.timeout(60):
+            found = [await anext(reader) for _ in expected]
+        assert [(each.value, each.key, dict(each.headers)) for each in found] == [
+            (value, b"c-1", {"h": b"1"}) for value in expected
+        ]
 
 
 async def test_a_topic_that_is_kept_by_its_size(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> None:

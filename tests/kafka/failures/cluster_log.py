@@ -6,6 +6,7 @@ a group was made for stands in ``mainstem.groups``.
 """
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -14,13 +15,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import apsw
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.crash.checker import GROUPS
 from tests.crash.logfile import LogRecord, stored_value
 
 PATIENCE_SECONDS = 30
+ELECTING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
 At = tuple[str, int]
 Rows = dict[tuple[str, bytes], bytes]
 
@@ -172,6 +179,16 @@ class ClusterLog:
         return {at: changes for at, changes in self._raw.items() if at[0] == topic}
 
     def _offsets(self, isolation: IsolationLevel) -> dict[At, int]:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._offsets_now(isolation)
+            except KafkaException as raised:
+                # A leader that has just been elected may not know it yet.
+                if raised.args[0].code() not in ELECTING or time.monotonic() > until:
+                    raise
+
+    def _offsets_now(self, isolation: IsolationLevel) -> dict[At, int]:
         # Also makes the client look where the leaders are now.
         topics = self._admin.list_topics(timeout=PATIENCE_SECONDS).topics
         wanted = {

@@ -17,8 +17,8 @@ from tests.kafka.failures.conftest import Clusters
 from tests.kafka.failures.crew import KafkaCrew
 from tests.kafka.failures.probes import SENT
 
-AWAY_SECONDS = 10.0
-QUICK_ANSWERS = "&answer_seconds=2"
+AWAY_SECONDS = 5.0
+QUICK_ANSWERS = "&answer_seconds=1"
 """So that what takes a minute by default, a commit that gets no answer, comes to pass within seconds."""
 
 
@@ -44,13 +44,13 @@ def test_a_broker_is_restarted_in_the_middle_of_a_transaction(tmp_path: Path, st
 
 @pytest.mark.timeout(200)
 def test_a_broker_that_is_away_for_a_while(tmp_path: Path, start_cluster: Clusters) -> None:
-    """Ten seconds without an answer under load: outcomes are unknown, tasks are taken anew, and nobody ends.
+    """Five seconds without an answer under load: outcomes are unknown, tasks are taken anew, and nobody ends.
 
     The session outlasts the time that a commit has, so that this is what a task is lost by.
     """
     cluster = start_cluster()
     (tmp_path / "mended").touch()
-    with KafkaCrew(tmp_path, cluster, "--session-timeout", "8", options=QUICK_ANSWERS) as crew:
+    with KafkaCrew(tmp_path, cluster, "--session-timeout", "4", options=QUICK_ANSWERS) as crew:
         crew.up("worker", "worker-1")
         crew.up("worker", "worker-2")
         producer = crew.up("producer", "producer-1", "--patient")

@@ -241,7 +241,8 @@ class GroupAdmin:
         """Describe these groups, or all."""
         registered = await self._groups.registered()
         wanted = registered.keys() if names is None else set(names) & registered.keys()
-        return {name: await self._describe(name, registered[name]) for name in sorted(wanted)}
+        described = await asyncio.gather(*(self._describe(name, registered[name]) for name in sorted(wanted)))
+        return {each.name: each for each in described}
 
     async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
         """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
