@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Membership
 from mainstem.broker.kafka import KafkaBroker
-from mainstem.errors import BrokerError, MembershipLost
+from mainstem.errors import BrokerError, MembershipLost, StoreRefused
 
 SESSION_SECONDS = 0.6
 
@@ -57,3 +58,15 @@ async def test_a_member_does_not_pin_what_the_group_may_give_away(kafka: str, un
             await other.group.join(spec, pinned=frozenset({0}))
         await membership.leave()
         assert await (await other.group.join(spec, pinned=frozenset({0}))).assignment() == {0}
+
+
+async def test_two_that_make_one_group_at_once_agree_on_what_it_is_for(
+    kafka: str, unique: Callable[[str], str]
+) -> None:
+    """Whoever comes second compares again before it writes, although nothing was there when it looked first."""
+    spec = group_of_two(unique)
+    async with connected(kafka) as broker:
+        groups = broker._group.groups
+        await groups.enter(spec)
+        with pytest.raises(StoreRefused, match="belong to the service"):
+            await groups._register(replace(spec, service="another"))
