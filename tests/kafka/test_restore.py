@@ -104,7 +104,7 @@ async def test_a_copy_that_does_not_follow_ends_its_owner(
     async with member(kafka, copies, spec) as membership:
         ownership = await membership.take_over(0)
         await count(ownership, spec, b"1")
-        copies.last.apply([("counts", b"k", b"9")], copies.last.next, copies.last.next + 100, whole=True)
+        copies.last.apply({"counts": [(b"k", b"9")]}, copies.last.next, copies.last.next + 100, whole=True)
         copies.last.next -= 100
         with pytest.raises(CommitUnknown, match="local copy has not followed") as unknown:
             await count(ownership, spec, b"2")

@@ -5,12 +5,13 @@ from mainstem.database.database import Database, DatabaseOptions, Memory
 from mainstem.database.file import OFFSET_BITS, Inspection, Moved, holder_of, inspect, moved, stamp
 from mainstem.database.lock import FileLock
 from mainstem.database.neighbours import Alone, Neighbours, Presence, SharedFolder
-from mainstem.database.rows import Mark, RowsFile, TaskRows, store_names, write_rows
+from mainstem.database.rows import Changes, Mark, RowsFile, TaskRows, store_names, write_rows
 from mainstem.database.writer import Restamp, Step, Write, Writer, WriterOptions
 
 __all__ = [
     "OFFSET_BITS",
     "Alone",
+    "Changes",
     "Connection",
     "Database",
     "DatabaseOptions",

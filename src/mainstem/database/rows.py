@@ -1,13 +1,22 @@
 """The rows of one task's stores: bytes by key, committed ones only; in the shared file, or in a file of their own."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from mainstem.database.connection import Binding, Connection, Query, SqliteError, blobs, open_cache, translated
+from mainstem.database.connection import (
+    CACHED_PAGES_WRITING,
+    Binding,
+    Connection,
+    Query,
+    SqliteError,
+    blobs,
+    open_cache,
+    translated,
+)
 from mainstem.errors import DatabaseError, MainstemError
 
 Reading = Callable[[], AbstractContextManager[Connection]]
@@ -47,6 +56,11 @@ _PUTS = [
 _DELETE = Query[tuple[()]]("delete from entry where store = ? and task = ? and key in (select value from carray(?))")
 _ADD_STORE = Query[tuple[()]]("insert or ignore into store(grp, name) values(?, ?)")
 _STORE_OF = Query[tuple[int]]("select number from store where grp = ? and name = ?")
+
+
+Changes: TypeAlias = Mapping[str, Sequence[tuple[bytes, bytes | None]]]
+"""By store, keys and their new values, or None for a deletion. Each key stands once, best in their order."""
+PAGES_IN_A_HURRY: Final = 8_192
 
 
 class TaskRows:
@@ -208,9 +222,13 @@ class RowsFile:
             _UNMARK.run(self._writing)
             _SET_MARK.run(self._writing, *mark)
 
-    def write(
-        self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int, whole_ms: int | None
-    ) -> bool:
+    def hurry(self, *, much: bool) -> None:
+        """Much is to be written in any order of keys: pages are kept in memory until each is full, or not any more."""
+        self._writing.pragma("cache_size", PAGES_IN_A_HURRY if much else CACHED_PAGES_WRITING)
+        if not much:
+            self._writing.pragma("shrink_memory")
+
+    def write(self, changes: Changes, before: int, after: int, whole_ms: int | None) -> bool:
         """Write changes and move the mark; False, and nothing is written, when it does not stand at ``before``.
 
         With ``whole_ms`` None it has not come to the end, and the time of the mark stays.
@@ -220,10 +238,8 @@ class RowsFile:
             with connection:
                 if _MOVE_MARK.one(connection, after, whole_ms, before) is None:
                     return False
-                # Of one key the last change holds.
-                last = {(store, key): value for store, key, value in changes}
-                for store, rows in groupby(sorted(last.items(), key=_place), key=lambda each: each[0][0]):
-                    write_rows(connection, 1, 0, store, [(key, value) for (_, key), value in rows])
+                for store, rows in changes.items():
+                    write_rows(connection, 1, 0, store, rows)
         except SqliteError as error:
             raise translated(error, str(self._path)) from error
         return True
@@ -238,7 +254,3 @@ class RowsFile:
     def _read(self) -> Iterator[Connection]:
         with self._look:
             yield self._reading
-
-
-def _place(change: tuple[tuple[str, bytes], bytes | None]) -> tuple[str, bytes]:
-    return change[0]

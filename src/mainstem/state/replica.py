@@ -8,14 +8,14 @@ Whoever owns a task has its copy locked. So has a standby, which follows the cha
 runs; but that gives the copy up as soon as a process of this folder asks for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import Final, NamedTuple
 
 from mainstem.clock import Clock
-from mainstem.database import FileLock, Mark, RowsFile
+from mainstem.database import Changes, FileLock, Mark, RowsFile
 from mainstem.errors import DatabaseError, MainstemError
 from mainstem.telemetry import log
 
@@ -52,9 +52,11 @@ class Replica:
         """Whether another process of this folder needs it."""
         return self._lock.asked
 
-    def apply(
-        self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int, *, whole: bool
-    ) -> None:
+    def hurry(self, *, much: bool) -> None:
+        """Much is to be taken in, or not any more."""
+        self._file.hurry(much=much)
+
+    def apply(self, changes: Changes, before: int, after: int, *, whole: bool) -> None:
         """Take in the changes between two offsets of the changelog; ``before`` must be how far the copy has come.
 
         ``whole``: it has all that the changelog has now. One that has not been whole for long is not trusted, however

@@ -11,7 +11,7 @@ from mainstem.errors import DatabaseError
 from mainstem.state import Changelog, Replica, ReplicaFolder
 
 OLDEST_SECONDS = 3_600.0
-ROW = ("counts", b"k", b"1")
+ROW = {"counts": [(b"k", b"1")]}
 
 
 def changelog(topic_id: str = "a", start: int = 10, end: int = 30) -> Changelog:
@@ -38,7 +38,7 @@ def copies(tmp_path: Path, clock: ManualClock) -> Open:
 def left_behind(copies: Open) -> None:
     """A copy that has come to 20, with one row, and that nobody has open."""
     copy = copies(changelog())
-    copy.apply([ROW], 10, 20, whole=True)
+    copy.apply(ROW, 10, 20, whole=True)
     copy.close()
 
 
@@ -84,9 +84,9 @@ def test_a_copy_that_is_too_old_begins_anew(copies: Open, clock: ManualClock) ->
 def test_changes_apply_only_where_the_copy_stands(copies: Open) -> None:
     """Changes from before another place are refused, and nothing of them is there."""
     copy = copies(changelog())
-    copy.apply([ROW], 10, 20, whole=True)
+    copy.apply(ROW, 10, 20, whole=True)
     with pytest.raises(DatabaseError, match="come to another place"):
-        copy.apply([("counts", b"k", b"2")], 15, 25, whole=True)
+        copy.apply({"counts": [(b"k", b"2")]}, 15, 25, whole=True)
     assert content(copy) == (20, {b"k": b"1"})
 
 
@@ -96,8 +96,8 @@ def test_nobody_shares_a_copy(copies: Open, tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         newer = copies(changelog())
     assert "keeps a copy of its own" in caplog.text
-    older.apply([ROW], 10, 20, whole=True)
-    newer.apply([], 10, 15, whole=True)
+    older.apply(ROW, 10, 20, whole=True)
+    newer.apply({}, 10, 15, whole=True)
     assert (content(newer), content(older)) == ((15, {}), (20, {b"k": b"1"}))
     assert len(list(tmp_path.glob("*.db"))) == 2
     assert content(copies(changelog())) == (20, {b"k": b"1"})

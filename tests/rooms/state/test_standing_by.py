@@ -30,7 +30,7 @@ class Machine:
     def made(self, after: int = 10, *, whole: bool = True) -> None:
         """Leave a copy behind that has one row, and has come so far."""
         replica = self.folder.open("shop", 0, LOG)
-        replica.apply([("counts", b"k", b"1")], replica.next, after, whole=whole)
+        replica.apply({"counts": [(b"k", b"1")]}, replica.next, after, whole=whole)
         replica.close()
 
     def next(self, changelog: Changelog = LOG) -> int:
@@ -92,7 +92,7 @@ def test_a_standby_becomes_the_owner(machine: Machine) -> None:
     machine.made()
     standby = machine.folder.standby("shop", 0, LOG)
     assert standby is not None
-    standby.apply([], 10, 20, whole=True)
+    standby.apply({}, 10, 20, whole=True)
     assert machine.folder.keep(standby, LOG)
     assert standby.get_many("counts", [b"k"]) == {b"k": b"1"}
     other = machine.folder.open("shop", 0, LOG)
@@ -118,7 +118,7 @@ def standing(tmp_path: Path) -> Iterator[tuple[ReplicaFolder, Replica]]:
     folder = ReplicaFolder(tmp_path, SystemClock(), oldest_seconds=OLDEST_SECONDS)
     standby = folder.standby("shop", 0, LOG)
     assert standby is not None
-    standby.apply([("counts", b"k", b"1")], 0, 10, whole=True)
+    standby.apply({"counts": [(b"k", b"1")]}, 0, 10, whole=True)
     yield ReplicaFolder(tmp_path, SystemClock(), oldest_seconds=OLDEST_SECONDS), standby
     standby.close()
 

@@ -4,13 +4,19 @@ One topic for all stores, because every partition that a transaction touches cos
 far a local copy has come.
 """
 
-from typing import Final
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from mainstem.broker import Change, Record
 from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.calls import unknown_topic
 
 _SEPARATOR: Final = b"\x00"
+_BEHIND: Final = b"\x01"
+
+Rows: TypeAlias = Mapping[str, Sequence[tuple[bytes, bytes | None]]]
+"""By store, keys in their order and their new values, or None for a deletion."""
 
 
 def changelog_of(group: str) -> str:
@@ -37,3 +43,25 @@ def change_of(key: bytes, value: bytes | None) -> Change:
     """The change that a record stands for."""
     store, _, row = key.partition(_SEPARATOR)
     return Change(store.decode(), row, value)
+
+
+def changed_rows(changes: Iterable[Change]) -> Rows:
+    """What changes come to, one after the other."""
+    last: dict[str, dict[bytes, bytes | None]] = {}
+    for store, key, value in changes:
+        last.setdefault(store, {})[key] = value
+    return {store: sorted(rows.items()) for store, rows in last.items()}
+
+
+def rows_of(last: Mapping[bytes, bytes | None]) -> Rows:
+    """What the last records of their keys stand for. It is done for every record of a restore: mostly by C."""
+    keys = sorted(last)
+    rows: dict[str, Sequence[tuple[bytes, bytes | None]]] = {}
+    start = 0
+    while start < len(keys):
+        store, _, _ = keys[start].partition(_SEPARATOR)
+        stop = bisect_left(keys, store + _BEHIND, start)
+        cut = len(store) + 1
+        rows[store.decode()] = [(key[cut:], last[key]) for key in keys[start:stop]]
+        start = stop
+    return rows

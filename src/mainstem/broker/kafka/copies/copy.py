@@ -1,10 +1,10 @@
 """A local copy, as far as Kafka is concerned: it takes changes between two offsets of a changelog."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 from mainstem.broker import Batch
-from mainstem.broker.kafka.copies.changelog import change_of
+from mainstem.broker.kafka.copies.changelog import Rows, rows_of
 
 
 class Copy(Protocol):
@@ -18,9 +18,11 @@ class Copy(Protocol):
         """Whether another process of this machine needs it; asked of a standby's copy, and often."""
         ...
 
-    def apply(
-        self, changes: Iterable[tuple[str, bytes, bytes | None]], before: int, after: int, *, whole: bool
-    ) -> None:
+    def hurry(self, *, much: bool) -> None:
+        """Much is to be taken in, or not any more."""
+        ...
+
+    def apply(self, changes: Rows, before: int, after: int, *, whole: bool) -> None:
         """Take in the changes between two offsets; refused when it has not come exactly as far as ``before``.
 
         ``whole`` says that there is nothing more to take in at this time.
@@ -51,7 +53,10 @@ class Copies(Protocol):
         ...
 
 
-def take_in(copy: Copy, batch: Batch, *, whole: bool = False) -> None:
-    """Apply what was read of its changelog."""
-    changes = [change_of(key or b"", value) for key, value in zip(batch.keys, batch.values, strict=True)]
-    copy.apply(changes, copy.next, batch.next_offset, whole=whole)
+def take_in(copy: Copy, batches: Sequence[Batch]) -> None:
+    """Apply what was read of its changelog, at least one batch."""
+    last: dict[bytes, bytes | None] = {}
+    for batch in batches:
+        # Without a key nothing can be in a compacted topic.
+        last.update(zip(cast("Sequence[bytes]", batch.keys), batch.values, strict=True))
+    copy.apply(rows_of(last), copy.next, batches[-1].next_offset, whole=False)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from mainstem.broker import CopyProgress, TopicPartition
+from mainstem.broker import Batch, CopyProgress, TopicPartition
 from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.copies.changelog import topic_id_of
 from mainstem.broker.kafka.copies.copy import Copies, Copy, take_in
@@ -20,6 +20,10 @@ from mainstem.broker.kafka.reader import KafkaReader
 from mainstem.telemetry import log
 
 ALARM_SECONDS: Final = 10.0
+TOGETHER_RECORDS: Final = 32_000
+"""Keys come in any order, so a transaction writes almost every page anew: the more records share that, the better."""
+TURNS: Final = 2
+"""So many copies are written at a time: one of them is in SQLite while Python is busy with the other."""
 
 
 class Restorer:
@@ -30,6 +34,7 @@ class Restorer:
         self._topics = topics
         self._fetchers = fetchers
         self._copies = copies
+        self._turns = asyncio.Semaphore(TURNS)
         self._running: dict[tuple[str, int], tuple[Copy, int]] = {}
         self.standbys = standbys
 
@@ -69,11 +74,13 @@ class Restorer:
         first, loop = copy.next, asyncio.get_running_loop()
         told = began = loop.time()
         reader = KafkaReader(self._fetchers, {at: first}, lambda _: None)
+        copy.hurry(much=True)
         try:
             while reader.position(at) < end:
-                batch = reader.take()
-                if batch is not None:
-                    await asyncio.to_thread(take_in, copy, batch)
+                batches = _taken(reader)
+                if batches:
+                    async with self._turns:
+                        await asyncio.to_thread(take_in, copy, batches)
                     if loop.time() - told > ALARM_SECONDS:
                         told = loop.time()
                         log.info("restoring %s[%d]: %d of %d", at.topic, at.partition, copy.next - first, end - first)
@@ -85,10 +92,21 @@ class Restorer:
                     )  # fmt: skip
         finally:
             reader.close()
+            copy.hurry(much=False)
         if copy.next < reader.position(at):
             # Only markers stood there.
-            await asyncio.to_thread(copy.apply, (), copy.next, reader.position(at), whole=False)
+            await asyncio.to_thread(copy.apply, {}, copy.next, reader.position(at), whole=False)
         log.debug("restored %s[%d]: %d offsets in %.1f s", at.topic, at.partition, end - first, loop.time() - began)
+
+
+def _taken(reader: KafkaReader) -> list[Batch]:
+    """What is there, but not more than is to be written at once."""
+    batches: list[Batch] = []
+    records = 0
+    while records < TOGETHER_RECORDS and (batch := reader.take()) is not None:
+        batches.append(batch)
+        records += len(batch)
+    return batches
 
 
 async def _woken(reader: KafkaReader) -> bool:

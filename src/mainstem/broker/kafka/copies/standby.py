@@ -164,7 +164,7 @@ class _Standby:
                     continue
                 async with self._of.turn:
                     if not self._stopped.is_set():
-                        await asyncio.to_thread(take_in, copy, batch)
+                        await asyncio.to_thread(take_in, copy, [batch])
                 if reader.lag().get(self._at, 0) < CLOSE_RECORDS:
                     await self._note_whole(copy)
                     with suppress(TimeoutError):
@@ -180,7 +180,7 @@ class _Standby:
             _, end = await self._bounds()
             self._whole_at = now + (WHOLE_SECONDS if copy.next >= end else AGAIN_SECONDS)
             if copy.next >= end:
-                await asyncio.to_thread(copy.apply, (), copy.next, copy.next, whole=True)
+                await asyncio.to_thread(copy.apply, {}, copy.next, copy.next, whole=True)
 
     async def _bounds(self) -> tuple[int, int]:
         self._asking = True

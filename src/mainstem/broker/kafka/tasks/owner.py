@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import Change, TopicPartition
 from mainstem.broker.kafka.calls import STARTING, kafka_error, translated
-from mainstem.broker.kafka.copies import Copy, change_record
+from mainstem.broker.kafka.copies import Copy, change_record, changed_rows
 from mainstem.broker.kafka.tasks.member import MemberThread
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.clock import Clock
@@ -83,7 +83,7 @@ class Owner:
 
     def _follow(self, copy: Copy, rows: Iterable[Change], after: int) -> None:
         try:
-            copy.apply(rows, copy.next, after, whole=True)
+            copy.apply(changed_rows(rows), copy.next, after, whole=True)
         except MainstemError as error:
             raise CommitUnknown(
                 "A commit is in the cluster, and the local copy has not followed",
