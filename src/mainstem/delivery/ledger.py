@@ -5,9 +5,10 @@ consistent: it holds all of an event or nothing of it.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -78,6 +79,18 @@ def relocated_completed(at: TopicPartition, row: bytes, places: Places, topic_id
     return _encode(Completed(topic_id, places.first_from(at, found.position), ranges)) if ranges else None
 
 
+class Pending(NamedTuple):
+    """What waits for the next commit: events, whether there is more than positions, and whether anybody waits for it.
+
+    ``resting`` says that nothing is under way, and nothing is there to be read.
+    """
+
+    events: int
+    changed: bool
+    waited_for: bool
+    resting: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """All that one commit carries, and who waits for it."""
@@ -100,7 +113,6 @@ class Ledger:
         "_topic_ids",
         "_waiters",
         "changed",
-        "commit_due",
         "counters",
         "events",
         "on_change",
@@ -120,11 +132,14 @@ class Ledger:
         on_wake: Callable[[int], None],
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_wake`` hears the due time of every timer that is set; ``on_change`` of what comes first after a cut."""
+        """``on_wake`` hears the due time of every timer that is set.
+
+        ``on_change`` hears of the first event and of the first change after a cut, of as many events as a commit is to
+        carry, and of whoever waits for one.
+        """
         self.state = state
         self.progress = progress
         self.counters = Counters()
-        self.commit_due = asyncio.Event()
         self.on_wake = on_wake
         self.remembers = True
         """Otherwise what is completed beyond a position is handled again by the next owner."""
@@ -149,11 +164,8 @@ class Ledger:
 
     def _reach(self) -> None:
         """The first event since a cut, or as many as a commit is to carry: one comparison tells both."""
-        if self._mark == 1:
-            self._mark = self._commit_events
-            self.on_change()
-        if self.events >= self._commit_events:
-            self.commit_due.set()
+        self._mark = self._commit_events if self._mark == 1 else sys.maxsize
+        self.on_change()
 
     def absorb(self, effects: Effects) -> None:
         """Take effects in that complete no event: those of a timer, a checkpoint, a worked-off letter."""
@@ -163,7 +175,7 @@ class Ledger:
             self._facts.add(effects.facts)
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
-        if not self.changed:
+        if not self.changed and (effects.writes or effects.facts):
             self.changed = True
             self.on_change()
 
@@ -183,8 +195,12 @@ class Ledger:
         """A future for the commit that will carry everything taken in so far."""
         future = asyncio.get_running_loop().create_future()
         self._waiters.append(future)
-        self.commit_due.set()
+        self.on_change()
         return future
+
+    def pending(self, *, resting: bool) -> Pending:
+        """What waits for the next commit."""
+        return Pending(self.events, self.changed, bool(self._waiters), resting)
 
     def moved(self, positions: Mapping[TopicPartition, int]) -> bool:
         """Whether there is anything to commit since ``positions`` were."""
@@ -200,7 +216,6 @@ class Ledger:
         changes = [Change(*row) for row in self.state.cut()]
         cut = Cut(self._facts.cut(), changes, positions, self._waiters, self.events)
         self._waiters, self.events, self.changed, self._mark = [], 0, False, 1
-        self.commit_due.clear()
         return cut
 
     def _completed(self, positions: Mapping[TopicPartition, int]) -> dict[tuple[str, bytes], bytes | None]:

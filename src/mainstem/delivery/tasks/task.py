@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
-from mainstem.delivery.commit import Point, commit, no_point
+from mainstem.delivery.commit import CommitClock, Point, commit, no_point
 from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Surroundings, Through, no_effects
 from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
@@ -47,15 +47,6 @@ class Environment:
     point: Point = no_point
 
 
-REST_SHARE = 4
-"""A task that has nothing left to do commits at once, but at most so many times in a commit interval."""
-
-PACE = 3
-"""The interval is at least so many times as long as the last commit took: whoever commits slowly commits seldom."""
-
-INTERVAL_SECONDS_MOST = 1.0
-
-
 class Task:
     """Reads the task's partitions, runs handlers in lanes, and commits, until it is drained or lost."""
 
@@ -76,15 +67,16 @@ class Task:
         self._state = TaskState(rows)
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
         self._counted = Counted(plan.group)
-        self._lanes = Lanes(plan.lanes, self._fail, self._when_idle)
+        self._lanes = Lanes(plan.lanes, self._fail, self._something_came)
         self._alarm = Alarm(self._state, environment.clock, self._lanes.add)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the task first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
         self._draining = asyncio.Event()
         self._ticking: asyncio.TimerHandle | None = None
-        self._rest_until = 0.0
-        self._interval_seconds = environment.settings.commit_interval_ms / 1_000
+        settings = environment.settings
+        self._commit_clock = CommitClock(settings.commit_interval_ms / 1_000, settings.commit_events)
+        self._commit_due = asyncio.Event()
         self._positions: Mapping[TopicPartition, int] = {}
         self._event_bytes = 1
         self._in_commit = False
@@ -164,7 +156,7 @@ class Task:
             {name: each.topic_id for name, each in described.items()},
             commit_events=self._settings.commit_events,
             on_wake=self._alarm.wake,
-            on_change=self._tick_soon,
+            on_change=self._something_came,
         )
         ledger.remembers = self._ownership.remembers
         await self._restore(ledger, positions)
@@ -258,7 +250,7 @@ class Task:
             batch = reader.take()
             if batch is None:
                 self._nothing_to_read = True
-                self._when_idle()
+                self._reconsider()
                 await reader.wait()
                 self._nothing_to_read = False
                 continue
@@ -267,7 +259,7 @@ class Task:
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
             # What was passed over moves the position as well, and nothing else.
-            self._tick_soon()
+            self._something_came()
             if self._hops is not None and not admission.desk.checkpoints.some and (plain := plain_events(works)):
                 await self._hops.work_off(plain)
             else:
@@ -282,40 +274,38 @@ class Task:
         self._event_bytes = max(event_bytes, (self._event_bytes + event_bytes) // 2, 1)
         return min(self._settings.buffer_events, self._settings.buffer_bytes // self._event_bytes)
 
-    def _tick_soon(self) -> None:
-        if self._ticking is None:
-            self._ticking = asyncio.get_running_loop().call_later(self._interval_seconds, self._tick)
+    def _something_came(self) -> None:
+        self._commit_clock.something_came(asyncio.get_running_loop().time())
+        self._reconsider()
 
-    def _when_idle(self) -> None:
-        ledger = self._books
-        if self._nothing_to_read and not self._lanes.in_flight and (ledger.events or ledger.changed):
-            self._commit_at_rest(ledger)
-
-    def _commit_at_rest(self, ledger: Ledger) -> None:
-        """Commit what is done, now that nothing is left to do; a trickle of events is not a commit for each."""
+    def _reconsider(self) -> None:
+        """Let a commit happen when it is due as things stand now."""
+        resting = self._nothing_to_read and not self._lanes.in_flight
+        due = self._commit_clock.due(self._books.pending(resting=resting))
+        if due is None:
+            return
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._rest_until:
-            ledger.commit_due.set()
-        elif self._ticking is None or self._ticking.when() > self._rest_until:
+        if due <= loop.time():
+            self._commit_due.set()
+        elif self._ticking is None or due < self._ticking.when():
             if self._ticking is not None:
                 self._ticking.cancel()
-            self._ticking = loop.call_at(self._rest_until, self._tick)
+            self._ticking = loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
         self._ticking = None
-        ledger = self._books
-        if ledger.moved(self._positions):
-            ledger.commit_due.set()
+        self._reconsider()
 
     async def _commit_when_due(self, desk: Desk) -> None:
         ledger = self._books
         while True:
-            await ledger.commit_due.wait()
+            await self._commit_due.wait()
             if not ledger.moved(self._positions):
-                ledger.commit_due.clear()
+                self._commit_due.clear()
+                self._commit_clock.nothing_pends()
                 continue
             self._in_commit = True
-            self._rest_until = asyncio.get_running_loop().time() + self._interval_seconds / REST_SHARE
+            self._commit_clock.rest_from(asyncio.get_running_loop().time())
             try:
                 self._positions = await self._commit(ledger)
             except BaseException:
@@ -332,9 +322,11 @@ class Task:
         """Commit what is in the books; the positions it was committed with."""
         clock = self._environment.clock
         began = clock.monotonic()
+        self._commit_due.clear()
+        self._commit_clock.nothing_pends()
         cut = await commit(ledger, self._ownership, self._environment.point)
         took = clock.monotonic() - began
-        self._interval_seconds = max(self._settings.commit_interval_ms / 1_000, min(PACE * took, INTERVAL_SECONDS_MOST))
+        self._commit_clock.took(took)
         self._counted.committed(cut, ledger.counters, took)
         return cut.positions
 
