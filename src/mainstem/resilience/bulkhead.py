@@ -96,11 +96,7 @@ class Bulkhead:
     @asynccontextmanager
     async def call(self) -> AsyncGenerator[None, None]:
         """Around one call. Raises ``BulkheadFull`` without having begun, at once or after ``pending_seconds``."""
-        self.state, entry = self.rule.enter(self.state)
-        if entry == "full":
-            raise self._full(f"{self.state.active} calls are under way and {self.state.pending} wait")
-        if entry == "wait":
-            await self._turn()
+        await self._enter()
         try:
             yield
         finally:
@@ -121,10 +117,20 @@ class Bulkhead:
         """A function that calls ``function`` within the bulkhead."""
 
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            async with self.call():
+            await self._enter()
+            try:
                 return await function(*args, **kwargs)
+            finally:
+                self._leave()
 
         return guarding(function, call)
+
+    async def _enter(self) -> None:
+        self.state, entry = self.rule.enter(self.state)
+        if entry == "full":
+            raise self._full(f"{self.state.active} calls are under way and {self.state.pending} wait")
+        if entry == "wait":
+            await self._turn()
 
     async def _turn(self) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,13 +1,13 @@
 """A breaker around calls: it holds the state, reads the clock, and tells which exceptions count."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from threading import Lock
+from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BreakerOpen, CallRefused
-from mainstem.resilience.breaker.rule import BreakerRule, BreakerState, Ending, Mode, Phase, Refusal
+from mainstem.resilience.breaker.rule import BreakerRule, BreakerState, Ending, Mode, Permit, Phase, Refusal
 from mainstem.resilience.calls import guarding
 
 P = ParamSpec("P")
@@ -25,7 +25,7 @@ class CircuitBreaker:
     ``counts`` be what says that the dependency is unwell, and a customer's mistake not be among it.
     """
 
-    __slots__ = ("_changed", "_clock", "_counts", "_ignores", "_lock", "name", "rule", "state")
+    __slots__ = ("_changed", "_counts", "_ignores", "_lock", "_monotonic", "name", "rule", "state")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class CircuitBreaker:
         self._counts = counts
         self._ignores: tuple[type[BaseException], ...] = (CallRefused, *ignores)
         self._changed = changed
-        self._clock = clock or SystemClock()
+        self._monotonic = (clock or SystemClock()).monotonic
         self._lock = Lock()
 
     @property
@@ -60,33 +60,46 @@ class CircuitBreaker:
         with self._lock:
             self._become(self.rule.forced(self.state, mode))
 
-    @contextmanager
-    def call(self) -> Generator[None, None, None]:
-        """Around one call. Raises ``BreakerOpen`` without having begun, where the breaker refuses it."""
-        with self._lock:
-            state, permit = self.rule.admit(self.state, self._now_ms())
-            self._become(state)
-        if isinstance(permit, Refusal):
-            raise self._refused(permit)
-        ending: Ending = "cancelled"
-        try:
-            yield
-            ending = "succeeded"
-        except BaseException as error:
-            ending = self._ending(error)
-            raise
-        finally:
-            with self._lock:
-                self._become(self.rule.ended(self.state, permit, self._now_ms(), ending))
+    def call(self) -> "OneCall":
+        """Around one call. Entering raises ``BreakerOpen`` without having begun, where the breaker refuses it."""
+        return OneCall(self)
 
     def __call__(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[object, object, R]]:
         """A function that calls ``function`` through the breaker."""
 
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            with self.call():
-                return await function(*args, **kwargs)
+            permit = self.begin()
+            try:
+                answer = await function(*args, **kwargs)
+            except BaseException as error:
+                self.end(permit, error)
+                raise
+            self.end(permit, None)
+            return answer
 
         return guarding(function, call)
+
+    def begin(self) -> Permit:
+        """Leave to make one call, for who can use neither form; raises ``BreakerOpen``. To be given back to ``end``."""
+        with self._lock:
+            before = self.state
+            state, admission = self.rule.admit(before, int(self._monotonic() * 1_000))
+            if state is not before:
+                self._become(state)
+        if isinstance(admission, Refusal):
+            raise self._refused(admission)
+        return admission
+
+    def end(self, permit: Permit, error: BaseException | None) -> None:
+        """One call has ended, with ``error`` or none."""
+        ending = "succeeded" if error is None else self._ending(error)
+        with self._lock:
+            before = self.state
+            state = self.rule.ended(before, permit, int(self._monotonic() * 1_000), ending)
+            if state.generation == before.generation:
+                self.state = state
+            else:
+                self._become(state)
 
     def _ending(self, error: BaseException) -> Ending:
         if isinstance(error, self._ignores):
@@ -114,4 +127,22 @@ class CircuitBreaker:
         )
 
     def _now_ms(self) -> int:
-        return int(self._clock.monotonic() * 1_000)
+        return int(self._monotonic() * 1_000)
+
+
+class OneCall:
+    """The ``with`` block around one call through a breaker."""
+
+    __slots__ = ("_breaker", "_permit")
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        """For ``CircuitBreaker.call``."""
+        self._breaker = breaker
+
+    def __enter__(self) -> None:
+        self._permit = self._breaker.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._breaker.end(self._permit, error)

@@ -38,6 +38,8 @@ class CallsWindow(Struct, frozen=True, tag="calls"):
         if not isinstance(state, LastCalls):
             state = LastCalls(0, (), ())
         number = state.seen + 1
+        if not (failed or slow or state.failed or state.slow):
+            return LastCalls(number, (), ())
         return LastCalls(
             number,
             self._kept(state.failed, number, add=failed),

@@ -133,7 +133,8 @@ class BreakerRule(Struct, frozen=True, kw_only=True):
         outcomes = self.window.add(state.outcomes, now_ms, failed=failed, slow=slow)
         if (failed or slow) and state.mode == "automatic" and self._too_bad(self.window.tally(outcomes, now_ms)):
             return self._opened(state, now_ms)
-        return replace(state, outcomes=outcomes)
+        # As ``replace``, which takes twice as long: this is done for every call.
+        return BreakerState("closed", state.mode, state.generation, 0, state.openings, outcomes)
 
     def forced(self, state: BreakerState | None, mode: Mode) -> BreakerState:
         """The state in another mode, closed and with an empty window.
