@@ -1,5 +1,6 @@
 """What services need of a cluster is planned and applied: topics, those of the runtime, and sessions of groups."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from mainstem.broker import GroupSpec
+from mainstem.broker.kafka import KafkaBroker
 from tests.rooms.ops.conftest import Shell
 
 SERVICE = """
@@ -174,3 +177,18 @@ def test_nothing_is_deleted_that_was_not_named(desk: Desk) -> None:
     assert desk("apply", less, "--delete", f"{desk.name}-told")["topic -told"]["action"] == "delete"
     assert desk("apply", less, "--delete", f"{desk.name}-told")["topic -told"]["action"] == "keep"
     assert desk.name + "-told" not in desk.admin.list_topics(timeout=10).topics
+
+
+async def test_what_a_group_has_lost_is_not_made_anew(desk: Desk, kafka: str) -> None:
+    """With an empty changelog a group that has run would go on from its positions without its memory."""
+    await asyncio.to_thread(desk, "apply", desk.service)
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    group = GroupSpec(desk.name, desk.name, 2, {f"{desk.name}-sold": 2})
+    await (await broker.group.join(group, pinned=frozenset({0, 1}))).leave()
+    await broker.admin.delete(f"{desk.name}.changelog")
+    await broker.close()
+    steps = await asyncio.to_thread(desk, "apply", desk.service, code=1)
+    assert steps["topic .changelog"]["action"] == "refuse"
+    assert "without its memory" in steps["topic .changelog"]["why"]
+    assert "mainstem groups delete" in steps["topic .changelog"]["remedy"]

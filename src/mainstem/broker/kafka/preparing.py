@@ -1,13 +1,14 @@
 """What services need of a cluster, all at once: their topics, those of their groups, and the groups' settings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Preparation, TopicSpec, at_least, is_refused, largest_record, preparation
 from mainstem.broker.kafka.admin import Laid, TopicAdmin, Topics
-from mainstem.broker.kafka.tasks import Groups, own_topics
+from mainstem.broker.kafka.copies import changelog_of
+from mainstem.broker.kafka.tasks import REGISTRY, Groups, own_topics
 
 _REPLICATION: Final = "replication"
 _MIN_INSYNC: Final = "min_insync"
@@ -31,7 +32,8 @@ class Preparer:
         there = await self._topics.layout([*named, *own])
         for name, spec in own.items():
             named[name] = at_least(spec, there[name].spec if name in there else None)
-        prepared = [self._compared(spec, there.get(name)) for name, spec in named.items()]
+        gone = await self._gone(groups, there)
+        prepared = [gone.get(name) or self._compared(spec, there.get(name)) for name, spec in named.items()]
         sessions = [await self._session(group) for group in groups if not self._groups.settings.is_classic(None)]
         if not dry and not is_refused(prepared):
             for each in prepared:
@@ -44,6 +46,26 @@ class Preparer:
                 if group.name in altered:
                     await self._groups.set_session(group)
         return sorted([*prepared, *sessions], key=lambda each: (each.kind, each.name))
+
+    async def _gone(self, groups: Sequence[GroupSpec], there: Collection[str]) -> dict[str, Preparation]:
+        """What groups have that have run, and that is not there any more: an empty one would not be the same."""
+        registered = await self._groups.registered() if REGISTRY.topic in there else {}
+        return {
+            name: Preparation(
+                "refuse",
+                "topic",
+                name,
+                {},
+                why=f"the group {group.name!r} has run, and its topic {name!r} is gone: with an empty one it would go "
+                "on from its positions without its memory",
+                remedy="bring the topic back; or delete what is left of the group, so that it starts anew: "
+                f"mainstem groups delete {group.name} --yes",
+            )
+            for group in groups
+            if group.name in registered
+            for name in (group.inbox, changelog_of(group.name))
+            if name not in there
+        }
 
     def _compared(self, spec: TopicSpec, there: Laid | None) -> Preparation:
         options = self._topics.options

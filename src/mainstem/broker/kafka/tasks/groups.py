@@ -6,7 +6,7 @@ topic, and written under a transactional id of the group, so that two first join
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -14,24 +14,21 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import ConfigResource, ConsumerGroupDescription, ResourceType
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from mainstem.broker import (
-    COMPLETED_STORE,
-    Change,
-    GroupDescription,
     GroupSpec,
     Log,
     Record,
     TopicPartition,
     TopicSpec,
-    completed_key,
     inbox_of,
     largest_record,
     read,
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
 from mainstem.broker.kafka.calls import Coordinators, answered
-from mainstem.broker.kafka.copies import Seat, change_record, changelog_of, folder_of
+from mainstem.broker.kafka.copies import Seat, folder_of
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.broker.kafka.tasks.own_topics import REGISTRY, own_topics
 from mainstem.broker.kafka.tasks.owner import BY_MEMBER
@@ -43,7 +40,6 @@ from mainstem.errors import (
     Fenced,
     StoreRefused,
     TopicExists,
-    UnknownTopic,
 )
 
 ENTRIES_MOST: Final = 10
@@ -56,6 +52,8 @@ class Registered(Struct, frozen=True):
     service: str
     tasks: int
     inputs: Mapping[str, int]
+    ending: bool = False
+    """It is being deleted, or its deletion was cut off."""
 
 
 class Positions(Struct, frozen=True):
@@ -97,11 +95,11 @@ class Groups:
 
     async def enter(self, spec: GroupSpec) -> None:
         """Create the group, its inbox and its changelog; or compare them with what is recorded."""
-        await self._compare_topics(spec)
+        there = await self._compare_topics(spec)
         attempt = 0
         while True:
             try:
-                await self._enter(spec)
+                await self._enter(spec, there)
                 return
             except (Fenced, CommitRefused, CommitUnknown):
                 # Somebody else makes the same group just now: what is recorded then is compared.
@@ -110,10 +108,12 @@ class Groups:
                     raise
             await asyncio.sleep(attempt * RETRY_SECONDS)
 
-    async def _enter(self, spec: GroupSpec) -> None:
+    async def _enter(self, spec: GroupSpec, before_us: Collection[str]) -> None:
         before = (await self.registered()).get(spec.name)
         if before is not None:
             compare(spec, before)
+            if spec.inbox not in before_us:
+                raise _incomplete(spec.name, f"its topic {spec.inbox!r} is gone")
             if not spec.inputs.keys() - before.inputs.keys():
                 return
         inputs = [known for known, _ in (await self.topics.describe(spec.inputs)).values()]
@@ -146,6 +146,16 @@ class Groups:
     async def _create(self, spec: TopicSpec) -> None:
         with suppress(TopicExists):  # somebody else was quicker
             await self._admin.create(spec)
+
+    async def end(self, group: str, *, ending: bool) -> None:
+        """Record that a group is being deleted, or that it is not: nobody joins it meanwhile."""
+        name = f"{REGISTRY.topic}.{group}"
+        producer = await self.topics.calls.run(lambda: TransactionalProducer(self.settings, name), name)
+        try:
+            before = (await self.registered())[group]
+            await self._write(producer, group, json.dumps({**asdict(before), "ending": ending}).encode())
+        finally:
+            await self.topics.calls.run(producer.close, name)
 
     async def _register(self, spec: GroupSpec) -> None:
         calls = self.topics.calls
@@ -223,112 +233,13 @@ class Groups:
             for member in described.members
         ]
 
-    async def _compare_topics(self, spec: GroupSpec) -> None:
+    async def _compare_topics(self, spec: GroupSpec) -> Collection[str]:
         wanted = {**spec.inputs, spec.inbox: spec.tasks}
-        for name, (topic, _) in (await self.topics.describe(wanted)).items():
+        found = await self.topics.describe(wanted)
+        for name, (topic, _) in found.items():
             if topic.partitions != wanted[name]:
                 raise _refused_count(spec, name, topic.partitions, wanted[name])
-
-
-class GroupAdmin:
-    """The verbs of groups."""
-
-    def __init__(self, groups: Groups, admin: TopicAdmin) -> None:
-        self._groups = groups
-        self._admin = admin
-
-    async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
-        """Describe these groups, or all."""
-        registered = await self._groups.registered()
-        wanted = registered.keys() if names is None else set(names) & registered.keys()
-        described = await asyncio.gather(*(self._describe(name, registered[name]) for name in sorted(wanted)))
-        return {each.name: each for each in described}
-
-    async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
-        """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
-        registered = await self._unattended(group)
-        for at in positions:
-            await self._groups.topics.known(at)
-        before = await self._groups.positions(group)
-        inbox = inbox_of(group)
-        moved: dict[int, dict[TopicPartition, int]] = {}
-        for at, offset in positions.items():
-            task = at.partition if at.topic == inbox else at.partition % registered.tasks
-            moved.setdefault(task, {})[at] = offset
-        for task, own in moved.items():
-            inbox_at = TopicPartition(inbox, task)
-            own.setdefault(inbox_at, before.offsets.get(inbox_at, 0))
-            await self._move(group, task, own, before.epochs.get(task, 0) + 1)
-
-    async def delete_group(self, group: str) -> None:
-        """Forget a group that has no live member: positions, stores and inbox."""
-        registered = await self._unattended(group)
-        for task in range(registered.tasks):
-            producer = await self._fencing(group, task)
-            await self._groups.topics.calls.run(producer.close, group)
-        seconds = self._groups.settings.options.answer_seconds
-        with suppress(BrokerError):  # it has never committed anything, or the positions have expired
-            await self._groups.coordinators.ask(
-                lambda client: client.delete_consumer_groups([group], request_timeout=seconds)[group], f"group {group}"
-            )
-        for topic in (inbox_of(group), changelog_of(group)):
-            with suppress(UnknownTopic):
-                await self._admin.delete(topic)
-        await self._groups.forget(group)
-
-    async def _unattended(self, group: str) -> Registered:
-        registered = (await self._groups.registered()).get(group)
-        if registered is None:
-            raise BrokerError(f"There is no group {group!r}", remedy="mainstem groups list shows those that are there")
-        members = await self._groups.members(group)
-        if members:
-            raise BrokerError(
-                f"The group {group!r} has live members",
-                where=", ".join(sorted(members)),
-                why="they would go on from where they are",
-                remedy="stop them first",
-            )
-        return registered
-
-    async def _move(self, group: str, task: int, own: Mapping[TopicPartition, int], epoch: int) -> None:
-        groups = self._groups
-        changelog = TopicPartition(changelog_of(group), task)
-        known = await groups.topics.known(changelog)
-        dropped = [change_record(Change(COMPLETED_STORE, completed_key(at), None)) for at in own]
-        offsets = [
-            At(at.topic, at.partition, offset, metadata=str(epoch))
-            if at.topic == inbox_of(group)
-            else At(at.topic, at.partition, offset)
-            for at, offset in own.items()
-        ]
-        producer = await self._fencing(group, task)
-        try:
-            shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)
-            await groups.topics.calls.run(lambda: producer.send(shipment), f"group {group}, task {task}")
-        finally:
-            await groups.topics.calls.run(producer.close, group)
-
-    async def _fencing(self, group: str, task: int) -> TransactionalProducer:
-        where = f"group {group}, task {task}"
-        return await self._groups.topics.calls.run(
-            lambda: TransactionalProducer(self._groups.settings, transactional_id(group, task), group), where
-        )
-
-    async def _describe(self, name: str, registered: Registered) -> GroupDescription:
-        members = await self._groups.members(name)
-        positions = await self._groups.positions(name, stable=False)
-        owners = {task: member for member, tasks in members.items() for task in tasks}
-        tasks = range(registered.tasks)
-        return GroupDescription(
-            name,
-            registered.service,
-            registered.tasks,
-            registered.inputs,
-            tuple(sorted(members)),
-            tuple(owners.get(task) for task in tasks),
-            tuple(positions.epochs.get(task, 0) for task in tasks),
-            positions.offsets,
-        )
+        return found.keys()
 
 
 def _session(spec: GroupSpec) -> dict[str, str]:
@@ -351,6 +262,8 @@ def transactional_id(group: str, task: int) -> str:
 
 def compare(spec: GroupSpec, registered: Registered) -> None:
     """Refuse to join a group as something else than it was made for."""
+    if registered.ending:
+        raise _incomplete(spec.name, "it is being deleted, or its deletion was cut off")
     if registered.service != spec.service:
         raise StoreRefused(
             f"The group {spec.name!r} and its stores belong to the service {registered.service!r}",
@@ -368,6 +281,14 @@ def compare(spec: GroupSpec, registered: Registered) -> None:
     for topic, partitions in spec.inputs.items():
         if registered.inputs.get(topic, partitions) != partitions:
             raise _refused_count(spec, topic, registered.inputs[topic], partitions)
+
+
+def _incomplete(group: str, why: str) -> StoreRefused:
+    return StoreRefused(
+        f"The group {group!r} cannot be joined",
+        why=why,
+        remedy=f"delete what is left of it, so that it starts anew: mainstem groups delete {group} --yes",
+    )
 
 
 def _refused_count(spec: GroupSpec, topic: str, recorded: int, stated: int) -> StoreRefused:

@@ -1,0 +1,134 @@
+"""The verbs that change groups, or describe them: for groups that nobody runs."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from confluent_kafka import TopicPartition as At
+
+from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
+from mainstem.broker.kafka.admin import TopicAdmin
+from mainstem.broker.kafka.copies import change_record, changelog_of
+from mainstem.broker.kafka.tasks.groups import Groups, Registered, transactional_id
+from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
+from mainstem.errors import BrokerError, UnknownTopic
+
+
+class GroupAdmin:
+    """The verbs of groups."""
+
+    def __init__(self, groups: Groups, admin: TopicAdmin) -> None:
+        self._groups = groups
+        self._admin = admin
+
+    async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
+        """Describe these groups, or all."""
+        registered = await self._groups.registered()
+        wanted = registered.keys() if names is None else set(names) & registered.keys()
+        described = await asyncio.gather(*(self._describe(name, registered[name]) for name in sorted(wanted)))
+        return {each.name: each for each in described}
+
+    async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Move positions of a group that has no live member, and drop the completed sets that belong to them."""
+        registered = await self._unattended(group)
+        for at in positions:
+            await self._groups.topics.known(at)
+        before = await self._groups.positions(group)
+        inbox = inbox_of(group)
+        moved: dict[int, dict[TopicPartition, int]] = {}
+        for at, offset in positions.items():
+            task = at.partition if at.topic == inbox else at.partition % registered.tasks
+            moved.setdefault(task, {})[at] = offset
+        for task, own in moved.items():
+            inbox_at = TopicPartition(inbox, task)
+            own.setdefault(inbox_at, before.offsets.get(inbox_at, 0))
+            await self._move(group, task, own, before.epochs.get(task, 0) + 1)
+
+    async def delete_group(self, group: str) -> None:
+        """Forget a group that has no live member: positions, stores and inbox.
+
+        It is several steps. Cut off between two of them it is recorded as begun: nobody joins, and the next deletion
+        does all of them again.
+        """
+        registered = await self._unattended(group)
+        await self._groups.end(group, ending=True)
+        try:
+            await self._unattended(group)
+        except BrokerError:
+            # Somebody has joined just before it was recorded.
+            await self._groups.end(group, ending=False)
+            raise
+        for task in range(registered.tasks):
+            producer = await self._fencing(group, task)
+            await self._groups.topics.calls.run(producer.close, group)
+        await self._delete_positions(group)
+        for topic in (inbox_of(group), changelog_of(group)):
+            with suppress(UnknownTopic):
+                await self._admin.delete(topic)
+        await self._groups.forget(group)
+
+    async def _delete_positions(self, group: str) -> None:
+        seconds = self._groups.settings.options.answer_seconds
+        try:
+            await self._groups.coordinators.ask(
+                lambda client: client.delete_consumer_groups([group], request_timeout=seconds)[group], f"group {group}"
+            )
+        except BrokerError as error:
+            # It has never committed anything, or the positions have expired. Any other error would leave them to a
+            # group of the same name, which has none of the memory that belongs to them.
+            if "GROUP_ID_NOT_FOUND" not in error.why:
+                raise
+
+    async def _unattended(self, group: str) -> Registered:
+        registered = (await self._groups.registered()).get(group)
+        if registered is None:
+            raise BrokerError(f"There is no group {group!r}", remedy="mainstem groups list shows those that are there")
+        members = await self._groups.members(group)
+        if members:
+            raise BrokerError(
+                f"The group {group!r} has live members",
+                where=", ".join(sorted(members)),
+                why="they would go on from where they are",
+                remedy="stop them first",
+            )
+        return registered
+
+    async def _move(self, group: str, task: int, own: Mapping[TopicPartition, int], epoch: int) -> None:
+        groups = self._groups
+        changelog = TopicPartition(changelog_of(group), task)
+        known = await groups.topics.known(changelog)
+        dropped = [change_record(Change(COMPLETED_STORE, completed_key(at), None)) for at in own]
+        offsets = [
+            At(at.topic, at.partition, offset, metadata=str(epoch))
+            if at.topic == inbox_of(group)
+            else At(at.topic, at.partition, offset)
+            for at, offset in own.items()
+        ]
+        producer = await self._fencing(group, task)
+        try:
+            shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)
+            await groups.topics.calls.run(lambda: producer.send(shipment), f"group {group}, task {task}")
+        finally:
+            await groups.topics.calls.run(producer.close, group)
+
+    async def _fencing(self, group: str, task: int) -> TransactionalProducer:
+        where = f"group {group}, task {task}"
+        return await self._groups.topics.calls.run(
+            lambda: TransactionalProducer(self._groups.settings, transactional_id(group, task), group), where
+        )
+
+    async def _describe(self, name: str, registered: Registered) -> GroupDescription:
+        members = await self._groups.members(name)
+        positions = await self._groups.positions(name, stable=False)
+        owners = {task: member for member, tasks in members.items() for task in tasks}
+        tasks = range(registered.tasks)
+        return GroupDescription(
+            name,
+            registered.service,
+            registered.tasks,
+            registered.inputs,
+            tuple(sorted(members)),
+            tuple(owners.get(task) for task in tasks),
+            tuple(positions.epochs.get(task, 0) for task in tasks),
+            positions.offsets,
+        )
