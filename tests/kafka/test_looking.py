@@ -12,8 +12,11 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from mainstem.broker import Reader, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.admin import Laid
+from mainstem.broker.kafka.fetcher import Found
+from mainstem.broker.kafka.reader import KafkaReader
 from mainstem.errors import UnknownTopic
 from tests.crash.crew import wait_until
+from tests.journeys.conditions import until
 
 
 @asynccontextmanager
@@ -107,3 +110,33 @@ async def test_what_was_aborted_is_never_read(kafka: str, unique: Callable[[str]
         stranger.abort_transaction(20)
         await broker.log.append(at, [record(b"after")])
         assert await taken(broker.log.reader({at: 0})) == [b"after"]
+
+
+async def test_what_was_read_before_a_seek_is_dropped(kafka: str, unique: Callable[[str], str]) -> None:
+    """The thread that reads may hand over what it had drained when it had not heard of the seek yet."""
+    async with connected(kafka) as broker:
+        at = await partition(broker, unique("facts"))
+        await broker.log.append(at, [record(b"0"), record(b"1")])
+        reader = broker.log.reader({at: 0})
+        assert isinstance(reader, KafkaReader)
+        late = Found(0)
+        late.piece.offsets, late.piece.keys, late.piece.values, late.piece.timestamps = [0], [b"k"], [b"0"], [1]
+        reader.seek(at, 1)
+        reader._partitions[at].found(late)
+        assert await taken(reader) == [b"1"]
+
+
+async def test_only_so_much_is_read_ahead(kafka: str, unique: Callable[[str], str]) -> None:
+    """Reading stops where nobody takes what was read, and goes on when somebody does; nothing is left out."""
+    async with connected(kafka, KafkaOptions(prefetch_bytes=20_000)) as broker:
+        at = await partition(broker, unique("facts"))
+        values = [b"%d" % number * 1_000 for number in range(200)]
+        await broker.log.append(at, [record(value) for value in values])
+        reader = broker.log.reader({at: 0})
+        assert isinstance(reader, KafkaReader)
+        sources = reader._fetcher._sources
+        await until(lambda: at in sources and sources[at].paused)
+        found: list[bytes | None] = []
+        while len(found) < len(values):
+            found += await taken(reader)
+        assert found == values
