@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker import GroupSpec, Ownership, TopicPartition, TopicSpec
@@ -47,6 +47,25 @@ async def test_a_group_whose_positions_are_gone_is_refused(
         with pytest.raises(BrokerError, match="positions of a task are gone") as refused:
             await owned(broker, spec)
         assert f"mainstem groups reset {spec.name}" in refused.value.remedy
+    finally:
+        await broker.close()
+
+
+async def test_an_owner_that_died_in_its_first_commit_has_left_nothing(
+    kafka: str, unique: Callable[[str], str]
+) -> None:
+    """What it had written is aborted by the next one, for which the task is as new as it was."""
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        spec = await new_group(broker, unique)
+        membership = await broker.group.join(spec, pinned=frozenset({0}))
+        died = Producer({"bootstrap.servers": kafka, "transactional.id": f"{spec.name}.0", "retry.backoff.ms": 1})
+        died.init_transactions(20)
+        died.begin_transaction()
+        died.produce(f"{spec.name}.changelog", b"1", b"$owner\0epoch", partition=0)
+        died.flush(20)
+        assert (await membership.take_over(0)).epoch == 1
     finally:
         await broker.close()
 

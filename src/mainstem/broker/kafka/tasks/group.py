@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, Membership, TopicPartition, inputs_of, read
@@ -217,17 +218,24 @@ class KafkaMembership:
         return sorted(rows.get(COMPLETED_STORE, ()))
 
     async def _refuse_forgotten(self, changelog: TopicPartition) -> None:
-        """Every owner leaves a trace in the changelog, so positions that are not there have been there."""
-        start, end = (await self._group.groups.topics.bounds([changelog]))[changelog]
-        if end > start:
-            raise BrokerError(
-                "The positions of a task are gone, and its memory is not",
-                where=f"group {self.spec.name}, task {changelog.partition}",
-                why="the cluster forgets the positions of a group that has had no members for a week "
-                "(offsets.retention.minutes), or somebody has deleted them",
-                remedy=f"say where to go on: mainstem groups reset {self.spec.name}; or delete the group with its "
-                f"memory: mainstem groups delete {self.spec.name}",
-            )
+        """Every owner leaves a trace in the changelog, so positions that are not there have been there.
+
+        What a first owner has left that died in its first commit is no trace: it was aborted, and is passed over.
+        """
+        groups = self._group.groups
+        start, end = (await groups.topics.bounds([changelog]))[changelog]
+        async with aclosing(read(groups.log, {changelog: start}, {changelog: end})) as batches:
+            traces = (batch async for batch in batches if len(batch))
+            if await anext(traces, None) is None:
+                return
+        raise BrokerError(
+            "The positions of a task are gone, and its memory is not",
+            where=f"group {self.spec.name}, task {changelog.partition}",
+            why="the cluster forgets the positions of a group that has had no members for a week "
+            "(offsets.retention.minutes), or somebody has deleted them",
+            remedy=f"say where to go on: mainstem groups reset {self.spec.name}; or delete the group with its "
+            f"memory: mainstem groups delete {self.spec.name}",
+        )
 
     async def release(self, task: int) -> None:
         """Let the revocation of a drained task go on. Its producer is kept until the task comes back, or we leave."""
