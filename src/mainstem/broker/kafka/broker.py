@@ -25,7 +25,7 @@ from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.log import KafkaLog
 from mainstem.broker.kafka.options import ClientSettings, KafkaOptions
 from mainstem.broker.kafka.preparing import Preparer
-from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Slots
+from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Sharing, Slots
 from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BrokerError
 from mainstem.identifiers import Identifiers
@@ -61,7 +61,8 @@ class KafkaBroker:
         settings = self.settings = ClientSettings(servers, self._options)
         self._topics = Topics(settings, self._calls, clock)
         self._slots = Slots(settings, (identifiers or Identifiers(clock)).new())
-        self._log = KafkaLog(settings, self._topics, self._slots)
+        self._sharing = Sharing(self._slots, self._calls)
+        self._log = KafkaLog(settings, self._topics, self._sharing)
         topic_admin = TopicAdmin(self._topics)
         groups = Groups(settings, self._topics, topic_admin, self._log)
         self._restoring = Fetchers(settings.restorer(), RESTORE_BYTES)
@@ -105,6 +106,7 @@ class KafkaBroker:
         await self._log.close()
         await self._restoring.close()
         await self._following.close()
+        await self._sharing.close()
         await asyncio.to_thread(self._slots.close)
         self._calls.close()
 

@@ -14,7 +14,7 @@ from mainstem.broker.kafka.calls import failure, kafka_error, translated, unknow
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings
 from mainstem.broker.kafka.reader import KafkaReader
-from mainstem.broker.kafka.tasks import KafkaTransaction, Slots
+from mainstem.broker.kafka.tasks import KafkaTransaction, Sharing
 from mainstem.broker.kafka.wire import HeaderPairs, check_sizes
 from mainstem.errors import BrokerError, UnknownTopic
 from mainstem.telemetry import log
@@ -137,11 +137,11 @@ def _settle(settled: Sequence[_Append]) -> None:
 class KafkaLog:
     """Partitions of records in the cluster."""
 
-    def __init__(self, settings: ClientSettings, topics: Topics, slots: Slots) -> None:
+    def __init__(self, settings: ClientSettings, topics: Topics, sharing: Sharing) -> None:
         """No client is made before it is needed."""
         self._settings = settings
         self._topics = topics
-        self._slots = slots
+        self._sharing = sharing
         self._appenders: dict[int, _Appender] = {}
         self._readers: set[KafkaReader] = set()
         self._look_soon = asyncio.Event()
@@ -196,7 +196,7 @@ class KafkaLog:
 
     def transaction(self) -> KafkaTransaction:
         """Several appends at once; nothing is sent before the commit."""
-        return KafkaTransaction(self._topics, self._slots)
+        return KafkaTransaction(self._topics, self._sharing)
 
     def reader(self, positions: Mapping[TopicPartition, int]) -> KafkaReader:
         """A reader that starts at these offsets."""

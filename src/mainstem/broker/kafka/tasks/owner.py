@@ -73,7 +73,8 @@ class Owner:
     def send(self, shipment: Shipment, changes: Iterable[Change], now: float) -> dict[TopicPartition, int]:
         """Commit, then bring the local copy up to date, before anybody reads it again."""
         with self._using:
-            firsts = self._producer.send(shipment)
+            numbered = self._producer.send(shipment)
+            firsts = {shipment.records[number][0]: first for number, first in numbered.items()}
             self._last, self._sent = shipment.offsets, now
             first = firsts.pop(self.changelog, None)
             if self.copy is not None and first is not None:

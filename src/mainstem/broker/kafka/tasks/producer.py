@@ -50,11 +50,14 @@ class TransactionalProducer:
                 raise failure(raised, self.name) from raised
             raise _outcome(raised, self.name) from raised
 
-    def send(self, shipment: Shipment) -> dict[TopicPartition, int]:
-        """Commit it; returns the first offset in each partition. Raises one of the outcomes that are not success."""
+    def send(self, shipment: Shipment) -> dict[int, int]:
+        """Commit it; returns the offset of the first record of each entry, by the number of the entry.
+
+        Raises one of the outcomes that are not success.
+        """
         if self.over is not None:
             raise self.over
-        firsts: dict[TopicPartition, int] = {}
+        firsts: dict[int, int] = {}
         self._failures.clear()
         try:
             self._producer.begin_transaction()
@@ -80,14 +83,17 @@ class TransactionalProducer:
         # never to return, although the cluster was there again.
         del self._producer
 
-    def _produce(self, shipment: Shipment, firsts: dict[TopicPartition, int]) -> None:
+    def _produce(self, shipment: Shipment, firsts: dict[int, int]) -> None:
         headers = HeaderPairs()
-        for at, records, bytes_max in shipment.records:
-            first: Callable[[KafkaError | None, Message], None] | None = self._noting(at, firsts)
+        begun: set[TopicPartition] = set()
+        for number, (at, records, bytes_max) in enumerate(shipment.records):
+            first: Callable[[KafkaError | None, Message], None] | None = self._noting(number, at, firsts)
             # A batch must not be larger than its topic takes; what is flushed goes on its own.
-            for some in (records,) if bytes_max >= BATCH_BYTES else portions(records, bytes_max):
-                if first is None:
+            small = bytes_max < BATCH_BYTES
+            for some in portions(records, bytes_max) if small else (records,):
+                if small and at in begun:
                     self._drain()
+                begun.add(at)
                 self._enqueue(at, some, headers, first)
                 first = None
 
@@ -118,11 +124,11 @@ class TransactionalProducer:
             first = None
 
     def _noting(
-        self, at: TopicPartition, firsts: dict[TopicPartition, int]
+        self, number: int, at: TopicPartition, firsts: dict[int, int]
     ) -> Callable[[KafkaError | None, Message], None]:
         def note(error: KafkaError | None, message: Message) -> None:
             if error is None:
-                firsts[at] = cast("int", message.offset())
+                firsts[number] = cast("int", message.offset())
             else:
                 self._failures.setdefault(at, error)
 
@@ -238,7 +244,7 @@ class Slots:
         self._numbers = count(1)
         self._left: deque[str] = deque()
 
-    def send(self, shipment: Shipment) -> dict[TopicPartition, int]:
+    def send(self, shipment: Shipment) -> dict[int, int]:
         """Commit it through a producer that nobody uses."""
         producer = self._take()
         try:

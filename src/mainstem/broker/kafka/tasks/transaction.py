@@ -14,7 +14,8 @@ from mainstem.broker import Change, Log, Record, TopicPartition
 from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.copies import change_record
 from mainstem.broker.kafka.tasks.owner import Owner, Steward
-from mainstem.broker.kafka.tasks.producer import Shipment, Slots
+from mainstem.broker.kafka.tasks.producer import Shipment
+from mainstem.broker.kafka.tasks.sharing import Records, Sharing
 from mainstem.broker.kafka.wire import check_sizes
 from mainstem.errors import BrokerError, CommitRefused, Fenced, UnknownTopic
 
@@ -22,7 +23,7 @@ from mainstem.errors import BrokerError, CommitRefused, Fenced, UnknownTopic
 class KafkaTransaction:
     """A buffer until its commit."""
 
-    def __init__(self, topics: Topics, by: Owner | Slots) -> None:
+    def __init__(self, topics: Topics, by: Owner | Sharing) -> None:
         """``by`` is the owner of the task, or whoever sends what belongs to none."""
         self._topics = topics
         self._by = by
@@ -49,9 +50,8 @@ class KafkaTransaction:
             raise BrokerError("A transaction commits once")
         self._over = True
         by = self._by
-        if isinstance(by, Slots):
-            shipment = await self._foreign()
-            return await self._topics.calls.run(lambda: by.send(shipment), "a transaction outside any task")
+        if isinstance(by, Sharing):
+            return await by.commit(await self._foreign())
         shipment = await self._owned(by)
         now = self._topics.clock.monotonic()
         return await self._topics.calls.run(lambda: by.send(shipment, self._changes, now), by.where)
@@ -60,13 +60,13 @@ class KafkaTransaction:
         """Drop it; for a committed one this does nothing."""
         self._over = True
 
-    async def _foreign(self) -> Shipment:
+    async def _foreign(self) -> Records:
         if self._changes or self._positions:
             raise BrokerError(
                 "A transaction outside any task takes neither store changes nor positions",
                 why="nobody owns the task that they belong to",
             )
-        return Shipment(await self._checked(), ())
+        return await self._checked()
 
     async def _owned(self, owner: Owner) -> Shipment:
         # Without a single valid offset the cluster would not even notice that the owner has been fenced.
