@@ -16,7 +16,8 @@ from mainstem.settings import Settings
 TASKS_MOST = 32
 EDITION_STORE = "$edition"
 HANDLERS_STORE = "$handlers"
-FORGETTABLE = frozenset({EDITION_STORE, HANDLERS_STORE})
+INPUTS_STORE = "$inputs"
+FORGETTABLE = frozenset({EDITION_STORE, HANDLERS_STORE, INPUTS_STORE})
 """Of no use to a group that remembers nothing."""
 
 

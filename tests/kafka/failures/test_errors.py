@@ -168,3 +168,35 @@ async def test_the_cluster_takes_less_than_the_service_believes(
         require(refused.value, topic, "raise record_bytes_max")
         await service.publish(sent("b"))
         await until(lambda: told == ["a", "b"])
+
+
+async def test_a_topic_is_made_anew_while_nobody_reads_it(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """A group that begins at the latest event has read a topic of that name: it begins at the new one's first event."""
+    name, told = unique("latest"), Told()
+    topic = f"{name}-sent"
+
+    class Sent(IntegrationEvent, topic=topic, key="key", name="Sent"):
+        key: str
+
+    service = Service(name, start="latest", publishes=(Sent,))
+    service.topic(topic, partitions=1)
+
+    @service.on(Sent)
+    def hear(sent: Sent) -> None:
+        told.append(sent.key)
+
+    async def publish(key: str) -> None:
+        async with running(service, broker=url(kafka, name), dev=True, settings=ALONE, consume=False):
+            await service.publish(Sent(key))
+
+    await publish("before anybody read")
+    async with running(service, broker=url(kafka, name), dev=True, settings=ALONE):
+        await service.publish(Sent("a"))
+        await until(lambda: told == ["a"])
+    kafka_admin.delete_topics([topic])[topic].result()
+    wait_until(lambda: topic not in kafka_admin.list_topics(timeout=20).topics, "the topic to be gone")
+    await publish("b")
+    async with running(service, broker=url(kafka, name), dev=True, settings=ALONE):
+        await until(lambda: told == ["a", "b"])

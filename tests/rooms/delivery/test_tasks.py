@@ -330,6 +330,22 @@ async def test_where_a_new_group_begins() -> None:
             assert await stage.told() == expected
 
 
+async def test_a_topic_that_was_created_again_is_read_from_its_beginning() -> None:
+    """A group that begins at the latest event is not new to it: what was published before it came back counts."""
+    async with staged() as stage:
+        await stage.publish(Paid("a", 1))
+        await stage.run(telling("h"), start="latest")
+        await stage.publish(Paid("a", 2))
+        await stage.run(telling("h"), start="latest")
+        spec = (await stage.broker.admin.topics(["orders"]))["orders"].spec
+        for again in (3, 4):
+            await stage.broker.admin.delete("orders")
+            await stage.broker.admin.create(spec)
+            await stage.publish(Paid("a", again))
+            await stage.run(telling("h"), start="latest")
+        assert await stage.told() == ["h 2", "h 3", "h 4"]
+
+
 # -- several tasks, several members
 
 

@@ -23,7 +23,7 @@ from mainstem.delivery.tasks.alarm import Alarm
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.hops import Hops, plain_events
-from mainstem.delivery.tasks.roster import Roster
+from mainstem.delivery.tasks.roster import Roster, note_inputs, was_another
 from mainstem.delivery.tasks.routes import Routes
 from mainstem.errors import BrokerError
 from mainstem.identifiers import Derivation
@@ -147,13 +147,17 @@ class Task:
         first = no_effects()
         if self._ownership.remembers:
             enter(plan, self._ownership.task, self._state, first)
-        positions = await self._first_positions()
+        inputs = plan.inputs_of(self._ownership.task)
+        described = await environment.broker.admin.topics({at.topic for at in inputs})
+        topic_ids = {name: each.topic_id for name, each in described.items()}
+        positions = await self._first_positions(topic_ids)
+        if plan.start == "latest" and self._ownership.remembers:
+            note_inputs(self._state, {at: topic_ids[at.topic] for at in inputs if at.topic in topic_ids}, first)
         progress = {at: Progress(position) for at, position in positions.items()}
-        described = await environment.broker.admin.topics({at.topic for at in positions})
         ledger = self.ledger = Ledger(
             self._state,
             progress,
-            {name: each.topic_id for name, each in described.items()},
+            topic_ids,
             commit_events=self._settings.commit_events,
             on_wake=self._alarm.wake,
             on_change=self._something_came,
@@ -189,12 +193,14 @@ class Task:
             await transaction.commit()
             raise
 
-    async def _first_positions(self) -> dict[TopicPartition, int]:
-        positions = dict(self._ownership.positions)
-        for at in self._plan.inputs_of(self._ownership.task):
+    async def _first_positions(self, topic_ids: Mapping[str, str]) -> dict[TopicPartition, int]:
+        plan, positions = self._plan, dict(self._ownership.positions)
+        for at in plan.inputs_of(self._ownership.task):
             if at not in positions:
                 start, end = await self._environment.broker.log.bounds(at)
-                positions[at] = end if self._plan.start == "latest" and at.topic != self._plan.inbox else start
+                late = plan.start == "latest" and at.topic != plan.inbox
+                # Whoever has read a topic of this name before is not new to it: what came first into this one counts.
+                positions[at] = end if late and not was_another(self._state, at, topic_ids.get(at.topic, "")) else start
         return {at: positions[at] for at in self._plan.inputs_of(self._ownership.task)}
 
     def _desk(self, ledger: Ledger, parking: Parking, checkpoints: Checkpoints) -> Desk:
