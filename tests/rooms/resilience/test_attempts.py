@@ -145,6 +145,32 @@ def test_retries_stay_within_their_budget(events: list[tuple[int, bool]], percen
         assert retries <= calls * percent / 100 + per_second * (2 + now_ms / 1_000)
 
 
+def grants(budget: RetryBudget, state: BudgetState | None, now_ms: int) -> int:
+    """How many retries are granted at once."""
+    count, granted = 0, True
+    while granted:
+        state, granted = budget.retry(state, now_ms)
+        count += granted
+    return count
+
+
+def test_a_quiet_hour_does_not_pay_for_a_storm() -> None:
+    """Neither its seconds nor its calls are saved up beyond the limits; a clock that goes back gains nothing."""
+    budget = RetryBudget(percent=10, per_second=1, longest_seconds=10)
+    state: BudgetState | None = budget.called(None, 0)
+    assert grants(budget, state, 3_600_000) == 10 + 10
+    for _ in range(5_000):
+        state = budget.called(state, 0)
+    assert grants(budget, state, 0) == 10 + 10
+    state = None
+    for _ in range(10):
+        state, granted = budget.retry(state, 5_000)
+        assert granted
+    state = budget.called(state, 0)
+    assert grants(budget, state, 5_999) == 1
+    assert grants(budget, state, 5_899) == 0
+
+
 @simulated
 async def test_a_spent_budget_ends_the_attempts() -> None:
     """When everything fails, a hundred calls make a few retries and not two hundred."""

@@ -1,5 +1,6 @@
 """Load balancing: strategies, health, and the balancer that uses them."""
 
+import asyncio
 import contextlib
 from collections import Counter
 from typing import Any
@@ -242,6 +243,16 @@ def test_a_balancer_learns_from_how_calls_end() -> None:
     balancer.use([])
     with pytest.raises(NoBackend), balancer.call():
         pytest.fail("there is nobody to call")
+
+
+def test_a_refusal_by_a_guard_is_not_the_backends_fault() -> None:
+    """Neither is a cancellation; whatever counts, nobody is set aside for it."""
+    balancer = Balancer(RoundRobin(), ALL, health=HEALTH, clock=ManualClock())
+    for harmless in (CallRefused("full"), asyncio.CancelledError(), KeyboardInterrupt()):
+        for _ in range(9):
+            with contextlib.suppress(CallRefused, asyncio.CancelledError, KeyboardInterrupt), balancer.call():
+                raise harmless
+    assert balancer.fit() == ("a", "b", "c")
 
 
 def test_a_balancer_counts_what_is_under_way() -> None:

@@ -1,29 +1,35 @@
 """What stands around calls: breaker, limiter, time limit, fallback, and how they are put together."""
 
 import asyncio
+import contextlib
 import random
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
 from mainstem.clock import ManualClock
 from mainstem.errors import BreakerOpen, CallRefused, CallTimeout, DefinitionError, LimitExceeded
 from mainstem.resilience import (
+    Admission,
     Attempts,
     Backoff,
     BreakerRule,
+    BreakerState,
     Bulkhead,
     CircuitBreaker,
     Deadline,
+    Ending,
     Fallback,
     LeakingQueue,
+    Permit,
     Phase,
     RateLimiter,
     Retrying,
     SlidingLog,
     TimeLimit,
     TokenBucket,
+    Verdict,
 )
 from mainstem.testing import SimulationLoop, simulated
 
@@ -200,12 +206,72 @@ async def test_a_queue_holds_calls_back_evenly() -> None:
     assert refused.retry_after_seconds == 0.1
 
 
+class Doorway:
+    """Counts who is inside at the same time; whoever enters waits a moment for a second one."""
+
+    def __init__(self) -> None:
+        self.inside = self.most = 0
+        self._second = Barrier(2)
+
+    def pass_through(self) -> None:
+        """Go in, wait, go out."""
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        with contextlib.suppress(BrokenBarrierError):
+            self._second.wait(0.05)
+        self.inside -= 1
+
+
+class WatchedLimit:
+    """A limit whose steps go through a doorway."""
+
+    def __init__(self) -> None:
+        self.doorway = Doorway()
+
+    def step(self, state: tuple[int, ...] | None, now_ms: int, cost: int = 1) -> tuple[tuple[int, ...], Verdict]:
+        """As a log of 500 a second."""
+        self.doorway.pass_through()
+        return SlidingLog(limit=500, period_ms=1_000).step(state, now_ms, cost)
+
+
+class WatchedRule(BreakerRule, frozen=True):
+    """A rule whose steps go through a doorway."""
+
+    doorway: Doorway
+
+    def admit(self, state: BreakerState | None, now_ms: int) -> tuple[BreakerState, Admission]:
+        """As every rule."""
+        self.doorway.pass_through()
+        return super().admit(state, now_ms)
+
+    def ended(self, state: BreakerState | None, permit: Permit, now_ms: int, ending: Ending) -> BreakerState:
+        """As every rule."""
+        self.doorway.pass_through()
+        return super().ended(state, permit, now_ms, ending)
+
+
 def test_a_limiter_counts_calls_of_all_threads() -> None:
-    """Four threads that ask all the time get what the limit allows, not one more."""
-    limiter = RateLimiter(SlidingLog(limit=500, period_ms=1_000), clock=ManualClock())
+    """One step at a time, and so four threads that ask all the time get what the limit allows, not one more."""
+    limit = WatchedLimit()
+    limiter = RateLimiter(limit, clock=ManualClock())
     with ThreadPoolExecutor(4) as threads:
         answers = threads.map(lambda _: limiter.ask().allowed, range(2_000))
     assert sum(answers) == 500
+    assert limit.doorway.most == 1
+
+
+@pytest.mark.parametrize("step", ["begin", "end"])
+def test_a_breaker_takes_one_step_at_a_time(step: str) -> None:
+    """Also when two threads begin, or end, at the same moment."""
+    breaker = CircuitBreaker(WatchedRule(doorway=(doorway := Doorway())), clock=ManualClock())
+    permits = [breaker.begin() for _ in range(2)]
+    doorway._second.reset()
+    with ThreadPoolExecutor(2) as threads:
+        if step == "begin":
+            list(threads.map(lambda _: breaker.begin(), range(2)))
+        else:
+            list(threads.map(lambda permit: breaker.end(permit, None), permits))
+    assert doorway.most == 1
 
 
 # Time limit

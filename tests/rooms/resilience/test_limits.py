@@ -111,6 +111,11 @@ def test_a_counter_weighs_the_window_before() -> None:
     assert told(SlidingCounter(limit=10, period_ms=60_000), requests) == expected
 
 
+def test_a_counter_forgets_what_is_two_windows_ago() -> None:
+    """With a whole window in between, nothing of it is covered any more."""
+    assert told(SlidingCounter(limit=3, period_ms=1000), [(0, 3), 2000, 2000]) == "A0 A2 A1"
+
+
 # Properties, of all of them
 
 SMALL = st.integers(1, 12)
@@ -205,6 +210,23 @@ def test_a_denial_changes_nothing(limit: Limit, steps: list[tuple[int, int]]) ->
         after, verdict = step(limit, state, now_ms, min(cost, most_at_once(limit)))
         assert verdict.allowed or after is state
         state = after
+
+
+@given(limit=LIMITS, steps=STEPS)
+def test_a_clock_that_goes_back_stands_still(limit: Limit, steps: list[tuple[int, int]]) -> None:
+    """Nothing is gained by it: the answers are those of a clock that waits at the last request that was allowed."""
+    state = other = None
+    now_ms, latest_ms = 1_000, 0
+    for wait_ms, wanted in steps:
+        now_ms += wait_ms
+        still_ms = max(now_ms, latest_ms)
+        cost = min(wanted, most_at_once(limit))
+        state, verdict = step(limit, state, now_ms, cost)
+        other, expected = step(limit, other, still_ms, cost)
+        assert (verdict.allowed, verdict.remaining) == (expected.allowed, expected.remaining)
+        assert verdict.reset_after_ms == expected.reset_after_ms + still_ms - now_ms
+        if verdict.allowed:
+            latest_ms = still_ms
 
 
 @given(limit=LIMITS, steps=STEPS, cost=st.integers(1, 4))

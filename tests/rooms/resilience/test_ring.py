@@ -33,6 +33,7 @@ def test_a_key_has_one_owner_everywhere_and_for_ever() -> None:
         HashRing(TEN).owner(key) for key in ("a", "a", "b", "customer-1", "")
     ]
     assert [ring.owner(key) for key in ("a", "b", "c", "d")] == PINNED
+    assert ring.backends == HashRing(TEN).backends
 
 
 PINNED = ["node-8", "node-9", "node-6", "node-4"]

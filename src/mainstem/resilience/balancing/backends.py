@@ -81,7 +81,7 @@ class HealthRule(Struct, frozen=True, kw_only=True):
         While it is set aside, late successes do not bring it back.
         """
         mark = marks.get(name)
-        if mark is None or now_ms < mark.until_ms:
+        if mark is None:
             return marks
         if not self._times(mark, now_ms):
             return {each: other for each, other in marks.items() if each != name}

@@ -119,9 +119,10 @@ class SlidingCounter(Struct, frozen=True, kw_only=True):
         """From ``past_ms`` into this window, how long until ``cost`` fits."""
         period_ms = self.period_ms
         spare = self.limit - used - cost
-        if spare >= 0 and spare * period_ms >= before:
+        if spare >= 0:
             return period_ms - spare * period_ms // before - past_ms
-        # Not in this window. In the next one nothing is used, and what is used now is what was before.
+        # Not in this window, whose own requests are too many. In the next one nothing is used, and what is used now is
+        # what was before.
         spare = self.limit - cost
         if spare >= used:
             return period_ms - past_ms
