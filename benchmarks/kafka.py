@@ -40,12 +40,13 @@ Cases = dict[str, Case]
 def mainstem(address: str, load: Load, folder: Path) -> Cases:
     """Ours."""
 
-    def case(register: Callable[..., None]) -> Case:
-        return lambda: asyncio.run(kafka_service.handled(broker, load, register))
+    def case(register: Callable[..., None], delivery: kafka_service.Delivery = "exactly_once") -> Case:
+        return lambda: asyncio.run(kafka_service.handled(broker, load, register, delivery))
 
     broker = kafka_service.url(address, folder / "copies")
     return {
-        "stateless": case(kafka_service.stateless),
+        "stateless": case(kafka_service.stateless, "at_least_once"),
+        "stateless_exactly_once": case(kafka_service.stateless),
         "transform": case(kafka_service.transform),
         "count": case(kafka_service.count),
         "count_out": case(kafka_service.count_out),

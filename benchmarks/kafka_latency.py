@@ -16,7 +16,7 @@ from benchmarks import kafka_bare as bare
 from benchmarks.embedded import OrderPaid
 from benchmarks.embedded_paced import RATE, WARM_UP_SECONDS, Ping
 from benchmarks.harness import Latencies, Report, running, until
-from benchmarks.kafka_service import count, url
+from benchmarks.kafka_service import Delivery, count, url
 from benchmarks.workload import Load, orders
 from mainstem import Context, IntegrationEvent, Service
 from mainstem import running as services_running
@@ -33,6 +33,14 @@ PARTITIONS = 4
 THIS = [sys.executable, "-m", "benchmarks.kafka_latency"]
 
 
+PATHS: tuple[tuple[str, str, Delivery], ...] = (
+    ("publish_to_handler_at_least_once", "Ping", "at_least_once"),
+    ("publish_to_handler_exactly_once", "Ping", "exactly_once"),
+    ("through_at_least_once", "Pong", "at_least_once"),
+    ("through_exactly_once", "Pong", "exactly_once"),
+)
+
+
 class Pong(IntegrationEvent, topic="pongs", key="key"):
     """A ping that has been handled, with its facts committed exactly once."""
 
@@ -44,8 +52,12 @@ class Pong(IntegrationEvent, topic="pongs", key="key"):
 # Latency
 
 
-async def produce(broker: str, seconds: float) -> None:
-    """Publish at a steady rate: what is due since the last turn, in one call, which on Kafka is a transaction."""
+async def produce(broker: str, seconds: float, *, together: bool) -> None:
+    """Publish at a steady rate what is due since the last turn.
+
+    Together it is one call, which on Kafka is a transaction: exactly once. Otherwise it is a call for each event, which
+    the idempotent producer sends by itself: at least once.
+    """
     service = Service("sender", publishes=(Ping,))
     async with service.running(broker=broker, dev=True, consume=False, settings=Settings()):
         # The first transactions of a cluster's life take a second, and of a process a while.
@@ -58,17 +70,19 @@ async def produce(broker: str, seconds: float) -> None:
             if due:
                 now = time.monotonic_ns()
                 pings = (Ping(str((sent + n) % 1000), now, "x" * 240) for n in range(due))
-                publishing = asyncio.ensure_future(service.publish(*pings))
-                on_their_way.add(publishing)
-                publishing.add_done_callback(on_their_way.discard)
+                calls = [tuple(pings)] if together else [(ping,) for ping in pings]
+                for call in calls:
+                    publishing = asyncio.ensure_future(service.publish(*call))
+                    on_their_way.add(publishing)
+                    publishing.add_done_callback(on_their_way.discard)
                 sent += due
             await asyncio.sleep(EVERY_SECONDS)
         await asyncio.gather(*on_their_way)
 
 
-async def relay(broker: str, ready: Path) -> None:
+async def relay(broker: str, ready: Path, delivery: Delivery) -> None:
     """A pong for every ping, until the process is told to end."""
-    service = Service("relay", start="latest")
+    service = Service(f"relay-{delivery.replace('_', '-')}", start="latest", delivery=delivery)
 
     @service.on(Ping)
     async def answer(ping: Ping, _context: Context) -> Pong:
@@ -79,9 +93,9 @@ async def relay(broker: str, ready: Path) -> None:
         await asyncio.Event().wait()
 
 
-async def collect(broker: str, result: Path, kind: type[Ping] | type[Pong]) -> None:
+async def collect(broker: str, result: Path, kind: type[Ping] | type[Pong], delivery: Delivery) -> None:
     """Handle everything; write the latencies of all but the warm-up when nothing has come for a while."""
-    service = Service(f"collector-of-{kind.__name__.lower()}s", start="latest")
+    service = Service(f"collector-{result.name.replace('_', '-')}", start="latest", delivery=delivery)
     latencies = Latencies()
     began = last = 0.0
 
@@ -104,20 +118,24 @@ async def collect(broker: str, result: Path, kind: type[Ping] | type[Pong]) -> N
 
 
 def latency(report: Report, address: str, folder: Path, *, quick: bool) -> None:
-    """Publish → handler, and publish → handler → exactly-once commit → handler; every step a process."""
+    """Publish → handler, and publish → handler → commit → handler, at least once and exactly once; a process each.
+
+    At least once each event is published by a call of its own, and all groups are delivered at least once. Exactly once
+    each call is a transaction, and so is every commit; readers are given what is committed, in both.
+    """
     for topic in ("pings", "pongs"):
         bare.create(address, topic, PARTITIONS)
     seconds = 4.0 if quick else SECONDS
-    for name, kind in (("publish_to_handler", "Ping"), ("through_exactly_once", "Pong")):
+    for name, kind, delivery in PATHS:
         broker, result, log = url(address, folder / f"copies-{name}"), folder / name, folder / f"{name}.log"
         ready = folder / f"{name}.relay"
         with contextlib.ExitStack() as stack:
             if kind == "Pong":
-                stack.enter_context(running([*THIS, "relay", broker, str(ready)], log=log))
+                stack.enter_context(running([*THIS, "relay", broker, str(ready), delivery], log=log))
                 until(ready.exists, timeout_seconds=60, what="the relay")
-            collector = stack.enter_context(running([*THIS, "collect", broker, str(result), kind], log=log))
+            collector = stack.enter_context(running([*THIS, "collect", broker, str(result), kind, delivery], log=log))
             until(result.with_suffix(".ready").exists, timeout_seconds=60, what="the collector")
-            stack.enter_context(running([*THIS, "produce", broker, str(seconds)], log=log))
+            stack.enter_context(running([*THIS, "produce", broker, str(seconds), delivery], log=log))
             until(lambda: collector.poll() is not None, timeout_seconds=120, what=log.read_text() or "the collector")  # noqa: B023
         latencies = Latencies.from_bytes(result.read_bytes())
         p50, p99 = latencies.percentiles_ms(50, 99)
@@ -232,16 +250,21 @@ def failover(report: Report, address: str, folder: Path) -> None:
     report.add("failover", seconds, "s", session_timeout=seconds / SESSION_SECONDS)
 
 
+def delivery_of(name: str) -> Delivery:
+    """The option as it is typed."""
+    return "at_least_once" if name == "at_least_once" else "exactly_once"
+
+
 def main(role: str, broker: str, *rest: str) -> None:
     """One of the processes."""
     if role == "tick":
         tick(broker)
     elif role == "produce":
-        asyncio.run(produce(broker, float(rest[0])))
+        asyncio.run(produce(broker, float(rest[0]), together=rest[1] == "exactly_once"))
     elif role == "relay":
-        asyncio.run(relay(broker, Path(rest[0])))
+        asyncio.run(relay(broker, Path(rest[0]), delivery_of(rest[1])))
     elif role == "collect":
-        asyncio.run(collect(broker, Path(rest[0]), Pong if rest[1] == "Pong" else Ping))
+        asyncio.run(collect(broker, Path(rest[0]), Pong if rest[1] == "Pong" else Ping, delivery_of(rest[2])))
     else:
         asyncio.run(work(broker, Path(rest[0])))
 

@@ -5,6 +5,7 @@ import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from benchmarks.embedded import OrderPaid, typed
 from benchmarks.harness import Measurement, Stopwatch
@@ -16,6 +17,7 @@ COMMITS = Settings(commit_interval_ms=100, commit_events=10_000)
 """As often as the peers commit: Kafka Streams every 100 ms, the bare loop every 10,000 events."""
 WINDOW = 8
 numbers = itertools.count()
+Delivery: TypeAlias = Literal["exactly_once", "at_least_once"]
 
 
 class OrderChecked(IntegrationEvent, topic="checked", key="customer_id"):
@@ -104,12 +106,14 @@ def url(address: str, folder: Path) -> str:
     return f"kafka://{address}?state_folder={folder}"
 
 
-async def handled(broker: str, load: Load, register: Callable[[Service, Seen], None]) -> Measurement:
+async def handled(
+    broker: str, load: Load, register: Callable[[Service, Seen], None], delivery: Delivery = "exactly_once"
+) -> Measurement:
     """A new group handles the whole topic. The time begins with the first event, and ends when the last is committed.
 
     Joining, creating topics and taking over is left out, as it is for the peers.
     """
-    service = Service(f"bench-{register.__name__.replace('_', '-')}-{next(numbers)}")
+    service = Service(f"bench-{register.__name__.replace('_', '-')}-{next(numbers)}", delivery=delivery)
     watch, first, done = Stopwatch(), asyncio.Event(), 0
 
     def seen() -> None:
