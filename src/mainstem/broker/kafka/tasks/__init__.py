@@ -5,8 +5,7 @@ from mainstem.broker.kafka.tasks.group_admin import GroupAdmin
 from mainstem.broker.kafka.tasks.groups import Groups
 from mainstem.broker.kafka.tasks.own_topics import REGISTRY, own_topics
 from mainstem.broker.kafka.tasks.producer import Slots
-from mainstem.broker.kafka.tasks.sharing import Sharing
-from mainstem.broker.kafka.tasks.transaction import KafkaTransaction
+from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, Sharing
 
 __all__ = [
     "REGISTRY",
