@@ -22,7 +22,7 @@ from mainstem.broker import (
     inbox_of,
     read_all,
 )
-from mainstem.errors import BrokerError
+from mainstem.errors import StoreRefused
 
 MOVER: Final = "mainstem.mover"
 DIARY: Final = TopicPartition("mainstem.moves", 0)
@@ -121,16 +121,14 @@ class Mover:
 async def moving(broker: Broker, move: str) -> AsyncIterator[Mover]:
     """Be the mover, and fence whoever was it before; in the end the group of movers is forgotten."""
     await broker.admin.create(TopicSpec(DIARY.topic, 1))
-    membership = await _joined(broker)
     try:
-        try:
-            ownership = await membership.take_over(0)
-        except BrokerError:
-            # Whoever was here before may have been killed while it deleted the group: a part of it is left.
-            await membership.leave()
-            await broker.admin.delete_group(MOVER)
-            membership = await _joined(broker)
-            ownership = await membership.take_over(0)
+        membership = await _joined(broker)
+    except StoreRefused:
+        # Whoever was here before has been killed while it deleted the group: a part of it is left.
+        await broker.admin.delete_group(MOVER)
+        membership = await _joined(broker)
+    try:
+        ownership = await membership.take_over(0)
         yield Mover(broker, ownership, move)
         await membership.release(0)
     finally:

@@ -12,6 +12,7 @@ from mainstem.broker.kafka.calls import Coordinators
 from mainstem.broker.kafka.tasks.groups import Groups
 from mainstem.broker.kafka.tasks.producer import TransactionalProducer
 from mainstem.errors import BrokerAway, StoreRefused
+from mainstem.migration.mover import Copied, moving
 from tests.kafka.failures.test_errors import require
 
 Step = tuple[type[object], str, int]
@@ -125,4 +126,18 @@ async def test_positions_that_cannot_be_deleted_stop_a_deletion(
     assert (await broker.admin.groups([name]))[name].positions, "and so is everything else"
     assert group.inbox in await broker.admin.topics([group.inbox])
     await broker.admin.delete_group(name)
+    await broker.close()
+
+
+async def test_a_mover_that_was_killed_at_its_end_keeps_nobody_from_moving(
+    connect: Callable[[], Awaitable[KafkaBroker]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group of movers is deleted after each move; what a killed one has left of it, the next one deletes."""
+    broker = await connect()
+    for step in STEPS.values():
+        with monkeypatch.context() as patched, pytest.raises(CutOff):
+            async with moving(broker, "m-1"):
+                cut_off(patched, step if step[2] < 2 else (*step[:2], 1))
+        async with moving(broker, "m-1") as mover:
+            await mover.write(Copied("m-1", []))
     await broker.close()
