@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import kafka_bare as bare
-from benchmarks import kafka_latency, kafka_others, kafka_service
+from benchmarks import kafka_failover, kafka_latency, kafka_others, kafka_service
 from benchmarks.harness import (
     Case,
     Measurement,
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=1 if quick else 3)
     parser.add_argument("--warm-up", type=int, default=0 if quick else WARM_UP_EVENTS)
     parser.add_argument("--without", default="", help="peers to leave out, such as quix,faststream,streams")
-    parser.add_argument("--only", choices=("throughput", "latency", "restore", "failover"))
+    parser.add_argument("--only", choices=("throughput", "latency", "restore", "failover", "standby"))
     options = parser.parse_args()
     load = Load(options.events, partitions=4, keys=options.keys)
     report = Report(f"kafka: {load.events:,} events of {load.value_bytes} bytes, {load.partitions} partitions, lz4")
@@ -152,6 +152,7 @@ def main() -> None:
                 "latency": lambda: kafka_latency.latency(report, address, folder, quick=quick),
                 "restore": lambda: kafka_latency.restore(report, address, folder, quick=quick),
                 "failover": lambda: kafka_latency.failover(report, address, folder),
+                "standby": lambda: kafka_failover.failover(report, address, folder, quick=quick),
             }
             for name, part in parts.items():
                 if options.only in (None, name):

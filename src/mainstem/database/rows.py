@@ -17,7 +17,7 @@ from mainstem.database.connection import (
     open_cache,
     translated,
 )
-from mainstem.errors import DatabaseError, MainstemError
+from mainstem.errors import DatabaseError, DatabaseFailed, MainstemError
 
 Reading = Callable[[], AbstractContextManager[Connection]]
 """Gives a connection to read with, to whichever thread asks."""
@@ -253,4 +253,12 @@ class RowsFile:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         with self._look:
-            yield self._reading
+            try:
+                yield self._reading
+            except SqliteError as error:
+                raise DatabaseFailed(
+                    "A file of rows cannot be read",
+                    where=str(self._path),
+                    why=f"{type(error).__name__}: {error}",
+                    remedy="look at the disk, and start again: what is damaged is made anew from where it came from",
+                ) from error

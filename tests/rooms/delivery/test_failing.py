@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from mainstem.delivery import Context, Processor, Retry, Store
+from mainstem.errors import DatabaseFailed
 from mainstem.events import IntegrationEvent
 from mainstem.resilience import Backoff
 from tests.rooms.delivery.stage import Keyless, Paid, Shipped, Stage, Told, on, staged, until
@@ -379,3 +380,21 @@ async def test_a_cancellation_that_arrives_too_late_costs_no_lane() -> None:
             runners[-1].cancel()
             await asyncio.wait(runners[-1:], timeout=1)
     assert len(runners) == 3
+
+
+async def test_a_store_that_cannot_be_read_is_no_failure_of_the_handler() -> None:
+    """It ends the group, with the error; nothing is retried or parked, for the event is not to blame."""
+    calls: list[int] = []
+
+    @on(Paid, retry=Retry.on(Exception).inline(3))
+    async def read(_event: Paid, _context: Context) -> None:
+        calls.append(1)
+        raise DatabaseFailed("the file of a store cannot be read")
+
+    async with staged() as stage:
+        await stage.publish(Paid("a", 1))
+        with pytest.raises(DatabaseFailed, match="cannot be read"):
+            async with stage.running(read) as running:
+                await stage.settled(running)
+        assert await stage.history() == []
+    assert calls == [1]

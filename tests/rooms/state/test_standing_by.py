@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from mainstem.clock import ManualClock, SystemClock
+from mainstem.errors import DatabaseFailed
 from mainstem.state import Changelog, Replica, ReplicaFolder
 from tests.crash.crew import wait_until
 
@@ -161,3 +162,22 @@ def test_a_folder_is_called_the_same_by_all_who_share_it(tmp_path: Path) -> None
     assert said.strip() == first
     shutil.copytree(here, there)
     assert ReplicaFolder(there, SystemClock(), oldest_seconds=1).identity(lambda: "other") != first
+
+
+def test_a_copy_that_is_damaged_while_it_is_open(machine: Machine) -> None:
+    """Reading it is refused with an error that names the file; whoever opens it next finds nothing, and goes on."""
+    replica = machine.folder.open("shop", 0, Changelog("first", 0, 100_000))
+    keys = [b"%08d" % number for number in range(50_000)]
+    replica.apply({"counts": [(key, b"x" * 20) for key in keys]}, 0, 50_000, whole=True)
+    replica.close()
+    replica = machine.folder.open("shop", 0, Changelog("first", 0, 100_000))
+    path = machine.path / "shop.0.db"
+    with path.open("rb+") as file:
+        file.seek(4_096 * 4)
+        file.write(b"\x07" * (path.stat().st_size - 4_096 * 4))
+    with pytest.raises(DatabaseFailed, match=r"shop\.0\.db"):
+        replica.get_many("counts", keys)
+    replica.close()
+    again = machine.folder.open("shop", 0, Changelog("first", 0, 100_000))
+    assert (again.next, again.get_many("counts", keys)) == (0, {})
+    again.close()

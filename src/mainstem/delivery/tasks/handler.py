@@ -11,7 +11,7 @@ from mainstem.delivery.context import Context, Effects, Footing, Gathered
 from mainstem.delivery.lanes import lanes_ending
 from mainstem.delivery.measures import Watch
 from mainstem.delivery.processor import Call, Processor
-from mainstem.errors import HandlerTimeout
+from mainstem.errors import DatabaseFailed, HandlerTimeout
 
 
 class Handler:
@@ -124,7 +124,12 @@ RAISED: Final = (Exception, asyncio.CancelledError, SystemExit)
 
 
 def failure_of(raised: Raised, handler: str) -> Exception:
-    """What a handler's policy is asked about. A cancellation is none when it ends the lanes, and goes on."""
+    """What a handler's policy is asked about. A cancellation is none when it ends the lanes, and goes on.
+
+    Neither is a store that cannot be read: trying again would not mend it, and the event is not to blame.
+    """
+    if isinstance(raised, DatabaseFailed):
+        raise raised
     if isinstance(raised, Exception):
         return raised
     if isinstance(raised, SystemExit):
