@@ -77,6 +77,28 @@ def test_a_mark_of_another_shape_is_made_anew(machine: Machine) -> None:
     assert machine.next() == 0
 
 
+def test_a_copy_of_another_format_is_made_anew(machine: Machine) -> None:
+    """What its rows mean is known to the version that has written it."""
+    machine.made()
+    connection = apsw.Connection(str(machine.path / "shop.0.db"))
+    connection.execute("update mark set form = form + 1")
+    connection.close()
+    assert machine.next() == 0
+
+
+def test_a_copy_with_a_damaged_page_is_made_anew(machine: Machine) -> None:
+    """Every page is looked at before anything is believed, also those that nobody would read for long."""
+    replica = machine.folder.open("shop", 0, Changelog("first", 0, 100_000))
+    rows = [(b"%08d" % number, b"x" * 20) for number in range(20_000)]
+    replica.apply({"counts": [(b"k", b"1")], "others": rows}, 0, 50_000, whole=True)
+    replica.close()
+    path = machine.path / "shop.0.db"
+    with path.open("rb+") as file:
+        file.seek(path.stat().st_size - 4_096)
+        file.write(b"\x07" * 4_096)
+    assert machine.next(Changelog("first", 0, 100_000)) == 0
+
+
 def test_a_standby_is_not_opened_where_the_task_is_owned(machine: Machine) -> None:
     """Its owner has the lock; and whoever owns a task is not asked for its copy."""
     owner = machine.folder.open("shop", 0, LOG)
@@ -88,8 +110,10 @@ def test_a_standby_is_not_opened_where_the_task_is_owned(machine: Machine) -> No
     owner.close()
 
 
-def test_a_standby_becomes_the_owner(machine: Machine) -> None:
-    """The copy goes on as it is, and is not lent any more."""
+@pytest.mark.timeout(10)
+def test_a_standby_becomes_the_owner(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy goes on as it is, and is not lent any more: nobody waits for it to be given up."""
+    monkeypatch.setattr("mainstem.state.replica.YIELD_SECONDS", 1_000.0)
     machine.made()
     standby = machine.folder.standby("shop", 0, LOG)
     assert standby is not None
@@ -124,8 +148,9 @@ def standing(tmp_path: Path) -> Iterator[tuple[ReplicaFolder, Replica]]:
     standby.close()
 
 
-def test_a_standby_gives_way(standing: tuple[ReplicaFolder, Replica]) -> None:
+def test_a_standby_gives_way(standing: tuple[ReplicaFolder, Replica], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever takes the task over in the same folder asks for the copy, and gets it as far as it has come."""
+    monkeypatch.setattr("mainstem.state.replica.LOOK_SECONDS", -1.0)  # an owner would not be waited for at all
     folder, standby = standing
     taken: list[Replica] = []
     taking = threading.Thread(target=lambda: taken.append(folder.open("shop", 0, LOG)))
