@@ -140,3 +140,19 @@ async def test_only_so_much_is_read_ahead(kafka: str, unique: Callable[[str], st
         while len(found) < len(values):
             found += await taken(reader)
         assert found == values
+
+
+async def test_a_record_from_the_beginning_of_time_stays_there(kafka: str, unique: Callable[[str], str]) -> None:
+    """To the client a timestamp of 0 means now; the next one that it takes as a time stands for it."""
+    async with connected(kafka) as broker:
+        at = await partition(broker, unique("facts"))
+        await broker.log.append(at, [Record(b"k", b"appended", 0)])
+        transaction = broker.log.transaction()
+        transaction.append(at, [Record(b"k", b"committed", 0)])
+        await transaction.commit()
+        reader, found = broker.log.reader({at: 0}), list[int]()
+        while len(found) < 2:
+            while (batch := reader.take()) is None:
+                await reader.wait()
+            found += batch.timestamps
+        assert found == [1, 1]

@@ -70,3 +70,13 @@ async def test_two_that_make_one_group_at_once_agree_on_what_it_is_for(
         await groups.enter(spec)
         with pytest.raises(StoreRefused, match="belong to the service"):
             await groups._register(replace(spec, service="another"))
+
+
+async def test_the_group_is_asked_by_the_name_that_a_member_has_now(kafka: str, unique: Callable[[str], str]) -> None:
+    """Whoever was expelled before it was given anything has joined again by itself, under another name."""
+    async with connected(kafka) as broker:
+        membership = await broker.group.join(group_of_two(unique))
+        while await membership.assignment() != {0, 1}:
+            pass
+        membership.member = "the name that it had"
+        assert await membership.confirm(0)
