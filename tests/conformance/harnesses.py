@@ -13,7 +13,20 @@ from mainstem.testing.conformance.broker import Capabilities
 from tests.conformance.virtual import VirtualLoop
 
 
-class SqliteHarness:
+class RealTime:
+    """What harnesses have in common where time passes by itself, and where no offset is left out on demand."""
+
+    def run(self, main: Coroutine[object, object, None]) -> None:
+        asyncio.run(main)
+
+    async def advance(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def make_gap(self, at: TopicPartition) -> None:
+        raise AssertionError(f"not claimed, and asked for at {at}")
+
+
+class SqliteHarness(RealTime):
     """What both have in common. Each rule has a file, or a memory, of its own, so every name is new."""
 
     def __init__(self, path: Path | None, clock: Clock, options: SqliteOptions, capabilities: Capabilities) -> None:
@@ -23,9 +36,6 @@ class SqliteHarness:
         self._options = options
         self._names = count(1)
         self._brokers: list[SqliteBroker] = []
-
-    def run(self, main: Coroutine[object, object, None]) -> None:
-        asyncio.run(main)
 
     def name(self, label: str) -> str:
         return f"{label}-{next(self._names)}"
@@ -39,9 +49,6 @@ class SqliteHarness:
         self._brokers.append(broker)
         return broker
 
-    async def advance(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
     async def maintained(self) -> None:
         await self._brokers[0].maintain()
 
@@ -49,9 +56,6 @@ class SqliteHarness:
         for broker in self._brokers:
             with suppress(KeyError):  # a member of another broker
                 broker.silence(membership.member)
-
-    async def make_gap(self, at: TopicPartition) -> None:
-        raise AssertionError(f"not claimed, and asked for at {at}")
 
     async def stored(self, group: GroupSpec, store: str, task: int) -> Mapping[bytes, bytes]:
         return dict(self._brokers[-1].rows(group.name, task).scan(store))

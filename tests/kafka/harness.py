@@ -3,21 +3,22 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from itertools import count
 
 from msgspec.structs import replace
 
-from mainstem.broker import Broker, GroupSpec, Membership, TopicPartition
+from mainstem.broker import Broker, GroupSpec, Membership
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.tasks.group import KafkaMembership
 from mainstem.testing.conformance.broker import Capabilities
+from tests.conformance.harnesses import RealTime
 
 SESSION_SECONDS = 1.0
 """Rules wait for it again and again. A busy machine must still beat its heart within it, several times."""
 
 
-class OnKafka:
+class OnKafka(RealTime):
     """All rules share a cluster, so every name has something that no other harness has."""
 
     def __init__(self, servers: str, options: KafkaOptions) -> None:
@@ -44,9 +45,6 @@ class OnKafka:
         self._names = count(1)
         self._brokers: list[KafkaBroker] = []
 
-    def run(self, main: Coroutine[object, object, None]) -> None:
-        asyncio.run(main)
-
     def name(self, label: str) -> str:
         return f"{label}-{self._mark}-{next(self._names)}"
 
@@ -59,9 +57,6 @@ class OnKafka:
         self._brokers.append(broker)
         return broker
 
-    async def advance(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
     async def maintained(self) -> None:
         raise AssertionError("not claimed")
 
@@ -72,9 +67,6 @@ class OnKafka:
         # The process wakes up when its tasks have gone.
         after = self.capabilities.session_timeout_seconds * 3
         asyncio.get_running_loop().call_later(after, setattr, thread, "silent", False)
-
-    async def make_gap(self, at: TopicPartition) -> None:
-        raise AssertionError(f"not claimed, and asked for at {at}")
 
     async def stored(self, group: GroupSpec, store: str, task: int) -> Mapping[bytes, bytes]:
         broker = self._brokers[-1]

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker.kafka import KafkaOptions
-from mainstem.broker.kafka.calls import Asking, Calls, Coordinators
+from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, translated
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.errors import BrokerAway
 
@@ -51,3 +52,10 @@ async def test_coordinators_are_not_asked_where_nobody_answers(silent: str, call
 
     with pytest.raises(BrokerAway):
         await coordinators.ask(question, "group g")
+
+
+def test_a_partition_without_a_leader_is_waited_for() -> None:
+    """One is elected within seconds, so it is the cluster that does not answer, and nothing that a user has to mend."""
+    told = translated(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION), "orders[0]")
+    assert isinstance(told, BrokerAway)
+    assert "orders[0]" in str(told)

@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Membership
-from mainstem.broker.kafka import KafkaBroker
+from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.errors import BrokerError, MembershipLost, StoreRefused
 
 SESSION_SECONDS = 0.6
 
 
 @asynccontextmanager
-async def connected(kafka: str) -> AsyncIterator[KafkaBroker]:
+async def connected(kafka: str, options: KafkaOptions | None = None) -> AsyncIterator[KafkaBroker]:
     """A client."""
-    broker = KafkaBroker(kafka)
+    broker = KafkaBroker(kafka, options=options)
     await broker.open()
     try:
         yield broker
@@ -63,11 +64,12 @@ async def test_a_member_does_not_pin_what_the_group_may_give_away(kafka: str, un
 async def test_two_that_make_one_group_at_once_agree_on_what_it_is_for(
     kafka: str, unique: Callable[[str], str]
 ) -> None:
-    """Whoever comes second compares again before it writes, although nothing was there when it looked first."""
+    """Whoever comes second looks and compares again, although nothing was there when it looked first."""
     spec = group_of_two(unique)
     async with connected(kafka) as broker:
         groups = broker._group.groups
         await groups.enter(spec)
+        await groups._enter(spec, before_us=())
         with pytest.raises(StoreRefused, match="belong to the service"):
             await groups._register(replace(spec, service="another"))
 
@@ -80,3 +82,15 @@ async def test_the_group_is_asked_by_the_name_that_a_member_has_now(kafka: str, 
             pass
         membership.member = "the name that it had"
         assert await membership.confirm(0)
+
+
+async def test_the_broker_is_told_the_session_timeout(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """With the newer protocol it is a setting of the group, and not of its members."""
+    spec = group_of_two(unique)
+    async with connected(kafka, KafkaOptions(group_protocol="consumer")) as broker:
+        await broker.group.join(spec)
+        resource = ConfigResource(ResourceType.GROUP, spec.name)
+        config = kafka_admin.describe_configs([resource])[resource].result()
+    assert config["consumer.session.timeout.ms"].value == str(round(SESSION_SECONDS * 1_000))

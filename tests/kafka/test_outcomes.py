@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as At
 from mainstem.broker import Record, TopicPartition, TopicSpec, read
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots, TransactionalProducer
-from mainstem.errors import BrokerAway, CommitUnknown
+from mainstem.errors import BrokerAway, CommitUnknown, RecordTooLarge
 
 TOO_SHORT_SECONDS = 0.0001
 
@@ -59,6 +59,19 @@ async def test_a_commit_that_has_timed_out_is_not_asked_for_again(kafka: str, un
             await asyncio.to_thread(producer.close)
 
 
+async def test_a_transaction_that_was_refused_costs_no_other(kafka: str, unique: Callable[[str], str]) -> None:
+    """Nothing of it is there, and what somebody sends next is not refused with it, as the client would have it."""
+    async with connected(kafka, KafkaOptions(compression="none")) as broker:
+        at, slots = TopicPartition(unique("small"), 0), Slots(broker.settings, unique("process"))
+        await broker.admin.create(TopicSpec(at.topic, 1, record_bytes_max=10_000))
+        for number in (b"1", b"2"):
+            with pytest.raises(RecordTooLarge):
+                await asyncio.to_thread(slots.send, shipment(at, b"x" * 100_000))
+            await asyncio.to_thread(slots.send, shipment(at, number))
+        assert await values(broker, at) == [b"1", b"2"]
+        await asyncio.to_thread(slots.close)
+
+
 async def test_a_slot_whose_commit_is_unknown_serves_nobody_else(kafka: str, unique: Callable[[str], str]) -> None:
     """Transactions outside any task share producers, and not what has befallen one of them."""
     async with connected(kafka) as broker:
@@ -75,7 +88,7 @@ async def test_a_slot_whose_commit_is_unknown_serves_nobody_else(kafka: str, uni
 
 async def test_positions_are_not_read_while_they_are_being_moved(kafka: str, unique: Callable[[str], str]) -> None:
     """A commit that has not ended may move them: whoever must know waits, and whoever only looks does not."""
-    async with connected(kafka, KafkaOptions(answer_seconds=1)) as broker:
+    async with connected(kafka) as broker, connected(kafka, KafkaOptions(answer_seconds=2)) as impatient:
         at, group = await partition(broker, unique("facts")), unique("billing")
         groups = broker._group.groups
         producer = await asyncio.to_thread(TransactionalProducer, broker.settings, f"{group}.0", group)
@@ -85,7 +98,7 @@ async def test_positions_are_not_read_while_they_are_being_moved(kafka: str, uni
         client.begin_transaction()
         await asyncio.to_thread(client.send_offsets_to_transaction, [At(*at, 5)], producer._group, 10)
         with pytest.raises(BrokerAway, match="to be stable"):
-            await groups.positions(group)
+            await impatient._group.groups.positions(group)
         assert (await groups.positions(group, stable=False)).offsets == {at: 3}
         await asyncio.to_thread(client.commit_transaction, 10)
         assert (await groups.positions(group)).offsets == {at: 5}

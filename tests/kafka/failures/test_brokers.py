@@ -18,7 +18,7 @@ from tests.kafka.failures.crew import KafkaCrew
 from tests.kafka.failures.probes import SENT
 
 AWAY_SECONDS = 5.0
-QUICK_ANSWERS = "&answer_seconds=1"
+QUICK_ANSWERS = "&answer_seconds=2"
 """So that what takes a minute by default, a commit that gets no answer, comes to pass within seconds."""
 
 
@@ -50,7 +50,7 @@ def test_a_broker_that_is_away_for_a_while(tmp_path: Path, start_cluster: Cluste
     """
     cluster = start_cluster()
     (tmp_path / "mended").touch()
-    with KafkaCrew(tmp_path, cluster, "--session-timeout", "4", options=QUICK_ANSWERS) as crew:
+    with KafkaCrew(tmp_path, cluster, "--session-timeout", "6", options=QUICK_ANSWERS) as crew:
         crew.up("worker", "worker-1")
         crew.up("worker", "worker-2")
         producer = crew.up("producer", "producer-1", "--patient")

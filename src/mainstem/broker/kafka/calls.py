@@ -165,6 +165,12 @@ _MEANINGS: Final[Sequence[tuple[AbstractSet[int], type[BrokerError], str, str]]]
         "let the user create topics; or let another user create them before, with mainstem topics apply",
     ),
     (
+        NO_LEADER - {KafkaError._NOENT},
+        BrokerAway,
+        "A partition has no leader for the moment",
+        "wait until one has been elected, which takes seconds; where it takes longer, look which brokers are down",
+    ),
+    (
         AWAY,
         BrokerAway,
         "The cluster does not answer",

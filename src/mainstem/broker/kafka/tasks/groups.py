@@ -112,7 +112,8 @@ class Groups:
         before = (await self.registered()).get(spec.name)
         if before is not None:
             compare(spec, before)
-            if spec.inbox not in before_us:
+            # Somebody may have made it, and recorded the group, since it was looked at.
+            if spec.inbox not in before_us and not await self.topics.describe([spec.inbox]):
                 raise _incomplete(spec.name, f"its topic {spec.inbox!r} is gone")
             if not spec.inputs.keys() - before.inputs.keys():
                 return

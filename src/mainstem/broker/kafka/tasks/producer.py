@@ -248,13 +248,14 @@ class Slots:
         """Commit it through a producer that nobody uses."""
         producer = self._take()
         try:
-            return producer.send(shipment)
-        finally:
-            if producer.over is None:
-                self._free.append(producer)
-            else:
-                self._left.append(producer.name)
-                producer.close()
+            firsts = producer.send(shipment)
+        except BaseException:
+            # Also one that was only refused: the client may refuse the next transaction as well, which is another's.
+            self._left.append(producer.name)
+            producer.close()
+            raise
+        self._free.append(producer)
+        return firsts
 
     def _take(self) -> TransactionalProducer:
         # Each step is one call, for threads of several transactions take at the same time.
