@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Awaitable, Generator
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -26,6 +27,8 @@ SECONDS = 10.0
 EVERY_SECONDS = 0.01
 QUIET_SECONDS = 3.0
 WARM_UP_CALLS = 20
+AHEAD_CALLS = 2_000
+"""So many calls may be unanswered before the next is made."""
 RESTORED_RECORDS = 1_000_000
 SESSION_SECONDS = 3.0
 TICK_SECONDS = 0.01
@@ -64,20 +67,20 @@ async def produce(broker: str, seconds: float, *, together: bool) -> None:
         for number in range(WARM_UP_CALLS):
             await service.publish(Ping("warm", time.monotonic_ns(), ""), Ping(str(number), time.monotonic_ns(), ""))
         began, sent = time.monotonic(), 0
-        on_their_way: set[asyncio.Future[None]] = set()
+        on_their_way: deque[Awaitable[None]] = deque()
         while (elapsed := time.monotonic() - began) < WARM_UP_SECONDS + seconds:
             due = int(elapsed * RATE) - sent
             if due:
                 now = time.monotonic_ns()
                 pings = (Ping(str((sent + n) % 1000), now, "x" * 240) for n in range(due))
                 calls = [tuple(pings)] if together else [(ping,) for ping in pings]
-                for call in calls:
-                    publishing = asyncio.ensure_future(service.publish(*call))
-                    on_their_way.add(publishing)
-                    publishing.add_done_callback(on_their_way.discard)
+                on_their_way.extend(service.publish(*call) for call in calls)
                 sent += due
+                while len(on_their_way) > AHEAD_CALLS:
+                    await on_their_way.popleft()
             await asyncio.sleep(EVERY_SECONDS)
-        await asyncio.gather(*on_their_way)
+        for each in on_their_way:
+            await each
 
 
 async def relay(broker: str, ready: Path, delivery: Delivery) -> None:
