@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as At
 from mainstem.broker import Record, TopicPartition, TopicSpec, read
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots, TransactionalProducer
-from mainstem.errors import BrokerAway, CommitUnknown, RecordTooLarge
+from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, RecordTooLarge, UnknownTopic
 
 TOO_SHORT_SECONDS = 0.0001
 
@@ -70,6 +70,27 @@ async def test_a_transaction_that_was_refused_costs_no_other(kafka: str, unique:
             await asyncio.to_thread(slots.send, shipment(at, number))
         assert await values(broker, at) == [b"1", b"2"]
         await asyncio.to_thread(slots.close)
+
+
+async def test_what_goes_to_no_topic_is_refused_at_once(kafka: str, unique: Callable[[str], str]) -> None:
+    """The client would wait for the topic until nobody knew any more what had become of the transaction."""
+    async with connected(kafka) as broker:
+        producer = await asyncio.to_thread(TransactionalProducer, broker.settings, unique("writer"))
+        with pytest.raises(UnknownTopic):
+            await asyncio.to_thread(producer.send, shipment(TopicPartition(unique("nowhere"), 0), b"1"))
+        await asyncio.to_thread(producer.close)
+
+
+async def test_a_transaction_commits_once(kafka: str, unique: Callable[[str], str]) -> None:
+    """Asked for again, it is refused, and its records are not there twice."""
+    async with connected(kafka) as broker:
+        at = await partition(broker, unique("facts"))
+        transaction = broker.log.transaction()
+        transaction.append(at, [Record(b"k", b"1", 1)])
+        await transaction.commit()
+        with pytest.raises(BrokerError, match="commits once"):
+            await transaction.commit()
+        assert await values(broker, at) == [b"1"]
 
 
 async def test_a_slot_whose_commit_is_unknown_serves_nobody_else(kafka: str, unique: Callable[[str], str]) -> None:
