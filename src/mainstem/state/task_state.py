@@ -142,7 +142,8 @@ class TaskState:
         # A thread that reads may add a view meanwhile, even while a list of them is being made.
         for store, view in self._views.copy().items():
             if view.changed:
-                rows += [Row(store, key, value) for key, value in view.changed.items()]
+                # As Row(...) would make it, in a fifth of the time.
+                rows += [tuple.__new__(Row, (store, key, value)) for key, value in view.changed.items()]
                 view.flying = view.changed
                 view.changed = {}
         return rows

@@ -33,10 +33,18 @@ async def topic_id_of(topics: Topics, group: str) -> str:
     return described[topic][1]
 
 
-def change_record(change: Change) -> Record:
-    """A change as a record: compaction keeps the last one of each store and key."""
-    # Without a time the client takes its own; nobody reads it.
-    return Record(change.store.encode() + _SEPARATOR + change.key, change.value, 0)
+def change_records(changes: Iterable[Change]) -> list[Record]:
+    """Changes as records: compaction keeps the last one of each store and key."""
+    prefixes: dict[str, bytes] = {}
+    records: list[Record] = []
+    for store, key, value in changes:
+        try:
+            prefix = prefixes[store]
+        except KeyError:
+            prefix = prefixes[store] = store.encode() + _SEPARATOR
+        # Without a time the client takes its own; nobody reads it.
+        records.append(Record(prefix + key, value, 0))
+    return records
 
 
 def change_of(key: bytes, value: bytes | None) -> Change:

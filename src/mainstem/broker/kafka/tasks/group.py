@@ -6,7 +6,7 @@ from contextlib import aclosing
 from functools import partial
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, Membership, TopicPartition, inputs_of, read
-from mainstem.broker.kafka.copies import Restorer, change_of, change_record, changelog_of, named_with
+from mainstem.broker.kafka.copies import Restorer, change_of, change_records, changelog_of, named_with
 from mainstem.broker.kafka.tasks.groups import Groups, Positions, transactional_id
 from mainstem.broker.kafka.tasks.member import Life, MemberThread
 from mainstem.broker.kafka.tasks.owner import BY_MEMBER, OWNER_STORE, Owner, Steward, offsets_of
@@ -185,7 +185,7 @@ class KafkaMembership:
             bytes_max = (await groups.topics.known(changelog)).record_bytes_max
             positions = await self._positions(inputs, committed)
             offsets = offsets_of(positions, inputs[0], f"{epoch} {BY_MEMBER}")
-            shipment = Shipment([(changelog, [change_record(each) for each in changes], bytes_max)], offsets)
+            shipment = Shipment([(changelog, change_records(changes), bytes_max)], offsets)
             await groups.topics.calls.run(lambda: producer.send(shipment), where)
             return Positions(positions, {task: epoch})
         finally:

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
 from mainstem.broker.kafka.admin import TopicAdmin
-from mainstem.broker.kafka.copies import change_record, changelog_of
+from mainstem.broker.kafka.copies import change_records, changelog_of
 from mainstem.broker.kafka.tasks.groups import Groups, Registered, transactional_id
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.errors import BrokerError, UnknownTopic
@@ -97,7 +97,7 @@ class GroupAdmin:
         groups = self._groups
         changelog = TopicPartition(changelog_of(group), task)
         known = await groups.topics.known(changelog)
-        dropped = [change_record(Change(COMPLETED_STORE, completed_key(at), None)) for at in own]
+        dropped = change_records(Change(COMPLETED_STORE, completed_key(at), None) for at in own)
         offsets = [
             At(at.topic, at.partition, offset, metadata=str(epoch))
             if at.topic == inbox_of(group)

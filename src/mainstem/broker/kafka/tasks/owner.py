@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import Change, TopicPartition
 from mainstem.broker.kafka.calls import STARTING, kafka_error, translated
-from mainstem.broker.kafka.copies import Copy, change_record, changed_rows
+from mainstem.broker.kafka.copies import Copy, change_records, changed_rows
 from mainstem.broker.kafka.tasks.member import MemberThread
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.clock import Clock
@@ -67,7 +67,7 @@ class Owner:
         """Commit for the first time, so that everybody can see who owns the task."""
         change = Change(OWNER_STORE, b"epoch", str(self.epoch).encode())
         self.send(
-            Shipment([(self.changelog, [change_record(change)], bytes_max)], self.offsets(positions)), [change], now
+            Shipment([(self.changelog, change_records([change]), bytes_max)], self.offsets(positions)), [change], now
         )
 
     def send(self, shipment: Shipment, changes: Iterable[Change], now: float) -> dict[TopicPartition, int]:

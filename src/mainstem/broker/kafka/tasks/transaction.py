@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from mainstem.broker import Change, Log, Record, TopicPartition
 from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.calls import Calls
-from mainstem.broker.kafka.copies import change_record
+from mainstem.broker.kafka.copies import change_records
 from mainstem.broker.kafka.tasks.owner import Owner, Steward
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots
 from mainstem.broker.kafka.wire import check_sizes
@@ -168,7 +168,7 @@ class KafkaTransaction:
         _check_complete(owner, self._positions)
         records = await self._checked()
         if self._changes:
-            changed = [change_record(change) for change in self._changes]
+            changed = change_records(self._changes)
             try:
                 known = await self._topics.known(owner.changelog)
             except UnknownTopic as error:
