@@ -13,6 +13,7 @@ from msgspec import Struct
 from mainstem.broker import Batch, Headers
 from mainstem.calendar import Duration, milliseconds
 from mainstem.delivery.context.effects import Effects, Gathered
+from mainstem.delivery.context.facts import Origin
 from mainstem.delivery.context.firing import firing_tag
 from mainstem.delivery.context.footing import Footing
 from mainstem.delivery.context.reading import envelope_of, event_id_of, inherited_from
@@ -276,6 +277,11 @@ class Context(Struct, gc=False, eq=False):
         effects = self._effects
         if effects is None:
             effects = self._begin()
+        if footing.latest and (latest := footing.latest.get(type(event))):
+            origin = Origin(footing.derivation, batch, index, self.caused, self._lineage, stated)
+            effects.facts.append(latest(event, origin, batch.timestamps[index]))
+            self.caused += 1
+            return
         inherited = self._lineage
         if inherited is None:
             inherited = self._lineage = inherited_from(batch, index)

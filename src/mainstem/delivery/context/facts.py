@@ -3,15 +3,50 @@
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from mainstem.broker import Record, TopicPartition
+from msgspec import Struct
+
+from mainstem.broker import Batch, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
+from mainstem.delivery.context.reading import inherited_from
+from mainstem.events import CE_CAUSATIONID, own_headers
+from mainstem.identifiers import Derivation
+
+
+class Origin(Struct, frozen=True, gc=False):
+    """Where an event comes from: a record, and its place among what a handler publishes for that one.
+
+    ``lineage`` None is that of the record; ``stated`` is what is said about the event beside it.
+    """
+
+    derivation: Derivation
+    batch: Batch
+    index: int
+    number: int
+    lineage: Headers | None
+    stated: Headers | None
+
+    def told(self) -> tuple[bytes, Headers]:
+        """The id of the event, and what it inherits."""
+        inherited = self.lineage or inherited_from(self.batch, self.index)
+        event_id = self.derivation.nth(inherited[CE_CAUSATIONID], self.number)
+        return event_id, inherited if self.stated is None else {**inherited, **self.stated}
 
 
 class Latest(Record, frozen=True, gc=False):
-    """A record that only the last one of its partition and key is to be of, among those of a handler in a commit."""
+    """A record that is published if it is the last one of its partition and key in a commit, of those of its handler.
+
+    Most are not. So until then it has no headers of its own, unless it has no ``origin`` either.
+    """
 
     by: str = ""
     """The name of the handler."""
+    origin: Origin | None = None
+
+    def finished(self) -> Record:
+        """The record, with its headers."""
+        if self.origin is None or not self.common:
+            return self
+        return Record(self.key, self.value, self.timestamp_ms, self.common, own_headers(*self.origin.told()))
 
 
 class Facts:
@@ -48,5 +83,7 @@ class Facts:
         records, latest = self._records, self._latest
         self._records, self._latest = {}, {}
         for at in latest:
-            records[at] = [each for each in records[at] if each is not None]
+            records[at] = [
+                each.finished() if type(each) is Latest else each for each in records[at] if each is not None
+            ]
         return cast("Mapping[TopicPartition, list[Record]]", records)

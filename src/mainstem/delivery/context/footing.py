@@ -77,6 +77,7 @@ class Footing:
         "derivation",
         "handler",
         "incarnation",
+        "latest",
         "outputs",
         "state",
         "stores",
@@ -100,6 +101,7 @@ class Footing:
         self.incarnation = incarnation
         self.state = surroundings.state
         self.outputs = surroundings.outputs
+        self.latest = surroundings.outputs.replaceable
         self.clock = surroundings.clock
         self.checkpoint = surroundings.checkpoint
         self.timers = timer_names

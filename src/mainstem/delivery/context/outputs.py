@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import is_dataclass
+from functools import partial
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
 from mainstem.delivery.context.effects import Fact
-from mainstem.delivery.context.facts import Latest
+from mainstem.delivery.context.facts import Latest, Origin
 from mainstem.errors import EventRefused, RecordTooLarge
 from mainstem.events import (
     CONTENT_TYPE,
@@ -37,6 +38,10 @@ Raises :class:`EventRefused` when the event cannot be encoded, and :class:`Recor
 its topic takes. A keyless event goes to a partition that depends on its id, a UUID, so that a retry sends it to the
 same one.
 """
+
+
+MakeLatest: TypeAlias = Callable[[object, Origin, int], Fact]
+"""As :data:`MakeFact`; asks for id and headers when it is known that they are needed."""
 
 
 class _Route:
@@ -69,6 +74,11 @@ class _Route:
         own = own_headers(event_id, inherited) if self.common else NO_HEADERS
         return self.partitions[number], Record(key, value, timestamp_ms, self.common, own)
 
+    def latest(self, by: str, event: object, origin: Origin, timestamp_ms: int) -> Fact:
+        # What has a key needs no id to find its partition.
+        at, bare = self.fact(event, b"", NO_HEADERS, timestamp_ms)
+        return at, Latest(bare.key, bare.value, timestamp_ms, self.common, NO_HEADERS, by, origin)
+
     def _too_large(self, size_bytes: int) -> RecordTooLarge:
         # Found here it is this event's failure alone; found in the commit it would be that of the whole task.
         return RecordTooLarge(
@@ -99,6 +109,11 @@ class _StructuredRoute(_Route):
         own = {name: value for name, value in headers.items() if name not in self.beside}
         return at, Record(record.key, document, timestamp_ms, self.beside, own)
 
+    def latest(self, by: str, event: object, origin: Origin, timestamp_ms: int) -> Fact:
+        # Its attributes stand in the document, and may make it too large.
+        at, whole = self.fact(event, *origin.told(), timestamp_ms)
+        return at, Latest(whole.key, whole.value, timestamp_ms, whole.common, whole.own, by)
+
 
 def _reading_back(declaration: Declaration) -> Callable[[object], bytes]:
     """An encoder that refuses what a reader's decoder would refuse."""
@@ -113,14 +128,6 @@ def _reading_back(declaration: Declaration) -> Callable[[object], bytes]:
         return value
 
     return encode
-
-
-def _latest(make: MakeFact, by: str) -> MakeFact:
-    def latest(event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
-        at, each = make(event, event_id, inherited, timestamp_ms)
-        return at, Latest(each.key, each.value, each.timestamp_ms, each.common, each.own, by)
-
-    return latest
 
 
 class Outputs:
@@ -145,6 +152,8 @@ class Outputs:
             kind = _StructuredRoute if each.envelope == "structured" else _Route
             limit = bytes_max.get(each.topic, sys.maxsize)
             self._routes[each.type] = kind(each, partitions[each.topic], source, limit, read_back=read_back)
+        self.replaceable: Mapping[type[object], MakeLatest] = {}
+        """How events become facts of which only the latest count, by type."""
         self._facts: dict[type[object], MakeFact] = {each: route.fact for each, route in self._routes.items()}
 
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
@@ -163,7 +172,7 @@ class Outputs:
         if not types:
             return self
         other = copy(self)
-        other._facts = {**self._facts, **{each: _latest(self._facts[each], by) for each in types}}  # noqa: SLF001 - a copy
+        other.replaceable = {each: partial(self._routes[each].latest, by) for each in types}
         return other
 
     def gather(
