@@ -17,6 +17,7 @@ from benchmarks.kafka_service import url
 from mainstem import Context, Service
 from mainstem.settings import Settings
 
+CLOSE_RECORDS = 100
 THIS = [sys.executable, "-m", "benchmarks.kafka_failover"]
 
 
@@ -47,11 +48,13 @@ async def work(broker: str, name: str, seen: Path, standbys: int) -> None:
 
     settings = Settings(session_timeout_seconds=SESSION_SECONDS)
     async with service.running(broker=broker, dev=True, settings=settings) as process:
+        runner = process.runners[name]
         while True:
-            warm = [
-                each for each in process.broker.copies() if each.state == "standby" and each.end - each.position < 100
-            ]
-            seen.with_suffix(".warm").write_text(str(len(warm)))
+            if runner.stands:
+                seen.with_suffix(".stands").touch()
+            copies = [each for each in process.broker.copies() if each.state == "standby"]
+            warm = sum(each.end - each.position < CLOSE_RECORDS for each in copies)
+            seen.with_suffix(".warm").write_text(str(warm))
             await asyncio.sleep(0.1)
 
 
@@ -72,7 +75,7 @@ def taken_over(address: str, folder: Path, records: int, *, standbys: int) -> fl
         return [*THIS, url(address, folder / f"copies-{seen.name}"), name, str(seen), str(standbys)]
 
     with running(command(first), log=log) as made:
-        until(first.with_suffix(".warm").exists, timeout_seconds=60, what="the group")
+        until(first.with_suffix(".stands").exists, timeout_seconds=60, what="the group")
         made.send_signal(signal.SIGTERM)
     filled(address, name, records)
     first.unlink(missing_ok=True)
