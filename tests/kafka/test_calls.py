@@ -59,3 +59,23 @@ def test_a_partition_without_a_leader_is_waited_for() -> None:
     told = translated(KafkaError(KafkaError.NOT_LEADER_FOR_PARTITION), "orders[0]")
     assert isinstance(told, BrokerAway)
     assert "orders[0]" in str(told)
+
+
+async def test_after_an_outage_coordinators_are_asked_anew(kafka: str, silent: str, calls: Calls) -> None:
+    """A client that was idle meanwhile would wait for connections of before, as long as an answer may take."""
+    coordinators = Coordinators(ClientSettings(kafka, KafkaOptions()).admin(), 10, calls)
+    asked: list[AdminClient] = []
+
+    def question(client: AdminClient) -> "Future[None]":
+        asked.append(client)
+        answer: Future[None] = Future()
+        answer.set_result(None)
+        return answer
+
+    await coordinators.ask(question, "group g")
+    await coordinators.ask(question, "group g")
+    with pytest.raises(BrokerAway):
+        await Asking(ClientSettings(silent, KafkaOptions()).admin(), SECONDS, calls).look("who is there")
+    await coordinators.ask(question, "group g")
+    assert asked[0] is asked[1]
+    assert asked[1] is not asked[2]

@@ -106,7 +106,7 @@ def test_a_process_is_ready_while_the_broker_answers(
             assert health(port)[1]["reasons"][0].startswith("the broker does not answer")
             assert health(port, "/livez")[0] == 200
             cluster.nodes[0].send(signal.SIGCONT)
-            # The client waits up to ten seconds before it connects again.
+            # Who has had no answer asks again within seconds.
             asyncio.run(until(lambda: health(port)[0] == 200, within_seconds=60))
         finally:
             cluster.nodes[0].send(signal.SIGCONT)

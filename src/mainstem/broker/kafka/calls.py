@@ -227,13 +227,17 @@ class Calls:
     def __init__(self, threads: int) -> None:
         """At most ``threads`` calls run at once."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mainstem kafka")
+        self.outages = 0
+        """How often the cluster has not answered."""
 
     async def run(self, call: Callable[[], T], where: str) -> T:
         """Call it in a thread. It runs to its end even when nobody waits any more."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, call)
         except KafkaException as raised:
-            raise failure(raised, where) from raised
+            failed = failure(raised, where)
+            self.outages += isinstance(failed, BrokerAway)
+            raise failed from raised
 
     def close(self) -> None:
         """Wait for nothing that runs."""
@@ -308,10 +312,17 @@ class Coordinators:
     def __init__(self, settings: Settings, seconds: float, calls: Calls) -> None:
         """Each answer has so many ``seconds``."""
         self._asking = Asking(settings, seconds, calls)
+        self._settings = settings
+        self._calls = calls
         self._seconds = seconds
+        self._as_of = 0
 
     async def ask(self, question: Callable[[AdminClient], "Future[T]"], where: str) -> T:
         """The answer to a question. Raises :class:`~mainstem.errors.BrokerAway` where there is none in time."""
+        if self._as_of != self._calls.outages:
+            # One that was idle while the cluster was away waits for the connections that it had before.
+            self._asking = Asking(self._settings, self._seconds, self._calls)
+            self._as_of = self._calls.outages
         client = self._asking.client
         await self._asking.look(where, "mainstem.groups")
         loop = asyncio.get_running_loop()

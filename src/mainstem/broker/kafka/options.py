@@ -70,7 +70,7 @@ class ClientSettings:
             "logger": _logger(),
             "log.connection.close": False,
             "reconnect.backoff.ms": 5,
-            "reconnect.backoff.max.ms": 2_000,
+            "reconnect.backoff.max.ms": 500,
             # Who creates a topic waits until it is known; so what is unknown is an error at once, never a time-out.
             "topic.metadata.propagation.max.ms": 0,
             **options.client,
