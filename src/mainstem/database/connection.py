@@ -1,5 +1,6 @@
 """One connection to the file: which SQLite, which settings, which errors; and statements that say what they return."""
 
+import errno
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,7 @@ CACHED_PAGES_WRITING = 1_024
 CACHED_PAGES_READING = 512
 CACHE_WAL_PAGES = 4_000
 SYNCHRONOUS = "full"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OLDEST_SAFE = (3, 51, 3)
 
 
@@ -135,7 +137,7 @@ def open_cache(path: Path) -> Connection:
 def translated(error: apsw.Error | OSError, where: str) -> MainstemError:
     """What an error of SQLite means to a caller; where nothing is known to have failed for good, a refusal."""
     text = str(error) or type(error).__name__
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
         return DiskFull(
             "No space left for the database", where=where, why=text, remedy="free space; nothing acknowledged is lost"
         )

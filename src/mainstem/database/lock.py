@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from mainstem.clock import Clock
+from mainstem.database.connection import translated
 from mainstem.telemetry import log
 
 _SIGN_BYTES: Final = 20
@@ -63,20 +64,31 @@ class WriteLock(Protocol):
         ...
 
 
+def _mapped(descriptor: int) -> mmap.mmap:
+    """A mapping, because a system call would give the interpreter up and wait for it again with the lock held."""
+    if os.fstat(descriptor).st_size < _SIGN_BYTES:
+        # Written and synced once, so that writing into the mapping never needs a new block of a full disk.
+        os.pwrite(descriptor, b" " * _SIGN_BYTES, 0)
+        os.fsync(descriptor)
+    return mmap.mmap(descriptor, _SIGN_BYTES)
+
+
 class FileLock:
     """``flock`` on a file beside the database. A process that dies releases it."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        """Open the lock file at ``path``, which is made when it is not there."""
+        """Open the lock file at ``path``, which is made when it is not there. Raises DiskFull where it cannot be."""
         self.path = path
         self._clock = clock
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if os.fstat(self._descriptor).st_size < _SIGN_BYTES:
-            # Written and synced once, so that writing into the mapping never needs a new block of a full disk.
-            os.pwrite(self._descriptor, b" " * _SIGN_BYTES, 0)
-            os.fsync(self._descriptor)
-        # A mapping, because a system call would give the interpreter up and wait for it again with the lock held.
-        self._sign = mmap.mmap(self._descriptor, _SIGN_BYTES)
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                self._sign = _mapped(self._descriptor)
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+        except OSError as error:
+            raise translated(error, str(path)) from error
         self._mine = b"%-20d" % os.getpid()
         self._since: float | None = None
 

@@ -189,7 +189,7 @@ class GroupRunner:
                 self._assigned = assigned
                 self._tell()
                 self._look()
-                await self._give_back(membership, set(self._tasks) - assigned)
+                await self._give_back(membership, set(self._running) - assigned)
                 for task in sorted(assigned - set(self._running)):
                     self._running[task] = asyncio.create_task(self._own(membership, task), name=f"task {task}")
         finally:
@@ -216,10 +216,12 @@ class GroupRunner:
 
     async def _give_back(self, membership: Membership, tasks: set[int]) -> None:
         for task in tasks:
-            self._tasks[task].drain()
-        running = [self._running.pop(task) for task in tasks]
-        if running:
-            await asyncio.gather(*running)
+            if task in self._tasks:
+                self._tasks[task].drain()
+            else:
+                # Still being taken over, which may take long; and whoever is to have it waits.
+                self._running[task].cancel()
+        await asyncio.gather(*(self._running.pop(task) for task in tasks), return_exceptions=True)
         for task in tasks:
             try:
                 await membership.release(task)

@@ -19,6 +19,9 @@ class Verb(IntEnum):
     """Requests, by their numbers in Kafka's protocol."""
 
     PRODUCE = 0
+    FETCH = 1
+    ADD_PARTITIONS = 24
+    ADD_OFFSETS = 25
     END_TRANSACTION = 26
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import TopicPartition as At
 from mainstem import Context, IntegrationEvent, Service, running
 from mainstem.broker import Change, GroupSpec, Ownership, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.errors import BrokerAway, BrokerError, CommitUnknown
+from mainstem.errors import BrokerAway, BrokerError, CommitRefused, CommitUnknown
 from tests.journeys.conditions import caught_up, until
 from tests.kafka.failures.conftest import clusters
 from tests.kafka.failures.relay import Relay, Verb
@@ -136,6 +136,43 @@ async def test_an_unknown_commit_is_all_there_or_not_at_all(relay: Relay, lost: 
         done = heir.positions.get(TopicPartition(orders, 0)) == 7
         assert done == (lost == "answer")
         assert await asyncio.to_thread(committed, relay, facts.topic) == [b"fact"] * done
+
+
+@pytest.mark.parametrize("verb", [Verb.ADD_PARTITIONS, Verb.ADD_OFFSETS])
+async def test_a_commit_that_gets_no_answer_ends_in_time(relay: Relay, verb: Verb) -> None:
+    """Whichever of its requests is not answered, it is refused within the time that questions have, and not later."""
+    topic = f"orders-{verb}"
+    async with opened(relay) as broker:
+        await broker.admin.create(TopicSpec(topic, 1))
+        spec = GroupSpec(f"billing-{verb}", "billing", 1, {topic: 1})
+        owner = await taken_over(broker, spec)
+        transaction = owner.transaction()
+        transaction.append(TopicPartition(topic, 0), [record("fact")])
+        transaction.positions({TopicPartition(spec.inbox, 0): 0, TopicPartition(topic, 0): 0})
+        relay.lose(verb, "answer", once=True)
+        async with asyncio.timeout(ANSWER_SECONDS * 3):
+            with pytest.raises(CommitRefused):
+                await transaction.commit()
+
+
+async def test_a_reader_whose_answer_is_lost_reads_on(relay: Relay) -> None:
+    """A connection that stands and is dead is given up within the time that questions have."""
+    at = TopicPartition("read", 0)
+    async with opened(relay) as broker:
+        await broker.admin.create(TopicSpec(at.topic, 1))
+        reader = broker.log.reader({at: 0})
+
+        async def taken() -> bool:
+            batch = reader.take()
+            return batch is not None and len(batch) == 1
+
+        await broker.log.append(at, [record("first")])
+        await until(taken)
+        relay.lose(Verb.FETCH, "answer", once=True)
+        await until(relay.lost.is_set)
+        await broker.log.append(at, [record("second")])
+        await until(taken, within_seconds=ANSWER_SECONDS * 5)
+        reader.close()
 
 
 class Step(IntegrationEvent, topic="steps", key="key"):

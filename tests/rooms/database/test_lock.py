@@ -14,6 +14,7 @@ import pytest
 
 from mainstem.clock import SystemClock
 from mainstem.database.lock import FileLock
+from mainstem.errors import DiskFull
 from tests.rooms.database.conftest import Opener, until
 
 HOLDER = """
@@ -126,3 +127,12 @@ def test_the_holder_is_signed(tmp_path: Path) -> None:
     assert holder.pid == os.getpid()
     assert "python" in holder.command
     lock.close()
+
+
+def test_a_lock_file_for_which_there_is_no_room(tmp_path: Path) -> None:
+    """It says so like everything that needs room, so that whoever wanted it waits for some."""
+    path = tmp_path / "t.lock"
+    path.symlink_to("/dev/full")
+    with pytest.raises(DiskFull, match="No space left") as refused:
+        FileLock(path, SystemClock())
+    assert str(path) in refused.value.where

@@ -129,6 +129,44 @@ async def test_what_ends_a_group_is_never_forgotten(ending: str, caplog: pytest.
     assert [each.message for each in caplog.records if "never retrieved" in each.message] == []
 
 
+class Endless(Layer):
+    """Take-overs that never end; whoever gives something back is noted."""
+
+    def __init__(self) -> None:
+        self.begun: set[int] = set()
+        self.released: set[int] = set()
+
+    def membership(self, inner: Membership) -> Membership:
+        """One that never gets anything."""
+        layer = self
+
+        class Waiting(LayeredMembership):
+            async def take_over(self, task: int) -> Ownership:
+                layer.begun.add(task)
+                await asyncio.Event().wait()
+                return await super().take_over(task)
+
+            async def release(self, task: int) -> None:
+                layer.released.add(task)
+                await super().release(task)
+
+        return Waiting(inner, self)
+
+
+async def test_what_is_taken_away_while_it_is_being_taken_over_is_given_back_at_once() -> None:
+    """Restoring may take long, and whoever is to have the task waits until it is given back."""
+    layer = Endless()
+    async with staged(orders=2) as stage:
+        plan = stage.plan(telling(), tasks=2)
+        first = stage.start(plan, broker=layer.broker(stage.broker), settings=SOON)
+        await until(lambda: layer.begun == {0, 1})
+        second = stage.start(plan, settings=SOON)
+        await until(lambda: len(second.runner.tasks) == 1)
+        await until(lambda: layer.released == set(second.runner.tasks))
+        await first.stop()
+        await second.stop()
+
+
 class NoRoom(Layer):
     """Nothing can be given back, because the disk is full."""
 
