@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Ownership, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
@@ -93,5 +94,18 @@ async def test_positions_that_stand_still_are_committed_again(
 
         await until(written_again)
         assert committed()[topic] == 3
+    finally:
+        await broker.close()
+
+
+async def test_whoever_pins_tasks_is_not_delivered_at_least_once(kafka: str, unique: Callable[[str], str]) -> None:
+    """Its positions would be moved in nobody's name, and nothing would fence it; so it is refused, and told why."""
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        spec = replace(await new_group(broker, unique), delivery="at_least_once")
+        with pytest.raises(BrokerError, match="has no pinned tasks") as refused:
+            await broker.group.join(spec, pinned=frozenset({0}))
+        assert 'delivery="exactly_once"' in refused.value.remedy
     finally:
         await broker.close()

@@ -48,6 +48,7 @@ async def test_those_of_one_turn_share_a_transaction(kafka: str, unique: Callabl
     async with connected(kafka) as broker:
         at, other = await new(broker, unique("facts")), await new(broker, unique("others"))
         await commit(broker, (at, b"first"))  # makes the producer
+        await values(broker, at)  # is given when its marker is there
         _, end = await broker.log.bounds(at)
         names = [b"%d" % number for number in range(50)]
         firsts = await asyncio.gather(*(commit(broker, (at, name), (other, name)) for name in names))
