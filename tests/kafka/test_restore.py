@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from mainstem.broker import Change, GroupSpec, Membership, Ownership, TopicPartition
 from mainstem.broker.kafka import KafkaBroker
@@ -112,3 +114,23 @@ async def test_a_copy_that_does_not_follow_ends_its_owner(
         await membership.take_over(0)
         assert counted(copies) == {b"k": b"2"}
     assert files(tmp_path) == 1, "it was not let go before it was taken over anew"
+
+
+async def test_a_changelog_that_is_made_anew_between_two_owners(
+    kafka: str, kafka_admin: AdminClient, copies: Copies, unique: Callable[[str], str]
+) -> None:
+    """Also the same process looks anew whose changelog it is, and believes nothing that it knew of the one before."""
+    spec = GroupSpec(unique("billing"), unique("service"), 1, {})
+    topic = f"{spec.name}.changelog"
+    async with member(kafka, copies, spec) as membership:
+        await count(await membership.take_over(0), spec, b"1")
+        kafka_admin.delete_topics([topic])[topic].result()
+        await until(lambda: topic not in kafka_admin.list_topics(timeout=20).topics)
+        kafka_admin.create_topics([NewTopic(topic, 1, config={"cleanup.policy": "compact"})])[topic].result()
+        await until(lambda: topic in kafka_admin.list_topics(timeout=20).topics)
+        producer = Producer({"bootstrap.servers": kafka})
+        for number in range(50):
+            producer.produce(topic, b"7", b"counts\0%d" % number, partition=0)
+        assert producer.flush(20) == 0
+        await membership.take_over(0)
+        assert dict(copies.last.get_many("counts", [b"k", b"0"])) == {b"0": b"7"}
