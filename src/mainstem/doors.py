@@ -5,6 +5,7 @@ and a handler load a whole runtime, the list names the module behind each name, 
 """
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 
 
@@ -17,7 +18,10 @@ def door(room: str, behind: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[st
         if module is None:
             message = f"module {room!r} has no attribute {name!r}"
             raise AttributeError(message)
-        return getattr(importlib.import_module(f"{room}.{module}"), name)
+        value: object = getattr(importlib.import_module(f"{room}.{module}"), name)
+        # Nobody need ask again: some do so for each call, inside a function.
+        setattr(sys.modules[room], name, value)
+        return value
 
     def names() -> list[str]:
         return sorted(modules)

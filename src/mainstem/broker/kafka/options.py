@@ -37,7 +37,7 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
         Meta(description="So many copies must have a record before it counts; by default what the cluster says"),
     ] = None
     linger_ms: Annotated[float, Meta(ge=0, description="How long a record outside a transaction waits for company")] = (
-        5.0
+        1.0
     )
     compression: Annotated[
         Literal["none", "lz4", "zstd", "snappy", "gzip"], Meta(description="How batches are compressed")
