@@ -1,8 +1,10 @@
 """What a context lets a handler do, and what it refuses."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -256,3 +258,10 @@ async def test_an_id_that_is_no_text_stops_nobody() -> None:
         assert seen[:2] == ["\\xff1", "\\xff2"]
         assert await stage.told() == ["a", "c"]
         assert [entry.letter.headers["ce_id"] for entry in await stage.entries() if entry] == [b"\xff2"]
+
+
+def test_a_context_offers_what_is_documented_and_nothing_of_the_runtime() -> None:
+    """What a handler is offered is what docs/service.md lists: what the runtime does with a run is not among it."""
+    page = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+    table = page.partition("## `Context`")[2].partition("\n## ")[0]
+    assert {name for name in dir(Context) if not name.startswith("_")} == set(re.findall(r"context\.(\w+)", table))

@@ -1,6 +1,6 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
-from mainstem.delivery.context.context import Context
+from mainstem.delivery.context.context import Context, RunContext
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Through, no_effects
 from mainstem.delivery.context.facts import Facts
 from mainstem.delivery.context.firing import TIMER_TOPIC, firing_batch
@@ -20,6 +20,7 @@ __all__ = [
     "Incarnation",
     "Outputs",
     "Run",
+    "RunContext",
     "Store",
     "Surroundings",
     "Through",

@@ -17,9 +17,17 @@ from mainstem.delivery.context.facts import Origin
 from mainstem.delivery.context.firing import firing_tag
 from mainstem.delivery.context.footing import Footing
 from mainstem.delivery.context.reading import envelope_of, event_id_of, inherited_from
-from mainstem.delivery.context.refusals import no_key, no_store, strange_key, strange_store, wall_clock_ms
+from mainstem.delivery.context.refusals import (
+    no_key,
+    no_store,
+    strange_key,
+    strange_store,
+    strange_timer,
+    used_after_its_run,
+    wall_clock_ms,
+)
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
-from mainstem.errors import DefinitionError, IncarnationOver
+from mainstem.errors import DefinitionError
 from mainstem.events import (
     CE_CAUSATIONID,
     CE_CORRELATIONID,
@@ -42,7 +50,8 @@ _SEVERAL: Final = (list, tuple)
 class Context(Struct, gc=False, eq=False):
     """An event's place in the log, and the means to remember, publish and wake up later.
 
-    Made by the runtime, one for each run of a handler; not to be used after the handler has returned.
+    Made by the runtime, one for each run of a handler; not to be used after the handler has returned. What the runtime
+    does with it is in :class:`RunContext`, which it really is.
     """
 
     _footing: Footing
@@ -50,7 +59,7 @@ class Context(Struct, gc=False, eq=False):
     _index: int
     _earlier: Gathered | None = None
     _effects: Effects | None = None
-    caused: int = 0
+    _caused: int = 0
     """How many events this handler has published for this event, and timers set; the ids of both count on from it."""
     _lineage: Headers | None = None
     attempt: int = 1
@@ -239,11 +248,8 @@ class Context(Struct, gc=False, eq=False):
         if not incarnation.alive:
             incarnation.check()
         if self._ended:
-            raise IncarnationOver(
-                f"a context of handler {self._footing.handler!r} was used after the handler had returned",
-                where=f"{self.topic}[{self.partition}] offset {self.offset}, event {self.event_id}",
-                why="what it does now would belong to no commit; something that the handler started still runs",
-                remedy="await it in the handler, or let it publish through the service",
+            raise used_after_its_run(
+                self._footing.handler, f"{self.topic}[{self.partition}] offset {self.offset}, event {self.event_id}"
             )
         effects = self._effects = Effects([], {})
         return effects
@@ -278,33 +284,19 @@ class Context(Struct, gc=False, eq=False):
         if effects is None:
             effects = self._begin()
         if footing.latest and (latest := footing.latest.get(type(event))):
-            origin = Origin(footing.derivation, batch, index, self.caused, self._lineage, stated)
+            origin = Origin(footing.derivation, batch, index, self._caused, self._lineage, stated)
             effects.facts.append(latest(event, origin, batch.timestamps[index]))
-            self.caused += 1
+            self._caused += 1
             return
         inherited = self._lineage
         if inherited is None:
             inherited = self._lineage = inherited_from(batch, index)
         if stated is not None:
             inherited = {**inherited, **stated}
-        event_id = footing.derivation.nth(inherited[CE_CAUSATIONID], self.caused)
+        event_id = footing.derivation.nth(inherited[CE_CAUSATIONID], self._caused)
         fact = footing.outputs.fact_of(event)
         effects.facts.append(fact(event, event_id, inherited, batch.timestamps[index]))
-        self.caused += 1
-
-    def carry(self, trace: Trace) -> None:
-        """From here on, what is published belongs to this place in a trace, instead of the event's own."""
-        inherited = inherited_from(self._batch, self._index)
-        causes = inherited[CE_CORRELATIONID], inherited[CE_CAUSATIONID]
-        self._lineage = lineage(*causes, trace.traceparent, trace.tracestate)
-
-    def publish_result(self, result: object) -> None:
-        """Publish what a handler has returned: an event, or several in a list or tuple."""
-        if isinstance(result, _SEVERAL):
-            for event in result:
-                self._publish(event)
-        else:
-            self._publish(result)
+        self._caused += 1
 
     # -- time
 
@@ -327,9 +319,9 @@ class Context(Struct, gc=False, eq=False):
         # An event whose producer's clock is ahead keeps nobody waiting.
         due = max(due, min(self.timestamp_ms, now))
         inherited = self._lineage or inherited_from(self._batch, self._index)
-        firing_id = self._footing.derivation.of("timer", inherited[CE_CAUSATIONID], str(self.caused))
+        firing_id = self._footing.derivation.of("timer", inherited[CE_CAUSATIONID], str(self._caused))
         timers.put(self._read, self._write, Timer(due, name, self.key), firing_tag(firing_id, inherited))
-        self.caused += 1
+        self._caused += 1
         effects = self._effects
         assert effects is not None
         effects.wake_at(due)
@@ -341,12 +333,7 @@ class Context(Struct, gc=False, eq=False):
 
     def _known_timer(self, name: str) -> None:
         if name not in self._footing.timers:
-            raise DefinitionError(
-                f"no handler is registered for the timer {name!r}",
-                where=f"handler {self._footing.handler}",
-                why=f"known timers: {', '.join(sorted(self._footing.timers)) or 'none'}",
-                remedy=f"write one with @service.on_timer({name!r})",
-            )
+            raise strange_timer(name, self._footing.handler, self._footing.timers)
 
     # -- commit
 
@@ -364,18 +351,39 @@ class Context(Struct, gc=False, eq=False):
         # One that is given up, by a time-out for instance, commits all the same, and the next one waits for that.
         self._uncommitted += 1
         if earlier is None:
-            await self._footing.checkpoint(self, effects, [])
+            await self._footing.checkpoint(self, self._caused, effects, [])
         else:
-            await self._footing.checkpoint(self, earlier.hand_over(effects), earlier.through)
+            await self._footing.checkpoint(self, self._caused, earlier.hand_over(effects), earlier.through)
         self._uncommitted -= 1
-
-    def resume(self, caused: int) -> None:
-        """Before a run: an earlier one has made a checkpoint, which may not have ended when that run did."""
-        self.caused, self._uncommitted = caused, 1
 
     def idempotency_key(self, label: str) -> str:
         """A key for calls to the outside: the same in every run, another for each group, handler, event and label."""
         return self._footing.derivation.of("idempotency", self.event_id, label)
+
+
+class RunContext(Context, gc=False, eq=False):
+    """The context of one run. A handler knows it as :class:`Context`, so that none of this is offered to it.
+
+    It is the same object and not one around another: a second object for each event would cost what a call costs.
+    """
+
+    def resume(self, caused: int) -> None:
+        """Before a run: an earlier one has made a checkpoint, which may not have ended when that run did."""
+        self._caused, self._uncommitted = caused, 1
+
+    def carry(self, trace: Trace) -> None:
+        """From here on, what is published belongs to this place in a trace, instead of the event's own."""
+        inherited = inherited_from(self._batch, self._index)
+        causes = inherited[CE_CORRELATIONID], inherited[CE_CAUSATIONID]
+        self._lineage = lineage(*causes, trace.traceparent, trace.tracestate)
+
+    def publish_result(self, result: object) -> None:
+        """Publish what a handler has returned: an event, or several in a list or tuple."""
+        if isinstance(result, _SEVERAL):
+            for event in result:
+                self._publish(event)
+        else:
+            self._publish(result)
 
     def take_effects(self) -> Effects | None:
         """The run has ended; returns what the handler has done, for the runtime to take in if it has succeeded."""

@@ -37,8 +37,6 @@ class Incarnation:
 class Run(Protocol):
     """One run of a handler, as a checkpoint sees it."""
 
-    caused: int
-
     @property
     def handler(self) -> str:
         """The handler's name."""
@@ -53,15 +51,15 @@ class Run(Protocol):
 class Surroundings(Struct, frozen=True):
     """What a task lends its handlers.
 
-    ``checkpoint`` commits effects, and notes who was through before; it returns once that is durable. ``bare`` are the
-    inputs whose records carry no envelope, by topic.
+    ``checkpoint`` commits the effects of a run, with how many outputs and timers it has caused, and notes who was
+    through before; it returns once that is durable. ``bare`` are the inputs whose records carry no envelope, by topic.
     """
 
     state: TaskState
     outputs: Outputs
     clock: Clock
     stores: Mapping[str, Store[object]]
-    checkpoint: Callable[[Run, Effects, list[Through]], Awaitable[None]]
+    checkpoint: Callable[[Run, int, Effects, list[Through]], Awaitable[None]]
     bare: Mapping[str, Declaration] = {}
 
 

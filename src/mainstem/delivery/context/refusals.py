@@ -1,9 +1,10 @@
-"""What a context refuses, in words: a store that is not to be used like this, and a time that is none."""
+"""What a context refuses, in words: a store or timer that is not to be used like this, a time that is none, its end."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from mainstem.errors import DefinitionError, StoreRefused
+from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TEN_YEARS_MS: Final = 10 * 365 * 86_400_000
@@ -49,6 +50,26 @@ def no_key(store: str, handler: str, *, free: bool, batch: bool) -> StoreRefused
     else:
         why, remedy = "the event has none", "declare the topic with a key"
     return StoreRefused(f"store {store!r} needs a key", where=f"handler {handler}", why=why, remedy=remedy)
+
+
+def strange_timer(timer: str, handler: str, known: Iterable[str]) -> DefinitionError:
+    """A timer that no handler waits for."""
+    return DefinitionError(
+        f"no handler is registered for the timer {timer!r}",
+        where=f"handler {handler}",
+        why=f"known timers: {', '.join(sorted(known)) or 'none'}",
+        remedy=f"write one with @service.on_timer({timer!r})",
+    )
+
+
+def used_after_its_run(handler: str, where: str) -> IncarnationOver:
+    """The handler has returned, and something that it has started goes on."""
+    return IncarnationOver(
+        f"a context of handler {handler!r} was used after the handler had returned",
+        where=where,
+        why="what it does now would belong to no commit; something that the handler started still runs",
+        remedy="await it in the handler, or let it publish through the service",
+    )
 
 
 def wall_clock_ms(at: object, now_ms: int, handler: str) -> int:

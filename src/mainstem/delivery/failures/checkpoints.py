@@ -8,7 +8,7 @@ was through with the event when a later one made a checkpoint is committed with 
 from collections.abc import Iterable, Iterator
 
 from mainstem.broker import Batch
-from mainstem.delivery.context import Context, Effects, Gathered, Run, Through, event_id_of
+from mainstem.delivery.context import Effects, Gathered, Run, RunContext, Through, event_id_of
 from mainstem.state import TaskState
 
 STORE = "$checkpoints"
@@ -29,26 +29,29 @@ class Checkpoints:
         """Find out whether there is any row still; for now and then, not for every event."""
         self.some = bool(self._state.scan(STORE, limit=1))
 
-    def write(self, run: Run, effects: Effects, through: Iterable[Through]) -> None:
-        """A handler commits what it has done so far, and with it what those that were through before it have done."""
+    def write(self, run: Run, caused: int, effects: Effects, through: Iterable[Through]) -> None:
+        """A handler commits what it has done so far, and with it what those that were through before it have done.
+
+        ``caused`` is how many outputs and timers it has caused so far.
+        """
         self.some = True
         for each in through:
             key = _key(*each)
             count = (self._row(effects, key) or b"0").removesuffix(_THROUGH)
             effects.writes[STORE, key] = count + _THROUGH
-        effects.writes[STORE, _key_of(run)] = b"%d" % run.caused
+        effects.writes[STORE, _key_of(run)] = b"%d" % caused
 
     def is_through(self, handler: str, batch: Batch, index: int) -> bool:
         """Whether a handler need not run for an event, because a later one's checkpoint has committed what it did."""
         return (self._state.get(STORE, _key(handler, batch, index)) or b"").endswith(_THROUGH)
 
-    def resume(self, context: Context) -> None:
+    def resume(self, context: RunContext) -> None:
         """Before a run: go on counting where the last checkpoint of this event and handler stopped."""
         row = self._state.get(STORE, _key_of(context)) if self.some else None
         if row is not None:
             context.resume(int(row.removesuffix(_THROUGH)))
 
-    def done(self, context: Context, effects: Effects) -> None:
+    def done(self, context: Run, effects: Effects) -> None:
         """The handler has succeeded; the row has served."""
         self._forget(effects, _key_of(context))
 

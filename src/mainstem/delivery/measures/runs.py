@@ -10,7 +10,7 @@ from typing import Final
 
 from mainstem.broker import Batch
 from mainstem.clock import Clock
-from mainstem.delivery.context import TIMER_TOPIC, Context
+from mainstem.delivery.context import TIMER_TOPIC, Context, RunContext
 from mainstem.events import TRACEPARENT, TRACESTATE
 from mainstem.telemetry import (
     ATTEMPT,
@@ -74,7 +74,7 @@ class Watch:
             self._links = ()
 
     @contextmanager
-    def run(self, context: Context, count: int | None) -> Iterator[None]:
+    def run(self, context: RunContext, count: int | None) -> Iterator[None]:
         """One run; with a ``count``, for so many events at once."""
         spans, timing, self._timing = self._spans, self._timing, False
         labels = {**self._labels, TOPIC: context.topic}

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from typing import Final, TypeAlias, cast
 
 from mainstem.broker import Batch
-from mainstem.delivery.context import Context, Effects, Footing, Gathered
+from mainstem.delivery.context import Effects, Footing, Gathered, RunContext
 from mainstem.delivery.lanes import lanes_ending
 from mainstem.delivery.measures import Watch
-from mainstem.delivery.processor import Call, Processor
+from mainstem.delivery.processor import Processor
 from mainstem.errors import DatabaseFailed, HandlerTimeout
 
 
@@ -30,19 +30,19 @@ class Handler:
         self.footing = footing
         self._executor = executor
         self._watch = watch
-        self.call: Call = processor.call
-        self.awaitable = cast("Callable[[object, Context], Awaitable[object]]", processor.call)
+        self.call: Callable[[object, RunContext], object] = processor.call
+        self.awaitable = cast("Callable[[object, RunContext], Awaitable[object]]", processor.call)
         self.begin()
 
     def begin(self) -> None:
         """A batch begins, or the first of all: find out whether anybody looks at the coming runs."""
         self._look() if self._watch.begin() else self._look_away()
 
-    def context(self, batch: Batch, index: int, earlier: Gathered | None = None, attempt: int = 1) -> Context:
+    def context(self, batch: Batch, index: int, earlier: Gathered | None = None, attempt: int = 1) -> RunContext:
         """What one run is given."""
-        return Context(self.footing, batch, index, earlier, attempt=attempt)
+        return RunContext(self.footing, batch, index, earlier, attempt=attempt)
 
-    async def run(self, event: object, context: Context) -> Effects | None:
+    async def run(self, event: object, context: RunContext) -> Effects | None:
         """Run it; returns what it has done. Raises what the handler raises."""
         try:
             if not self.plain:
@@ -68,12 +68,12 @@ class Handler:
 
     def _look_away(self) -> None:
         self.call = self._within_limit if self.plain and self.processor.timeout_seconds else self.processor.call
-        self.awaitable = cast("Callable[[object, Context], Awaitable[object]]", self.call)
+        self.awaitable = cast("Callable[[object, RunContext], Awaitable[object]]", self.call)
 
     def _look(self) -> None:
         self.call, self.awaitable = self._shown, self._shown_awaitable
 
-    def _shown(self, event: object, context: Context) -> None:
+    def _shown(self, event: object, context: RunContext) -> None:
         """A run that somebody looks at; what it returns is published inside it, and so belongs to it."""
         with self._watch.run(context, self._count(event)):
             if not self._watch.looking:
@@ -82,7 +82,7 @@ class Handler:
             if result is not None:
                 context.publish_result(result)
 
-    async def _shown_awaitable(self, event: object, context: Context) -> None:
+    async def _shown_awaitable(self, event: object, context: RunContext) -> None:
         with self._watch.run(context, self._count(event)):
             if not self._watch.looking:
                 self._look_away()
@@ -93,7 +93,7 @@ class Handler:
     def _count(self, event: object) -> int | None:
         return len(event) if self.processor.batch and isinstance(event, list) else None
 
-    def _within_limit(self, event: object, context: Context) -> object:
+    def _within_limit(self, event: object, context: RunContext) -> object:
         clock, limit = self.footing.clock, self.processor.timeout_seconds
         began = clock.monotonic()
         result = self.processor.call(event, context)
@@ -108,7 +108,7 @@ class Handler:
         return result
 
 
-def in_thread(call: Callable[[object, Context], object], event: object, context: Context) -> object:
+def in_thread(call: Callable[[object, RunContext], object], event: object, context: RunContext) -> object:
     """Call a plain function in a worker thread."""
     try:
         return call(event, context)

@@ -206,11 +206,11 @@ class Task:
     def _desk(self, ledger: Ledger, parking: Parking, checkpoints: Checkpoints) -> Desk:
         plan, environment = self._plan, self._environment
 
-        async def checkpoint(run: Run, effects: Effects, through: list[Through]) -> None:
+        async def checkpoint(run: Run, caused: int, effects: Effects, through: list[Through]) -> None:
             self._incarnation.check()
             if plan.at_least_once:
                 raise no_checkpoint(plan)
-            checkpoints.write(run, effects, through)
+            checkpoints.write(run, caused, effects, through)
             ledger.absorb(effects)
             await ledger.committed()
 

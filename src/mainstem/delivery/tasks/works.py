@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mainstem.delivery.context import Context, Effects, Gathered, firing_batch, no_effects
+from mainstem.delivery.context import Effects, Gathered, RunContext, firing_batch, no_effects
 from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
@@ -37,7 +37,7 @@ class EventWork(Struct, gc=False, eq=False):
             return
         # The common case, with nothing between the event and its handler.
         handler = handlers[0]
-        context = Context(handler.footing, self.intake.batch, self.index)
+        context = RunContext(handler.footing, self.intake.batch, self.index)
         try:
             if handler.plain:
                 effects = await handler.run(self.event, context)
