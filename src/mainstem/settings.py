@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             try:
                 values[key] = msgspec.convert(value, types[key], strict=False)
             except msgspec.ValidationError as error:
-                faults.append(DefinitionError(f"{key} = {value!r}", where=where, why=str(error)))
+                faults.append(_unfit(key, value, where, error))
         if faults:
             raise StartRefused(
                 f"{len(faults)} faults in the settings" if faults[1:] else "a fault in the settings", tuple(faults)
@@ -131,6 +131,23 @@ def _read(path: Path, faults: list[MainstemError]) -> dict[str, object]:
     except (OSError, ValueError) as error:
         faults.append(DefinitionError("the settings file cannot be read", where=str(path), why=str(error)))
         return {}
+
+
+def environment_naming(broker: str) -> dict[str, str]:
+    """The environment for a process of our own that is to use this broker.
+
+    A URL may hold a password, and anybody on the machine can read what a process was started with; its environment
+    only its user can.
+    """
+    return {**os.environ, f"{PREFIX}BROKER": broker}
+
+
+def _unfit(key: str, value: object, where: str, error: msgspec.ValidationError) -> DefinitionError:
+    if key == "broker" and isinstance(value, str):
+        plain = value.partition("?")[0]  # behind it there may be a password
+        remedy = "write sqlite:////var/lib/shop.db for a file, or kafka://broker-1:9092"
+        return DefinitionError(f"broker = {plain!r}", where=where, why="that is not the URL of a broker", remedy=remedy)
+    return DefinitionError(f"{key} = {value!r}", where=where, why=str(error))
 
 
 def _unknown(key: str, where: str, known: list[str]) -> DefinitionError:

@@ -64,7 +64,11 @@ def named_file(given: str | None, *, dev: bool) -> Path:
     url = broker_url(given, Settings.load(), dev=dev)
     path = file_of(url)
     if path is None:
-        raise DefinitionError("only the embedded broker has a file", where=url, remedy="name one: sqlite:///shop.db")
+        raise DefinitionError(
+            "only the embedded broker has a file",
+            where=url.partition("?")[0],  # behind it there may be a password
+            remedy="name one: sqlite:///shop.db",
+        )
     _require(path)
     return path
 

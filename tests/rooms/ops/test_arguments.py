@@ -130,3 +130,15 @@ def test_settings_that_cannot_be_read_are_listed(shell: Shell, monkeypatch: pyte
     assert result.exit_code == 1
     assert "2 faults in the settings" in result.stderr
     assert "did you mean MAINSTEM_BROKER?" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["kafka://here:1?sasl.password=hunter2", "Kafka://here:1?sasl.password=hunter2"])
+def test_no_refusal_shows_what_stands_behind_the_addresses(
+    url: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be a password: a broker that has no file, and one that is misspelt, are named without it."""
+    monkeypatch.setenv("MAINSTEM_BROKER", url)
+    result = shell("check")
+    assert result.exit_code == 1
+    assert "//here:1" in result.stderr
+    assert "hunter2" not in result.output

@@ -14,9 +14,9 @@ from tests.rooms.ops.shop import loyalty
 
 def test_each_worker_has_a_name_of_its_own() -> None:
     """One alone has the name that was given, several have numbers behind it; without a name they have none."""
-    assert Crew(["run"], 1, "shop").arguments_of(1) == ["run", "--static-id", "shop"]
-    assert Crew(["run"], 2, "shop").arguments_of(2) == ["run", "--static-id", "shop-2"]
-    assert Crew(["run"], 2).arguments_of(2) == ["run"]
+    assert Crew(["run"], {}, 1, "shop").arguments_of(1) == ["run", "--static-id", "shop"]
+    assert Crew(["run"], {}, 2, "shop").arguments_of(2) == ["run", "--static-id", "shop-2"]
+    assert Crew(["run"], {}, 2).arguments_of(2) == ["run"]
 
 
 @pytest.mark.parametrize("typed", [("--pin", "one"), ("--pin", ""), ("--static-id", "a b"), ("--static-id", "")])

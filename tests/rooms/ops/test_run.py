@@ -61,6 +61,18 @@ def test_a_signal_drains_and_ends_in_order(number: signal.Signals, shell: Shell,
     assert shell.json("groups", "list")[0]["members"] == []
 
 
+def test_what_stands_in_the_url_is_not_on_the_command_line_of_workers(
+    shell: Shell, program: Spawned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody on the machine can read with what a process was started, and a URL may hold a password."""
+    monkeypatch.setenv("MAINSTEM_BROKER", f"{shell.broker}?hold_seconds=3601")
+    program.start("run", LOYALTY, "--dev", "--workers", "2")
+    program.wait_for(STARTED, times=2)
+    lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in program.workers().values()]
+    assert all(LOYALTY in line and "hold_seconds" not in line for line in lines)
+    assert program.stop() == 0
+
+
 def test_what_has_begun_is_finished_before_the_end(shell: Shell, program: Spawned) -> None:
     """An event in a handler is finished and committed while the process drains."""
     Path("touchy.py").write_text(TOUCHY)

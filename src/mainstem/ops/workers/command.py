@@ -21,7 +21,7 @@ from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.supervisor import Crew, Supervisor
 from mainstem.service import Running, Service, serve
-from mainstem.settings import Settings
+from mainstem.settings import Settings, environment_naming
 from mainstem.telemetry import configure_logging
 from mainstem.web import Address
 
@@ -129,11 +129,11 @@ def run(**options: object) -> None:
             where=f"pinned tasks {settings.pinned_tasks}",
             remedy="start a process for each set of tasks, with --pin",
         )
-    arguments = ["run", *request.services, "--broker", url, *(["--dev"] if dev else [])]
+    arguments = ["run", *request.services, *(["--dev"] if dev else [])]
     arguments += ["--pin", settings.pinned_tasks] if settings.pinned_tasks is not None else []
     chance = random.Random(Identifiers(SystemClock()).new())  # noqa: S311 - jitter
     sources = Sources.here() if request.reload else None
-    crew = Crew(arguments, request.workers, settings.static_id, request.http)
+    crew = Crew(arguments, environment_naming(url), request.workers, settings.static_id, request.http)
     with pids.kept():
         code = asyncio.run(Supervisor(crew, chance.random, sources, pids).run())
     sys.exit(code)
@@ -152,7 +152,8 @@ def _work(request: RunRequest, parent: Parent, *, dev: bool, settings: Settings)
         return CONFIGURATION_FAULT
     parent.watch(_longest_grace(loaded, settings))
     try:
-        serving = serve(*loaded, broker=request.broker, dev=dev, settings=settings, started=started, http=request.http)
+        url = broker_url(request.broker, settings, dev=dev)
+        serving = serve(*loaded, broker=url, dev=dev, settings=settings, started=started, http=request.http)
         asyncio.run(serving)
     except (DefinitionError, StartRefused) as error:
         tell(error)

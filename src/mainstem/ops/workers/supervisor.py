@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -34,13 +34,14 @@ class Worker:
         self._line = line
 
     @classmethod
-    async def start(cls, arguments: Sequence[str]) -> "Worker":
+    async def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Worker":
         """Start a process of this very program."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "mainstem.ops", *arguments, "--parent", str(theirs.fileno())),
+                env=environment,
                 pass_fds=(theirs.fileno(),),
                 # A terminal sends Ctrl-C to a whole process group. Workers get it once, from their parent.
                 process_group=0,
@@ -67,6 +68,7 @@ class Crew(Struct, frozen=True):
     """The workers of a parent: what each is given, how many there are, their names, and where they answer probes."""
 
     arguments: Sequence[str]
+    environment: Mapping[str, str]
     count: int
     static_id: str | None = None
     http: Address | None = None
@@ -154,7 +156,7 @@ class Supervisor:
                 await self._back_off(f"worker {number} (process {worker.process.pid}) {manner(code)}", failures)
 
     async def _start(self, number: int) -> Worker:
-        worker = await Worker.start(self._crew.arguments_of(number))
+        worker = await Worker.start(self._crew.arguments_of(number), self._crew.environment)
         self._workers.add(worker)
         self._pids[number] = worker.process.pid
         self._pid_file.write(self._pids)
@@ -195,7 +197,8 @@ class Supervisor:
             # The workers hear it again as well, and end at once.
             self._code = 128 + number
         else:
-            log.info("stopping %d workers; a second signal ends them at once", len(self._workers))
+            count = len(self._workers)
+            log.info("stopping %d worker%s; a second signal ends them at once", count, "" if count == 1 else "s")
         self._told = True
         self._stop()
 
