@@ -44,3 +44,13 @@ def seconds(duration: Duration) -> float:
 def milliseconds(duration: Duration) -> int:
     """The length of ``duration`` in whole milliseconds, rounded; raises as ``seconds`` does."""
     return round(seconds(duration) * 1_000)
+
+
+def written(length_ms: int) -> str:
+    """A length as people write it, in the largest units that leave nothing over: ``"1h30m"``."""
+    said = ""
+    for unit in ("d", "h", "m", "s", "ms"):
+        each_ms = round(_SECONDS[unit] * 1_000)
+        count, length_ms = divmod(length_ms, each_ms)
+        said += f"{count}{unit}" if count else ""
+    return said or "0s"

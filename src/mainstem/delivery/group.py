@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from mainstem.broker import Membership, Ownership, TopicPartition
+from mainstem.delivery.failures import warn_of_look_alikes
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import LOSSES, TAKEOVERS
 from mainstem.delivery.plan import Plan
@@ -133,6 +134,7 @@ class GroupRunner:
         """Join, run what is assigned, leave. Raises what no new incarnation can mend."""
         settings = self._environment.settings
         spec = self._plan.spec(settings)
+        warn_of_look_alikes({each.name: each.retry for each in self._plan.processors})
         self._failed = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the group first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())

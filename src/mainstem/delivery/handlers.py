@@ -59,6 +59,7 @@ class Registration(Struct, frozen=True, kw_only=True):
                 where=self.place,
                 remedy='write retry=Retry.on(TimeoutError).inline(3).later("10s", "1m"), or Retry.never()',
             )
+        self.retry.check()
 
     @property
     def place(self) -> str:

@@ -35,6 +35,7 @@ class Counters:
     parked: int = 0
     dead_lettered: int = 0
     redriven: int = 0
+    discarded: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
     def skip(self, type_name: str, count: int) -> str | None:

@@ -398,3 +398,34 @@ async def test_a_store_that_cannot_be_read_is_no_failure_of_the_handler() -> Non
                 await stage.settled(running)
         assert await stage.history() == []
     assert calls == [1]
+
+
+async def test_a_discarded_event_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Its policy says so: it is told with its reason, also behind a parked one, and its key's later events go on."""
+    runs: list[str] = []
+
+    @on(Paid, retry=Retry.on(KeyError).discard("cancelled meanwhile").also_on(Late).later("5ms"), name="handle")
+    async def handle(event: Paid, context: Context) -> Told:
+        runs.append(f"{event.order}{event.n}#{context.attempt}")
+        if event.order == "bad" and event.n == 2:
+            raise KeyError("2")
+        if event.n == 1 and context.attempt == 1:
+            raise Late
+        return Told(f"{event.order}{event.n}")
+
+    async with staged() as stage:
+        await stage.publish(Paid("bad", 2), Paid("bad", 1), Paid("bad", 2), Paid("bad", 3))
+        await tried(stage, handle, 2)
+        assert await stage.told() == ["bad1", "bad3"]
+        assert await stage.history() == ["discarded", "parked", "discarded", "over"]
+        reasons = {entry.reason for entry in await stage.entries() if entry and entry.status == "discarded"}
+        assert reasons == {"cancelled meanwhile"}
+        assert "which does not catch" in caplog.text
+
+
+class Late(Exception):
+    """Comes again later."""
+
+
+class LateError(Exception):
+    """Looks like it, and is not caught."""

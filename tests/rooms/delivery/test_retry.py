@@ -1,5 +1,6 @@
 """Retry policies, as tables of what happens after each failure."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import hypothesis.strategies as st
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given
 
 from mainstem.delivery import Retry
-from mainstem.delivery.failures import GiveUp, Park, RunAgain, Verdict
+from mainstem.delivery.failures import Discard, GiveUp, Park, RunAgain, Verdict
+from mainstem.delivery.failures.look_alikes import look_alikes
 from mainstem.errors import DecodingFailed, DefinitionError, EventRefused, HandlerTimeout, RecordTooLarge
-from mainstem.resilience import Backoff
+from mainstem.resilience import Backoff, Jitter
 
 STEADY = Backoff(first_seconds=0.5, growth="fixed", jitter="none")
 
@@ -123,3 +125,95 @@ def test_a_sentence_without_sense_is_refused(make: object, what: str) -> None:
     with pytest.raises(DefinitionError, match=what) as refused:
         make()
     assert refused.value.remedy
+
+
+def test_the_unlisted_may_be_given_a_rule_too() -> None:
+    """``otherwise`` is for everything that no rule before it names, in place of the default."""
+    policy = Retry.on(TimeoutError).later("1s").otherwise().discard("of no use to anybody")
+    assert in_words(table(policy, TimeoutError(), 1)) == [("park", 1_000)]
+    assert table(policy, KeyError(), 1) == [Discard("of no use to anybody")]
+    assert table(policy, DecodingFailed("x"), 1) == [Discard("of no use to anybody")]
+
+
+def test_a_rule_may_end_in_a_discard() -> None:
+    """Tries come first; then the event is passed over with the stated reason."""
+    policy = Retry.on(KeyError).inline(1, STEADY).discard("cancelled")
+    assert table(policy, KeyError(), 3) == [RunAgain(0.5), Discard("cancelled"), Discard("cancelled")]
+
+
+def test_attempts_and_age_end_every_rule() -> None:
+    """Whichever limit is reached first; a try that would come too late is not waited for."""
+    few = Retry.on(TimeoutError).inline(5, STEADY).later("1s").discard("too often").within(attempts=2)
+    assert table(few, TimeoutError(), 3) == [RunAgain(0.5), Discard("too often"), Discard("too often")]
+    assert isinstance(table(few, KeyError(), 2)[1], GiveUp)
+    young = Retry.on(TimeoutError).later("1h", "1h").within(age="90m")
+    assert young.verdict(TimeoutError(), 1, lambda: 0.5, 0) == Park(3_600_000)
+    assert young.verdict(TimeoutError(), 2, lambda: 0.5, 3_600_000) == GiveUp()
+
+
+def test_nothing_is_tried_again_after_a_week_unless_stated() -> None:
+    """A policy that lists later tries is refused until it says how long it means."""
+    long = Retry.on(TimeoutError).later("5d", "5d")
+    with pytest.raises(DefinitionError, match=r"goes on for 10d") as refused:
+        long.check()
+    assert '.within(age="20d")' in refused.value.remedy
+    long.within(age="20d").check()
+    assert long.verdict(TimeoutError(), 2, lambda: 0.5, 5 * 86_400_000) == GiveUp()
+
+
+@pytest.mark.parametrize(("jitter", "expected"), [("none", 10_000), ("full", 5_000), ("equal", 7_500)])
+def test_later_tries_may_be_spread(jitter: Jitter, expected: int) -> None:
+    """Keys that failed together need not come back together."""
+    policy = Retry.on(TimeoutError).later("10s", jitter=jitter)
+    assert policy.verdict(TimeoutError(), 1, lambda: 0.5) == Park(expected)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Retry()",
+        'Retry().within(attempts=3, age="1h30m")',
+        'Retry.on(ConnectionError).inline(2).later("10s", "1h", jitter="equal").dead_letter()',
+        "Retry.on(KeyError, ValueError).discard('gone').also_on(OSError).inline(1).dead_letter()",
+        "Retry.on(KeyError).dead_letter().otherwise().discard('no')",
+    ],
+)
+def test_a_policy_prints_as_its_sentence(sentence: str) -> None:
+    """What is printed can be pasted into a program, and means the same there."""
+    assert repr(eval(sentence, {"Retry": Retry})) == sentence
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: Retry.on(OSError).also_on(TimeoutError), "TimeoutError stands behind a rule that has it already"),
+        (lambda: Retry.never().otherwise(), "Exception stands behind"),
+        (lambda: Retry.on(OSError).discard(" "), "discard"),
+        (lambda: Retry.on(OSError).within(), "states no limit"),
+        (lambda: Retry.on(OSError).within(attempts=0), "attempts=0"),
+        (lambda: Retry.on(OSError).later(1, jitter="decorrelated"), "decorrelated"),
+    ],
+)
+def test_a_sentence_that_ends_badly_is_refused(make: Callable[[], Retry], what: str) -> None:
+    """A rule that nobody would ask, a discard without a reason, a limit that limits nothing."""
+    with pytest.raises(DefinitionError, match=what) as refused:
+        make()
+    assert refused.value.remedy
+
+
+class Timeout(Exception):
+    """What a client library may call it."""
+
+
+class ReadTimeout(Timeout):
+    """One of its kinds."""
+
+
+def test_exceptions_that_look_alike_are_named() -> None:
+    """Those of nearly the same name that no rule catches; nothing where one is listed, or all are."""
+    others = look_alikes(Retry.on(TimeoutError))["TimeoutError"]
+    assert f"{__name__}.Timeout" in others
+    assert not any("ReadTimeout" in each or "HandlerTimeout" in each for each in others)
+    assert "TimeoutError" in look_alikes(Retry.on(Timeout))[f"{__name__}.Timeout"]
+    assert f"{__name__}.Timeout" not in look_alikes(Retry.on(TimeoutError, Timeout)).get("TimeoutError", ())
+    assert look_alikes(Retry.on(TimeoutError).otherwise().inline(1)) == look_alikes(Retry()) == {}

@@ -1,6 +1,6 @@
 """When handlers fail: retry policies, checkpoints, parked keys, dead letters, and commands about them."""
 
-from mainstem.delivery.failures.audit import Audit, Entry, Status, audit_topic, decode_entry
+from mainstem.delivery.failures.audit import PASSED_OVER, Audit, Entry, Status, audit_topic, decode_entry
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.handover import renamed, retired
 from mainstem.delivery.failures.inbox import (
@@ -14,12 +14,14 @@ from mainstem.delivery.failures.inbox import (
     encode_command,
 )
 from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, origin_of, place_at, place_of
+from mainstem.delivery.failures.look_alikes import warn_of_look_alikes
 from mainstem.delivery.failures.parking import PARKING_STORE, RETRY, Failure, Mark, Parking
 from mainstem.delivery.failures.raised import raised_at
-from mainstem.delivery.failures.retry import GiveUp, Park, Retry, RunAgain, Verdict
+from mainstem.delivery.failures.retry import Discard, GiveUp, Park, Retry, RunAgain, Verdict
 
 __all__ = [
     "PARKING_STORE",
+    "PASSED_OVER",
     "RETRY",
     "SWEEP",
     "Action",
@@ -27,6 +29,7 @@ __all__ = [
     "Audit",
     "Checkpoints",
     "Command",
+    "Discard",
     "Entry",
     "Failure",
     "GiveUp",
@@ -52,4 +55,5 @@ __all__ = [
     "raised_at",
     "renamed",
     "retired",
+    "warn_of_look_alikes",
 ]

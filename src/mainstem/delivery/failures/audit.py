@@ -91,9 +91,9 @@ class Audit:
             _own_key(entry) if status == "discarded" else _key(sequence), encode_entry(entry), at_ms
         )
 
-    def passed_over(self, sequence: Sequence, failure: Failure, letter: Letter, at_ms: int) -> Fact:
-        """An event was given up where nothing can wait; it is told of under a key of its own."""
-        return self.tell("discarded", sequence, Mark(0, 1, None, failure), letter, at_ms, PASSED_OVER)
+    def discarded(self, sequence: Sequence, failure: Failure, letter: Letter, reason: str) -> Fact:
+        """One event has failed for good and waits nowhere; it is told of under a key of its own."""
+        return self.tell("discarded", sequence, Mark(0, 1, None, failure), letter, failure.last_ms, reason)
 
     def worked_off(self, sequence: Sequence, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""

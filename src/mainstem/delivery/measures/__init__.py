@@ -2,6 +2,7 @@
 
 from mainstem.delivery.measures.counted import (
     DEAD_LETTERED,
+    DISCARDED,
     LOSSES,
     PARKED,
     REDRIVEN,
@@ -16,6 +17,7 @@ from mainstem.delivery.measures.runs import Watch, anybody_looks
 
 __all__ = [
     "DEAD_LETTERED",
+    "DISCARDED",
     "LOSSES",
     "PARKED",
     "REDRIVEN",

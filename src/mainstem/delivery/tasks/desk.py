@@ -9,8 +9,10 @@ from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.clock import Clock
 from mainstem.delivery.context import Context, Effects, Gathered, Incarnation, no_effects
 from mainstem.delivery.failures import (
+    PASSED_OVER,
     Audit,
     Checkpoints,
+    Discard,
     Failure,
     GiveUp,
     Letter,
@@ -25,7 +27,7 @@ from mainstem.delivery.failures import (
     raised_at,
 )
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.measures import DEAD_LETTERED, PARKED, RETRIED, of_handler
+from mainstem.delivery.measures import DEAD_LETTERED, DISCARDED, PARKED, RETRIED, of_handler
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.telemetry import event_logger, log
 
@@ -107,6 +109,7 @@ class Desk(Struct, frozen=True):
         A batch is handled at the place of its first event.
         """
         failure, pause_seconds = before, None
+        slot = None if isinstance(given, list) and len(given) > 1 else at
         at = at.keyless() if handler.processor.batch else at
         while True:
             context = handler.context(at.batch, at.index, gathered, attempt=1 + (failure.failures if failure else 0))
@@ -123,8 +126,7 @@ class Desk(Struct, frozen=True):
                 failure = Failure.of(found, self.clock.now_ms(), failure)
                 verdict = self._verdict(handler, context, found, failure, given)
                 if not isinstance(verdict, RunAgain):
-                    later = self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None
-                    return Stopped(failure, later)
+                    return self._stop(context, slot, failure, verdict)
                 error, pause_seconds = None, verdict.after_seconds
             else:
                 if self.checkpoints.some:
@@ -135,10 +137,11 @@ class Desk(Struct, frozen=True):
         self, handler: Handler, context: Context, error: Exception, failure: Failure, given: object
     ) -> Verdict:
         self.ledger.counters.failures += 1
-        verdict = handler.processor.retry.verdict(error, failure.failures, self.chance)
+        age_ms = failure.last_ms - failure.first_ms
+        verdict = handler.processor.retry.verdict(error, failure.failures, self.chance, age_ms)
         if isinstance(verdict, RunAgain):
             RETRIED.add(1, of_handler(self.group, handler.name))
-        elif not self.parks:
+        elif not (self.parks or isinstance(verdict, Discard)):
             verdict = GiveUp()
         count, place = failure.failures, raised_at(error)
         if handler.processor.batch and isinstance(given, list) and len(given) > 1:
@@ -159,10 +162,22 @@ class Desk(Struct, frozen=True):
             self.ledger.counters.dead_lettered += 1
             DEAD_LETTERED.add(1, of_handler(self.group, handler.name))
             sequence = handler.name, place_of(letter)
-            effects.facts.append(self.audit.passed_over(sequence, stopped.failure, letter, self.clock.now_ms()))
+            effects.facts.append(self.audit.discarded(sequence, stopped.failure, letter, PASSED_OVER))
             return
         mark = self.parking.park(effects, handler.name, letter, stopped.failure, stopped.next_ms)
         self.tell_stopped(effects, handler.name, letter, mark)
+
+    def _stop(self, context: Context, at: "Slot | None", failure: Failure, verdict: Verdict) -> "Effects | Stopped":
+        """No further run. All that an event does which its policy discards is to say so; its key's later ones go on."""
+        if not isinstance(verdict, Discard) or at is None:
+            return Stopped(failure, self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None)
+        self.ledger.counters.discarded += 1
+        DISCARDED.add(1, of_handler(self.group, context.handler))
+        fact = self.audit.discarded((context.handler, at.place()), failure, at.letter(), verdict.reason)
+        effects = Effects([fact], {})
+        if self.checkpoints.some:
+            self.checkpoints.done(context, effects)
+        return effects
 
     def tell_stopped(self, effects: Effects, handler: str, letter: Letter, mark: Mark) -> None:
         """Count and tell that a sequence has stopped, for a while or for good."""
