@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
+    from mainstem.delivery.processor import EventEntry as EventEntry
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
+    from mainstem.delivery.processor import SubscriptionEntry as SubscriptionEntry
     from mainstem.delivery.retirement import Remembered as Remembered
     from mainstem.delivery.retirement import Retirement as Retirement
     from mainstem.delivery.tasks import HANDLERS_STORE as HANDLERS_STORE
@@ -60,6 +62,7 @@ __all__ = [
     "Counters",
     "Entry",
     "Environment",
+    "EventEntry",
     "GroupRunner",
     "Keeper",
     "Outputs",
@@ -75,6 +78,7 @@ __all__ = [
     "Rollback",
     "Runnable",
     "Store",
+    "SubscriptionEntry",
     "answers_topic",
     "audit_topic",
     "compile_handler",
@@ -153,8 +157,10 @@ __getattr__, __dir__ = door(
             "tasks_for",
         ),
         "processor": (
+            "EventEntry",
             "Predicate",
             "Processor",
+            "SubscriptionEntry",
         ),
         "retirement": (
             "Remembered",

@@ -1,7 +1,7 @@
 """The one form every pattern compiles to: what it reads, writes, remembers and waits for, and a function."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from msgspec import Struct
 
@@ -16,12 +16,32 @@ Predicate: TypeAlias = Callable[[Envelope], bool]
 """Looks at an event's attributes before it is decoded, and says whether the handler wants it."""
 
 
-class Description(Struct, frozen=True):
-    """A processor as printable data: names of types and timers. Stores are its group's, and stand in the catalogue."""
+class EventEntry(Struct, frozen=True, order=True):
+    """An event type as it is published or wanted."""
 
     name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+    topic: str
+    version: int
+    kind: str | None
+    key: tuple[str, ...]
+    owner: str | None
+
+    @classmethod
+    def of(cls, declaration: Declaration) -> Self:
+        """What a declaration comes to, as printable data."""
+        it = declaration
+        return cls(it.wire_name, it.topic, it.version, it.kind, it.key, it.service)
+
+
+class SubscriptionEntry(Struct, frozen=True):
+    """A processor as printable data: what it wants, what it publishes, or which timer it waits for.
+
+    Stores are those of its group, and described there.
+    """
+
+    handler: str
+    wants: tuple[EventEntry, ...]
+    publishes: tuple[EventEntry, ...]
     timer: str | None
     batch: bool
 
@@ -47,12 +67,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
 
-    def describe(self) -> Description:
-        """What it is, as printable data."""
-        return Description(
-            self.name,
-            tuple(each.label for each in self.inputs),
-            tuple(each.label for each in self.outputs),
-            self.timer,
-            self.batch,
-        )
+    def describe(self) -> SubscriptionEntry:
+        """What it is, as the catalogue says it."""
+        wants, publishes = map(EventEntry.of, self.inputs), map(EventEntry.of, self.outputs)
+        return SubscriptionEntry(self.name, tuple(wants), tuple(publishes), self.timer, self.batch)

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 
 import click
 
+from mainstem.delivery import EventEntry
 from mainstem.ops.arguments import broker_options, json_option, opened
 from mainstem.ops.screen import plural, print_json
-from mainstem.service import CatalogueEntry, EventEntry, read_catalogue
+from mainstem.service import CatalogueEntry, read_catalogue
 
 
 @click.command
@@ -35,8 +36,8 @@ async def _entries(given: str | None, *, dev: bool) -> list[CatalogueEntry]:
 def _print_entry(entry: CatalogueEntry) -> None:
     name = entry.group if entry.group == entry.service else f"{entry.group} of {entry.service}"
     click.secho(name, bold=True, nl=False)
-    number = f", definition {entry.number}" if entry.number else ""
-    click.echo(f"  {plural(entry.tasks, 'task')}, {plural(entry.lanes, 'lane')}, mainstem {entry.library}{number}")
+    definition = f", definition {entry.definition}" if entry.definition else ""
+    click.echo(f"  {plural(entry.tasks, 'task')}, {plural(entry.lanes, 'lane')}, mainstem {entry.library}{definition}")
     if entry.publishes:
         click.echo(f"  publishes {_events(entry.publishes)}")
     for each in entry.subscriptions:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from mainstem.service.brokers import in_full as in_full
     from mainstem.service.brokers import named_broker as named_broker
     from mainstem.service.catalogue import CatalogueEntry as CatalogueEntry
-    from mainstem.service.catalogue import EventEntry as EventEntry
     from mainstem.service.catalogue import StoreEntry as StoreEntry
-    from mainstem.service.catalogue import SubscriptionEntry as SubscriptionEntry
     from mainstem.service.catalogue import forget_group as forget_group
     from mainstem.service.catalogue import read_catalogue as read_catalogue
     from mainstem.service.definition import Definition as Definition
@@ -48,7 +46,6 @@ __all__ = [
     "CatalogueEntry",
     "Consumer",
     "Definition",
-    "EventEntry",
     "Existing",
     "Floor",
     "GroupHealth",
@@ -61,7 +58,6 @@ __all__ = [
     "Running",
     "Service",
     "StoreEntry",
-    "SubscriptionEntry",
     "TaskHealth",
     "TaskStatistics",
     "connect",
@@ -82,9 +78,7 @@ __getattr__, __dir__ = door(
     {
         "catalogue": (
             "CatalogueEntry",
-            "EventEntry",
             "StoreEntry",
-            "SubscriptionEntry",
             "forget_group",
             "read_catalogue",
         ),

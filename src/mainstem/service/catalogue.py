@@ -1,17 +1,18 @@
 """The catalogue: what every group of every service publishes, wants and remembers, as a topic that can be asked.
 
-A group writes its entry when it starts. The topic is compacted by service, group and definition; the last entry of a
-group is what it runs now. It keeps the definition before that one, and no older one.
+A group writes its entry when it starts. The topic is compacted by service, group and fingerprint; the last entry of a
+group is what it runs now. It keeps the one before that, and no older one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Broker, Record, TopicPartition, read_all
-from mainstem.delivery import Plan
+from mainstem.delivery import EventEntry, Plan, SubscriptionEntry
 from mainstem.errors import DiskFull
 from mainstem.events import Declaration
 from mainstem.identifiers import derive
@@ -19,27 +20,6 @@ from mainstem.service.plans import CATALOGUE
 from mainstem.telemetry import log
 
 AT: Final = TopicPartition(CATALOGUE, 0)
-
-
-class EventEntry(Struct, frozen=True, order=True):
-    """An event type as it is published or wanted."""
-
-    name: str
-    topic: str
-    version: int
-    kind: str | None
-    key: tuple[str, ...]
-    owner: str | None
-
-
-class SubscriptionEntry(Struct, frozen=True):
-    """A handler: what it wants, what it publishes, or which timer it waits for."""
-
-    handler: str
-    wants: tuple[EventEntry, ...]
-    publishes: tuple[EventEntry, ...]
-    timer: str | None
-    batch: bool
 
 
 class StoreEntry(Struct, frozen=True):
@@ -51,15 +31,17 @@ class StoreEntry(Struct, frozen=True):
 
 
 class CatalogueEntry(Struct, frozen=True):
-    """A group of a service as it runs. ``definition`` is the same as long as nothing below it changes.
+    """A group of a service as it runs.
 
-    ``publishes`` is everything its service may publish. ``at_ms`` is when it was started, on the wall clock. ``number``
-    is that of ``Service(..., definition=)``, 0 where it has none.
+    ``fingerprint`` is the same as long as nothing else of it changes but ``at_ms``: when it was started, on the wall
+    clock. ``definition`` is the number of ``Service(..., definition=)``, 0 where it has none. ``publishes`` is
+    everything its service may publish.
     """
 
     service: str
     group: str
-    definition: str
+    fingerprint: str
+    definition: int
     library: str
     at_ms: int
     tasks: int
@@ -67,7 +49,6 @@ class CatalogueEntry(Struct, frozen=True):
     publishes: tuple[EventEntry, ...]
     subscriptions: tuple[SubscriptionEntry, ...]
     stores: tuple[StoreEntry, ...]
-    number: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -82,26 +63,23 @@ def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> Catalo
     entry = CatalogueEntry(
         service=plan.service,
         group=plan.group,
-        definition="",
+        fingerprint="",
+        definition=plan.definition,
         library=version("mainstem"),
         at_ms=0,
         tasks=plan.tasks,
         lanes=plan.lanes,
-        publishes=_events(published),
-        subscriptions=tuple(
-            SubscriptionEntry(each.name, _events(each.inputs), _events(each.outputs), each.timer, each.batch)
-            for each in plan.processors
-        ),
+        publishes=tuple(map(EventEntry.of, published)),
+        subscriptions=tuple(each.describe() for each in plan.processors),
         stores=tuple(StoreEntry(each.name, each.scope, each.version) for each in plan.stores.values()),
-        number=plan.definition,
     )
-    return msgspec.structs.replace(entry, definition=derive("definition", _encode(entry)), at_ms=at_ms)
+    return msgspec.structs.replace(entry, fingerprint=derive("definition", _encode(entry)), at_ms=at_ms)
 
 
 async def write_catalogue(broker: Broker, entries: Sequence[CatalogueEntry]) -> None:
     """Add entries to the catalogue.
 
-    Of the older definitions of a group the last one stays: both run during a rolling upgrade, and one of them after it.
+    Of the older entries of a group the last one stays: both run during a rolling upgrade, and one of them after it.
     On a full disk the entries are left out until the next start: whoever starts may be the one who makes room.
     """
     if not entries:
@@ -112,7 +90,7 @@ async def write_catalogue(broker: Broker, entries: Sequence[CatalogueEntry]) -> 
         others = [
             key
             for key, each in known.items()
-            if (each.service, each.group) == (entry.service, entry.group) and each.definition != entry.definition
+            if (each.service, each.group) == (entry.service, entry.group) and each.fingerprint != entry.fingerprint
         ]
         records += [Record(key, None, entry.at_ms) for key in others[:-1]]
         records.append(Record(_key(entry), _encode(entry), entry.at_ms))
@@ -136,22 +114,18 @@ async def forget_group(broker: Broker, group: str, at_ms: int) -> None:
 
 
 async def _known(broker: Broker) -> dict[bytes, CatalogueEntry]:
-    """Every definition by its key; the one that was started last comes last."""
+    """Every entry by its key; the one that was started last comes last."""
     known: dict[bytes, CatalogueEntry] = {}
     async for batch in read_all(broker, CATALOGUE):
         for key, value in zip(batch.keys, batch.values, strict=True):
             assert key is not None, "whatever is written here has a key"
             known.pop(key, None)
             if value is not None:
-                known[key] = _decode(value)
+                # What another version of the library has written otherwise is no reason not to start.
+                with suppress(msgspec.DecodeError):
+                    known[key] = _decode(value)
     return known
 
 
 def _key(entry: CatalogueEntry) -> bytes:
-    return f"{entry.service}/{entry.group}/{entry.definition}".encode()
-
-
-def _events(declarations: Iterable[Declaration]) -> tuple[EventEntry, ...]:
-    return tuple(
-        EventEntry(each.wire_name, each.topic, each.version, each.kind, each.key, each.service) for each in declarations
-    )
+    return f"{entry.service}/{entry.group}/{entry.fingerprint}".encode()

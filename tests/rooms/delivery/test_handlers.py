@@ -351,12 +351,9 @@ def test_more_outputs_can_be_named() -> None:
 
 
 def test_what_a_processor_does_can_be_printed() -> None:
-    """Its description has the names of its types and its timer."""
+    """Its description has its types, as the catalogue tells them, and its timer."""
     described = compiled(generator).describe()
-    assert (described.name, described.inputs, described.outputs, described.timer, described.batch) == (
-        "handler",
-        ("Paid v1 on orders",),
-        ("Counted v1 on counts",),
-        None,
-        False,
-    )
+    [wanted], [published] = described.wants, described.publishes
+    assert (described.handler, described.timer, described.batch) == ("handler", None, False)
+    assert (wanted.name, wanted.version, wanted.topic, wanted.kind) == ("Paid", 1, "orders", "integration")
+    assert (published.name, published.version, published.topic) == ("Counted", 1, "counts")

@@ -1,16 +1,9 @@
 """The catalogue: what every group says about itself at start."""
 
 from mainstem import Context, Service, running
-from mainstem.broker import read_all
-from mainstem.service import (
-    CATALOGUE,
-    CatalogueEntry,
-    EventEntry,
-    StoreEntry,
-    SubscriptionEntry,
-    forget_group,
-    read_catalogue,
-)
+from mainstem.broker import Record, TopicPartition, read_all
+from mainstem.delivery import EventEntry, SubscriptionEntry
+from mainstem.service import CATALOGUE, CatalogueEntry, StoreEntry, forget_group, read_catalogue
 from tests.rooms.service.events import GoldReached, OrderPaid, SeatTaken, embedded
 
 PAID = EventEntry("OrderPaid", "orders", 1, "integration", ("customer_id",), None)
@@ -60,7 +53,7 @@ async def test_who_publishes_and_who_listens_can_be_asked() -> None:
     assert entry.at_ms > 0
 
 
-async def test_a_definition_has_a_number_of_its_own() -> None:
+async def test_a_definition_has_a_fingerprint() -> None:
     """It is the same in every process that runs the same, and another as soon as anything differs."""
     async with embedded() as broker:
 
@@ -74,7 +67,7 @@ async def test_a_definition_has_a_number_of_its_own() -> None:
         changed.store("another", str)
         other = await definition(changed)
         again = await definition(loyalty())
-    assert first.definition == same.definition == again.definition != other.definition
+    assert first.fingerprint == same.fingerprint == again.fingerprint != other.fingerprint
 
 
 async def test_old_definitions_do_not_stay_for_ever() -> None:
@@ -120,8 +113,19 @@ async def test_the_number_of_a_definition_is_told() -> None:
             async with service.running(broker=broker, dev=True):
                 pass
             found += await read_catalogue(broker)
-    assert [entry.number for entry in found] == [0, 3]
-    assert found[0].definition != found[1].definition
+    assert [entry.definition for entry in found] == [0, 3]
+    assert found[0].fingerprint != found[1].fingerprint
+
+
+async def test_an_entry_of_another_version_keeps_nobody_from_starting() -> None:
+    """What another version of the library has written otherwise is passed over, at the start and by who asks."""
+    async with embedded() as broker:
+        async with running(loyalty(), broker=broker, dev=True):
+            pass
+        strange = Record(b"loyalty/loyalty/9", b'{"service":"loyalty","definition":"a name by now"}', 1)
+        await broker.log.append(TopicPartition(CATALOGUE, 0), [strange])
+        async with running(loyalty(), broker=broker, dev=True):
+            assert [entry.group for entry in await read_catalogue(broker)] == ["loyalty", "loyalty.mailer"]
 
 
 async def test_the_catalogue_of_an_empty_broker_is_empty() -> None:
