@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from mainstem.broker.kafka import KafkaOptions
-from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, translated
+from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, met, translated
 from mainstem.broker.kafka.options import ClientSettings
-from mainstem.errors import BrokerAway
+from mainstem.errors import BrokerAway, DefinitionError
 
 SECONDS = 0.2
 
@@ -79,3 +79,30 @@ async def test_after_an_outage_coordinators_are_asked_anew(kafka: str, silent: s
     await coordinators.ask(question, "group g")
     assert asked[0] is asked[1]
     assert asked[1] is not asked[2]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("security.protocl", "SSL", "security.protocl"), ("security.protocol", "SSLL", "SSLL")],
+)
+async def test_an_option_that_the_client_does_not_take_is_refused(option: str, value: str, said: str) -> None:
+    """It is a mistake in the URL, and is told as one: which option, of which broker, and where they are listed."""
+    with pytest.raises(DefinitionError, match=said) as refused:
+        await KafkaBroker("nowhere:1", options=KafkaOptions(client={option: value})).open()
+    assert refused.value.where == "kafka at nowhere:1"
+    assert "CONFIGURATION.md" in refused.value.remedy
+
+
+async def test_that_nobody_answers_is_said_once_and_before_waiting_is_over(
+    calls: Calls, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Who waits learns why, in one line of ours; the client does not say the same beside it."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        where = f"127.0.0.1:{nobody.getsockname()[1]}"
+        with pytest.raises(BrokerAway, match="Connection refused"):
+            await met(ClientSettings(where, KafkaOptions()).admin(), 1.5, calls, where)
+    [line] = caplog.messages
+    assert line.startswith(f"{where} does not answer; it is waited for 1.5 s: ")
+    assert "Connection refused" in line
+    assert "rdkafka" not in "".join(capfd.readouterr())

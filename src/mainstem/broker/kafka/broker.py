@@ -27,7 +27,7 @@ from mainstem.broker.kafka.options import ClientSettings, KafkaOptions
 from mainstem.broker.kafka.preparing import Preparer
 from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Sharing, Slots
 from mainstem.clock import Clock, SystemClock
-from mainstem.errors import BrokerError
+from mainstem.errors import MainstemError
 from mainstem.identifiers import Identifiers
 
 RESTORE_BYTES = 32_000_000
@@ -80,7 +80,7 @@ class KafkaBroker:
         """Ask the cluster who it is; raises what stands in the way."""
         try:
             await met(self.settings.admin(), self._options.answer_seconds, self._calls, self.name)
-        except BrokerError:
+        except MainstemError:
             await self.close()
             raise
 

@@ -1,6 +1,7 @@
 """Questions to the cluster: how an answer is awaited, and what an error of Kafka is called here."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from mainstem.broker.kafka.options import Settings
 from mainstem.errors import (
     BrokerAway,
     BrokerError,
+    DefinitionError,
     Fenced,
     MembershipLost,
     NotAllowed,
@@ -22,6 +24,7 @@ from mainstem.errors import (
     TopicExists,
     UnknownTopic,
 )
+from mainstem.telemetry import log
 
 T = TypeVar("T")
 
@@ -244,12 +247,32 @@ class Calls:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _asker(settings: Settings, objections: Objections, where: str) -> AdminClient:
+    """A client whose objections are heard, and not logged as well."""
+    heard = {**settings, "error_cb": objections.hear, "logger": _UNHEARD}
+    try:
+        return AdminClient(cast("dict[str, str | int | float | bool]", heard))
+    except KafkaException as raised:
+        error = kafka_error(raised)
+        raise DefinitionError(
+            "the client of Kafka does not take its options",
+            where=where,
+            why=str(raised) if error is None else error.str(),
+            remedy="correct the option with a dot in its name behind the broker's addresses; "
+            "CONFIGURATION.md of librdkafka lists them",
+        ) from raised
+
+
+_UNHEARD: Final = logging.Logger("mainstem.kafka.asker")  # noqa: LOG001 - one that has no parent, so nobody hears it
+_UNHEARD.addHandler(logging.NullHandler())
+
+
 async def met(settings: Settings, seconds: float, calls: Calls, where: str) -> None:
     """Wait until the cluster answers. Raises why it does not, and at once where waiting would be of no use."""
     objections = Objections()
-    heard = {**settings, "error_cb": objections.hear}
-    client = AdminClient(cast("dict[str, str | int | float | bool]", heard))
+    client = _asker(settings, objections, where)
     patience, loop = FIRST_SECONDS, asyncio.get_running_loop()
+    told = False
     until = loop.time() + seconds
     while True:
         some = min(patience, max(RETRY_SECONDS, until - loop.time()))
@@ -260,6 +283,9 @@ async def met(settings: Settings, seconds: float, calls: Calls, where: str) -> N
             explained = objections.explained(away, where)
             if loop.time() >= until or not isinstance(explained, BrokerAway):
                 raise explained from away
+            if not told:
+                told = True
+                log.warning("%s does not answer; it is waited for %g s: %s", where, seconds, explained.why)
         else:
             return
         patience *= 2
