@@ -1,5 +1,6 @@
 """Members of groups: who counts as alive, and who may stand beside whom."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Membership
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker.kafka.tasks.member import Life, MemberThread
+from mainstem.clock import SystemClock
 from mainstem.errors import BrokerError, MembershipLost, StoreRefused
 
 SESSION_SECONDS = 0.6
@@ -46,6 +49,26 @@ async def test_nobody_is_alive_to_the_group_and_dead_for_work(kafka: str, unique
         time.sleep(SESSION_SECONDS * 1.5)  # noqa: ASYNC251 - this is what is not to go unnoticed
         with pytest.raises(MembershipLost, match="event loop stood still"):
             await follow(membership)
+
+
+class Failing(Life):
+    """Something that nobody has thought of."""
+
+    def is_over(self) -> bool:
+        """Fail."""
+        raise ValueError("a fault of our own")
+
+
+async def test_a_member_whose_thread_fails_is_lost() -> None:
+    """Whatever ends the thread is told: nobody else would ever say that the process has left its group."""
+    changed = asyncio.Event()
+    settings = {"bootstrap.servers": "127.0.0.1:1", "group.id": "billing", "log_level": 0}
+    thread = MemberThread(settings, "billing.inbox", Failing(SystemClock(), 1.0, 1.0), changed.set)
+    thread.start()
+    async with asyncio.timeout(5):
+        await changed.wait()
+    assert thread.lost == "a fault of our own"
+    await asyncio.to_thread(thread.close)
 
 
 async def test_a_member_does_not_pin_what_the_group_may_give_away(kafka: str, unique: Callable[[str], str]) -> None:

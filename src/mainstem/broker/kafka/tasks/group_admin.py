@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from confluent_kafka import TopicPartition as At
-
 from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
 from mainstem.broker.kafka.admin import TopicAdmin
 from mainstem.broker.kafka.copies import change_records, changelog_of
 from mainstem.broker.kafka.tasks.groups import Groups, Registered, transactional_id
+from mainstem.broker.kafka.tasks.owner import offsets_of
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
 from mainstem.errors import BrokerError, UnknownTopic
 
@@ -98,12 +97,7 @@ class GroupAdmin:
         changelog = TopicPartition(changelog_of(group), task)
         known = await groups.topics.known(changelog)
         dropped = change_records(Change(COMPLETED_STORE, completed_key(at), None) for at in own)
-        offsets = [
-            At(at.topic, at.partition, offset, metadata=str(epoch))
-            if at.topic == inbox_of(group)
-            else At(at.topic, at.partition, offset)
-            for at, offset in own.items()
-        ]
+        offsets = offsets_of(own, TopicPartition(inbox_of(group), task), str(epoch))
         producer = await self._fencing(group, task)
         try:
             shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)

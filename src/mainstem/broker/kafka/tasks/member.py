@@ -142,7 +142,7 @@ class MemberThread:
             consumer.subscribe([self._inbox], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._drop)
             while not self._closing and self.lost is None:
                 self._beat(consumer)
-        except KafkaException as raised:
+        except Exception as raised:  # noqa: BLE001 - whatever it is: without its thread it is a member no more
             self._lose(str(raised))
         finally:
             with self._news:
