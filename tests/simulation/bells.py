@@ -78,7 +78,7 @@ class Smith(Struct):
 class Step(Struct, frozen=True):
     """One thing that a handler does."""
 
-    action: Literal["begin", "set", "cancel", "checkpoint", "publish"]
+    action: Literal["begin", "set", "cancel", "checkpoint", "publish", "later", "drop"]
     timer: str = ""
     delta_ms: int = 0
 
@@ -88,7 +88,9 @@ def plan_of(by: str, *, firing: bool) -> list[Step]:
     random = Random(by)
     steps = [Step("begin")] if firing else []
     for _ in range(random.randint(1, 6)):
-        action = random.choice(["set", "set", "cancel", "checkpoint", "checkpoint", "publish"])
+        action = random.choice(
+            ["set", "set", "cancel", "checkpoint", "checkpoint", "publish", "later", "later", "drop"]
+        )
         if firing and action == "set" and random.random() < 0.5:
             action = "publish"
         delta = random.choice([0, -1_000_000, 1, random.randint(1, 200), random.randint(200, 20_000)])
@@ -113,6 +115,26 @@ bells.provide(Smith, open_smith)
 RETRY = Retry.on(Flaky).inline(1).later(*["2s", "5s", "20s"] * 6).also_on(Cracked)
 
 
+def see_to_timer(context: Context, step: Step, line: Line, lines: list[Line]) -> None:
+    """Set a timer or cancel it, and note what came of it."""
+    if step.action == "set" and sum(each.action == "set" for each in lines) < SETTINGS_MOST:
+        at = context.now_ms + step.delta_ms
+        line.due_ms = max(at, min(context.timestamp_ms, context.now_ms))
+        context.wake(step.timer, at=at)
+    elif step.action == "cancel":
+        line.found = context.cancel(step.timer)
+
+
+def see_to_what_waits(context: Context, step: Step, line: Line, lines: list[Line]) -> None:
+    """Publish something later, or cancel the last that was to be; and note what came of it."""
+    if step.action == "later":
+        rung = Rung((context.key or b"").decode(), line.by, line.step)
+        line.timer = context.publish_later(rung, at=context.now_ms + step.delta_ms)
+    elif waiting := [each.timer for each in lines if each.action == "later"]:
+        line.timer = waiting[-1]
+        line.found = context.cancel_later(line.timer)
+
+
 async def carry_out(context: Context, smith: Smith, due_ms: int | None = None) -> None:
     """Do what is left to do of a plan."""
     by = f"{context.handler}/{context.event_id}"
@@ -125,15 +147,13 @@ async def carry_out(context: Context, smith: Smith, due_ms: int | None = None) -
         if step.action == "begin":
             assert context.timestamp_ms == due_ms
             line = Line(by, number, "begin", context.topic.removeprefix("$timer:"), due_ms)
-        elif step.action == "set" and sum(each.action == "set" for each in lines) < SETTINGS_MOST:
-            at = context.now_ms + step.delta_ms
-            line.due_ms = max(at, min(context.timestamp_ms, context.now_ms))
-            context.wake(step.timer, at=at)
-        elif step.action == "cancel":
-            line.found = context.cancel(step.timer)
         elif step.action == "publish":
             smith.calls.setdefault((by, number), set()).add(context.idempotency_key(str(number)))
             context.publish(Rung((context.key or b"").decode(), by, number))
+        elif step.action in ("later", "drop"):
+            see_to_what_waits(context, step, line, lines)
+        else:
+            see_to_timer(context, step, line, lines)
         context.put(book, [*lines, line])
         context.put(done, {**context.get(done, {}), by: number + 1})
         if step.action == "checkpoint":

@@ -45,11 +45,20 @@ def check(
         count = causes[by] if by in causes else steps_of_firing(by)
         assert found == list(range(count)), f"{by} was to have {count} steps, and has taken {found}"
     assert causes.keys() <= steps.keys(), f"never handled: {causes.keys() - steps.keys()}"
-    wanted = sorted((line.by, line.step) for lines in books.values() for line in lines if line.action == "publish")
+    wanted = sorted((line.by, line.step) for lines in books.values() for line in published(lines))
     assert sorted((ring.by, ring.step) for ring in rings) == wanted, "each fact once, and no other"
     assert len({ring.id for ring in rings}) == len(rings), "two facts have one id"
     fired = [line.by.partition("/")[2] for lines in books.values() for line in lines if line.action == "begin"]
     assert len(set(fired)) == len(fired), "two firings have one id"
+
+
+def published(lines: Sequence[Line]) -> list[Line]:
+    """The steps that were to publish, now or later, without those that were cancelled in time."""
+    dropped = [line.timer for line in lines if line.action == "drop" and line.found]
+    assert len(set(dropped)) == len(dropped), "what waited was cancelled twice"
+    return [
+        line for line in lines if line.action == "publish" or (line.action == "later" and line.timer not in dropped)
+    ]
 
 
 def check_settings(bell: str, lines: Sequence[Line]) -> None:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from mainstem.doors import door
-from mainstem.state import timers
+from mainstem.state import schedules, timers
+from mainstem.state.schedules import Scheduled
 from mainstem.state.task_state import Row, Rows, TaskState
 from mainstem.state.timers import Firing, Timer
 from mainstem.state.values import Stored, header, unpack
@@ -22,10 +23,12 @@ __all__ = [
     "ReplicaFolder",
     "Row",
     "Rows",
+    "Scheduled",
     "Stored",
     "TaskState",
     "Timer",
     "header",
+    "schedules",
     "timers",
     "unpack",
 ]

@@ -47,7 +47,8 @@ def _identity(name: str, key: bytes | None) -> bytes:
     return len(encoded).to_bytes(_LENGTH, "big") + encoded + mark
 
 
-def _due_row(timer: Timer) -> bytes:
+def due_row(timer: Timer) -> bytes:
+    """The key of a timer's row by due time."""
     # What was due before 1970 is due now, and what is due in so many million years may as well be due then.
     due = min(max(timer.due_ms, 0), LATEST_MS)
     return due.to_bytes(_DUE, "big") + _identity(timer.name, timer.key)
@@ -64,7 +65,7 @@ def _timer(row_key: bytes) -> Timer:
 def put(read: Read, write: Write, timer: Timer, tag: bytes = b"") -> None:
     """Set a timer; one of the same name and key is replaced. Without a tag its firing cannot :func:`begin`."""
     cancel(read, write, timer.name, timer.key)
-    row = _due_row(timer)
+    row = due_row(timer)
     write(BY_KEY, row[_DUE:], row[:_DUE] + tag)
     write(BY_DUE, row, b"")
 
@@ -88,7 +89,7 @@ def is_due(read: Read, timer: Timer) -> bool:
 
 def begin(read: Read, write: Write, timer: Timer) -> Firing | None:
     """Note that a timer which was found to be due fires now; None when it is not set for this very time any more."""
-    row = _due_row(timer)
+    row = due_row(timer)
     if not is_due(read, timer):
         # Keyless events share their timers and no lane: of two that set one at the same moment, the later knows nothing
         # of the other's row, which would be found again and again.

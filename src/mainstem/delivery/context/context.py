@@ -11,23 +11,14 @@ from typing import Final, TypeVar, overload
 from msgspec import Struct
 
 from mainstem.broker import Batch, Headers
-from mainstem.calendar import Duration, milliseconds
+from mainstem.calendar import Duration
 from mainstem.delivery.context.effects import Effects, Gathered
 from mainstem.delivery.context.facts import Origin
-from mainstem.delivery.context.firing import firing_tag
+from mainstem.delivery.context.firing import due_ms, firing_tag, later_lineage, waiting_fact
 from mainstem.delivery.context.footing import Footing
 from mainstem.delivery.context.reading import envelope_of, event_id_of, inherited_from
-from mainstem.delivery.context.refusals import (
-    no_key,
-    no_store,
-    strange_key,
-    strange_store,
-    strange_timer,
-    used_after_its_run,
-    wall_clock_ms,
-)
+from mainstem.delivery.context.refusals import no_key, no_store, strange_key, strange_store, strange_timer
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
-from mainstem.errors import DefinitionError
 from mainstem.events import (
     CE_CAUSATIONID,
     CE_CORRELATIONID,
@@ -37,7 +28,7 @@ from mainstem.events import (
     Envelope,
     lineage,
 )
-from mainstem.state import Timer, timers
+from mainstem.state import Scheduled, Timer, schedules, timers
 from mainstem.telemetry import EventLogger, Trace, event_logger
 
 V = TypeVar("V")
@@ -238,18 +229,15 @@ class Context(Struct, gc=False, eq=False):
         return self._footing.state.get(store, key)
 
     def _write(self, store: str, key: bytes, value: bytes | None) -> None:
-        effects = self._effects
-        if effects is None:
-            effects = self._begin()
-        effects.writes[store, key] = value
+        (self._effects or self._begin()).writes[store, key] = value
 
     def _begin(self) -> Effects:
         incarnation = self._footing.incarnation
         if not incarnation.alive:
             incarnation.check()
         if self._ended:
-            raise used_after_its_run(
-                self._footing.handler, f"{self.topic}[{self.partition}] offset {self.offset}, event {self.event_id}"
+            raise self._footing.used_after_its_run(
+                f"{self.topic}[{self.partition}] offset {self.offset}, event {self.event_id}"
             )
         effects = self._effects = Effects([], {})
         return effects
@@ -307,23 +295,13 @@ class Context(Struct, gc=False, eq=False):
         When it is due, ``@service.on_timer(name)`` runs in this key's lane, and its timestamp is the time it was due. A
         time before this event's own counts as this event's: nothing happens before its cause.
         """
-        if (after is None) == (at is None):
-            raise DefinitionError(
-                f"wake({name!r}) takes either after= or at=",
-                where=f"handler {self._footing.handler}",
-                remedy=f'write context.wake({name!r}, after="14d")',
-            )
         self._known_timer(name)
-        now = self.now_ms
-        due = now + milliseconds(after or 0) if at is None else wall_clock_ms(at, now, self._footing.handler)
-        # An event whose producer's clock is ahead keeps nobody waiting.
-        due = max(due, min(self.timestamp_ms, now))
+        due = due_ms((f"wake({name!r})", self._footing.handler), after, at, self.now_ms, self.timestamp_ms)
         inherited = self._lineage or inherited_from(self._batch, self._index)
         firing_id = self._footing.derivation.of("timer", inherited[CE_CAUSATIONID], str(self._caused))
-        timers.put(self._read, self._write, Timer(due, name, self.key), firing_tag(firing_id, inherited))
+        effects = self._effects or self._begin()
+        timers.put(self._read, effects.write, Timer(due, name, self.key), firing_tag(firing_id, inherited))
         self._caused += 1
-        effects = self._effects
-        assert effects is not None
         effects.wake_at(due)
 
     def cancel(self, name: str) -> bool:
@@ -334,6 +312,33 @@ class Context(Struct, gc=False, eq=False):
     def _known_timer(self, name: str) -> None:
         if name not in self._footing.timers:
             raise strange_timer(name, self._footing.handler, self._footing.timers)
+
+    def publish_later(
+        self, event: object, *, after: Duration | None = None, at: int | datetime | None = None, name: str | None = None
+    ) -> str:
+        """Publish an event when it is time: ``after`` so much, or ``at`` a wall-clock time, as in :meth:`wake`.
+
+        It is encoded now, waits in the store of this task, and is published once, in a commit, with a timestamp of when
+        it was due; those due at the same time in the order in which this key has scheduled them. Returns its handle for
+        :meth:`cancel_later`: ``name``, by which a later call for this key replaces it, or else its id. Raises as
+        :meth:`publish` does.
+        """
+        footing = self._footing
+        due = due_ms(("publish_later(...)", footing.handler), after, at, self.now_ms, self.timestamp_ms)
+        inherited = self._lineage or inherited_from(self._batch, self._index)
+        event_id = footing.derivation.nth(inherited[CE_CAUSATIONID], self._caused)
+        fact = footing.outputs.fact_of(event)(event, event_id, later_lineage(inherited), due)
+        handle = footing.handle(event_id, name)
+        effects = self._effects or self._begin()
+        waiting = Scheduled(due, self.key, handle, waiting_fact(fact))
+        schedules.put(self._read, effects.write, waiting, footing.stamp())
+        self._caused += 1
+        effects.wake_at(due)
+        return handle
+
+    def cancel_later(self, handle: str) -> bool:
+        """Let an event not be published that this key has scheduled; False when it has been, or never was to be."""
+        return schedules.cancel(self._read, self._write, self.key, handle)
 
     # -- commit
 

@@ -7,7 +7,9 @@ from msgspec import Struct
 
 from mainstem.clock import Clock
 from mainstem.delivery.context.effects import Effects, Through
+from mainstem.delivery.context.firing import Stamps
 from mainstem.delivery.context.outputs import Outputs
+from mainstem.delivery.context.refusals import checked_name, no_memory, used_after_its_run
 from mainstem.delivery.context.stores import Store
 from mainstem.errors import IncarnationOver
 from mainstem.events import Declaration
@@ -52,7 +54,8 @@ class Surroundings(Struct, frozen=True):
     """What a task lends its handlers.
 
     ``checkpoint`` commits the effects of a run, with how many outputs and timers it has caused, and notes who was
-    through before; it returns once that is durable. ``bare`` are the inputs whose records carry no envelope, by topic.
+    through before; it returns once that is durable. ``stamps`` order what they schedule; None where nothing is
+    remembered. ``bare`` are the inputs whose records carry no envelope, by topic.
     """
 
     state: TaskState
@@ -60,6 +63,7 @@ class Surroundings(Struct, frozen=True):
     clock: Clock
     stores: Mapping[str, Store[object]]
     checkpoint: Callable[[Run, int, Effects, list[Through]], Awaitable[None]]
+    stamps: Stamps | None
     bare: Mapping[str, Declaration] = {}
 
 
@@ -77,6 +81,7 @@ class Footing:
         "incarnation",
         "latest",
         "outputs",
+        "stamps",
         "state",
         "stores",
         "timers",
@@ -102,7 +107,22 @@ class Footing:
         self.latest = surroundings.outputs.replaceable
         self.clock = surroundings.clock
         self.checkpoint = surroundings.checkpoint
+        self.stamps = surroundings.stamps
         self.timers = timer_names
         self.bare = surroundings.bare
         self.declared = surroundings.stores
         self.stores: set[str] = set()
+
+    def stamp(self) -> int:
+        """Orders what is scheduled; raises :class:`~mainstem.errors.DefinitionError` where nothing is remembered."""
+        if self.stamps is None:
+            raise no_memory(self.handler)
+        return self.stamps.next()
+
+    def handle(self, event_id: bytes, name: str | None) -> str:
+        """What names an event that is published later: its id, or the name it is given."""
+        return event_id.decode() if name is None else checked_name(name, self.handler)
+
+    def used_after_its_run(self, where: str) -> IncarnationOver:
+        """A context of this handler was used when its run was over."""
+        return used_after_its_run(self.handler, where)

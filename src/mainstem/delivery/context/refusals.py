@@ -1,4 +1,4 @@
-"""What a context refuses, in words: a store or timer that is not to be used like this, a time that is none, its end."""
+"""What a context refuses, in words: a store, timer or name that is not to be used like this, a time that is none."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,7 @@ from typing import Final
 from mainstem.errors import DefinitionError, IncarnationOver, StoreRefused
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAME_CHARACTERS: Final = 200
 _TEN_YEARS_MS: Final = 10 * 365 * 86_400_000
 
 
@@ -62,6 +63,16 @@ def strange_timer(timer: str, handler: str, known: Iterable[str]) -> DefinitionE
     )
 
 
+def one_time(call: str, handler: str) -> DefinitionError:
+    """No time was given, or two."""
+    example = call.replace("(...)", "(event)").removesuffix(")")
+    return DefinitionError(
+        f"{call} takes either after= or at=",
+        where=f"handler {handler}",
+        remedy=f'write context.{example}, after="14d")',
+    )
+
+
 def used_after_its_run(handler: str, where: str) -> IncarnationOver:
     """The handler has returned, and something that it has started goes on."""
     return IncarnationOver(
@@ -69,6 +80,28 @@ def used_after_its_run(handler: str, where: str) -> IncarnationOver:
         where=where,
         why="what it does now would belong to no commit; something that the handler started still runs",
         remedy="await it in the handler, or let it publish through the service",
+    )
+
+
+def no_memory(handler: str) -> DefinitionError:
+    """Something is to be published later, and nothing is remembered."""
+    return DefinitionError(
+        "an event is to be published later, and the group is delivered at least once",
+        where=f"handler {handler}",
+        why="what waits is kept in a store, and at least once there is none",
+        remedy='publish it now; or declare delivery="exactly_once", which is the default',
+    )
+
+
+def checked_name(name: object, handler: str) -> str:
+    """The name of a publication that waits. Raises :class:`~mainstem.errors.DefinitionError`."""
+    if isinstance(name, str) and 0 < len(name) <= _NAME_CHARACTERS and name.isprintable():
+        return name
+    raise DefinitionError(
+        f"what is published later cannot be called {name!r}",
+        where=f"handler {handler}",
+        why=f"a name is 1 to {_NAME_CHARACTERS} printable characters",
+        remedy='give it a word such as name="reminder", or leave it out and keep the handle',
     )
 
 

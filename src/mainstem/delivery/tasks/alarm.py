@@ -9,9 +9,9 @@ from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.delivery.tasks.works import FiringWork, RetryWork, SweepWork, TimerWork
+from mainstem.delivery.tasks.works import FiringWork, PublicationWork, RetryWork, SweepWork, TimerWork
 from mainstem.errors import DefinitionError
-from mainstem.state import TaskState, Timer, timers
+from mainstem.state import TaskState, Timer, schedules, timers
 
 AT_ONCE = 500
 """So many are in flight at most: a million that are due must not lie in memory, or keep the events waiting."""
@@ -103,6 +103,8 @@ class Alarm:
 
 
 def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None]) -> Work:
+    if timer.name == schedules.PUBLISH:
+        return PublicationWork(schedules.key_of(timer), desk, timer, done)
     place = timer.key or b""
     if timer.name.startswith(SWEEP):
         return SweepWork(lane_of(place), desk, timer.name.removeprefix(SWEEP), place, timer, done)

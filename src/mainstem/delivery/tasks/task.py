@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import CommitClock, Point, commit, no_point
-from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Surroundings, Through, no_effects
+from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps, Surroundings, Through, no_effects
 from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.lanes import Lanes, Progress
@@ -215,7 +215,8 @@ class Task:
             await ledger.committed()
 
         bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
-        surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint, bare)
+        stamps = None if plan.at_least_once else Stamps(environment.clock)
+        surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint, stamps, bare)
         timer_names = frozenset(plan.timers())
         handlers = {
             each.name: Handler(

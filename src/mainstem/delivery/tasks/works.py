@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mainstem.delivery.context import Effects, Gathered, RunContext, firing_batch, no_effects
+from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
 from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
 from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.state import Firing, Timer, timers
+from mainstem.state import Firing, Timer, schedules, timers
 
 WORKED_OFF_AT_ONCE = 100
 """So many events of a parked sequence are handled before the event loop gets a turn."""
@@ -202,6 +202,27 @@ async def _fire(desk: Desk, firing: Firing) -> None:
     timers.end(gathered.write, firing)
     desk.checkpoints.close(gathered)
     desk.ledger.absorb(gathered)
+
+
+class PublicationWork(Struct, eq=False):
+    """An event that was to be published later is due."""
+
+    key: bytes | None
+    desk: Desk
+    timer: Timer
+    done: Callable[[Timer], None]
+
+    async def run(self) -> None:
+        """Publish it, unless it was replaced or cancelled; its record and its end enter the books together."""
+        try:
+            effects, ledger = no_effects(), self.desk.ledger
+            found = schedules.take(ledger.state.get, effects.write, self.timer)
+            if found is not None:
+                effects.facts.append(due_fact(found))
+            if effects.writes:
+                ledger.absorb(effects)
+        finally:
+            self.done(self.timer)
 
 
 class RetryWork(Struct, eq=False):
