@@ -9,6 +9,7 @@ from mainstem.doors import door
 
 if TYPE_CHECKING:
     from mainstem.delivery import Context as Context
+    from mainstem.delivery import Deduplicate as Deduplicate
     from mainstem.delivery import Retry as Retry
     from mainstem.delivery import Store as Store
     from mainstem.events import DomainEvent as DomainEvent
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Consumer",
     "Context",
+    "Deduplicate",
     "DomainEvent",
     "Envelope",
     "Handlers",
@@ -47,6 +49,7 @@ __getattr__, __dir__ = door(
     {
         "delivery": (
             "Context",
+            "Deduplicate",
             "Retry",
             "Store",
         ),

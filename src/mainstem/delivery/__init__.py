@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import encode_command as encode_command
     from mainstem.delivery.failures import origin_of as origin_of
+    from mainstem.delivery.gates import SEEN_STORE as SEEN_STORE
+    from mainstem.delivery.gates import Deduplicate as Deduplicate
+    from mainstem.delivery.gates import relocated_seen as relocated_seen
     from mainstem.delivery.group import GroupRunner as GroupRunner
     from mainstem.delivery.group import Runnable as Runnable
     from mainstem.delivery.handlers import Registration as Registration
@@ -55,11 +58,13 @@ __all__ = [
     "HANDLERS_STORE",
     "PARKING_STORE",
     "PROCESS_ENDS",
+    "SEEN_STORE",
     "Action",
     "Answer",
     "Command",
     "Context",
     "Counters",
+    "Deduplicate",
     "Entry",
     "Environment",
     "EventEntry",
@@ -94,6 +99,7 @@ __all__ = [
     "no_point",
     "origin_of",
     "relocated_completed",
+    "relocated_seen",
     "relocated_starts",
     "standing_told",
     "tasks_for",
@@ -127,6 +133,11 @@ __getattr__, __dir__ = door(
             "decode_entry",
             "encode_command",
             "origin_of",
+        ),
+        "gates": (
+            "Deduplicate",
+            "SEEN_STORE",
+            "relocated_seen",
         ),
         "group": (
             "GroupRunner",

@@ -28,7 +28,8 @@ from msgspec import Struct
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
-from mainstem.delivery.processor import Call, Predicate, Processor
+from mainstem.delivery.gates import Deduplicate, check_deduplicate, sieve_of
+from mainstem.delivery.processor import Call, Predicate, Processor, written_at
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
 from mainstem.events import Declarable, Declaration, Event, Topic, declaration_of, meant_instead
 from mainstem.state import Timer
@@ -46,6 +47,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     retry: Retry = Retry()
     timeout_seconds: float | None = None
     where: Predicate | None = None
+    deduplicate: Deduplicate | None = None
     publishes: tuple[Declarable, ...] = ()
     latest: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()
@@ -60,15 +62,12 @@ class Registration(Struct, frozen=True, kw_only=True):
                 remedy='write retry=Retry.on(TimeoutError).inline(3).later("10s", "1m"), or Retry.never()',
             )
         self.retry.check()
+        check_deduplicate(self.deduplicate, self.name, self.place)
 
     @property
     def place(self) -> str:
         """Where the function stands, for errors."""
-        function = inspect.unwrap(self.function)
-        code = getattr(function, "__code__", None)
-        if code is None:  # a partial or another object that can be called
-            return repr(self.function)
-        return f"{function.__module__}.{function.__qualname__} ({code.co_filename}:{code.co_firstlineno})"
+        return written_at(self.function)
 
 
 def compile_handler(registration: Registration, provided: Mapping[type, object]) -> Processor:
@@ -96,10 +95,11 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         _check_returns(registration, signature.returns)
     if registration.timeout_seconds is not None and not plain:
         call = _timed(call, registration.name, registration.timeout_seconds)
+    inputs = tuple(declaration_of(each) for each in registration.types)
     return Processor(
         name=registration.name,
         call=call,
-        inputs=tuple(declaration_of(each) for each in registration.types),
+        inputs=inputs,
         outputs=(outputs := output_declarations(registration, signature.returns)),
         timer=registration.timer,
         plain=plain,
@@ -107,6 +107,7 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         retry=registration.retry,
         timeout_seconds=registration.timeout_seconds,
         where=registration.where,
+        sieve=sieve_of(registration.deduplicate, inputs, registration.place),
         latest=_latest(registration, outputs),
         was=registration.was,
     )

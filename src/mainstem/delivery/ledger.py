@@ -36,6 +36,7 @@ class Counters:
     dead_lettered: int = 0
     redriven: int = 0
     discarded: int = 0
+    doubles: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
     def skip(self, type_name: str, count: int) -> str | None:

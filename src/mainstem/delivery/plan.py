@@ -184,6 +184,13 @@ def _without_memory(plan: Plan) -> Iterable[MainstemError]:
             remedy=remedy,
         )
     for processor in plan.processors:
+        if processor.sieve is not None:
+            yield DefinitionError(
+                f"handler {processor.name!r} of {plan.group!r} is to know doubles, and the group is delivered at least "
+                "once",
+                why="what has been seen is kept in a store, and at least once there is none",
+                remedy=remedy,
+            )
         if processor.retry.parks:
             yield DefinitionError(
                 f"handler {processor.name!r} of {plan.group!r} is to be tried again later, and the group is delivered "

@@ -1,5 +1,6 @@
 """The one form every pattern compiles to: what it reads, writes, remembers and waits for, and a function."""
 
+import inspect
 from collections.abc import Callable
 from typing import Self, TypeAlias
 
@@ -7,6 +8,7 @@ from msgspec import Struct
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
+from mainstem.delivery.gates import Sieve
 from mainstem.events import Declaration, Envelope
 
 Call: TypeAlias = Callable[[object, Context], object]
@@ -51,7 +53,8 @@ class Processor(Struct, frozen=True, kw_only=True):
 
     It is run for events of ``inputs``, or when ``timer`` is due. A ``plain`` one is an ordinary function and runs in a
     worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take as long as it wants. Of those of
-    its ``outputs`` that are ``latest``, a commit carries the last one of each topic and key.
+    its ``outputs`` that are ``latest``, a commit carries the last one of each topic and key. A ``sieve`` lets no event
+    through that it has been given before.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     retry: Retry = Retry()
     timeout_seconds: float | None = None
     where: Predicate | None = None
+    sieve: Sieve | None = None
     latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
 
@@ -71,3 +75,12 @@ class Processor(Struct, frozen=True, kw_only=True):
         """What it is, as the catalogue says it."""
         wants, publishes = map(EventEntry.of, self.inputs), map(EventEntry.of, self.outputs)
         return SubscriptionEntry(self.name, tuple(wants), tuple(publishes), self.timer, self.batch)
+
+
+def written_at(function: Callable[..., object]) -> str:
+    """Where a function stands, for errors."""
+    inner = inspect.unwrap(function)
+    code = getattr(inner, "__code__", None)
+    if code is None:  # a partial or another object that can be called
+        return repr(function)
+    return f"{inner.__module__}.{inner.__qualname__} ({code.co_filename}:{code.co_firstlineno})"

@@ -14,7 +14,7 @@ from mainstem.events.declaration import Declaration, check_publication, check_su
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
 from mainstem.events.fields import meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
-from mainstem.events.keys import key_function, murmur2, partition_for
+from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
 from mainstem.events.structured import STRUCTURED_CONTENT, from_structured, is_structured, to_structured
 from mainstem.events.topic import Declarable, Topic, declaration_of
@@ -36,6 +36,7 @@ __all__ = [
     "Envelope",
     "Event",
     "IntegrationEvent",
+    "KeyFunction",
     "NotificationEvent",
     "Origin",
     "Topic",

@@ -13,7 +13,15 @@ from mainstem.broker import (
     inbox_of,
     inputs_of,
 )
-from mainstem.delivery import HANDLERS_STORE, PARKING_STORE, origin_of, relocated_completed, relocated_starts
+from mainstem.delivery import (
+    HANDLERS_STORE,
+    PARKING_STORE,
+    SEEN_STORE,
+    origin_of,
+    relocated_completed,
+    relocated_seen,
+    relocated_starts,
+)
 from mainstem.errors import BrokerError
 from mainstem.migration.carrying import Digest
 from mainstem.migration.endpoints import Source, Target
@@ -136,6 +144,8 @@ def _relocated(store: str, key: bytes, value: bytes, places: Translation) -> byt
         topic, _, partition = key.decode().rpartition("/")
         at = TopicPartition(topic, int(partition))
         return relocated_completed(at, value, places, places.topic_ids[topic]) if at in places else None
+    if store == SEEN_STORE:
+        return relocated_seen(value, places)
     return relocated_starts(value, places) if store == HANDLERS_STORE else value
 
 

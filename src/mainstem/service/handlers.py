@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, TypeVar
 
 from mainstem.calendar import Duration, seconds
-from mainstem.delivery import Predicate, Registration, Retry, Store
+from mainstem.delivery import Deduplicate, Predicate, Registration, Retry, Store
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, declaration_of
 
@@ -39,6 +39,7 @@ class Handlers:
         retry: Retry = DEFAULT_RETRY,
         timeout: Duration | None = None,
         where: Predicate | None = None,
+        deduplicate: Deduplicate | None = None,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
@@ -48,7 +49,8 @@ class Handlers:
         ``name`` is the handler's identity in its service: what it has parked and remembered is found by it. It is the
         function's name unless stated; ``was`` are the names it had before. ``retry`` says what happens when it
         raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
-        and says whether the handler wants it. ``publishes`` adds to the types in the return annotation.
+        and says whether the handler wants it. ``deduplicate`` passes over what the handler has been given before, for
+        producers that send again what has arrived. ``publishes`` adds to the types in the return annotation.
         ``latest`` names those of them whose events replace one another: of these, each commit publishes the last one
         of each topic and key alone.
         """
@@ -67,6 +69,7 @@ class Handlers:
                     retry=retry,
                     timeout_seconds=None if timeout is None else seconds(timeout),
                     where=where,
+                    deduplicate=deduplicate,
                     publishes=publishes,
                     latest=latest,
                     was=was,

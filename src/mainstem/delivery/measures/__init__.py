@@ -3,6 +3,7 @@
 from mainstem.delivery.measures.counted import (
     DEAD_LETTERED,
     DISCARDED,
+    DOUBLES,
     LOSSES,
     PARKED,
     REDRIVEN,
@@ -18,6 +19,7 @@ from mainstem.delivery.measures.runs import Watch, anybody_looks
 __all__ = [
     "DEAD_LETTERED",
     "DISCARDED",
+    "DOUBLES",
     "LOSSES",
     "PARKED",
     "REDRIVEN",

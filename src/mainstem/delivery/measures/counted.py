@@ -20,6 +20,9 @@ PARKED: Final = Counter("mainstem.events.parked", "{event}", "Events that failed
 DEAD_LETTERED: Final = Counter("mainstem.events.dead_lettered", "{event}", "Events that became a dead letter.")
 REDRIVEN: Final = Counter("mainstem.events.redriven", "{event}", "Parked events that somebody has redriven.")
 DISCARDED: Final = Counter("mainstem.events.discarded", "{event}", "Events that a retry policy has discarded.")
+DOUBLES: Final = Counter(
+    "mainstem.events.doubles", "{event}", "Events that a handler had been given before, and was not given again."
+)
 TAKEOVERS: Final = Counter("mainstem.tasks.taken_over", "{task}", "Tasks that this process has taken over.")
 LOSSES: Final = Counter(
     "mainstem.tasks.lost", "{task}", "Tasks that were lost: fenced, or a commit refused or unknown."

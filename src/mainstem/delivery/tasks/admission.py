@@ -9,7 +9,7 @@ from mainstem.delivery.measures import anybody_looks
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.routes import Bound, Routes
-from mainstem.delivery.tasks.works import BatchWork, CommandWork, EventWork, SpoiltWork
+from mainstem.delivery.tasks.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE
 from mainstem.schemas import DECODER_ERRORS
@@ -28,6 +28,7 @@ class Admission:
         self._inbox = inbox
         self._starts = starts
         self._looked_at = False
+        self._sieves = any(each.sieve for each in desk.handlers.values())
         self._batches = any(each.processor.batch for each in desk.handlers.values())
 
     def in_binary_mode(self, batch: Batch) -> Batch:
@@ -43,6 +44,8 @@ class Admission:
             for handler in self.desk.handlers.values():
                 handler.begin()
         works = self._single(batch, intake)
+        if self._sieves:
+            works = _sieved(works, self.desk)
         return _together(works) if self._batches else works
 
     def _single(self, batch: Batch, intake: Intake) -> Sequence[Work]:
@@ -209,6 +212,23 @@ class Admission:
                 continue
             works.append(CommandWork(lane_of(command.place), self.desk, self._routes, intake, index, command))
         return works
+
+
+def _sieved(works: Sequence[Work], desk: Desk) -> Sequence[Work]:
+    """The same works, with those that may be doubles set apart."""
+    events = [each for each in works if isinstance(each, EventWork)]
+    desk.doubles.prefetch(
+        (handler, each.event, each.intake.batch, each.index) for each in events for handler in each.handlers
+    )
+    return [_apart(each, desk) if isinstance(each, EventWork) else each for each in works]
+
+
+def _apart(work: EventWork, desk: Desk) -> Work:
+    handlers = work.handlers
+    if any(each.processor.batch for each in handlers) or all(each.sieve is None for each in handlers):
+        return work
+    lane = desk.doubles.lane(handlers, work.event, work.intake.batch, work.index)
+    return SievedWork(lane, desk, work.intake, work.index, work.event, handlers)
 
 
 def _together(works: Sequence[Work]) -> Sequence[Work]:

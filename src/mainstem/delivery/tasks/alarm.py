@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from mainstem.clock import Clock
 from mainstem.delivery.context import TIMER_TOPIC
 from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
+from mainstem.delivery.gates import FORGET, ForgetWork
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.routes import Routes
@@ -108,6 +109,8 @@ def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None
     place = timer.key or b""
     if timer.name.startswith(SWEEP):
         return SweepWork(lane_of(place), desk, timer.name.removeprefix(SWEEP), place, timer, done)
+    if timer.name == FORGET:
+        return ForgetWork(lane_of(place), desk.doubles, desk.ledger, timer, done)
     if not timer.name.startswith(RETRY):
         return TimerWork(_firing_lane(timer, desk), desk, timer, done)
     handler = desk.handlers[timer.name.removeprefix(RETRY)]
@@ -123,7 +126,7 @@ def _firing_lane(timer: Timer, desk: Desk) -> bytes:
 def _check_known(names: Iterable[str], desk: Desk) -> None:
     for name in sorted(names):
         known = name.removeprefix(RETRY) in desk.handlers if name.startswith(RETRY) else name in desk.by_timer
-        if not known and not name.startswith(SWEEP):
+        if not known and name != FORGET and not name.startswith(SWEEP):
             raise DefinitionError(
                 f"timers {name!r} are set, and nobody handles them",
                 where=f"task {desk.task} of {desk.group!r}",

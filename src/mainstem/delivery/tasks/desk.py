@@ -26,9 +26,11 @@ from mainstem.delivery.failures import (
     place_of,
     raised_at,
 )
+from mainstem.delivery.gates import Doubles
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.measures import DEAD_LETTERED, DISCARDED, PARKED, RETRIED, of_handler
+from mainstem.delivery.measures import DEAD_LETTERED, DISCARDED, DOUBLES, PARKED, RETRIED, of_handler
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
+from mainstem.errors import EventRefused
 from mainstem.telemetry import event_logger, log
 
 
@@ -41,6 +43,7 @@ class Desk(Struct, frozen=True):
     ledger: Ledger
     parking: Parking
     checkpoints: Checkpoints
+    doubles: Doubles
     audit: Audit
     clock: Clock
     chance: Callable[[], float]
@@ -61,7 +64,7 @@ class Desk(Struct, frozen=True):
 
         ``error`` is how a first run has ended already.
         """
-        if error is None and self.passed_by(handler, at, gathered):
+        if error is None and self.set_aside(handler, event, at, gathered):
             return
         attempt = await self.attempt(handler, handler.alone(event), at, gathered, error=error)
         if isinstance(attempt, Effects):
@@ -79,6 +82,28 @@ class Desk(Struct, frozen=True):
         log.warning("%s[%d] offset %d for %s: %s", letter.topic, letter.partition, letter.offset, handler.name, error)
         self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None), gathered)
         gathered.through.append((handler.name, at.batch, at.index))
+
+    def set_aside(self, handler: Handler, event: object, at: "Slot", gathered: Gathered) -> bool:
+        """Whether the handler is not to be given the event now: it is a double, or there is nothing to run."""
+        return self.is_double(handler, event, at, gathered) or self.passed_by(handler, at, gathered)
+
+    def is_double(self, handler: Handler, event: object, at: "Slot", gathered: Gathered) -> bool:
+        """Whether the handler has been given the event before, and need not run."""
+        if handler.sieve is None:
+            return False
+        try:
+            double = self.doubles.is_double(handler, event, at.batch, at.index, gathered)
+        except EventRefused as error:
+            self.refuse(handler, at, gathered, error)
+            return True
+        if double:
+            self.ledger.counters.doubles += 1
+            DOUBLES.add(1, of_handler(self.group, handler.name))
+            context = handler.context(at.batch, at.index)
+            logger = event_logger(context.event_id, handler.name, context.trace)
+            logger.info("a double, passed over: %s[%d] offset %d", context.topic, context.partition, context.offset)
+            gathered.through.append((handler.name, at.batch, at.index))
+        return double
 
     def passed_by(self, handler: Handler, at: "Slot", gathered: Gathered) -> bool:
         """Whether the handler need not run, because it is through with the event, or its key is parked."""

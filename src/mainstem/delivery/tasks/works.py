@@ -60,6 +60,21 @@ class EventWork(Struct, gc=False, eq=False):
         await _one_after_the_other(self, handlers, Gathered(), failure)
 
 
+class SievedWork(Struct, gc=False, eq=False):
+    """An event for its handlers, of which one may have been given it before."""
+
+    key: bytes | None
+    desk: Desk
+    intake: Intake
+    index: int
+    event: object
+    handlers: tuple[Handler, ...]
+
+    async def run(self) -> None:
+        """Handle the event; its effects and its completion enter the books together."""
+        await _one_after_the_other(self, self.handlers, Gathered())
+
+
 class BrokenWork(Struct, gc=False, eq=False):
     """An event whose handler raised ``error`` in a worker thread, with what those before it have done."""
 
@@ -78,7 +93,10 @@ class BrokenWork(Struct, gc=False, eq=False):
 
 
 async def _one_after_the_other(
-    work: EventWork | BrokenWork, handlers: Sequence[Handler], gathered: Gathered, error: Exception | None = None
+    work: EventWork | SievedWork | BrokenWork,
+    handlers: Sequence[Handler],
+    gathered: Gathered,
+    error: Exception | None = None,
 ) -> None:
     """Run handlers for an event, and settle it; ``error`` is how the first run of the first one has ended already."""
     desk = work.desk
@@ -119,7 +137,8 @@ class BatchWork(Struct, eq=False):
         free = [
             (index, event)
             for index, event in self.events
-            if desk.plain_sailing or not desk.passed_by(handler, Slot(batch, index), gathered)
+            if (desk.plain_sailing and handler.sieve is None)
+            or not desk.set_aside(handler, event, Slot(batch, index), gathered)
         ]
         if len(free) > 1:
             with handler.together(batch, [index for index, _ in free]):
