@@ -1,9 +1,11 @@
 """A local copy is brought to the end of its changelog before its task runs."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from confluent_kafka import Producer
@@ -17,6 +19,8 @@ from mainstem.clock import SystemClock
 from mainstem.errors import CommitUnknown, DatabaseError
 from mainstem.state import Changelog, Replica, ReplicaFolder
 from tests.journeys.conditions import until
+
+T = TypeVar("T")
 
 
 class Copies:
@@ -134,3 +138,55 @@ async def test_a_changelog_that_is_made_anew_between_two_owners(
         assert producer.flush(20) == 0
         await membership.take_over(0)
         assert dict(copies.last.get_many("counts", [b"k", b"0"])) == {b"0": b"7"}
+
+
+class Held:
+    """A call that some thread is in, until it is let go on."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+
+    def before(self, call: Callable[..., T]) -> Callable[..., T]:
+        """The same call, held when it begins."""
+
+        def held(*arguments: object, **options: object) -> T:
+            self.entered.set()
+            assert self.go_on.wait(20)
+            return call(*arguments, **options)
+
+        return held
+
+
+@pytest.mark.parametrize("where", ["open", "apply"])
+async def test_a_task_that_is_taken_away_while_its_copy_is_restored(
+    kafka: str,
+    copies: Copies,
+    tmp_path: Path,
+    unique: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    """The copy is let go when the thread that uses it is through: not before, and not never."""
+    spec = GroupSpec(unique("billing"), unique("service"), 1, {})
+    async with member(kafka, copies, spec) as membership:
+        await count(await membership.take_over(0), spec, b"1")
+        await membership.release(0)
+        producer = Producer({"bootstrap.servers": kafka})
+        producer.produce(f"{spec.name}.changelog", b"2", b"counts\0k", partition=0)
+        assert producer.flush(20) == 0
+        held = Held()
+        with monkeypatch.context() as patched:
+            whose = Copies if where == "open" else Replica
+            patched.setattr(whose, where, held.before(getattr(whose, where)))
+            taking = asyncio.ensure_future(membership.take_over(0))
+            await until(held.entered.is_set)
+            taking.cancel()
+            await asyncio.wait([taking], timeout=0.2)
+            assert not taking.done(), "it did not wait for the thread"
+            held.go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await taking
+        await membership.take_over(0)
+        assert counted(copies) == {b"k": b"2"}
+    assert files(tmp_path) == 1, "the copy was still held when it was wanted again"

@@ -8,7 +8,8 @@ and never a reason to go on.
 
 import asyncio
 from collections.abc import Iterable
-from typing import Final
+from contextlib import suppress
+from typing import Final, TypeVar
 
 from mainstem.broker import Batch, CopyProgress, TopicPartition
 from mainstem.broker.kafka.admin import Topics
@@ -18,6 +19,8 @@ from mainstem.broker.kafka.copies.standby import Standbys
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.reader import KafkaReader
 from mainstem.telemetry import log
+
+T = TypeVar("T")
 
 ALARM_SECONDS: Final = 10.0
 TOGETHER_RECORDS: Final = 32_000
@@ -49,7 +52,7 @@ class Restorer:
         try:
             topic_id = await topic_id_of(self._topics, group)
             start, end = (await self._topics.bounds([at]))[at]
-            copy = await asyncio.to_thread(self._copies.open, group, task, topic_id, start, end)
+            copy = await self._opened(group, task, topic_id, start, end)
         except BaseException:
             if standby is not None:
                 await asyncio.to_thread(standby.close)
@@ -66,6 +69,15 @@ class Restorer:
                 del self._running[group, task]
         return copy
 
+    async def _opened(self, group: str, task: int, topic_id: str, start: int, end: int) -> Copy:
+        opening = asyncio.ensure_future(asyncio.to_thread(self._copies.open, group, task, topic_id, start, end))
+        try:
+            return await _to_its_end(opening)
+        except asyncio.CancelledError:
+            if opening.exception() is None:
+                await asyncio.to_thread(opening.result().close)
+            raise
+
     def progress(self) -> Iterable[CopyProgress]:
         """What is being restored, and how far that has come."""
         return [CopyProgress(*at, "restoring", copy.next, end) for at, (copy, end) in self._running.items()]
@@ -80,7 +92,7 @@ class Restorer:
                 batches = _taken(reader)
                 if batches:
                     async with self._turns:
-                        await asyncio.to_thread(take_in, copy, batches)
+                        await _to_its_end(asyncio.ensure_future(asyncio.to_thread(take_in, copy, batches)))
                     if loop.time() - told > ALARM_SECONDS:
                         told = loop.time()
                         log.info("restoring %s[%d]: %d of %d", at.topic, at.partition, copy.next - first, end - first)
@@ -95,7 +107,8 @@ class Restorer:
             copy.hurry(much=False)
         if copy.next < reader.position(at):
             # Only markers stood there.
-            await asyncio.to_thread(copy.apply, {}, copy.next, reader.position(at), whole=False)
+            behind = reader.position(at)
+            await _to_its_end(asyncio.ensure_future(asyncio.to_thread(copy.apply, {}, copy.next, behind, whole=False)))
         log.debug("restored %s[%d]: %d offsets in %.1f s", at.topic, at.partition, end - first, loop.time() - began)
 
 
@@ -107,6 +120,17 @@ def _taken(reader: KafkaReader) -> list[Batch]:
         batches.append(batch)
         records += len(batch)
     return batches
+
+
+async def _to_its_end(working: "asyncio.Future[T]") -> T:
+    """Wait for a thread, also when the task is taken away meanwhile: a copy that is in use cannot be let go."""
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        while not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
+        raise
 
 
 async def _woken(reader: KafkaReader) -> bool:
