@@ -105,7 +105,11 @@ class GroupSpec(Struct, frozen=True):
 
 
 class GroupDescription(Struct, frozen=True):
-    """A group as it is: tasks, their owners (member ids, or None) and epochs, and the committed positions."""
+    """A group as it is: tasks, their owners (member ids, or None) and epochs, and the committed positions.
+
+    ``places`` is in how many places its members keep copies of stores, each ready to stand by for the others; 0 where
+    no member stands by for anybody.
+    """
 
     name: str
     service: str
@@ -115,6 +119,7 @@ class GroupDescription(Struct, frozen=True):
     owners: tuple[str | None, ...]
     epochs: tuple[int, ...]
     positions: Mapping[TopicPartition, int]
+    places: int = 0
 
 
 class Preparation(Struct, frozen=True):

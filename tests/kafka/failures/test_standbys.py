@@ -13,7 +13,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from mainstem.service import running
+from mainstem.clock import SystemClock
+from mainstem.identifiers import Identifiers
+from mainstem.service import connected, running
 from tests.crash.crew import ROOT, wait_until
 from tests.kafka.failures.cluster_log import ClusterLog
 from tests.kafka.failures.standing import SESSION_SECONDS, counter
@@ -106,6 +108,11 @@ class Standing:
             await service.publish(*map(sent, KEYS))
         self.sent += 1
 
+    async def places(self) -> int:
+        """In how many places its workers keep copies, as anybody is told who asks."""
+        async with connected(f"kafka://{self._kafka}", SystemClock(), Identifiers(SystemClock())) as broker:
+            return (await broker.admin.groups([self.name]))[self.name].places
+
     def handled(self) -> bool:
         """Whether everything has been handled."""
         return sum(1 for _ in self.log.records(f"{self.name}-counted")) >= self.sent * len(KEYS)
@@ -141,12 +148,14 @@ async def test_a_standby_takes_over_warm(standing: Standing) -> None:
     """Whoever takes over from a killed owner reads only what its copy has not seen, and in time."""
     first = standing.start("first", "here")
     wait_until(lambda: first.owned == TASKS, "the first worker to have everything")
+    assert await standing.places() == 1
     for _ in range(3):
         await standing.send()
     wait_until(standing.handled, "everything to be handled")
     second = standing.start("second", "there")
     wait_until(lambda: second.owned == first.owned == TASKS // 2, "the tasks to be shared")
     wait_until(lambda: first.warm(2) and second.warm(2), "both to stand by for the other")
+    assert await standing.places() == 2
     warm = second.positions()
     await standing.send()
     first.kill()

@@ -10,7 +10,7 @@ import pytest
 from mainstem import Context, IntegrationEvent, Service, running
 from mainstem.broker import GroupDescription, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
 from mainstem.events import partition_for
-from mainstem.ops.doctor.positions import drifted_inputs, idle_tasks, lost_positions
+from mainstem.ops.doctor.positions import drifted_inputs, idle_tasks, lost_positions, without_standby
 from tests.journeys.conditions import until
 from tests.rooms.ops.conftest import SHOP, Shell
 from tests.rooms.ops.shop import OrderPaid, loyalty
@@ -177,3 +177,12 @@ def test_a_task_without_an_owner_is_told_from_one_that_waits() -> None:
         "nobody has taken it over"
     ]
     assert list(idle_tasks(before, group({0: 3, 1: 0}), topics, 1.0)) == []
+
+
+def test_a_group_that_shares_one_folder_has_no_standby() -> None:
+    """Where members are ready to stand by, and there is nobody else to stand by for, that is told."""
+    found = [
+        [each.check for each in without_standby(msgspec.structs.replace(group({}), places=places))]
+        for places in (0, 1, 2)
+    ]
+    assert found == [[], ["no-standby"], []]

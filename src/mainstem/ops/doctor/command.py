@@ -11,7 +11,14 @@ from mainstem.clock import SystemClock
 from mainstem.database import holder_of
 from mainstem.ops.arguments import broker_options, broker_url, json_option, load_services, opened
 from mainstem.ops.doctor.findings import Finding
-from mainstem.ops.doctor.positions import drifted_inputs, forgotten, idle_tasks, lost_positions, read_by
+from mainstem.ops.doctor.positions import (
+    drifted_inputs,
+    forgotten,
+    idle_tasks,
+    lost_positions,
+    read_by,
+    without_standby,
+)
 from mainstem.ops.doctor.records import Sample, wanted_types
 from mainstem.ops.letters import parked
 from mainstem.ops.screen import plural, print_json
@@ -79,6 +86,7 @@ async def _groups(broker: Backend, watch_seconds: float) -> list[Finding]:
         found += drifted_inputs(group, topics)
         found += lost_positions(group, topics)
         found += idle_tasks(before[name], group, topics, watch_seconds)
+        found += without_standby(group)
     for entry in await read_catalogue(broker):
         found += forgotten(entry, now.get(entry.group))
     return found

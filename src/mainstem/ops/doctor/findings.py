@@ -10,6 +10,7 @@ Check: TypeAlias = Literal[
     "lost-position",
     "stuck-task",
     "not-running",
+    "no-standby",
     "foreign-partitioner",
     "unhandled-type",
     "dead-letters",

@@ -1,4 +1,4 @@
-"""Groups and their positions: positions that are lost, topics that are not what they were, tasks that do not move."""
+"""Groups: positions that are lost, topics that are not what they were, tasks that do not move, or have no standby."""
 
 from collections.abc import Iterator, Mapping
 
@@ -83,6 +83,14 @@ def idle_tasks(
             said = f"it has not moved for {seconds:g} s, and {waiting}; its owner is {now.owners[task]}"
             remedy = "look at its owner: /livez, its log, a handler that waits; on Kafka at transactions left open"
         yield Finding("stuck-task", True, where, said, remedy)
+
+
+def without_standby(group: GroupDescription) -> Iterator[Finding]:
+    """A group that is to have standbys, and whose members keep all their copies in one place."""
+    if group.places == 1:
+        said = "it is to have standbys, and all its members share one folder of copies: nobody stands by for them"
+        remedy = "run it on another machine as well; on this one, with a state_folder of its own"
+        yield Finding("no-standby", False, f"group {group.name!r}", said, remedy)
 
 
 def _lag(group: GroupDescription, task: int, topics: Mapping[str, TopicDescription]) -> int:

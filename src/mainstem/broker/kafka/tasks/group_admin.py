@@ -112,17 +112,18 @@ class GroupAdmin:
         )
 
     async def _describe(self, name: str, registered: Registered) -> GroupDescription:
-        members = await self._groups.members(name)
+        seats = await self._groups.seats(name)
         positions = await self._groups.positions(name, stable=False)
-        owners = {task: member for member, tasks in members.items() for task in tasks}
+        owners = {task: seat.member for seat in seats for task in seat.tasks}
         tasks = range(registered.tasks)
         return GroupDescription(
             name,
             registered.service,
             registered.tasks,
             registered.inputs,
-            tuple(sorted(members)),
+            tuple(sorted(seat.member for seat in seats)),
             tuple(owners.get(task) for task in tasks),
             tuple(positions.epochs.get(task, 0) for task in tasks),
             positions.offsets,
+            len({seat.folder for seat in seats} - {None}),
         )
