@@ -4,6 +4,7 @@
 program reads them when it starts and hands the parts on; nothing else looks at the environment.
 """
 
+import getpass
 import os
 import re
 from collections.abc import Mapping
@@ -156,3 +157,11 @@ def _unknown(key: str, where: str, known: list[str]) -> DefinitionError:
     meant = PREFIX + near[0].upper() if near and where.startswith(PREFIX) else "".join(near)
     remedy = f"did you mean {meant}?" if near else f"the settings are {', '.join(known)}"
     return DefinitionError(f"there is no setting {key}", where=where, remedy=remedy)
+
+
+def operator() -> str:
+    """The user of the operating system who runs this program: whoever decides something is named by it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # in a container a user may have a number and no name
+        return f"uid {os.getuid()}"

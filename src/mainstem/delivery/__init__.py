@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 
 if TYPE_CHECKING:
+    from mainstem.delivery.commands import Action as Action
+    from mainstem.delivery.commands import Answer as Answer
+    from mainstem.delivery.commands import Command as Command
+    from mainstem.delivery.commands import answers_topic as answers_topic
+    from mainstem.delivery.commands import decode_answer as decode_answer
+    from mainstem.delivery.commands import encode_command as encode_command
     from mainstem.delivery.commit import Point as Point
     from mainstem.delivery.commit import no_point as no_point
     from mainstem.delivery.context import Context as Context
@@ -14,16 +20,11 @@ if TYPE_CHECKING:
     from mainstem.delivery.custody import Keeper as Keeper
     from mainstem.delivery.edition import Rollback as Rollback
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
-    from mainstem.delivery.failures import Action as Action
-    from mainstem.delivery.failures import Answer as Answer
-    from mainstem.delivery.failures import Command as Command
+    from mainstem.delivery.failures import Decided as Decided
     from mainstem.delivery.failures import Entry as Entry
     from mainstem.delivery.failures import Retry as Retry
-    from mainstem.delivery.failures import answers_topic as answers_topic
     from mainstem.delivery.failures import audit_topic as audit_topic
-    from mainstem.delivery.failures import decode_answer as decode_answer
     from mainstem.delivery.failures import decode_entry as decode_entry
-    from mainstem.delivery.failures import encode_command as encode_command
     from mainstem.delivery.failures import origin_of as origin_of
     from mainstem.delivery.gates import SEEN_STORE as SEEN_STORE
     from mainstem.delivery.gates import Deduplicate as Deduplicate
@@ -64,6 +65,7 @@ __all__ = [
     "Command",
     "Context",
     "Counters",
+    "Decided",
     "Deduplicate",
     "Entry",
     "Environment",
@@ -108,6 +110,14 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "commands": (
+            "Action",
+            "Answer",
+            "Command",
+            "answers_topic",
+            "decode_answer",
+            "encode_command",
+        ),
         "commit": (
             "Point",
             "no_point",
@@ -121,17 +131,12 @@ __getattr__, __dir__ = door(
         "custody": ("Keeper",),
         "edition": ("Rollback",),
         "failures": (
-            "Action",
-            "Answer",
-            "Command",
+            "Decided",
             "Entry",
             "PARKING_STORE",
             "Retry",
-            "answers_topic",
             "audit_topic",
-            "decode_answer",
             "decode_entry",
-            "encode_command",
             "origin_of",
         ),
         "gates": (

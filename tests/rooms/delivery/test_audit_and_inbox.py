@@ -9,7 +9,8 @@ from hypothesis import given
 
 from mainstem.broker import TopicPartition
 from mainstem.delivery import Answer, Command, answers_topic, decode_answer, decode_entry, encode_command
-from mainstem.delivery.failures import Audit, Failure, Letter, Mark, Status, answer, decode_command, place_of
+from mainstem.delivery.commands import answer, decode_command
+from mainstem.delivery.failures import Audit, Decided, Failure, Letter, Mark, Status, place_of
 from mainstem.delivery.failures.audit import SHOWN_BYTES_MAX
 
 FAILURE = Failure(3, 1_000, 2_000, "TimeoutError", "the bank does not answer", "Traceback ...")
@@ -28,12 +29,15 @@ def test_an_entry_says_everything(
     """Bytes, headers, origin, reason and history survive the way into the audit stream and back."""
     letter = Letter("orders", 3, 17, 900, key, value, headers)
     mark = Mark(2, 6, next_ms, FAILURE)
-    at, record = Audit("billing", 3).tell("parked", ("charge", place_of(letter)), mark, letter, 5_000, reason)
+    at, record = Audit("billing", 3).tell(
+        "parked", ("charge", place_of(letter)), mark, letter, 5_000, Decided(reason, "eva")
+    )
     assert at == TopicPartition("billing.dead-letters", 3)
     assert record.value is not None
     entry = decode_entry(record.value)
     assert (entry.status, entry.handler, entry.task, entry.place) == ("parked", "charge", 3, place_of(letter))
-    assert (entry.waiting, entry.at_ms, entry.next_ms, entry.reason) == (4, 5_000, next_ms, reason)
+    assert (entry.waiting, entry.at_ms, entry.next_ms) == (4, 5_000, next_ms)
+    assert (entry.reason, entry.by) == (reason, "eva")
     assert (entry.failure, entry.letter, entry.left_out_bytes) == (FAILURE, letter, 0)
     assert record.timestamp_ms == 5_000
 
@@ -69,7 +73,7 @@ def test_what_was_discarded_has_a_record_of_its_own() -> None:
     for place, offset, at_ms in ((b"kx", 1, 5), (b"kx", 2, 5), (b"kx", 2, 6), (b"ky", 2, 6)):
         letter = Letter("t", 0, offset, 0, place[1:], b"", {})
         for status in statuses:
-            record = audit.tell(status, ("h", place), Mark(0, 1, None, FAILURE), letter, at_ms, "old")[1]
+            record = audit.tell(status, ("h", place), Mark(0, 1, None, FAILURE), letter, at_ms, Decided("old"))[1]
             assert record.value is not None
             assert decode_entry(record.value).sequence_key == audit.worked_off(("h", place), 1)[1].key
             keys.add(record.key)
@@ -103,6 +107,8 @@ def test_a_large_letter_is_told_without_its_bytes(value: int, header: int, left_
         handler=st.text(max_size=8),
         place=st.binary(max_size=12),
         reason=st.text(max_size=8),
+        by=st.text(max_size=8),
+        at_ms=st.none() | st.integers(0, 2**50),
     )
 )
 def test_a_command_comes_as_it_was_sent(command: Command) -> None:

@@ -1,11 +1,13 @@
 """Dead letters: seen, decided about by those who run the group, and waited for."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mainstem.settings import operator
 from tests.journeys.conditions import until
 from tests.rooms.ops.conftest import Shell
 from tests.rooms.ops.shop import OrderPaid, loyalty
@@ -96,7 +98,10 @@ def test_what_fails_again_is_counted_and_stays(shell: Shell) -> None:
         async with shell.running(loyalty):
             done = await shell.beside("dead-letters", "redrive", "loyalty", "--all", "--yes", "--json")
             outcome = msgspec.json.decode(done.stdout)["outcome"]
-            assert outcome == {"sent": 2, "answered": 2, "events": 2, "done": 0, "failed_again": 2, "gone": 0}
+            assert outcome == {"sent": 2, "answered": 2, "events": 2, "done": 0, "failed_again": 2, "gone": 0} | {
+                "scheduled": 0,
+                "held_back": 0,
+            }
 
     asyncio.run(redrive())
     assert listed(shell) == ["c-1", "c-2"]
@@ -167,3 +172,96 @@ def test_many_are_decided_in_one_go(count: int, shell: Shell) -> None:
 
     asyncio.run(redrive())
     assert listed(shell, "--parked") == []
+
+
+def decided(shell: Shell, *arguments: str) -> dict[str, int]:
+    """The outcome of a decision, given while the service runs."""
+
+    async def decide() -> bytes:
+        async with shell.running(loyalty):
+            done = await shell.beside("dead-letters", *arguments, "--yes", "--json")
+            return done.stdout_bytes
+
+    found: dict[str, int] = msgspec.json.decode(asyncio.run(decide()))["outcome"]
+    return found
+
+
+def test_a_topic_is_a_filter_and_exceptions_are_counted(shell: Shell) -> None:
+    """``--topic`` asks where the event came from; ``--group`` counts by handler and exception type."""
+    failed(shell, "c-1", "c-2", later=1)
+    assert listed(shell, "--topic", "orders") == ["c-1", "c-2"]
+    assert listed(shell, "--topic", "gold") == []
+    [kind] = shell.json("dead-letters", "list", "loyalty", "--group")
+    assert (kind["handler"], kind["error_type"], kind["error"]) == ("tally", "ValueError", "cannot pay back 5")
+    assert (kind["sequences"], kind["group"]) == (2, "loyalty")
+    assert "tally     ValueError           2" in shell("dead-letters", "list", "--group").stdout
+
+
+def test_a_redrive_for_later_is_a_durable_timer(shell: Shell) -> None:
+    """``--after`` is answered at once, and begins then: not before, and also when the group was restarted meanwhile."""
+    failed(shell, "c-1")
+    Path("mended").touch()
+    outcome = decided(shell, "redrive", "loyalty", "--all", "--after", "1h", "--by", "eva", "--reason", "tonight")
+    assert (outcome["answered"], outcome["scheduled"], outcome["done"]) == (1, 1, 0)
+    [shown] = shell.json("dead-letters", "show", "loyalty", "--parked")
+    assert (shown["status"], shown["by"], shown["reason"]) == ("redriven", "eva", "tonight")
+    assert shown["next_try"] > shown["since"]
+    outcome = decided(shell, "redrive", "loyalty", "--all", "--parked", "--at", "2020-01-31T08:00:00Z")
+    assert outcome["scheduled"] == 1, "a time that has passed is now"
+
+    async def wait() -> None:
+        async with shell.running(loyalty):
+
+            async def worked_off() -> bool:
+                return not msgspec.json.decode(
+                    (await shell.beside("dead-letters", "list", "--parked", "--json")).stdout_bytes
+                )
+
+            await until(worked_off)
+
+    asyncio.run(wait())
+
+
+def test_a_rate_spreads_a_redrive_over_time(shell: Shell) -> None:
+    """At 50 sequences in a second the fourth begins 60 ms after the first; all of them are watched to their end."""
+    failed(shell, "c-1", "c-2", "c-3", "c-4")
+    outcome = decided(shell, "redrive", "loyalty", "--all", "--rate", "50/s")
+    assert (outcome["failed_again"], outcome["scheduled"]) == (4, 0)
+    ends = sorted(str(each["last_failure"]) for each in shell.json("dead-letters", "show", "loyalty"))
+    first, last = (datetime.fromisoformat(ends[at]) for at in (0, -1))
+    assert (last - first).total_seconds() >= 0.055
+
+
+def test_a_redrive_stops_when_too_many_fail_again(shell: Shell) -> None:
+    """It goes out in growing waves; what was not sent any more is still a dead letter, and the code is 1."""
+    failed(shell, *(f"c-{number}" for number in range(7)))
+    outcome = decided(shell, "redrive", "loyalty", "--all", "--stop-at", "20%")
+    assert (outcome["sent"], outcome["failed_again"], outcome["held_back"]) == (1, 1, 6)
+    Path("mended").touch()
+    outcome = decided(shell, "redrive", "loyalty", "--all", "--stop-at", "20%")
+    assert (outcome["done"], outcome["held_back"]) == (7, 0)
+
+
+def test_who_decides_is_told(shell: Shell) -> None:
+    """Without ``--by`` it is the user of the operating system."""
+    failed(shell, "c-1")
+    decided(shell, "discard", "loyalty", "--all", "--reason", "old")
+    assert f'"by":"{operator()}"' in shell("tail", "loyalty.dead-letters", "--json").stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--rate", "often"),
+        ("--rate", "0/s"),
+        ("--at", "tomorrow"),
+        ("--stop-at", "100%"),
+        ("--at", "2026-01-31", "--after", "1h"),
+        ("--after", "1h", "--stop-at", "20%"),
+    ],
+)
+def test_a_schedule_that_cannot_be_read_is_refused(wrong: tuple[str, ...], shell: Shell) -> None:
+    """Before anything is asked of the group."""
+    failed(shell, "c-1")
+    result = shell("dead-letters", "redrive", "loyalty", "--all", "--yes", *wrong)
+    assert result.exit_code == 2, result.output

@@ -1,18 +1,8 @@
-"""When handlers fail: retry policies, checkpoints, parked keys, dead letters, and commands about them."""
+"""When handlers fail: retry policies, checkpoints, parked keys, dead letters, and what is told of them."""
 
-from mainstem.delivery.failures.audit import PASSED_OVER, Audit, Entry, Status, audit_topic, decode_entry
+from mainstem.delivery.failures.audit import PASSED_OVER, Audit, Decided, Entry, Status, audit_topic, decode_entry
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.handover import renamed, retired
-from mainstem.delivery.failures.inbox import (
-    Action,
-    Answer,
-    Command,
-    answer,
-    answers_topic,
-    decode_answer,
-    decode_command,
-    encode_command,
-)
 from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, origin_of, place_at, place_of
 from mainstem.delivery.failures.look_alikes import warn_of_look_alikes
 from mainstem.delivery.failures.parking import PARKING_STORE, RETRY, Failure, Mark, Parking
@@ -24,11 +14,9 @@ __all__ = [
     "PASSED_OVER",
     "RETRY",
     "SWEEP",
-    "Action",
-    "Answer",
     "Audit",
     "Checkpoints",
-    "Command",
+    "Decided",
     "Discard",
     "Entry",
     "Failure",
@@ -41,13 +29,8 @@ __all__ = [
     "RunAgain",
     "Status",
     "Verdict",
-    "answer",
-    "answers_topic",
     "audit_topic",
-    "decode_answer",
-    "decode_command",
     "decode_entry",
-    "encode_command",
     "lane_of",
     "origin_of",
     "place_at",

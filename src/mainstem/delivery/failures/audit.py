@@ -6,7 +6,7 @@ a key of its own, which nothing follows: nothing leaves without a record, and co
 Partition n speaks of task n.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -27,6 +27,16 @@ Sequence: TypeAlias = tuple[str, bytes]
 Status = Literal["parked", "dead-lettered", "redriven", "discarded"]
 
 
+class Decided(NamedTuple):
+    """Why somebody has decided something, and who it was; both empty where nobody has."""
+
+    reason: str = ""
+    by: str = ""
+
+
+NOBODY = Decided()
+
+
 class Entry(Struct, frozen=True):
     """What is said about a sequence. Times are wall-clock milliseconds; ``key`` is text where the bytes are.
 
@@ -45,6 +55,7 @@ class Entry(Struct, frozen=True):
     letter: Letter
     reason: str = ""
     left_out_bytes: int = 0
+    by: str = ""
 
     @property
     def sequence_key(self) -> bytes:
@@ -67,7 +78,7 @@ class Audit:
         self._task = task
 
     def tell(
-        self, status: Status, sequence: Sequence, mark: Mark, letter: Letter, at_ms: int, reason: str = ""
+        self, status: Status, sequence: Sequence, mark: Mark, letter: Letter, at_ms: int, decided: Decided = NOBODY
     ) -> Fact:
         """A sequence has this status now."""
         handler, place = sequence
@@ -84,8 +95,9 @@ class Audit:
             next_ms=mark.next_ms,
             failure=mark.failure,
             letter=shown,
-            reason=reason,
+            reason=decided.reason,
             left_out_bytes=_size_bytes(letter) - _size_bytes(shown),
+            by=decided.by,
         )
         return self._at, Record(
             _own_key(entry) if status == "discarded" else _key(sequence), encode_entry(entry), at_ms
@@ -93,7 +105,7 @@ class Audit:
 
     def discarded(self, sequence: Sequence, failure: Failure, letter: Letter, reason: str) -> Fact:
         """One event has failed for good and waits nowhere; it is told of under a key of its own."""
-        return self.tell("discarded", sequence, Mark(0, 1, None, failure), letter, failure.last_ms, reason)
+        return self.tell("discarded", sequence, Mark(0, 1, None, failure), letter, failure.last_ms, Decided(reason))
 
     def worked_off(self, sequence: Sequence, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""

@@ -7,7 +7,7 @@ bear: a page. Whoever dies in between begins again, and goes on with what is lef
 from collections.abc import Iterable, Iterator
 
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.failures.audit import Audit, Status
+from mainstem.delivery.failures.audit import Audit, Decided, Status
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.parking import Parking
 
@@ -45,8 +45,8 @@ def _moved(parking: Parking, audit: Audit, names: tuple[str, str], now_ms: int) 
         step = no_effects()
         parking.move_mark(step, old, new, place, mark)
         status: Status = "dead-lettered" if mark.next_ms is None else "parked"
-        reason = f"the handler {old} is called {new} now"
-        step.facts.append(audit.tell(status, (new, place), mark, letter, now_ms, reason))
+        decided = Decided(f"the handler {old} is called {new} now")
+        step.facts.append(audit.tell(status, (new, place), mark, letter, now_ms, decided))
         step.facts.append(audit.worked_off((old, place), now_ms))
         yield step
 
@@ -55,7 +55,7 @@ def _dropped(parking: Parking, audit: Audit, handler: str, now_ms: int, reason: 
     for place, mark in parking.of(handler):
         step = no_effects()
         letter = parking.first(handler, place, mark)
-        step.facts.append(audit.tell("discarded", (handler, place), mark, letter, now_ms, reason))
+        step.facts.append(audit.tell("discarded", (handler, place), mark, letter, now_ms, Decided(reason)))
         parking.drop(step, handler, place, mark, now_ms)
         step.facts.append(audit.worked_off((handler, place), now_ms))
         yield step

@@ -68,9 +68,9 @@ class Mark(Struct, frozen=True):
         """How many events wait, the failed one included."""
         return self.end - self.first
 
-    def again(self, now_ms: int) -> "Mark":
-        """The same sequence, to be tried now, with its failures forgiven."""
-        return Mark(self.first, self.end, now_ms, msgspec.structs.replace(self.failure, failures=0))
+    def again(self, at_ms: int) -> "Mark":
+        """The same sequence, to be tried then, with its failures forgiven."""
+        return Mark(self.first, self.end, at_ms, msgspec.structs.replace(self.failure, failures=0))
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
-from mainstem.delivery.failures import Command, decode_command, lane_of
+from mainstem.delivery.commands import Command, decode_command
+from mainstem.delivery.failures import lane_of
 from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.measures import anybody_looks
 from mainstem.delivery.tasks.desk import Desk

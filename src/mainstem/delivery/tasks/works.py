@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
+from mainstem.delivery.commands import Answer, Applied, Command, Decisions, answer
 from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
-from mainstem.delivery.failures import Answer, Command, Failure, Mark, answer
+from mainstem.delivery.failures import Failure, Mark
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
 from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
@@ -336,31 +337,16 @@ class CommandWork(Struct, eq=False):
     async def run(self) -> None:
         """Apply the command, and answer it; the command is completed in the same commit."""
         desk, command = self.desk, self.command
-        effects = no_effects()
-        mark = desk.parking.mark(command.handler, command.place)
+        effects, now = no_effects(), desk.clock.now_ms()
         handler = desk.handlers.get(command.handler)
-        found = 0 if mark is None or handler is None else mark.waiting
-        if mark is not None and handler is not None:
-            self._apply(effects, mark)
-        text = f"{command.action}: {found} events" if found else f"{command.action}: nothing is parked there"
-        given = Answer(command.id, desk.task, found, text)
-        effects.facts.append(answer(desk.group, given, desk.clock.now_ms()))
+        applied = Applied(0, f"{command.action}: nothing is parked there")
+        if handler is not None:
+            applied = Decisions(desk.parking, desk.checkpoints, desk.audit).apply(command, effects, now)
+        if command.action == "redrive" and applied.found:
+            desk.ledger.counters.redriven += applied.found
+            REDRIVEN.add(applied.found, of_handler(desk.group, command.handler))
+        given = Answer(command.id, desk.task, applied.found, applied.text)
+        effects.facts.append(answer(desk.group, given, now))
         desk.ledger.settle(self.intake, self.index, effects)
-        if found and command.action == "redrive" and handler is not None:
+        if applied.begins and handler is not None:
             await work_off(desk, self.routes, handler, command.place)
-
-    def _apply(self, effects: Effects, mark: Mark) -> None:
-        desk, command, now = self.desk, self.command, self.desk.clock.now_ms()
-        handler, place = command.handler, command.place
-        letter = desk.parking.first(handler, place, mark)
-        if command.action == "redrive":
-            desk.ledger.counters.redriven += mark.waiting
-            REDRIVEN.add(mark.waiting, of_handler(desk.group, handler))
-            fresh = mark.again(now)
-            desk.parking.write_mark(effects, handler, place, fresh)
-            effects.facts.append(desk.audit.tell("redriven", (handler, place), fresh, letter, now, command.reason))
-            return
-        effects.facts.append(desk.audit.tell("discarded", (handler, place), mark, letter, now, command.reason))
-        desk.parking.drop(effects, handler, place, mark, now)
-        desk.checkpoints.forget(handler, letter.batch(), effects)
-        effects.facts.append(desk.audit.worked_off((handler, place), now))

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from mainstem.broker import Batch, Broker, Record, TopicPartition, inbox_of, read
 from mainstem.clock import Clock
 from mainstem.delivery import (
-    Action,
     Command,
     Entry,
     answers_topic,
@@ -20,7 +19,6 @@ from mainstem.delivery import (
     decode_entry,
     encode_command,
 )
-from mainstem.identifiers import Identifiers
 
 AT_ONCE: Final = 500
 
@@ -29,7 +27,8 @@ class Outcome(Struct):
     """What became of commands about sequences.
 
     ``answered`` of the ``sent`` ones were, about ``events`` in all. ``done`` sequences are worked off or discarded,
-    ``failed_again`` have stopped again, ``gone`` were not there any more; the rest of the answered is under way.
+    ``failed_again`` have stopped again, ``gone`` were not there any more, ``scheduled`` begin later; the rest of the
+    answered is under way. ``held_back`` were not even sent, because too many before them had failed again.
     """
 
     sent: int = 0
@@ -38,6 +37,8 @@ class Outcome(Struct):
     done: int = 0
     failed_again: int = 0
     gone: int = 0
+    scheduled: int = 0
+    held_back: int = 0
 
     @property
     def unanswered(self) -> int:
@@ -47,43 +48,55 @@ class Outcome(Struct):
     @property
     def under_way(self) -> int:
         """Sequences that are being worked off."""
-        return self.answered - self.done - self.failed_again - self.gone
+        return self.answered - self.done - self.failed_again - self.gone - self.scheduled
 
     @property
     def over(self) -> bool:
         """Whether there is nothing left to wait for."""
         return not (self.unanswered or self.under_way)
 
+    @property
+    def failing(self) -> float:
+        """The share of those that have failed again, of all that have come to an end."""
+        return self.failed_again / max(1, self.failed_again + self.done)
+
+
+class Order(NamedTuple):
+    """A command for a task, about the sequence that the audit topic names so.
+
+    It is over when its effect has been told; with its answer when the effect comes ``later``.
+    """
+
+    task: int
+    command: Command
+    sequence_key: bytes = b""
+    later: bool = False
+
 
 class Asking:
     """Commands to one group, and what is heard of them."""
 
-    def __init__(self, broker: Broker, group: str, clock: Clock, identifiers: Identifiers) -> None:
+    def __init__(self, broker: Broker, group: str, clock: Clock) -> None:
         self.outcome = Outcome()
         self._broker = broker
         self._group = group
         self._clock = clock
-        self._identifiers = identifiers
-        self._unanswered: set[str] = set()
+        self._unanswered: dict[str, Order] = {}
         # True once the audit topic has told that the command was carried out; what it tells then is the effect.
         self._under_way: dict[tuple[int, bytes | None], bool] = {}
 
-    async def ask(
-        self,
-        action: Action,
-        entries: Sequence[Entry],
-        reason: str,
-        patience_seconds: float,
-        heard: Callable[[int], None],
-    ) -> Outcome:
-        """Send a command about each sequence; wait until all is over, or nothing is heard for so many seconds.
+    async def ask(self, orders: Sequence[Order], patience_seconds: float, heard: Callable[[int], None]) -> Outcome:
+        """Send commands; wait until all is over, or nothing is heard for so many seconds.
 
-        ``heard`` is called with the number of sequences that are over.
+        ``heard`` is called with the number of sequences that are over. May be called again: outcomes add up.
         """
-        ends = await self._ends()
-        batches = read(self._broker.log, ends)
+        topics = (answers_topic(self._group), audit_topic(self._group))
+        batches = read(self._broker.log, await ends_of(self._broker, topics))
         async with aclosing(batches):
-            await self._send(action, entries, reason)
+            self._unanswered = {order.command.id: order for order in orders}
+            self._under_way = {(order.task, order.sequence_key): False for order in orders if not order.later}
+            self.outcome.sent += len(orders)
+            await send(self._broker, self._group, orders, self._clock.now_ms())
             while not self.outcome.over:
                 before = self._over()
                 try:
@@ -96,32 +109,7 @@ class Asking:
         return self.outcome
 
     def _over(self) -> int:
-        return self.outcome.done + self.outcome.failed_again + self.outcome.gone
-
-    async def _ends(self) -> Mapping[TopicPartition, int]:
-        names = (answers_topic(self._group), audit_topic(self._group))
-        described = await self._broker.admin.topics(names)
-        ends: dict[TopicPartition, int] = {}
-        for topic in described.values():
-            ends.update((at, end) for at, (_, end) in topic.bounds.items())
-        return ends
-
-    async def _send(self, action: Action, entries: Iterable[Entry], reason: str) -> None:
-        rest = iter(entries)
-        while some := list(islice(rest, AT_ONCE)):
-            records: dict[TopicPartition, list[Record]] = {}
-            now = self._clock.now_ms()
-            for entry in some:
-                command = Command(self._identifiers.new(), action, entry.handler, entry.place, reason)
-                at = TopicPartition(inbox_of(self._group), entry.task)
-                records.setdefault(at, []).append(Record(command.id.encode(), encode_command(command), now))
-                self._unanswered.add(command.id)
-                self._under_way[entry.task, entry.sequence_key] = False
-            transaction = self._broker.log.transaction()
-            for at, found in records.items():
-                transaction.append(at, found)
-            await transaction.commit()
-            self.outcome.sent += len(some)
+        return self.outcome.done + self.outcome.failed_again + self.outcome.gone + self.outcome.scheduled
 
     def _hear(self, batch: Batch) -> None:
         answers = batch.topic == answers_topic(self._group)
@@ -134,12 +122,13 @@ class Asking:
 
     def _answered(self, value: bytes | None) -> None:
         answer = decode_answer(value or b"")
-        if answer.id not in self._unanswered:
+        order = self._unanswered.pop(answer.id, None)
+        if order is None:
             return
-        self._unanswered.discard(answer.id)
         self.outcome.answered += 1
         self.outcome.events += answer.found
         self.outcome.gone += not answer.found
+        self.outcome.scheduled += bool(answer.found) and order.later
 
     def _told(self, key: tuple[int, bytes | None], entry: Entry | None) -> None:
         if key not in self._under_way:
@@ -152,3 +141,23 @@ class Asking:
                 self.outcome.done += 1
             else:
                 self.outcome.failed_again += 1
+
+
+async def ends_of(broker: Broker, topics: Iterable[str]) -> Mapping[TopicPartition, int]:
+    """Where topics end now, by partition."""
+    described = await broker.admin.topics(topics)
+    return {at: end for topic in described.values() for at, (_, end) in topic.bounds.items()}
+
+
+async def send(broker: Broker, group: str, orders: Iterable[Order], now_ms: int) -> None:
+    """Put commands into the inbox of a group, a block at a time."""
+    rest = iter(orders)
+    while some := list(islice(rest, AT_ONCE)):
+        transaction = broker.log.transaction()
+        records: dict[TopicPartition, list[Record]] = {}
+        for order in some:
+            at = TopicPartition(inbox_of(group), order.task)
+            records.setdefault(at, []).append(Record(order.command.id.encode(), encode_command(order.command), now_ms))
+        for at, found in records.items():
+            transaction.append(at, found)
+        await transaction.commit()

@@ -16,6 +16,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     handlers: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
     older_than_ms: int | None = None
     newer_than_ms: int | None = None
     parked: bool = False
@@ -24,7 +25,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     @property
     def narrows(self) -> bool:
         """Whether some filter is set."""
-        return bool(self.handlers or self.keys or self.errors) or {self.older_than_ms, self.newer_than_ms} != {None}
+        named = self.handlers or self.keys or self.errors or self.topics
+        return bool(named) or {self.older_than_ms, self.newer_than_ms} != {None}
 
     def holds(self, entry: Entry, now_ms: int) -> bool:
         """Whether a sequence is meant."""
@@ -34,6 +36,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
             and (not self.handlers or entry.handler in self.handlers)
             and (not self.keys or name_of(entry) in self.keys)
             and (not self.errors or entry.failure.error_type in self.errors)
+            and (not self.topics or entry.letter.topic in self.topics)
             and (self.older_than_ms is None or age_ms > self.older_than_ms)
             and (self.newer_than_ms is None or age_ms < self.newer_than_ms)
         )

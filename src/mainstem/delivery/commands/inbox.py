@@ -16,13 +16,19 @@ Action = Literal["redrive", "discard"]
 
 
 class Command(Struct, frozen=True):
-    """Something to be done to a parked sequence. ``place`` names it beside the handler, as listings show it."""
+    """Something to be done to a parked sequence. ``place`` names it beside the handler, as listings show it.
+
+    ``by`` is who asks for it. A redrive begins at ``at_ms``, in wall-clock milliseconds; without it, or when that has
+    passed, at once.
+    """
 
     id: str
     action: Action
     handler: str
     place: bytes
     reason: str = ""
+    by: str = ""
+    at_ms: int | None = None
 
 
 class Answer(Struct, frozen=True):

@@ -1,0 +1,130 @@
+"""What the commands about dead letters take: which sequences are meant, who decides and why, how long to wait."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import click
+from msgspec import Struct
+
+from mainstem.calendar import milliseconds
+from mainstem.delivery import Decided
+from mainstem.errors import DefinitionError
+from mainstem.ops.arguments import broker_options, json_option, length
+from mainstem.ops.letters.sequences import Wanted
+from mainstem.settings import operator
+
+F = TypeVar("F", bound=Callable[..., object])
+
+PATIENCE_SECONDS: Final = 10.0
+
+
+def added(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Add options to a command, the first one last, so that help lists them in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def filters(command: F) -> F:
+    """Add the options that say which sequences are meant."""
+    return added(
+        click.option("--handler", "handlers", multiple=True, help="Of this handler. May be given several times."),
+        click.option("--topic", "topics", multiple=True, help="Whose event came from this topic."),
+        click.option("--key", "keys", multiple=True, help="Of this key; without one, of topic/partition/offset."),
+        click.option("--error", "errors", multiple=True, metavar="TYPE", help="Of this exception type: TimeoutError."),
+        click.option("--older-than", "older_than_ms", callback=length, help="Stopped more than so long ago."),
+        click.option("--newer-than", "newer_than_ms", callback=length, help="Stopped less than so long ago: 30m, 1d."),
+        click.option("--parked", is_flag=True, help="Also sequences that wait for their next try."),
+    )(command)
+
+
+def patience(command: F) -> F:
+    """Add how long the command waits, and the broker."""
+    return added(
+        click.option(
+            "--timeout",
+            "patience_seconds",
+            type=click.FloatRange(min=0),
+            default=PATIENCE_SECONDS,
+            show_default=True,
+            help="Wait so many seconds for the next sign of life.",
+        ),
+        broker_options,
+        json_option,
+    )(command)
+
+
+def bulk(command: F) -> F:
+    """Add what commands have in common that change many sequences."""
+    return added(
+        click.argument("group"),
+        filters,
+        click.option("--all", "everything", is_flag=True, help="All dead letters of the group."),
+        click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is printed."),
+        click.option("--by", default="", help="Who decides it; without it, the user of the operating system."),
+        patience,
+    )(command)
+
+
+def rate(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read ``10/s``, ``100/m`` or ``1000/h`` as milliseconds from one to the next."""
+    if value is None:
+        return None
+    count, _, unit = value.partition("/")
+    with suppress(ValueError, DefinitionError):
+        if float(count) > 0:
+            return milliseconds(f"1{unit or 's'}") / float(count)
+    raise click.BadParameter(f"{value!r} is no rate: write 10/s, 100/m or 1000/h")
+
+
+def moment_ms(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """Read an ISO 8601 time, in UTC unless it says so, as wall-clock milliseconds."""
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no time: write 2026-01-31T08:00:00Z") from None
+    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000)
+
+
+def share(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Read ``20%`` as 0.2."""
+    if value is None:
+        return None
+    with suppress(ValueError):
+        found = float(value.removesuffix("%")) / 100
+        if 0 <= found < 1:
+            return found
+    raise click.BadParameter(f"{value!r} is no share: write a percentage below 100, such as 20%")
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What every command to a group says."""
+
+    group: str
+    reason: str = ""
+    by: str = ""
+    patience_seconds: float
+    broker: str | None
+    dev: bool
+    as_json: bool
+
+    @property
+    def decided(self) -> Decided:
+        """Why, and who."""
+        return Decided(self.reason, self.by or operator())
+
+
+class BulkRequest(Request, frozen=True, kw_only=True):
+    """A command about many sequences, as it was typed."""
+
+    wanted: Wanted
+    everything: bool
+    yes: bool
