@@ -28,7 +28,7 @@ from benchmarks.harness import (
 )
 from benchmarks.workload import STOCK, Load, mixed, orders
 from mainstem import Context, IntegrationEvent, Service, Store, running
-from mainstem.broker import TopicPartition
+from mainstem.service import Running
 from mainstem.settings import Settings
 
 
@@ -100,16 +100,15 @@ async def consume(path: Path, load: Load, register: Callable[[Service], None], l
     register(service)
     with Stopwatch() as watch:
         async with running(service, broker=f"sqlite:///{path}", dev=True, settings=SETTINGS) as process:
-            while await committed(process.broker.admin.groups, service.name) < load.events:
+            while await committed(process, service.name) < load.events:
                 await asyncio.sleep(0.005)
     return watch.measured(load.events)
 
 
-async def committed(groups: "Callable[[list[str]], Awaitable[object]]", name: str) -> int:
-    """The sum of a group's committed positions in the topic."""
-    found = (await groups([name])).get(name)  # type: ignore[attr-defined]
-    positions: dict[TopicPartition, int] = {} if found is None else found.positions
-    return sum(offset for at, offset in positions.items() if at.topic == "orders")
+async def committed(process: Running, group: str) -> int:
+    """The sum of a group's committed positions in the topic of orders."""
+    found = (await process.broker.admin.groups([group])).get(group)
+    return 0 if found is None else sum(offset for at, offset in found.positions.items() if at.topic == "orders")
 
 
 def awaited(service: Service) -> None:

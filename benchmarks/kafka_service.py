@@ -2,20 +2,18 @@
 
 import asyncio
 import itertools
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from benchmarks.embedded import OrderPaid, typed
+from benchmarks.embedded import OrderPaid, committed
 from benchmarks.harness import Measurement, Stopwatch
-from benchmarks.workload import STOCK, Load, orders
+from benchmarks.workload import Load
 from mainstem import Context, IntegrationEvent, Service, Store
 from mainstem.settings import Settings
 
 COMMITS = Settings(commit_interval_ms=100, commit_events=10_000)
 """As often as the peers commit: Kafka Streams every 100 ms, the bare loop every 10,000 events."""
-WINDOW = 8
 numbers = itertools.count()
 Delivery: TypeAlias = Literal["exactly_once", "at_least_once"]
 
@@ -132,28 +130,3 @@ async def handled(
             await asyncio.sleep(0.02 if done == load.events else 0.1)
         watch.__exit__(None, None, None)
     return watch.measured(done)
-
-
-async def committed(process: object, group: str) -> int:
-    """The sum of a group's committed positions in the topic of orders."""
-    found = (await process.broker.admin.groups([group])).get(group)  # type: ignore[attr-defined]
-    return 0 if found is None else sum(offset for at, offset in found.positions.items() if at.topic == "orders")
-
-
-async def publish(broker: str, load: Load) -> Measurement:
-    """Whole batches, a few on their way at a time; the time ends when the last one is acknowledged."""
-    stock = typed(list(orders(load)))
-    service = Service("shop", publishes=(OrderPaid,))
-    async with service.running(broker=broker, dev=True, consume=False, settings=COMMITS):
-        pass
-    async with service.running(broker=broker, consume=False, settings=COMMITS):
-        with Stopwatch() as watch:
-            on_their_way: deque[Awaitable[None]] = deque()
-            for start in range(0, load.events, load.batch):
-                at = start % STOCK
-                on_their_way.append(service.publish(*stock[at : at + load.batch]))
-                if len(on_their_way) == WINDOW:
-                    await on_their_way.popleft()
-            for each in on_their_way:
-                await each
-    return watch.measured(load.events)
