@@ -55,6 +55,7 @@ class Flaky(Exception):
 
 
 RETRY = Retry.on(Flaky).inline(1).later(*["1s", "5s", "30s"] * 3)
+PAUSE = Retry.on(Flaky).inline(1).pause("5s")
 
 shop = Service("shop", lanes=3)
 for _name, _partitions in (("orders", 2), ("visits", 3), ("shipments", 3), ("counts", 1)):
@@ -94,13 +95,13 @@ async def add_up(orders: list[Ordered], context: Context) -> None:
     context.put(items, context.get(items, 0, key="all") + sum(order.items for order in orders), key="all")
 
 
-@plain.on(Ordered, retry=RETRY)
+@plain.on(Ordered, retry=PAUSE)
 def tally(_order: Ordered, context: Context) -> None:
     """An ordinary function."""
     context.put(count, context.get(count, 0) + 1)
 
 
-@warehouse.on(Shipped, retry=RETRY)
+@warehouse.on(Shipped, retry=PAUSE)
 async def count_shipments(event: Shipped, context: Context) -> Counted:
     """Remember what was shipped, and tell how much that is."""
     seen = [*context.get(shipped, []), (event.number, event.part)]

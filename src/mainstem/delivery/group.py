@@ -63,6 +63,11 @@ class Runnable(Protocol):
         ...
 
     @property
+    def paused(self) -> Mapping[str, float]:
+        """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        ...
+
+    @property
     def got_on(self) -> bool:
         """Whether it has committed anything beyond its first positions."""
         ...

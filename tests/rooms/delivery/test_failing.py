@@ -427,5 +427,5 @@ class Late(Exception):
     """Comes again later."""
 
 
-class LateError(Exception):
-    """Looks like it, and is not caught."""
+class KeyException(Exception):
+    """Looks like another one, and is not caught."""

@@ -33,6 +33,7 @@ class Ledger:
 @dataclass
 class Task:
     in_flight: int = 0
+    paused: dict[str, float] = field(default_factory=dict)
     ledger: Ledger | None = field(default_factory=Ledger)
 
 
@@ -91,6 +92,20 @@ async def test_a_group_must_stand() -> None:
     assert await process.said() == ("running", True, True, ())
     process.group.draining = True
     assert await process.said() == ("draining", False, True, ("it is draining",))
+
+
+async def test_a_task_that_waits_on_purpose_is_not_stuck() -> None:
+    """However long its inputs stand still; health says why, and it is ready and live."""
+    process = Process()
+    process.task.in_flight = 3
+    process.task.paused = {"charge waits for what it needs": 3.25}
+    await process.said()
+    assert await process.said(10 * BOUND) == ("running", True, True, ())
+    [task] = (await process.checkup.look(BOUND)).groups[0].tasks
+    assert (task.stuck, task.paused) == (False, {"charge waits for what it needs": 3.25})
+    process.task.paused = {}
+    await process.said()
+    assert (await process.said(10 * BOUND))[2] is False
 
 
 async def test_what_is_being_restored_is_said() -> None:

@@ -7,7 +7,7 @@ from mainstem.delivery.failures.letters import SWEEP, Letter, lane_of, origin_of
 from mainstem.delivery.failures.look_alikes import warn_of_look_alikes
 from mainstem.delivery.failures.parking import PARKING_STORE, RETRY, Failure, Mark, Parking
 from mainstem.delivery.failures.raised import raised_at
-from mainstem.delivery.failures.retry import Discard, GiveUp, Park, Retry, RunAgain, Verdict
+from mainstem.delivery.failures.retry import Discard, GiveUp, Park, Pause, Retry, RunAgain, Verdict
 
 __all__ = [
     "PARKING_STORE",
@@ -25,6 +25,7 @@ __all__ = [
     "Mark",
     "Park",
     "Parking",
+    "Pause",
     "Retry",
     "RunAgain",
     "Status",

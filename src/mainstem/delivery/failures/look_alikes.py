@@ -35,7 +35,10 @@ def look_alikes(policy: Retry) -> dict[str, tuple[str, ...]]:
         sought.setdefault(_stem(each.__name__), each)
     found: dict[str, list[str]] = {}
     for each in _topmost(Exception.__subclasses__(), listed, sought.keys()):
-        found.setdefault(_named(sought[_stem(each.__name__)]), []).append(_named(each))
+        meant = sought[_stem(each.__name__)]
+        # Who has two of a name in one package knows them apart.
+        if _package(each) != _package(meant):
+            found.setdefault(_named(meant), []).append(_named(each))
     return {name: tuple(sorted(others)) for name, others in sorted(found.items())}
 
 
@@ -61,6 +64,10 @@ def _stem(name: str) -> str:
     for ending in ("error", "exception"):
         stem = stem.removesuffix(ending)
     return "connect" if stem == "connection" else stem
+
+
+def _package(kind: type[Exception]) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def _named(kind: type[Exception]) -> str:

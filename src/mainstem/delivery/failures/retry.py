@@ -49,14 +49,26 @@ class Discard(NamedTuple):
         return f"discarded: {self.reason}"
 
 
-Verdict = RunAgain | Park | GiveUp | Discard
+class Pause(NamedTuple):
+    """The event keeps its lane, and its task reads no more; after this wait it is run again."""
+
+    after_seconds: float
+
+    def __str__(self) -> str:
+        return f"its task reads no more; to be tried in {self.after_seconds:g} s"
+
+
+Verdict = RunAgain | Park | Pause | GiveUp | Discard
 
 INLINE_BACKOFF = Backoff(first_seconds=0.05, longest_seconds=2.0)
 AGE = "7d"
 
 
 class Rule(NamedTuple):
-    """What to do about some exceptions. ``reason`` is that of a discard; None ends in a dead letter."""
+    """What to do about some exceptions. ``reason`` is that of a discard; None ends in a dead letter.
+
+    With ``probe_ms`` it pauses after the last try, until the policy's limits end that.
+    """
 
     exceptions: tuple[type[Exception], ...]
     inline_count: int = 0
@@ -64,13 +76,16 @@ class Rule(NamedTuple):
     later_ms: tuple[int, ...] = ()
     jitter: Jitter = "none"
     reason: str | None = None
+    probe_ms: int | None = None
 
     def verdict(self, failures: int, chance: Callable[[], float]) -> Verdict:
         """What to do after so many failures of one event in one handler."""
         if failures <= self.inline_count:
             return RunAgain(self.inline_backoff.delay(failures, chance))
         tier = failures - self.inline_count - 1
-        return Park(self._spread(self.later_ms[tier], chance)) if tier < len(self.later_ms) else self.end()
+        if tier < len(self.later_ms):
+            return Park(self._spread(self.later_ms[tier], chance))
+        return self.end() if self.probe_ms is None else Pause(self.probe_ms / 1_000)
 
     def end(self) -> Verdict:
         """What happens when nothing else does."""
@@ -89,6 +104,8 @@ class Rule(NamedTuple):
         if self.later_ms:
             times = ", ".join(f'"{written(each)}"' for each in self.later_ms)
             said += f".later({times}" + (")" if self.jitter == "none" else f', jitter="{self.jitter}")')
+        if self.probe_ms is not None:
+            said += f'.pause("{written(self.probe_ms)}")'
         return said + (".dead_letter()" if self.reason is None else f".discard({self.reason!r})")
 
 
@@ -169,6 +186,17 @@ class Retry:
                 f"later(..., jitter={jitter!r})", remedy='a stated time is spread by "full", by "equal", or by "none"'
             )
         return self._with(later_ms=tuple(milliseconds(each) for each in after), jitter=jitter)
+
+    def pause(self, probe: Duration = "10s") -> Self:
+        """Then read no more events, and run this one again each ``probe`` until it succeeds; then go on.
+
+        For what concerns every event alike, such as a database that is away. The task keeps its partitions and reads
+        its inbox; one event tries, and no other one fails meanwhile. It ends as ``within`` says, after seven days
+        unless that is stated.
+        """
+        if (probe_ms := milliseconds(probe)) < 1:
+            raise DefinitionError(f"pause({probe!r})", remedy='say how often it is to be tried: pause("10s")')
+        return self._with(probe_ms=probe_ms)
 
     def discard(self, reason: str) -> Self:
         """Then pass the event over for good. Its bytes, the error and ``reason`` are told in the audit topic."""
@@ -254,7 +282,7 @@ class Retry:
 
 
 def _wait_ms(verdict: Verdict) -> float:
-    if isinstance(verdict, RunAgain):
+    if isinstance(verdict, RunAgain | Pause):
         return verdict.after_seconds * 1_000
     return verdict.after_ms if isinstance(verdict, Park) else 0
 

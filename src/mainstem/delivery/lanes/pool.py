@@ -65,9 +65,9 @@ class Lanes:
         if self._ready and not self._spare:
             self._call_spare()
 
-    async def at_most(self, count: int) -> None:
-        """Return when at most ``count`` works are in flight."""
-        while self.in_flight > count:
+    async def at_most(self, count: int, unless: Callable[[], bool] = lambda: False) -> None:
+        """Return when at most ``count`` works are in flight; also when :meth:`stir` finds ``unless`` true."""
+        while self.in_flight > count and not unless():
             if self._changed is None:
                 self._changed = asyncio.get_running_loop().create_future()
             self._wake_at = max(self._wake_at, count)
@@ -101,6 +101,19 @@ class Lanes:
         self._ready.extendleft(reversed(queue))
         if self._ready and not self._spare:
             self._call_spare()
+
+    def stir(self) -> None:
+        """Let those who wait look again."""
+        self._wake_at = self.in_flight
+        self._tell()
+
+    def forget_queued(self) -> None:
+        """Abandon what has not begun; what has goes on."""
+        count = len(self._ready) + sum(map(len, self._waiting.values()))
+        self._ready.clear()
+        for queue in self._waiting.values():
+            queue.clear()
+        self.finished(count)
 
     async def stop(self) -> None:
         """Abandon everything that is not finished. A work that does not let itself be cancelled is left behind."""

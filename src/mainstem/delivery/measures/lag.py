@@ -24,7 +24,8 @@ TIMERS: Final = Gauge("mainstem.timers.pending", "{timer}", "Timers that are set
 OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process owns.")
 RESTORING: Final = Gauge("mainstem.restore.lag", "{offset}", "Offsets of its changelog that a task waits for to run.")
 STANDBY: Final = Gauge("mainstem.standby.lag", "{offset}", "Offsets that a standby's copy is behind its changelog.")
-GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, TIMERS, OWNED, RESTORING, STANDBY)
+PAUSED: Final = Gauge("mainstem.tasks.paused", "{task}", "Tasks whose inputs stand still until something is back.")
+GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, TIMERS, OWNED, PAUSED, RESTORING, STANDBY)
 
 COUNTED_MOST = 10_000
 """Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
@@ -47,6 +48,11 @@ class Owned(Protocol):
     @property
     def positions(self) -> Mapping[TopicPartition, int]:
         """What was committed last."""
+        ...
+
+    @property
+    def paused(self) -> Mapping[str, float]:
+        """Why its inputs stand still, and for how many seconds; empty when they do not."""
         ...
 
 
@@ -145,6 +151,7 @@ async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Own
             standing[gauge].append((count, {**group, HANDLER: handler}))
         standing[TIMERS].append((sum(_pending(ledger) for ledger, _ in tasks), group))
         standing[OWNED].append((len(tasks), group))
+        standing[PAUSED].append((sum(bool(each.paused) for each in owners[plan.group].tasks.values()), group))
     return standing
 
 

@@ -1,6 +1,5 @@
 """What the works of a task share: running a handler until it succeeds, is parked, or is given up."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
@@ -19,6 +18,7 @@ from mainstem.delivery.failures import (
     Mark,
     Park,
     Parking,
+    Pause,
     RunAgain,
     Status,
     Verdict,
@@ -27,6 +27,7 @@ from mainstem.delivery.failures import (
     raised_at,
 )
 from mainstem.delivery.gates import Doubles
+from mainstem.delivery.guards import Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import DEAD_LETTERED, DISCARDED, DOUBLES, PARKED, RETRIED, of_handler
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
@@ -49,6 +50,7 @@ class Desk(Struct, frozen=True):
     chance: Callable[[], float]
     handlers: Mapping[str, Handler]
     by_timer: Mapping[str, Handler]
+    pauses: Pauses
     parks: bool = True
     """Whether an event may wait. Otherwise one that fails inline is told in the audit topic, and passed over."""
 
@@ -133,15 +135,16 @@ class Desk(Struct, frozen=True):
 
         A batch is handled at the place of its first event.
         """
-        failure, pause_seconds = before, None
+        failure, again = before, None
+        turn = Turn(self.pauses, handler.name)
         slot = None if isinstance(given, list) and len(given) > 1 else at
         at = at.keyless() if handler.processor.batch else at
         while True:
             context = handler.context(at.batch, at.index, gathered, attempt=1 + (failure.failures if failure else 0))
             self.checkpoints.resume(context)
             try:
-                if pause_seconds is not None:
-                    await asyncio.sleep(pause_seconds)
+                if again is not None:
+                    await turn.wait(again, failure)
                 if error is not None:
                     raise error
                 effects = await handler.run(given, context) or no_effects()
@@ -150,10 +153,12 @@ class Desk(Struct, frozen=True):
                 self.incarnation.check()
                 failure = Failure.of(found, self.clock.now_ms(), failure)
                 verdict = self._verdict(handler, context, found, failure, given)
-                if not isinstance(verdict, RunAgain):
+                if not isinstance(verdict, RunAgain | Pause):
+                    turn.end(well=False)
                     return self._stop(context, slot, failure, verdict)
-                error, pause_seconds = None, verdict.after_seconds
+                error, again = None, verdict
             else:
+                turn.end(well=True)
                 if self.checkpoints.some:
                     self.checkpoints.done(context, effects)
                 return effects
@@ -164,7 +169,7 @@ class Desk(Struct, frozen=True):
         self.ledger.counters.failures += 1
         age_ms = failure.last_ms - failure.first_ms
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance, age_ms)
-        if isinstance(verdict, RunAgain):
+        if isinstance(verdict, RunAgain | Pause):
             RETRIED.add(1, of_handler(self.group, handler.name))
         elif not (self.parks or isinstance(verdict, Discard)):
             verdict = GiveUp()
@@ -172,7 +177,7 @@ class Desk(Struct, frozen=True):
         if handler.processor.batch and isinstance(given, list) and len(given) > 1:
             # Any of them may be the cause: the line must not name the first.
             where = f"{handler.name}, {len(given)} events from {context.topic}[{context.partition}]"
-            then = verdict if isinstance(verdict, RunAgain) else "each event alone now"
+            then = verdict if isinstance(verdict, RunAgain | Pause) else "each event alone now"
             log.warning(
                 "%s: failed (%d) at %s: %s: %s; %s", where, count, place, failure.error_type, failure.error, then
             )

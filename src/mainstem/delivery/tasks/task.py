@@ -15,6 +15,7 @@ from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps
 from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.gates import Doubles
+from mainstem.delivery.guards import Pauses
 from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
@@ -69,6 +70,7 @@ class Task:
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
         self._counted = Counted(plan.group)
         self._lanes = Lanes(plan.lanes, self._fail, self._something_came)
+        self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes)
         self._alarm = Alarm(self._state, environment.clock, self._lanes.add)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the task first.
@@ -96,6 +98,11 @@ class Task:
         return self._positions
 
     @property
+    def paused(self) -> Mapping[str, float]:
+        """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        return self._pauses.reasons
+
+    @property
     def got_on(self) -> bool:
         """Whether it has committed anything beyond its first positions."""
         return self.ledger is not None and self.ledger.counters.commits > 1
@@ -116,6 +123,7 @@ class Task:
             admission = await self._prepare()
             self._begun()
             reader = self._environment.broker.log.reader(self._positions)
+            self._pauses.govern(reader, [at for at in self._positions if at.topic != self._plan.inbox])
             loops = (
                 asyncio.create_task(self._read(reader, admission)),
                 asyncio.create_task(self._commit_when_due(admission.desk)),
@@ -248,6 +256,7 @@ class Task:
             chance=environment.chance.random,
             handlers=handlers,
             by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
+            pauses=self._pauses,
             parks=not plan.at_least_once,
         )
 
@@ -276,7 +285,8 @@ class Task:
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:
-                await lanes.at_most(self._room(sum(map(len, filter(None, batch.values))) // (len(batch) or 1)))
+                event_bytes = sum(map(len, filter(None, batch.values))) // (len(batch) or 1)
+                await lanes.at_most(self._room(event_bytes), lambda: self._pauses.some)
 
     def _room(self, event_bytes: int) -> int:
         """How many events may be in flight before the next batch is read, with events as large as the last ones."""
@@ -322,7 +332,8 @@ class Task:
                 self._incarnation.alive = False
                 raise
             self._in_commit = False
-            if not (desk.plain_sailing or self._lanes.in_flight or ledger.moved(self._positions)):
+            busy = self._lanes.in_flight or self._pauses.standing
+            if not (desk.plain_sailing or busy or ledger.moved(self._positions)):
                 # Nothing is under way that could be parking a key just now.
                 desk.parking.look_again()
                 desk.checkpoints.look_again()
@@ -349,6 +360,7 @@ class Task:
         """Drain: the reading has stopped; let handlers finish, then commit what they did."""
         self._alarm.stop()
         reading.cancel()
+        self._pauses.close()
         finished = asyncio.ensure_future(self._lanes.at_most(0))
         # Without commits nobody need finish anything; and some may be waiting for one.
         try:

@@ -97,6 +97,11 @@ class Feed:
         return self._committed
 
     @property
+    def paused(self) -> Mapping[str, float]:
+        """Nothing but the program itself holds it up."""
+        return {}
+
+    @property
     def got_on(self) -> bool:
         """Whether it has committed anything beyond its first positions."""
         return self._commits > 1

@@ -42,6 +42,11 @@ class Standing(Protocol):
         """Events that were read and are not finished."""
         ...
 
+    @property
+    def paused(self) -> Mapping[str, float]:
+        """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        ...
+
 
 class Group(Protocol):
     """A group that runs in this process."""
@@ -101,7 +106,8 @@ class Checkup:
                     since = now
                 self._seen[name, number] = task, mark, since
                 still = now - since
-                tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds))
+                paused = {reason: round(seconds, 3) for reason, seconds in task.paused.items()}
+                tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds, paused))
             groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks)))
         return Health.of(self._broker.name, fault, tuple(groups), tuple(self._broker.copies()))
 
@@ -111,9 +117,9 @@ class Checkup:
 
 
 def _mark(task: Standing) -> object:
-    """Something that differs whenever a task has got on; None when it has nothing to do."""
+    """Something that differs whenever a task has got on; None when it has nothing to do, or waits on purpose."""
     books = task.ledger
-    if books is None or not (task.in_flight or books.events or books.changed):
+    if books is None or task.paused or not (task.in_flight or books.events or books.changed):
         return None
     counters = books.counters
     return counters.commits, counters.handled, counters.failures, books.events, task.in_flight

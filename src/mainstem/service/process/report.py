@@ -1,5 +1,6 @@
 """What a process says about itself, and what follows from it: whether it is ready, whether it lives."""
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -13,7 +14,8 @@ class TaskHealth(Struct, frozen=True):
     """A task that this process owns.
 
     ``in_flight`` counts the events that were read and are not finished. For ``still_seconds`` it has had work under way
-    and has got on with none of it; that is 0 for a task that has nothing to do.
+    and has got on with none of it; that is 0 for a task that has nothing to do. ``paused``
+    says why its inputs stand still, and for how many seconds; it is not stuck then, and goes on by itself.
     """
 
     group: str
@@ -21,6 +23,7 @@ class TaskHealth(Struct, frozen=True):
     in_flight: int
     still_seconds: float
     stuck: bool
+    paused: Mapping[str, float] = {}
 
 
 class GroupHealth(Struct, frozen=True):

@@ -1,0 +1,120 @@
+"""Pauses: what concerns every event alike makes the task read no more, and go on by itself."""
+
+import asyncio
+
+import pytest
+
+from mainstem.delivery import Command, Context, Processor, Retry
+from tests.rooms.delivery.stage import Paid, Running, Told, on, staged, until
+
+
+class Dependency:
+    """Something that handlers need, and that is away until it is back."""
+
+    def __init__(self) -> None:
+        self.back = False
+        self.calls: list[str] = []
+
+    def handler(self, retry: Retry) -> Processor:
+        """A handler that needs it."""
+
+        @on(Paid, retry=retry, name="handle")
+        async def handle(event: Paid, context: Context) -> Told:
+            self.calls.append(f"{event.order}#{context.attempt}")
+            if not self.back:
+                raise ConnectionError("away")
+            return Told(f"{event.order}{event.n}")
+
+        return handle
+
+
+PATIENT = Retry.on(ConnectionError).pause("20ms")
+
+
+def paused(running: Running) -> list[str]:
+    """Why the inputs of the first task stand still."""
+    tasks = list(running.runner.tasks.values())
+    return list(tasks[0].paused) if tasks else []
+
+
+async def test_one_event_tries_and_the_others_wait(caplog: pytest.LogCaptureFixture) -> None:
+    """Each fails once at most; then one tries again and again, and when it succeeds all go on, none lost or parked."""
+    needed = Dependency()
+    async with staged() as stage:
+        await stage.publish(*[Paid(f"k{n}", n) for n in range(10)])
+        async with stage.running(needed.handler(PATIENT)) as running:
+            await until(lambda: len(needed.calls) > 20)
+            assert sorted(each.partition("#")[0] for each in needed.calls[:10]) == [f"k{n}" for n in range(10)]
+            assert {each.partition("#")[0] for each in needed.calls[10:]} == {"k0"}
+            assert paused(running) == ["handle waits for what it needs"]
+            needed.back = True
+            await stage.settled(running)
+            assert sorted(await stage.told()) == [f"k{n}{n}" for n in range(10)]
+            assert (await stage.history(), paused(running)) == ([], [])
+    assert caplog.text.count("its inputs stand still") == caplog.text.count("no longer, after") == 1
+
+
+async def test_nothing_is_read_meanwhile_but_the_inbox() -> None:
+    """What is published during a pause waits in the log; a command is answered."""
+    needed = Dependency()
+    async with staged() as stage:
+        await stage.publish(Paid("k", 1))
+        async with stage.running(needed.handler(PATIENT)) as running:
+            await until(lambda: bool(paused(running)))
+            await stage.publish(*[Paid(f"k{n}") for n in range(5)])
+            await stage.command(Command("c-1", "discard", "handle", b"knobody"))
+
+            async def answered() -> bool:
+                return bool(await stage.answers())
+
+            await until(answered)
+            assert {each.partition("#")[0] for each in needed.calls} == {"k"}
+            needed.back = True
+            await stage.settled(running)
+            assert len(await stage.told()) == 6
+
+
+async def test_a_task_that_stands_still_drains_at_once() -> None:
+    """Nothing that waits, or queues behind it, counts as handled; the next owner begins with it."""
+    needed = Dependency()
+    async with staged() as stage:
+        await stage.publish(*[Paid("k", n) for n in range(5)])
+        async with asyncio.timeout(0.9):  # the grace is a second
+            async with stage.running(needed.handler(PATIENT)) as running:
+                await until(lambda: bool(paused(running)))
+        needed.back = True
+        await stage.run(needed.handler(PATIENT))
+        assert await stage.told() == [f"k{n}" for n in range(5)]
+
+
+async def test_a_pause_ends_as_the_policy_says() -> None:
+    """The event becomes a dead letter, the next one tries, and the inputs go on when nobody waits."""
+    needed = Dependency()
+    async with staged() as stage:
+        await stage.publish(Paid("a"), Paid("b"))
+        async with stage.running(needed.handler(PATIENT.within(attempts=3))) as running:
+            await until(lambda: len(needed.calls) >= 6)
+            await stage.settled(running)
+            assert await stage.history() == ["dead-lettered"] * 2
+            assert paused(running) == []
+
+
+async def test_other_handlers_may_pause_too() -> None:
+    """The inputs go on when the last one has what it needs."""
+    needed = Dependency()
+    talking = asyncio.Event()
+
+    @on(Paid, retry=Retry.on(OSError).pause("5ms"), name="talk")
+    async def talk(event: Paid) -> None:
+        if event.order == "b" and not talking.is_set():
+            raise OSError
+
+    async with staged() as stage:
+        await stage.publish(Paid("a"), Paid("b"))
+        async with stage.running(talk, needed.handler(PATIENT)) as running:
+            await until(lambda: len(paused(running)) == 2)
+            talking.set()
+            await until(lambda: paused(running) == ["handle waits for what it needs"])
+            needed.back = True
+            await stage.settled(running)
+            assert paused(running) == []
