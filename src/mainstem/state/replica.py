@@ -112,8 +112,14 @@ class ReplicaFolder:
         """What the folder is called by all processes that share it. ``new`` gives it a name, if it has none."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / _NAME
-        with suppress(FileExistsError), path.open("x") as file:
-            file.write(new())
+        if not path.exists():
+            name = new()
+            draft = path.with_name(f"{_NAME}.{name}")
+            draft.write_text(name)
+            # Never there without its text: whoever read it empty would take this for another folder.
+            with suppress(FileExistsError):
+                path.hardlink_to(draft)
+            draft.unlink()
         # A copy of the folder on another machine has the same file.
         return f"{path.read_text().strip()}-{path.stat().st_ino:x}"
 

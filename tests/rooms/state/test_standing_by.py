@@ -206,3 +206,17 @@ def test_a_copy_that_is_damaged_while_it_is_open(machine: Machine) -> None:
     again = machine.folder.open("shop", 0, Changelog("first", 0, 100_000))
     assert (again.next, again.get_many("counts", keys)) == (0, {})
     again.close()
+
+
+def test_those_who_name_a_folder_at_once_give_it_one_name(tmp_path: Path) -> None:
+    """One that begins while another one is about to name it, as workers do on a new machine, hears of the same name."""
+    folder = ReplicaFolder(tmp_path, SystemClock(), oldest_seconds=1)
+    meanwhile: list[str] = []
+
+    def name() -> str:
+        meanwhile.append(folder.identity(lambda: "quicker"))
+        return "slower"
+
+    assert [folder.identity(name)] == meanwhile
+    assert meanwhile[0].startswith("quicker-")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder-id"]
