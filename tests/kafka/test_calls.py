@@ -1,5 +1,6 @@
 """Questions to a cluster that does not answer."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -9,7 +10,7 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, met, translated
+from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, background, met, translated
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.errors import BrokerAway, DefinitionError
 
@@ -106,3 +107,30 @@ async def test_that_nobody_answers_is_said_once_and_before_waiting_is_over(
     assert line.startswith(f"{where} does not answer; it is waited for 1.5 s: ")
     assert "Connection refused" in line
     assert "rdkafka" not in "".join(capfd.readouterr())
+
+
+async def test_what_ends_in_the_background_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody waits for it, so nobody would hear that positions are not kept alive any more, or copies not followed."""
+
+    async def failing() -> None:
+        raise ValueError("a fault of our own")
+
+    await asyncio.wait([background(failing(), "standbys of shop")])
+    assert "standbys of shop: goes on no more" in caplog.text
+    assert "a fault of our own" in caplog.text
+
+
+async def test_closing_leaves_nothing_open_behind_what_fails(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that cannot be left in order keeps no client, thread or producer of the broker open."""
+    broker = KafkaBroker(silent)
+    closed: list[str] = []
+
+    async def failing() -> None:
+        raise ValueError("a fault of our own")
+
+    monkeypatch.setattr(broker._group, "close", failing)
+    monkeypatch.setattr(broker._slots, "close", lambda: closed.append("producers"))
+    monkeypatch.setattr(broker._calls, "close", lambda: closed.append("threads"))
+    with pytest.raises(ValueError, match="fault of our own"):
+        await broker.close()
+    assert closed == ["producers", "threads"]

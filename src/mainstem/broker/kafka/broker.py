@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from mainstem.broker import (
     Admin,
@@ -102,13 +102,15 @@ class KafkaBroker:
 
     async def close(self) -> None:
         """Leave all groups, finish what was submitted, then close."""
-        await self._group.close()
-        await self._log.close()
-        await self._restoring.close()
-        await self._following.close()
-        await self._sharing.close()
-        await asyncio.to_thread(self._slots.close)
-        self._calls.close()
+        async with AsyncExitStack() as last:
+            # The last one first. One that fails leaves none of the others open.
+            last.callback(self._calls.close)
+            last.push_async_callback(asyncio.to_thread, self._slots.close)
+            last.push_async_callback(self._sharing.close)
+            last.push_async_callback(self._following.close)
+            last.push_async_callback(self._restoring.close)
+            last.push_async_callback(self._log.close)
+            last.push_async_callback(self._group.close)
 
 
 class KafkaAdmin:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -245,6 +245,18 @@ class Calls:
     def close(self) -> None:
         """Wait for nothing that runs."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def background(work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
+    """Begin what goes on for as long as its broker is open. Nobody waits for it, so what ends it before is logged."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_end)
+    return task
+
+
+def _tell_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s: goes on no more, and is to be started again with its process: %r", task.get_name(), error)
 
 
 def _asker(settings: Settings, objections: Objections, where: str) -> AdminClient:

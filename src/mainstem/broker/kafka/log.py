@@ -10,7 +10,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from mainstem.broker import Record, TopicPartition
 from mainstem.broker.kafka.admin import Topics
-from mainstem.broker.kafka.calls import failure, kafka_error, translated, unknown_topic
+from mainstem.broker.kafka.calls import background, failure, kafka_error, translated, unknown_topic
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings
 from mainstem.broker.kafka.reader import KafkaReader
@@ -204,7 +204,7 @@ class KafkaLog:
         self._readers.add(reader)
         self._look_soon.set()
         if self._watching is None:
-            self._watching = asyncio.create_task(self._watch(), name="mainstem kafka topics")
+            self._watching = background(self._watch(), "mainstem kafka topics")
         return reader
 
     async def bounds(self, at: TopicPartition) -> tuple[int, int]:

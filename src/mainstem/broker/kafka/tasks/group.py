@@ -6,6 +6,7 @@ from contextlib import aclosing
 from functools import partial
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, Membership, TopicPartition, inputs_of, read
+from mainstem.broker.kafka.calls import background
 from mainstem.broker.kafka.copies import Restorer, change_of, change_records, changelog_of, named_with
 from mainstem.broker.kafka.tasks.groups import Groups, Positions, transactional_id
 from mainstem.broker.kafka.tasks.member import Life, MemberThread
@@ -350,7 +351,7 @@ class KafkaGroup:
         membership = KafkaMembership(self, spec, static_id, pinned, folder)
         self._memberships.append(membership)
         if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh(), name="mainstem kafka positions")
+            self._refreshing = background(self._refresh(), "mainstem kafka positions")
         await membership.join(self.groups.settings.options.answer_seconds * 2)
         return membership
 

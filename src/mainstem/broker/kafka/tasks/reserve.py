@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from mainstem.broker import GroupSpec
+from mainstem.broker.kafka.calls import background
 from mainstem.broker.kafka.copies import Standbys, to_follow
 from mainstem.broker.kafka.tasks.groups import Groups
 from mainstem.errors import MainstemError
@@ -34,7 +35,7 @@ class Reserve:
     def start(self, member: Callable[[], str]) -> None:
         """Look from now on; ``member`` is what this process is called now."""
         self._member = member
-        self._running = asyncio.create_task(self._run(), name=f"standbys of {self._spec.name}")
+        self._running = background(self._run(), f"standbys of {self._spec.name}")
 
     def hear(self) -> None:
         """The tasks of this process have changed."""
