@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from mainstem.events import Topic as Topic
     from mainstem.service import Consumer as Consumer
     from mainstem.service import Handlers as Handlers
+    from mainstem.service import Lease as Lease
     from mainstem.service import Message as Message
     from mainstem.service import Producer as Producer
     from mainstem.service import Service as Service
+    from mainstem.service import lease as lease
     from mainstem.service import running as running
     from mainstem.state import Timer as Timer
 
@@ -33,6 +35,7 @@ __all__ = [
     "Envelope",
     "Handlers",
     "IntegrationEvent",
+    "Lease",
     "Message",
     "NotificationEvent",
     "Producer",
@@ -41,6 +44,7 @@ __all__ = [
     "Store",
     "Timer",
     "Topic",
+    "lease",
     "running",
 ]
 
@@ -63,9 +67,11 @@ __getattr__, __dir__ = door(
         "service": (
             "Consumer",
             "Handlers",
+            "Lease",
             "Message",
             "Producer",
             "Service",
+            "lease",
             "running",
         ),
         "state": ("Timer",),

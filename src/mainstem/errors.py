@@ -36,6 +36,8 @@ an anchor in ``docs/errors.md``.
     │   └── NoBackend              none of the backends is fit
     ├── CallTimeout                a call took longer than its time limit
     ├── IncarnationOver            a context used after its task was lost
+    ├── LeaseTaken                 a lease that another holds
+    ├── LeaseLost                  a lease that is not held any more
     ├── NotFound                   a command named something that is not there
     └── NotAnswered                a command was sent to a group, and nobody has taken it up yet
 """
@@ -275,6 +277,18 @@ class IncarnationOver(MainstemError):
     """A context was used after its task was lost; its writes would belong to nobody."""
 
     code = "incarnation-over"
+
+
+class LeaseTaken(MainstemError):
+    """A lease is held by another, and was not waited for, or not for so long."""
+
+    code = "lease-taken"
+
+
+class LeaseLost(MainstemError):
+    """A lease is not held any more: another may hold it by now, with a greater token."""
+
+    code = "lease-lost"
 
 
 class NotFound(MainstemError):

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from mainstem.service.definition import HandlerGroup as HandlerGroup
     from mainstem.service.handlers import Handlers as Handlers
     from mainstem.service.plain import Consumer as Consumer
+    from mainstem.service.plain import Lease as Lease
     from mainstem.service.plain import Message as Message
     from mainstem.service.plain import Producer as Producer
+    from mainstem.service.plain import lease as lease
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
     from mainstem.service.plans import groups_of as groups_of
@@ -52,6 +54,7 @@ __all__ = [
     "HandlerGroup",
     "Handlers",
     "Health",
+    "Lease",
     "Message",
     "Producer",
     "PublishTransaction",
@@ -66,6 +69,7 @@ __all__ = [
     "forget_group",
     "groups_of",
     "in_full",
+    "lease",
     "named_broker",
     "read_catalogue",
     "running",
@@ -103,8 +107,10 @@ __getattr__, __dir__ = door(
         ),
         "plain": (
             "Consumer",
+            "Lease",
             "Message",
             "Producer",
+            "lease",
         ),
         "plans": (
             "CATALOGUE",

@@ -1,15 +1,18 @@
 """A service as it is written down: its groups, what it provides, its hooks and its topics."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mainstem.broker import Delivery, TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, declaration_of
+from mainstem.service.brokers import Backend
 from mainstem.service.handlers import Handlers, several
 from mainstem.service.publishing import Publisher
+from mainstem.settings import Settings
 
 Hook = TypeVar("Hook", bound=Callable[..., Awaitable[None] | None])
 Start: TypeAlias = Literal["earliest", "latest"]
@@ -99,6 +102,7 @@ class Definition(HandlerGroup):
         self.startup: list[Callable[..., Awaitable[None] | None]] = []
         self.shutdown: list[Callable[..., Awaitable[None] | None]] = []
         self.publishers: list[Publisher] = []
+        self.brokers: list[tuple[Backend, Settings]] = []
 
     def group(self, name: str, **options: Unpack[GroupOptions]) -> HandlerGroup:
         """A group beside the service's own, for handlers that must not hold the others back or start elsewhere.
@@ -176,3 +180,16 @@ class Definition(HandlerGroup):
         """Call a function, sync or async, after the last event, while everything provided is still open."""
         self.shutdown.append(hook)
         return hook
+
+
+@contextmanager
+def reaching(service: Definition, publisher: Publisher, broker: Backend, settings: Settings) -> Iterator[None]:
+    """Inside the block a service can publish, and has leases."""
+    here = broker, settings
+    service.publishers.append(publisher)
+    service.brokers.append(here)
+    try:
+        yield
+    finally:
+        service.publishers.remove(publisher)
+        service.brokers.remove(here)

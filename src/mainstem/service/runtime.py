@@ -29,7 +29,7 @@ from mainstem.events import Declaration
 from mainstem.identifiers import Identifiers
 from mainstem.service.brokers import Backend, connected, file_of, named_broker
 from mainstem.service.catalogue import entry_of, write_catalogue
-from mainstem.service.definition import Definition, HandlerGroup
+from mainstem.service.definition import Definition, HandlerGroup, reaching
 from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
 from mainstem.service.process import Checkup, Entrance, Health, signalled
 from mainstem.service.providing import call_hook, open_provided
@@ -360,9 +360,8 @@ class _Service:
         """Let the service publish from outside."""
         service = self._service
         publisher = Publisher(service.name, self._outputs, self._process.broker.log, floor.clock, floor.identifiers)
-        service.publishers.append(publisher)
         stack.push_async_callback(publisher.close)
-        stack.callback(service.publishers.remove, publisher)
+        stack.enter_context(reaching(service, publisher, self._process.broker, self._settings))
 
     async def provide(self, replaced: Mapping[type[object], object], stack: AsyncExitStack) -> None:
         """Open what handlers ask for, and run the hooks."""

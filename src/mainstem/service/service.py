@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from mainstem.calendar import Duration
 from mainstem.events import Attributes
 from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
+from mainstem.service.plain import Lease, lease
 from mainstem.service.publishing import Acknowledgement, Outgoing, Publisher, PublishTransaction, not_running
 from mainstem.settings import Settings
 
@@ -52,6 +54,16 @@ class Service(Definition):
     def transaction(self) -> PublishTransaction:
         """Gather events with ``publish`` in a block of ``async with``; at its end they are published, all or none."""
         return PublishTransaction(self._publisher())
+
+    def lease(self, name: str, *, wait: bool | Duration = True) -> Lease:
+        """Let one process of this service at a time run a block, while the service runs; see :func:`mainstem.lease`.
+
+        The name is one of the service: others may have leases that are called so too.
+        """
+        if not self.brokers:
+            raise not_running(self.name)
+        broker, settings = self.brokers[-1]
+        return lease(f"{self.name}.{name}", broker=broker, wait=wait, settings=settings)
 
     def running(
         self,

@@ -1,7 +1,8 @@
-"""Records of bytes, written and read by who wants nothing else: no events, no handlers, no stores."""
+"""What asks for a broker and nothing else: records of bytes, written and read, and leases."""
 
 from mainstem.service.plain.consumer import Consumer
+from mainstem.service.plain.leases import Lease, lease
 from mainstem.service.plain.message import Message
 from mainstem.service.plain.producer import Producer
 
-__all__ = ["Consumer", "Message", "Producer"]
+__all__ = ["Consumer", "Lease", "Message", "Producer", "lease"]
