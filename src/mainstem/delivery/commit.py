@@ -110,10 +110,6 @@ async def commit(ledger: Ledger, ownership: Ownership, point: Point = no_point) 
                     waiter.exception()  # whoever waited may have gone, and then nobody need be told
         raise
     ledger.state.committed()
-    counters = ledger.counters
-    counters.commits += 1
-    counters.handled += cut.events
-    counters.published += sum(map(len, cut.facts.values()))
     for waiter in cut.waiters:
         if not waiter.done():
             waiter.set_result(None)

@@ -1,6 +1,7 @@
 """What tasks tell whoever measures."""
 
 from mainstem.delivery import Context
+from mainstem.delivery.measures import Counted
 from tests.rooms.delivery.faults import Commit, Ending, Faulty
 from tests.rooms.delivery.stage import Paid, Told, on, staged
 from tests.sdk import Measured, by_group, keep_spans
@@ -27,6 +28,23 @@ async def test_a_lost_task_is_counted_and_its_work_once(measured: Measured) -> N
     assert by_group(found, "mainstem.tasks.taken_over", "shop") == {"": 2}
     assert by_group(found, "mainstem.events.handled", "shop") == {"": 5}
     assert by_group(found, "messaging.client.consumed.messages", "shop") == {"mainstem poll receive orders": 10}
+
+
+def test_whoever_looks_and_whoever_measures_are_told_the_same(measured: Measured) -> None:
+    """What becomes of events in a handler is counted once, for the statistics of a task and for the metrics."""
+    counted = Counted("shop")
+    notes = (counted.parked, counted.dead_lettered, counted.discarded, counted.doubled)
+    for times, note in enumerate(notes, 1):
+        for _ in range(times):
+            note("pay")
+    counted.redriven("pay", 5)
+    found = measured.now()
+    told = {
+        name: by_group(found, f"mainstem.events.{name}", "shop")
+        for name in ("parked", "dead_lettered", "discarded", "doubles", "redriven")
+    }
+    assert told == {name: {"pay": getattr(counted.counters, name)} for name in told}
+    assert [each["pay"] for each in told.values()] == [1, 2, 3, 4, 5]
 
 
 async def test_an_sdk_is_noticed_with_the_next_batch() -> None:

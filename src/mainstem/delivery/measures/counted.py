@@ -1,4 +1,6 @@
-"""What is counted, and how long commits take: told once for a commit or a batch.
+"""What is counted, and how long commits take: in one place, for whoever looks at a task and for whoever measures.
+
+It is told once for a commit or a batch.
 
 What goes wrong is told when it does: it is rare, or a log line and a copy of the event cost far more.
 """
@@ -29,7 +31,7 @@ LOSSES: Final = Counter(
 )
 
 
-def of_handler(group: str, handler: str) -> dict[str, Label]:
+def _of_handler(group: str, handler: str) -> dict[str, Label]:
     """The labels of what happens to events in one handler."""
     return {GROUP: group, HANDLER: handler}
 
@@ -43,11 +45,49 @@ def count_sent(sent: Mapping[str, int]) -> None:
 
 
 class Counted:
-    """What one incarnation of a task has told already: its counters begin anew with it, and those told do not."""
+    """Counts what one incarnation of a task does.
+
+    ``counters`` are its own, and begin anew with it; what whoever measures is told goes on as long as the process.
+    """
 
     def __init__(self, group: str) -> None:
+        self.counters = Counters()
+        self._name = group
         self._group: dict[str, Label] = {GROUP: group}
         self._skipped = 0
+
+    def failed(self) -> None:
+        """A run has failed, or an event cannot be given to its handler."""
+        self.counters.failures += 1
+
+    def retried(self, handler: str) -> None:
+        """An event is given to a handler again."""
+        RETRIED.add(1, _of_handler(self._name, handler))
+
+    def parked(self, handler: str) -> None:
+        """A key is parked, to be tried again later."""
+        self.counters.parked += 1
+        PARKED.add(1, _of_handler(self._name, handler))
+
+    def dead_lettered(self, handler: str) -> None:
+        """An event has become a dead letter."""
+        self.counters.dead_lettered += 1
+        DEAD_LETTERED.add(1, _of_handler(self._name, handler))
+
+    def discarded(self, handler: str) -> None:
+        """A retry policy has discarded an event."""
+        self.counters.discarded += 1
+        DISCARDED.add(1, _of_handler(self._name, handler))
+
+    def doubled(self, handler: str) -> None:
+        """An event was not given to a handler that had been given it before."""
+        self.counters.doubles += 1
+        DOUBLES.add(1, _of_handler(self._name, handler))
+
+    def redriven(self, handler: str, count: int) -> None:
+        """Somebody has redriven so many events."""
+        self.counters.redriven += count
+        REDRIVEN.add(count, _of_handler(self._name, handler))
 
     def read(self, topic: str, count: int) -> None:
         """A batch was read."""
@@ -55,8 +95,12 @@ class Counted:
             return
         READ.add(count, {**operation("poll", "receive"), **self._group, TOPIC: topic})
 
-    def committed(self, cut: Cut, counters: Counters, seconds: float) -> None:
+    def committed(self, cut: Cut, seconds: float) -> None:
         """A commit is through; it took so long."""
+        counters = self.counters
+        counters.commits += 1
+        counters.handled += cut.events
+        counters.published += sum(map(len, cut.facts.values()))
         if not HANDLED.wanted:
             return
         OPERATION_DURATION.record(seconds, {**operation("commit", "settle"), **self._group})

@@ -29,7 +29,7 @@ from mainstem.delivery.failures import (
 from mainstem.delivery.gates import Doubles
 from mainstem.delivery.guards import Pauses, Turn
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.measures import DEAD_LETTERED, DISCARDED, DOUBLES, PARKED, RETRIED, of_handler
+from mainstem.delivery.measures import Counted
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.errors import EventRefused
 from mainstem.telemetry import event_logger, log
@@ -42,6 +42,7 @@ class Desk(Struct, frozen=True):
     task: int
     incarnation: Incarnation
     ledger: Ledger
+    counted: Counted
     parking: Parking
     checkpoints: Checkpoints
     doubles: Doubles
@@ -79,7 +80,7 @@ class Desk(Struct, frozen=True):
         """Make an event that a handler cannot be given a dead letter of it, with its bytes intact."""
         if self.passed_by(handler, at, gathered):
             return
-        self.ledger.counters.failures += 1
+        self.counted.failed()
         letter = at.letter()
         log.warning("%s[%d] offset %d for %s: %s", letter.topic, letter.partition, letter.offset, handler.name, error)
         self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None), gathered)
@@ -99,8 +100,7 @@ class Desk(Struct, frozen=True):
             self.refuse(handler, at, gathered, error)
             return True
         if double:
-            self.ledger.counters.doubles += 1
-            DOUBLES.add(1, of_handler(self.group, handler.name))
+            self.counted.doubled(handler.name)
             context = handler.context(at.batch, at.index)
             logger = event_logger(context.event_id, handler.name, context.trace)
             logger.info("a double, passed over: %s[%d] offset %d", context.topic, context.partition, context.offset)
@@ -166,11 +166,11 @@ class Desk(Struct, frozen=True):
     def _verdict(
         self, handler: Handler, context: Context, error: Exception, failure: Failure, given: object
     ) -> Verdict:
-        self.ledger.counters.failures += 1
+        self.counted.failed()
         age_ms = failure.last_ms - failure.first_ms
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance, age_ms)
         if isinstance(verdict, RunAgain | Pause):
-            RETRIED.add(1, of_handler(self.group, handler.name))
+            self.counted.retried(handler.name)
         elif not (self.parks or isinstance(verdict, Discard)):
             verdict = GiveUp()
         count, place = failure.failures, raised_at(error)
@@ -189,8 +189,7 @@ class Desk(Struct, frozen=True):
     def park(self, handler: Handler, letter: Letter, stopped: "Stopped", effects: Effects) -> None:
         """Park the key of an event, or make it a dead letter."""
         if not self.parks:
-            self.ledger.counters.dead_lettered += 1
-            DEAD_LETTERED.add(1, of_handler(self.group, handler.name))
+            self.counted.dead_lettered(handler.name)
             sequence = handler.name, place_of(letter)
             effects.facts.append(self.audit.discarded(sequence, stopped.failure, letter, PASSED_OVER))
             return
@@ -201,8 +200,7 @@ class Desk(Struct, frozen=True):
         """No further run. All that an event does which its policy discards is to say so; its key's later ones go on."""
         if not isinstance(verdict, Discard) or at is None:
             return Stopped(failure, self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None)
-        self.ledger.counters.discarded += 1
-        DISCARDED.add(1, of_handler(self.group, context.handler))
+        self.counted.discarded(context.handler)
         fact = self.audit.discarded((context.handler, at.place()), failure, at.letter(), verdict.reason)
         effects = Effects([fact], {})
         if self.checkpoints.some:
@@ -213,12 +211,10 @@ class Desk(Struct, frozen=True):
         """Count and tell that a sequence has stopped, for a while or for good."""
         status: Status
         if mark.next_ms is None:
-            self.ledger.counters.dead_lettered += 1
-            DEAD_LETTERED.add(1, of_handler(self.group, handler))
+            self.counted.dead_lettered(handler)
             status = "dead-lettered"
         else:
-            self.ledger.counters.parked += 1
-            PARKED.add(1, of_handler(self.group, handler))
+            self.counted.parked(handler)
             status = "parked"
         now = self.clock.now_ms()
         effects.facts.append(self.audit.tell(status, (handler, place_of(letter)), mark, letter, now))

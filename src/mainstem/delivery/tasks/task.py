@@ -172,6 +172,7 @@ class Task:
             on_change=self._something_came,
         )
         ledger.remembers = self._ownership.remembers
+        ledger.counters = self._counted.counters
         await self._restore(ledger, positions)
         parking = Parking(self._state)
         checkpoints = Checkpoints(self._state)
@@ -248,6 +249,7 @@ class Task:
             task=self._ownership.task,
             incarnation=self._incarnation,
             ledger=ledger,
+            counted=self._counted,
             parking=parking,
             checkpoints=checkpoints,
             doubles=Doubles(ledger, environment.clock),
@@ -347,7 +349,7 @@ class Task:
         cut = await commit(ledger, self._ownership, self._environment.point)
         took = clock.monotonic() - began
         self._commit_clock.took(took)
-        self._counted.committed(cut, ledger.counters, took)
+        self._counted.committed(cut, took)
         return cut.positions
 
     # -- ending

@@ -9,7 +9,6 @@ from mainstem.delivery.commands import Answer, Applied, Command, Decisions, answ
 from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
 from mainstem.delivery.failures import Failure, Mark
 from mainstem.delivery.lanes import Intake
-from mainstem.delivery.measures import REDRIVEN, RETRIED, of_handler
 from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
@@ -260,7 +259,7 @@ class RetryWork(Struct, eq=False):
         """Work the sequence off, unless somebody has changed its next try meanwhile."""
         try:
             if timers.is_due(self.desk.ledger.state.get, self.timer):
-                RETRIED.add(1, of_handler(self.desk.group, self.handler.name))
+                self.desk.counted.retried(self.handler.name)
                 await work_off(self.desk, self.routes, self.handler, self.place)
         finally:
             self.done(self.timer)
@@ -343,8 +342,7 @@ class CommandWork(Struct, eq=False):
         if handler is not None:
             applied = Decisions(desk.parking, desk.checkpoints, desk.audit).apply(command, effects, now)
         if command.action == "redrive" and applied.found:
-            desk.ledger.counters.redriven += applied.found
-            REDRIVEN.add(applied.found, of_handler(desk.group, command.handler))
+            desk.counted.redriven(command.handler, applied.found)
         given = Answer(command.id, desk.task, applied.found, applied.text)
         effects.facts.append(answer(desk.group, given, now))
         desk.ledger.settle(self.intake, self.index, effects)
