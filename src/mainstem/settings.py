@@ -57,6 +57,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     buffer_bytes: Annotated[int, Meta(ge=1, description="or than so many bytes, whichever comes first")] = (
         64 * 1024 * 1024
     )
+    parked_events_most: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="A task that keeps so many parked events and dead letters reads its inputs no further, until "
+            "there are a tenth fewer",
+        ),
+    ] = 1_000_000
     static_id: (
         Annotated[
             str,

@@ -14,6 +14,7 @@ import msgspec
 
 from mainstem.broker import COMPLETED_STORE, Change, Record, TopicPartition, completed_key
 from mainstem.delivery.context import Effects, Facts
+from mainstem.delivery.guards import LetterCount
 from mainstem.delivery.lanes import Intake, Progress, Ranges
 from mainstem.errors import BrokerError
 from mainstem.state import TaskState
@@ -117,6 +118,7 @@ class Ledger:
         "changed",
         "counters",
         "events",
+        "letters",
         "on_change",
         "on_wake",
         "progress",
@@ -142,6 +144,7 @@ class Ledger:
         self.state = state
         self.progress = progress
         self.counters = Counters()
+        self.letters = LetterCount(state)
         self.on_wake = on_wake
         self.remembers = True
         """Otherwise what is completed beyond a position is handled again by the next owner."""
@@ -175,6 +178,8 @@ class Ledger:
             self.state.apply(effects.writes)
         if effects.facts:
             self._facts.add(effects.facts)
+        if effects.letters:
+            self.letters.add(effects)
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
         if not self.changed and (effects.writes or effects.facts):
@@ -215,6 +220,7 @@ class Ledger:
         positions = {at: progress.position() for at, progress in self.progress.items()}
         if self.remembers:
             self.state.apply(self._completed(positions))
+            self.state.apply(self.letters.row())
         # A row of the state is to the broker a change, by the same names in the same order: none is made anew.
         changes = cast("list[Change]", self.state.cut())
         cut = Cut(self._facts.cut(), changes, positions, self._waiters, self.events)

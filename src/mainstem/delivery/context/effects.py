@@ -24,12 +24,14 @@ Through: TypeAlias = tuple[str, Batch, int]
 class Effects(Struct, gc=False):
     """What a handler has done so far: facts to append, and store changes by store and key.
 
-    ``wake_ms`` is the earliest time that a timer among the changes is due.
+    ``wake_ms`` is the earliest time that a timer among the changes is due, ``letters`` how many more events are parked
+    with them, or fewer.
     """
 
     facts: list[Fact]
     writes: Writes
     wake_ms: int | None = None
+    letters: int = 0
 
     def write(self, store: str, key: bytes, value: bytes | None) -> None:
         """Change a row."""
@@ -52,6 +54,7 @@ class Effects(Struct, gc=False):
         """Add what happened afterwards."""
         self.facts += later.facts
         self.writes.update(later.writes)
+        self.letters += later.letters
         if later.wake_ms is not None:
             self.wake_at(later.wake_ms)
 
@@ -70,7 +73,7 @@ class Gathered(Effects, gc=False):
 
     def hand_over(self, last: Effects) -> Effects:
         """Everything so far and ``last``, to be committed now; what is gathered begins anew."""
-        given = Effects(self.facts, self.writes, self.wake_ms)
+        given = Effects(self.facts, self.writes, self.wake_ms, self.letters)
         given.take_in(last)
-        self.facts, self.writes, self.wake_ms = [], {}, None
+        self.facts, self.writes, self.wake_ms, self.letters = [], {}, None, 0
         return given

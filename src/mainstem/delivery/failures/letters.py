@@ -137,11 +137,17 @@ class Letters:
     def put(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
         """Keep a letter."""
         effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
+        effects.letters += 1
 
     def delete(self, effects: Effects, handler: str, place: bytes, numbers: range) -> None:
         """Delete these; not more than a commit can bear."""
-        for number in numbers:
-            effects.writes[LETTERS, _letter_row(handler, place, number)] = None
+        rows = [_letter_row(handler, place, number) for number in numbers]
+        # Of a sequence that was dropped, some in the middle may have been worked off before.
+        if len(rows) > 1:
+            self._state.prefetch(LETTERS, rows)
+        for row in rows:
+            effects.letters -= len(rows) == 1 or self._state.get(LETTERS, row) is not None
+            effects.writes[LETTERS, row] = None
 
     def first_free(self, handler: str, place: bytes) -> int:
         """Where a new sequence begins to count."""

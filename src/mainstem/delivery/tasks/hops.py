@@ -189,4 +189,4 @@ def _run_some(works: list[EventWork], clock: Clock, seconds: float) -> Finished:
 def _broken(work: EventWork, number: int, error: Raised, done: Effects) -> Broken:
     through = [(each.name, work.intake.batch, work.index) for each in work.handlers[:number]]
     failure = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
-    return Broken(failure, Gathered(done.facts, done.writes, done.wake_ms, through))
+    return Broken(failure, Gathered(done.facts, done.writes, done.wake_ms, through=through))

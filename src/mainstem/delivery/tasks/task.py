@@ -171,6 +171,7 @@ class Task:
             on_wake=self._alarm.wake,
             on_change=self._something_came,
         )
+        ledger.letters.limit(self._settings.parked_events_most, self._pauses)
         ledger.remembers = self._ownership.remembers
         ledger.counters = self._counted.counters
         await self._restore(ledger, positions)
