@@ -51,6 +51,11 @@ class Desk:
         steps = msgspec.json.decode(result.stdout)
         return {f"{step['kind']} {step['name'].removeprefix(self.name)}": step for step in steps}
 
+    def said(self, command: str, options: str) -> str:
+        """What a person reads of a command about the service."""
+        shell = Shell(self._folder, "")
+        return shell("topics", command, self.service, "--broker", self._url + options).stdout
+
     def plan(self, *words: str, options: str = "", code: int = 0) -> dict[str, dict[str, Any]]:
         """What is not as it should be."""
         steps = self("plan", self.service, *words, options=options, code=code)
@@ -128,6 +133,7 @@ def test_other_copies_are_a_thing_to_do_by_hand(desk: Desk) -> None:
     steps = desk("apply", desk.service, options="&replication=3", code=3)
     assert (steps["topic -sold"]["action"], steps["topic -told"]["action"]) == ("alter", "by-hand")
     assert steps["topic -told"]["differs"] == {"replication": [1, 3]}
+    assert f"0 changes; {len(steps)} to be made by hand" in desk.said("plan", "&replication=3")
     assert "kafka-reassign-partitions.sh" in steps["topic -told"]["remedy"]
     assert desk.get("-sold")["retention.ms"] == "604800000"
 

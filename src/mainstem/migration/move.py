@@ -119,7 +119,8 @@ class Journey(Struct, frozen=True):
                 f"The target has topics or groups of the same names: {', '.join(sorted(there)[:5])}",
                 where=self.target.name,
                 why="what is there would be mixed with what is moved",
-                remedy="delete them there, when nobody needs them; or name another target",
+                remedy="name a target without them. Where nobody uses Mainstem on this one any more, delete them "
+                "there; mainstem.catalogue belongs to every service of it",
             )
 
     async def _require_untouched(self, finished: Finished) -> None:

@@ -72,7 +72,11 @@ def check(*, broker: str | None, dev: bool, as_json: bool) -> None:
 async def _backup(target: Path, given: str | None, *, dev: bool, shown: bool) -> None:
     async with opened(given, dev=dev) as broker:
         if not isinstance(broker, CanBackUp):
-            raise DefinitionError("only the embedded broker has a file to be copied", where=broker.name)
+            raise DefinitionError(
+                "only the embedded broker has a file to be copied",
+                where=broker.name,
+                remedy="name one: --broker sqlite:///shop.db",
+            )
         with progress("backup", None, shown=shown):
             await broker.backup(target)
 

@@ -250,4 +250,6 @@ def _print_steps(steps: Sequence[Preparation], *, applied: bool) -> None:
         if step.by_hand:
             click.echo(f"{'':<12}{', '.join(step.by_hand)} by hand: {step.why}; {step.remedy}")
     changes = sum(step.action in ("create", "alter", "delete") for step in steps)
-    click.echo(f"{plural(changes, 'change')}{' made' if applied else ''}")
+    by_hand = sum(bool(step.by_hand) for step in steps)
+    left = f"; {by_hand} to be made by hand" if by_hand else ""
+    click.echo(f"{plural(changes, 'change')}{' made' if applied else ''}{left}")

@@ -37,6 +37,9 @@ def test_a_dead_letter_is_listed_and_shown_in_full(shell: Shell) -> None:
     text = shell("dead-letters", "show", "loyalty").stdout
     assert "cannot pay back 5" in text
     assert "orders/" in text
+    assert "     next_try  -\n" in text
+    assert "\nfirst_failure  2" in text, "all labels end in one column"
+    assert '      payload  {"customer_id":"c-1","amount_cents":-5}\n' in text
     assert "1 sequence, 1 event" in shell("dead-letters", "list").stdout
 
 

@@ -72,11 +72,20 @@ def show(*, group: str, broker: str | None, dev: bool, as_json: bool, **which: o
         print_json([_shown(name, entry) for name, entry in found])
         return
     for name, entry in found:
-        for label, value in _shown(name, entry).items():
-            click.secho(f"{label:>12}  ", nl=False, bold=True)
-            click.echo(str(value).rstrip().replace("\n", "\n" + " " * 14))
+        shown = _shown(name, entry)
+        width = max(map(len, shown))
+        for label, value in shown.items():
+            click.secho(f"{label:>{width}}  ", nl=False, bold=True)
+            click.echo(_text(value).replace("\n", "\n" + " " * (width + 2)))
         click.echo()
     click.echo(plural(len(found), "sequence"))
+
+
+def _text(value: object) -> str:
+    """As a person reads it: headers and payload as JSON has them, and a dash for nothing."""
+    if isinstance(value, dict | list):
+        return msgspec.json.encode(value).decode()
+    return ("-" if value is None else str(value).rstrip()) or "-"
 
 
 async def _found(group: str | None, broker: str | None, wanted: Wanted, *, dev: bool) -> list[tuple[str, Entry]]:
