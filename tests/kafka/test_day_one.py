@@ -144,3 +144,24 @@ async def test_a_topic_that_is_kept_by_its_size(kafka: str, unique: Callable[[st
             return start > 20
 
         await until(some_have_left, within_seconds=60)
+
+
+async def test_the_last_events_are_as_many_as_were_asked_for(
+    kafka: str, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    """``tail`` looks past the offsets that commits take, and stops where the topic begins."""
+    topic, clock = unique("tailed"), SystemClock()
+    url = f"kafka://{kafka}?state_folder={tmp_path}"
+    async with connected(url, clock, Identifiers(clock)) as broker:
+        await broker.admin.create(TopicSpec(topic, 1))
+        for number in range(6):
+            transaction = broker.log.transaction()
+            transaction.append(TopicPartition(topic, 0), [Record(None, b"%d" % number, clock.now_ms())])
+            await transaction.commit()
+
+    async def last(count: int) -> list[int]:
+        result = await Shell(tmp_path, url).beside("tail", topic, "--limit", f"{count}", "--json", "--broker", url)
+        return [msgspec.json.decode(line)["data"] for line in result.stdout.splitlines()]
+
+    assert await last(3) == [3, 4, 5]
+    assert await last(10) == [0, 1, 2, 3, 4, 5]

@@ -119,13 +119,20 @@ async def _tail(
 async def _last(
     broker: Backend, bounds: Mapping[TopicPartition, tuple[int, int]], wanted: Filter, shown: Shown
 ) -> None:
-    """Print the last events in the order of their timestamps; without a filter only they are read."""
+    """Print the last events in the order of their timestamps; without a filter hardly more than they are read."""
     count = shown.limit or LAST
     everything = wanted != Filter(None, None)
-    starts = {at: start if everything else max(start, end - count) for at, (start, end) in bounds.items()}
-    kept: dict[int, deque[Line]] = {}
-    async for batch in read(broker.log, starts, {at: end for at, (_, end) in bounds.items()}):
-        kept.setdefault(batch.partition, deque(maxlen=count)).extend(wanted.lines(batch))
+    kept: dict[TopicPartition, deque[Line]] = {at: deque(maxlen=count) for at in bounds}
+    back, left = count, dict(bounds)
+    # Commits on Kafka have offsets too, and compaction leaves gaps: where too few are found, it is looked further back.
+    while left:
+        starts = {at: start if everything else max(start, end - back) for at, (start, end) in left.items()}
+        for at in left:
+            kept[at].clear()
+        async for batch in read(broker.log, starts, {at: end for at, (_, end) in left.items()}):
+            kept[TopicPartition(batch.topic, batch.partition)].extend(wanted.lines(batch))
+        left = {at: left[at] for at in left if len(kept[at]) < count and starts[at] > left[at][0]}
+        back *= 4
     found = sorted((line for lines in kept.values() for line in lines), key=lambda line: (line.timestamp, line.offset))
     _print(found[-count:], shown)
 
