@@ -51,11 +51,16 @@ if TYPE_CHECKING:
     from mainstem.delivery.processor import SubscriptionEntry as SubscriptionEntry
     from mainstem.delivery.retirement import Remembered as Remembered
     from mainstem.delivery.retirement import Retirement as Retirement
+    from mainstem.delivery.schedules import CRON as CRON
+    from mainstem.delivery.schedules import Cron as Cron
+    from mainstem.delivery.schedules import Missed as Missed
+    from mainstem.delivery.schedules import Recurring as Recurring
     from mainstem.delivery.tasks import HANDLERS_STORE as HANDLERS_STORE
     from mainstem.delivery.tasks import Environment as Environment
     from mainstem.delivery.tasks import relocated_starts as relocated_starts
 
 __all__ = [
+    "CRON",
     "HANDLERS_STORE",
     "PARKING_STORE",
     "PROCESS_ENDS",
@@ -65,6 +70,7 @@ __all__ = [
     "Command",
     "Context",
     "Counters",
+    "Cron",
     "Decided",
     "Deduplicate",
     "Entry",
@@ -72,12 +78,14 @@ __all__ = [
     "EventEntry",
     "GroupRunner",
     "Keeper",
+    "Missed",
     "Outputs",
     "Places",
     "Plan",
     "Point",
     "Predicate",
     "Processor",
+    "Recurring",
     "Registration",
     "Remembered",
     "Retirement",
@@ -182,6 +190,7 @@ __getattr__, __dir__ = door(
             "Remembered",
             "Retirement",
         ),
+        "schedules": ("CRON", "Cron", "Missed", "Recurring"),
         "tasks": (
             "Environment",
             "HANDLERS_STORE",

@@ -30,6 +30,7 @@ from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.gates import Deduplicate, check_deduplicate, sieve_of
 from mainstem.delivery.processor import Call, Predicate, Processor, written_at
+from mainstem.delivery.schedules import Recurring
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
 from mainstem.events import Declarable, Declaration, Event, Topic, declaration_of, meant_instead
 from mainstem.state import Timer
@@ -44,6 +45,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     name: str
     types: tuple[Declarable, ...] = ()
     timer: str | None = None
+    schedule: Recurring | None = None
     retry: Retry = Retry()
     timeout_seconds: float | None = None
     where: Predicate | None = None
@@ -102,6 +104,7 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         inputs=inputs,
         outputs=(outputs := output_declarations(registration, signature.returns)),
         timer=registration.timer,
+        schedule=registration.schedule,
         plain=plain,
         batch=signature.batch,
         retry=registration.retry,
@@ -336,10 +339,7 @@ def _timed(call: Call, name: str, timeout_seconds: float) -> Call:
 
 def output_declarations(registration: Registration, returns: object) -> tuple[Declaration, ...]:
     """The declarations behind a return annotation and ``publishes=``, each once."""
-    found: dict[object, Declaration] = {}
-    for each in registration.publishes:
-        declaration = declaration_of(each)
-        found[declaration.type] = declaration
+    found: dict[object, Declaration] = {each.type: each for each in map(declaration_of, registration.publishes)}
     for leaf in _leaves(returns):
         if leaf not in found:
             try:

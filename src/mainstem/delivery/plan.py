@@ -8,6 +8,7 @@ from mainstem.broker import Delivery, GroupSpec, TopicPartition, inbox_of, input
 from mainstem.delivery.context import Outputs, Store
 from mainstem.delivery.failures import audit_topic
 from mainstem.delivery.processor import Processor
+from mainstem.delivery.schedules import SCHEDULES_TASK, Recurring
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration
 from mainstem.schemas import codec_for
@@ -90,6 +91,12 @@ class Plan:
     def timers(self) -> dict[str, Processor]:
         """The processors by the timer they handle."""
         return {each.timer: each for each in self.processors if each.timer is not None}
+
+    def schedules_of(self, task: int) -> dict[str, tuple[tuple[str, ...], Recurring]]:
+        """The schedules that a task owns, by handler, with the names that the handler had before."""
+        if task != SCHEDULES_TASK:
+            return {}
+        return {each.name: (each.was, each.schedule) for each in self.processors if each.schedule is not None}
 
     def routes(self) -> dict[tuple[str, str | None], Route]:
         """The routes by topic and wire name; None stands for a topic without envelope."""

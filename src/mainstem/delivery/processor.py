@@ -9,6 +9,7 @@ from msgspec import Struct
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.gates import Sieve
+from mainstem.delivery.schedules import Recurring
 from mainstem.events import Declaration, Envelope
 
 Call: TypeAlias = Callable[[object, Context], object]
@@ -51,10 +52,10 @@ class SubscriptionEntry(Struct, frozen=True):
 class Processor(Struct, frozen=True, kw_only=True):
     """A handler, compiled. ``name`` is its identity in its service; ``was`` are names it had before.
 
-    It is run for events of ``inputs``, or when ``timer`` is due. A ``plain`` one is an ordinary function and runs in a
-    worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take as long as it wants. Of those of
-    its ``outputs`` that are ``latest``, a commit carries the last one of each topic and key. A ``sieve`` lets no event
-    through that it has been given before.
+    It is run for events of ``inputs``, or when ``timer`` is due, which a ``schedule`` sets again. A ``plain`` one is an
+    ordinary function and runs in a worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take
+    as long as it wants. Of those of its ``outputs`` that are ``latest``, a commit carries the last one of each topic
+    and key. A ``sieve`` lets no event through that it has been given before.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     inputs: tuple[Declaration, ...] = ()
     outputs: tuple[Declaration, ...] = ()
     timer: str | None = None
+    schedule: Recurring | None = None
     plain: bool = False
     batch: bool = False
     retry: Retry = Retry()

@@ -4,10 +4,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, get_args
 
 from mainstem.calendar import Duration, seconds
-from mainstem.delivery import Deduplicate, Predicate, Registration, Retry, Store
+from mainstem.delivery import CRON, Cron, Deduplicate, Missed, Predicate, Recurring, Registration, Retry, Store
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, declaration_of
 
@@ -114,6 +114,52 @@ class Handlers:
                     timeout_seconds=None if timeout is None else seconds(timeout),
                     publishes=publishes,
                     latest=latest,
+                    was=was,
+                )
+            )
+            return function
+
+        return register
+
+    def schedule(
+        self,
+        cron: str,
+        *,
+        tz: str = "UTC",
+        missed: Missed = "once",
+        name: str | None = None,
+        retry: Retry = DEFAULT_RETRY,
+        timeout: Duration | None = None,
+        publishes: tuple[Declarable, ...] = (),
+        was: tuple[str, ...] = (),
+    ) -> Callable[[F], F]:
+        """Let a function run by the calendar, once for the whole group, as ``schedule("0 8 * * mon-fri")`` says.
+
+        ``cron`` is minute, hour, day of the month, month and day of the week, in the time zone ``tz``. A run that
+        could not begin within a minute has been ``missed``: ``"once"`` makes the last one up, ``"all"`` each of them,
+        ``"skip"`` none. It takes the :class:`~mainstem.Timer` first, or leaves it out; the other options are those
+        of :meth:`on`.
+        """
+        if missed not in get_args(Missed):
+            raise DefinitionError(
+                f"missed={missed!r} says nothing about the runs of a schedule", remedy='write "once", "skip" or "all"'
+            )
+        recurring = Recurring(Cron(cron, tz), missed)
+        for each in several("publishes", publishes):
+            declaration_of(each)
+        several("was", was)
+
+        def register(function: F) -> F:
+            handler = _name_of(function, name)
+            self._register(
+                Registration(
+                    function=function,
+                    name=handler,
+                    timer=CRON + handler,
+                    schedule=recurring,
+                    retry=retry,
+                    timeout_seconds=None if timeout is None else seconds(timeout),
+                    publishes=publishes,
                     was=was,
                 )
             )

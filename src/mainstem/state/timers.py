@@ -100,8 +100,13 @@ def begin(read: Read, write: Write, timer: Timer) -> Firing | None:
     assert found is not None
     cancel(read, write, timer.name, timer.key)
     tag = found[_DUE:]
-    write(BEGUN, tag, row)
-    return Firing(tag, timer)
+    return go_on(write, Firing(tag, timer))
+
+
+def go_on(write: Write, firing: Firing) -> Firing:
+    """Note a firing that has begun, and by which name whoever owns the task next is to go on with it."""
+    write(BEGUN, firing.tag, due_row(firing.timer))
+    return firing
 
 
 def end(write: Write, firing: Firing) -> None:

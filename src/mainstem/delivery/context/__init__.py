@@ -3,7 +3,7 @@
 from mainstem.delivery.context.context import Context, RunContext
 from mainstem.delivery.context.effects import Effects, Fact, Gathered, Through, no_effects
 from mainstem.delivery.context.facts import Facts
-from mainstem.delivery.context.firing import TIMER_TOPIC, Stamps, due_fact, firing_batch
+from mainstem.delivery.context.firing import TIMER_TOPIC, Stamps, due_fact, firing_batch, schedule_tag
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
@@ -32,4 +32,5 @@ __all__ = [
     "in_binary_mode",
     "no_effects",
     "row_key",
+    "schedule_tag",
 ]

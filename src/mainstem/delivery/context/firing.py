@@ -27,11 +27,18 @@ def firing_tag(event_id: str, inherited: Headers) -> bytes:
     return _encode((event_id.encode(), inherited[CE_CORRELATIONID], inherited[CE_CAUSATIONID]))
 
 
+def schedule_tag(event_id: str) -> bytes:
+    """What the run of a schedule keeps: the id it has. It comes from nowhere."""
+    return _encode((event_id.encode(), b"", b""))
+
+
 def firing_batch(task: int, firing: Firing) -> Batch:
     """The record that a firing is handled as; it is copied when the firing parks."""
     timer = firing.timer
     event_id, correlation, causation = _decode(firing.tag)
-    record = Record(timer.key, None, timer.due_ms, own={CE_ID: event_id, **lineage(correlation, causation)})
+    record = Record(
+        timer.key, None, timer.due_ms, own={CE_ID: event_id, **lineage(correlation or None, causation or None)}
+    )
     return single(TopicPartition(f"{TIMER_TOPIC}:{timer.name}", task), timer.due_ms, record)
 
 

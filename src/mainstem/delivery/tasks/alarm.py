@@ -8,9 +8,10 @@ from mainstem.delivery.context import TIMER_TOPIC
 from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
 from mainstem.delivery.gates import FORGET, ForgetWork
 from mainstem.delivery.lanes import Work
+from mainstem.delivery.schedules import is_schedule
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.routes import Routes
-from mainstem.delivery.tasks.works import FiringWork, PublicationWork, RetryWork, SweepWork, TimerWork
+from mainstem.delivery.tasks.works import FiringWork, PublicationWork, RetryWork, ScheduleWork, SweepWork, TimerWork
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, schedules, timers
 
@@ -106,6 +107,8 @@ class Alarm:
 def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None]) -> Work:
     if timer.name == schedules.PUBLISH:
         return PublicationWork(schedules.key_of(timer), desk, timer, done)
+    if is_schedule(timer.name):
+        return ScheduleWork(_firing_lane(timer, desk), desk, timer, done)
     place = timer.key or b""
     if timer.name.startswith(SWEEP):
         return SweepWork(lane_of(place), desk, timer.name.removeprefix(SWEEP), place, timer, done)
@@ -118,7 +121,9 @@ def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None
 
 
 def _firing_lane(timer: Timer, desk: Desk) -> bytes:
-    """The lane of its key. A keyless one has that of the place where it would park."""
+    """The lane of its key. A keyless one has that of the place where it would park; all runs of a schedule have one."""
+    if is_schedule(timer.name):
+        return timer.name.encode()
     # In any lane, of two that are due at the same moment, and so would park at the same place, one would be lost there.
     return lane_of(place_at(timer.key, f"{TIMER_TOPIC}:{timer.name}", desk.task, timer.due_ms))
 

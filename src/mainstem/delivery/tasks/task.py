@@ -20,6 +20,7 @@ from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan, no_checkpoint
+from mainstem.delivery.schedules import is_schedule, next_runs
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
 from mainstem.delivery.tasks.desk import Desk
@@ -187,6 +188,7 @@ class Task:
             ledger.absorb(page)
             # The first offsets are fixed before the first event: whoever takes over later must not choose again.
             self._positions = await self._commit(ledger)
+        ledger.absorb(next_runs(self._state, plan.schedules_of(self._ownership.task), environment.clock.now_ms()))
         self._alarm.begin(desk, routes)
         if environment.executor is not None and any(each.plain for each in plan.processors):
             seconds = self._settings.commit_interval_ms / 1000
@@ -228,7 +230,7 @@ class Task:
         bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
         stamps = None if plan.at_least_once else Stamps(environment.clock)
         surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint, stamps, bare)
-        timer_names = frozenset(plan.timers())
+        timer_names = frozenset(name for name in plan.timers() if not is_schedule(name))
         handlers = {
             each.name: Handler(
                 each,

@@ -9,6 +9,7 @@ from mainstem.delivery.commands import Answer, Applied, Command, Decisions, answ
 from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
 from mainstem.delivery.failures import Failure, Mark
 from mainstem.delivery.lanes import Intake
+from mainstem.delivery.schedules import take_run
 from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
 from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.delivery.tasks.routes import Routes
@@ -211,6 +212,35 @@ class FiringWork(Struct, eq=False):
     async def run(self) -> None:
         """Go on with it, whether its timer is set again meanwhile or not."""
         await _fire(self.desk, self.firing)
+
+
+class ScheduleWork(Struct, eq=False):
+    """The next run of a schedule is due. Its runs share a lane, so that one waits for the other."""
+
+    key: bytes | None
+    desk: Desk
+    timer: Timer
+    done: Callable[[Timer], None]
+
+    async def run(self) -> None:
+        """Begin the run, set the next, and handle what has begun; a run that was missed may be left out."""
+        try:
+            desk, effects = self.desk, no_effects()
+            handler = desk.by_timer[self.timer.name]
+            recurring = handler.processor.schedule
+            assert recurring is not None
+
+            def identify(run_ms: int) -> str:
+                return handler.footing.derivation.of("schedule", str(run_ms))
+
+            now = desk.clock.now_ms()
+            firing = take_run(desk.ledger.state.get, effects, self.timer, recurring, identify, now)
+            if effects.writes:
+                desk.ledger.absorb(effects)
+            if firing is not None:
+                await _fire(desk, firing)
+        finally:
+            self.done(self.timer)
 
 
 async def _fire(desk: Desk, firing: Firing) -> None:
