@@ -201,20 +201,20 @@ class Handlers:
                     why="handlers and stores are included, as Handlers() gathers them",
                     remedy="write orders = Handlers(), declare with @orders.on(...), and include(orders)",
                 )
-            if self in other.family():
+            if self in other._family():  # noqa: SLF001 - our own kind
                 raise DefinitionError("handlers cannot include themselves", remedy="include them from one side only")
             self._included.append(other)
 
-    def family(self) -> Iterator["Handlers"]:
+    def _family(self) -> Iterator["Handlers"]:
         """These handlers, and all that they include."""
         yield self
         for each in self._included:
-            yield from each.family()
+            yield from each._family()  # noqa: SLF001 - our own kind
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """While they run nothing more can be declared: nobody would call it."""
-        family = list(self.family())
+        family = list(self._family())
         for each in family:
             each._holders += 1  # noqa: SLF001 - our own kind
         try:
@@ -226,12 +226,12 @@ class Handlers:
     @property
     def registered(self) -> tuple[Registration, ...]:
         """Everything registered here and in what is included, in this order."""
-        return tuple(registration for each in self.family() for registration in each._own)  # noqa: SLF001 - our own kind
+        return tuple(registration for each in self._family() for registration in each._own)  # noqa: SLF001 - our own kind
 
     @property
     def stores(self) -> tuple[Store[object], ...]:
         """Every store declared here and in what is included."""
-        return tuple(store for each in self.family() for store in each._stores.values())  # noqa: SLF001 - our own kind
+        return tuple(store for each in self._family() for store in each._stores.values())  # noqa: SLF001 - our own kind
 
     def _check_open(self) -> None:
         if self._holders:

@@ -8,7 +8,6 @@ every hour goes by the time that passes: it has no run in the gap, and runs in b
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mainstem.delivery.schedules.fields import ALL_HOURS, fields_of
 from mainstem.errors import DefinitionError
@@ -110,6 +109,9 @@ class Cron:
 def _zone(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
+    # Who has no schedule should not have to load it.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
