@@ -1,5 +1,6 @@
 """What can be said in a URL of Kafka, and what its page says about it."""
 
+import logging
 from pathlib import Path
 from typing import Annotated, get_args, get_origin
 
@@ -8,6 +9,7 @@ import pytest
 from msgspec.structs import fields
 
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker.kafka.options import ClientSettings
 from mainstem.clock import SystemClock
 from mainstem.errors import StartRefused
 from mainstem.identifiers import Identifiers
@@ -53,3 +55,18 @@ def test_settings_of_the_client_reach_every_client(tmp_path: Path) -> None:
     each = (settings.admin(), settings.reader(), settings.producer(1_000), settings.transactional("t"))
     assert {one["client.id"] for one in each} == {"shop"}
     assert settings.producer(1_000)["linger.ms"] == 7
+
+
+def test_what_all_clients_say_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A process has dozens, and each of them notices that a broker is gone; who says it matters less than what it is."""
+    logger = ClientSettings("nowhere:1", KafkaOptions()).admin()["logger"]
+    assert isinstance(logger, logging.Logger)
+    said = "FAIL [rdkafka#%s] [thrd:x]: %s: Connect to ipv4#192.0.2.7:1 failed: %s (after %d ms in state CONNECT)"
+    logger.error(said, "consumer-3", "192.0.2.7:1/bootstrap", "Connection refused", 0)
+    logger.error(said, "consumer-9", "GroupCoordinator: 192.0.2.7:1", "Connection refused", 1)
+    logger.error(said, "producer-5", "192.0.2.7:1/1", "Connection refused", 2)
+    logger.error(said, "producer-5", "192.0.2.7:1/1", "No route to host", 2)
+    assert [line.partition(" failed: ")[2].partition(" (")[0] for line in caplog.messages] == [
+        "Connection refused",
+        "No route to host",
+    ]

@@ -1,6 +1,7 @@
 """What only Kafka has, and the settings of its clients."""
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -171,6 +172,7 @@ class ClientSettings:
 
 BATCH_BYTES: Final = 900_000
 MESSAGE_BYTES_MAX: Final = 1_000_000_000
+_WHO: Final = re.compile(r"\[[^\]]*\](: \S+(?=: ))*")
 
 
 def _logger() -> logging.Logger:
@@ -182,15 +184,15 @@ def _logger() -> logging.Logger:
 
 
 class _Once(logging.Filter):
-    """Lets a sentence pass once in so many seconds."""
+    """Lets a sentence pass once in so many seconds, whichever of a process's many clients says it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        # The sentence ends with what changes from time to time.
-        sentence = record.getMessage().partition(" (after ")[0]
+        # It begins with which client and connection it is, and ends with what changes from time to time.
+        sentence = _WHO.sub("", record.getMessage().partition(" (after ")[0])
         before = self._said.get(sentence)
         if before is not None and record.created - before < REPEAT_SECONDS:
             return False
