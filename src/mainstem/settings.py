@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(gt=0, description="A task that has finished none of its events in flight for so many seconds is stuck"),
     ] = 600
+    blocked_seconds: Annotated[
+        float,
+        Meta(gt=0, description="When a handler has blocked the event loop for so long, the log says where"),
+    ] = 2
     buffer_events: Annotated[int, Meta(ge=1, description="A task reads no further ahead than so many events")] = 4_000
     buffer_bytes: Annotated[int, Meta(ge=1, description="or than so many bytes, whichever comes first")] = (
         64 * 1024 * 1024

@@ -31,7 +31,7 @@ from mainstem.service.brokers import Backend, connected, file_of, named_broker
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup, reaching
 from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
-from mainstem.service.process import Checkup, Entrance, Health, signalled
+from mainstem.service.process import Checkup, Entrance, Health, blocking_told, signalled
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
 from mainstem.settings import Settings
@@ -177,6 +177,7 @@ async def _prepared(
                     prepared.man(group, floor, crew, stack)
         await process.tell(drafted.outputs)
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock))
+        stack.enter_context(blocking_told(settings.blocked_seconds if floor.threads else None))
         await stack.enter_async_context(crew)
         yield process, crew
 

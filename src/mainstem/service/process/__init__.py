@@ -7,6 +7,7 @@ from mainstem.service.process.checkup import Checkup
 from mainstem.service.process.entrance import Entrance
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
 from mainstem.service.process.signals import signalled
+from mainstem.service.process.stalls import blocking_told
 
 __all__ = [
     "Checkup",
@@ -14,6 +15,7 @@ __all__ = [
     "GroupHealth",
     "Health",
     "TaskHealth",
+    "blocking_told",
     "routes",
     "signalled",
 ]
