@@ -58,7 +58,7 @@ def test_settings_of_the_client_reach_every_client(tmp_path: Path) -> None:
 
 
 def test_what_all_clients_say_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A process has dozens, and each of them notices that a broker is gone; who says it matters less than what it is."""
+    """A process has dozens, and each notices that a broker is gone; who says it matters less than what it is."""
     logger = ClientSettings("nowhere:1", KafkaOptions()).admin()["logger"]
     assert isinstance(logger, logging.Logger)
     said = "FAIL [rdkafka#%s] [thrd:x]: %s: Connect to ipv4#192.0.2.7:1 failed: %s (after %d ms in state CONNECT)"
