@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from mainstem.delivery.commands import Action as Action
     from mainstem.delivery.commands import Answer as Answer
     from mainstem.delivery.commands import Command as Command
+    from mainstem.delivery.commands import Page as Page
     from mainstem.delivery.commands import answers_topic as answers_topic
     from mainstem.delivery.commands import decode_answer as decode_answer
+    from mainstem.delivery.commands import decode_page as decode_page
     from mainstem.delivery.commands import encode_command as encode_command
     from mainstem.delivery.commit import Point as Point
     from mainstem.delivery.commit import no_point as no_point
@@ -21,11 +23,15 @@ if TYPE_CHECKING:
     from mainstem.delivery.edition import Rollback as Rollback
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
     from mainstem.delivery.failures import Decided as Decided
+    from mainstem.delivery.failures import Edit as Edit
     from mainstem.delivery.failures import Entry as Entry
+    from mainstem.delivery.failures import Failure as Failure
+    from mainstem.delivery.failures import Letter as Letter
     from mainstem.delivery.failures import Retry as Retry
     from mainstem.delivery.failures import audit_topic as audit_topic
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import origin_of as origin_of
+    from mainstem.delivery.failures import place_of as place_of
     from mainstem.delivery.gates import SEEN_STORE as SEEN_STORE
     from mainstem.delivery.gates import Deduplicate as Deduplicate
     from mainstem.delivery.gates import relocated_seen as relocated_seen
@@ -73,13 +79,17 @@ __all__ = [
     "Cron",
     "Decided",
     "Deduplicate",
+    "Edit",
     "Entry",
     "Environment",
     "EventEntry",
+    "Failure",
     "GroupRunner",
     "Keeper",
+    "Letter",
     "Missed",
     "Outputs",
+    "Page",
     "Places",
     "Plan",
     "Point",
@@ -101,6 +111,7 @@ __all__ = [
     "declared_outputs",
     "decode_answer",
     "decode_entry",
+    "decode_page",
     "encode_command",
     "enter_handlers",
     "faults_of",
@@ -108,6 +119,7 @@ __all__ = [
     "inside_handler",
     "no_point",
     "origin_of",
+    "place_of",
     "relocated_completed",
     "relocated_seen",
     "relocated_starts",
@@ -119,6 +131,8 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "commands": (
+            "decode_page",
+            "Page",
             "Action",
             "Answer",
             "Command",
@@ -139,6 +153,10 @@ __getattr__, __dir__ = door(
         "custody": ("Keeper",),
         "edition": ("Rollback",),
         "failures": (
+            "place_of",
+            "Edit",
+            "Letter",
+            "Failure",
             "Decided",
             "Entry",
             "PARKING_STORE",

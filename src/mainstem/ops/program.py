@@ -29,7 +29,9 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
         "mainstem.ops.catalogue", "Show who publishes what, who listens, and what each group remembers."
     ),
     "groups": CommandAt("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
-    "dead-letters": CommandAt("mainstem.ops.letters", "List, show, redrive and discard what handlers have given up."),
+    "dead-letters": CommandAt(
+        "mainstem.ops.letters", "List, show, edit, redrive, discard and archive what handlers have given up."
+    ),
     "retire": CommandAt(
         "mainstem.ops.retire", "Forget a handler that does not exist any more, so that its group can start."
     ),

@@ -1,12 +1,17 @@
 """What somebody has decided about a parked sequence, applied by the task that has it, and told in the audit topic."""
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from mainstem.delivery.commands.inbox import Command
-from mainstem.delivery.context import Effects
-from mainstem.delivery.failures import Audit, Checkpoints, Decided, Mark, Parking
+from mainstem.delivery.commands.contents import encode_page, page_of, parts_of
+from mainstem.delivery.commands.inbox import Answer, Command, answer
+from mainstem.delivery.context import Effects, Fact
+from mainstem.delivery.failures import Audit, Checkpoints, Decided, Edit, Letter, Mark, Parking, Status, place_of
+
+EDITED_BYTES_MAX = 900_000
+"""A letter keeps its first value beside the new one, in a row that has room for a record and for so much more."""
 
 
 class Applied(NamedTuple):
@@ -15,20 +20,33 @@ class Applied(NamedTuple):
     found: int
     text: str
     begins: bool = False
+    refused: bool = False
+    contents: bytes = b""
 
 
 class Decisions(Struct, frozen=True):
-    """Applies commands to the sequences of one task. Changes go into the effects of the command."""
+    """Applies commands to the sequences of one task. Changes go into the effects of the command.
+
+    ``opened`` decodes a letter as its handler would be given it, and raises what goes wrong.
+    """
 
     parking: Parking
     checkpoints: Checkpoints
     audit: Audit
+    opened: Callable[[Letter], object]
 
     def apply(self, command: Command, effects: Effects, now_ms: int) -> Applied:
         """Do what a command says, as the sequence is now; where nothing is parked nothing is done."""
         mark = self.parking.mark(command.handler, command.place)
+        if command.action == "restore":
+            return self._restore(command, mark, effects)
         if mark is None:
             return Applied(0, f"{command.action}: nothing is parked there")
+        if command.action == "read":
+            page = page_of(self.parking, (command.handler, command.place), mark, command.number)
+            return Applied(mark.waiting, _said(command, mark.waiting), contents=encode_page(page))
+        if command.action == "edit":
+            return self._edit(command, mark, effects, now_ms)
         if command.action == "redrive":
             return self._redrive(command, mark, effects, now_ms)
         return self._discard(command, mark, effects, now_ms)
@@ -40,20 +58,77 @@ class Decisions(Struct, frozen=True):
         fresh = mark.again(at_ms)
         self.parking.write_mark(effects, handler, place, fresh)
         letter = self.parking.first(handler, place, mark)
-        decided = Decided(command.reason, command.by)
-        effects.facts.append(self.audit.tell("redriven", (handler, place), fresh, letter, now_ms, decided))
-        return Applied(mark.waiting, _said(command, mark), at_ms == now_ms)
+        effects.facts.append(self.audit.tell("redriven", (handler, place), fresh, letter, now_ms, _decided(command)))
+        return Applied(mark.waiting, _said(command, mark.waiting), at_ms == now_ms)
 
     def _discard(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
         handler, place = command.handler, command.place
         letter = self.parking.first(handler, place, mark)
-        decided = Decided(command.reason, command.by)
-        effects.facts.append(self.audit.tell("discarded", (handler, place), mark, letter, now_ms, decided))
+        if command.origin and (command.origin, command.number) != (letter.origin, mark.waiting):
+            return _refused(command, f"{mark.waiting} events wait there now, from {letter.origin} on")
+        effects.facts.append(self.audit.tell("discarded", (handler, place), mark, letter, now_ms, _decided(command)))
         self.parking.drop(effects, handler, place, mark, now_ms)
         self.checkpoints.forget(handler, letter.batch(), effects)
         effects.facts.append(self.audit.worked_off((handler, place), now_ms))
-        return Applied(mark.waiting, _said(command, mark))
+        return Applied(mark.waiting, _said(command, mark.waiting))
+
+    def _edit(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
+        handler, place = command.handler, command.place
+        letter = self.parking.letter_at(handler, place, mark, command.number)
+        if letter is None or (letter.origin, len(letter.edits)) != (command.origin, command.edits):
+            return _refused(command, "the letter has changed since it was read, or is not there any more")
+        new = letter.edited(command.value, Edit(now_ms, command.by, command.reason))
+        if max(len(new.original or b""), len(command.value)) > EDITED_BYTES_MAX:
+            return _refused(command, f"an edit keeps the original, and neither may have over {EDITED_BYTES_MAX} bytes")
+        try:
+            self.opened(new)
+        except Exception as error:  # noqa: BLE001 - a decoder of the user's may raise anything
+            return _refused(command, f"the handler could not be given it: {error}")
+        self.parking.letters.rewrite(effects, handler, new, mark.first + command.number)
+        effects.facts.append(self.audit.tell("edited", (handler, place), mark, new, now_ms, _decided(command)))
+        if command.number == 0:
+            self._tell_standing(command, mark, new, effects)
+        return Applied(1, _said(command, 1))
+
+    def _restore(self, command: Command, mark: Mark | None, effects: Effects) -> Applied:
+        handler, place, waiting = command.handler, command.place, 0 if mark is None else mark.waiting
+        if waiting != command.number:
+            return _refused(command, f"{waiting} events of {handler} wait there already: redrive or discard them first")
+        if command.failure is None or any(place_of(letter) != place for letter in command.letters):
+            return _refused(command, "the letters are of another key, or without their failure")
+        if mark is not None and mark.next_ms is not None:
+            return _refused(command, "what waits there is being tried again")
+        for letter in command.letters:
+            if mark is None:
+                mark = self.parking.park(effects, handler, letter, command.failure, None)
+                self._tell_standing(command, mark, letter, effects)
+                continue
+            self.parking.add_behind(effects, handler, letter, mark)
+            mark = Mark(mark.first, mark.end + 1, None, mark.failure)
+        return Applied(len(command.letters), _said(command, len(command.letters)))
+
+    def _tell_standing(self, command: Command, mark: Mark, letter: Letter, effects: Effects) -> None:
+        """The sequence stands as before, since it stopped; its first letter is this one."""
+        status: Status = "dead-lettered" if mark.next_ms is None else "parked"
+        sequence, since_ms = (command.handler, command.place), mark.failure.last_ms
+        effects.facts.append(self.audit.tell(status, sequence, mark, letter, since_ms, _decided(command)))
 
 
-def _said(command: Command, mark: Mark) -> str:
-    return f"{command.action}: {mark.waiting} events"
+def answered(group: str, task: int, command_id: str, applied: Applied, at_ms: int) -> Iterator[Fact]:
+    """The records of the answer to a command."""
+    parts = parts_of(applied.contents)
+    for number, part in enumerate(parts):
+        given = Answer(command_id, task, applied.found, applied.text, applied.refused, number, len(parts), part)
+        yield answer(group, given, at_ms)
+
+
+def _decided(command: Command) -> Decided:
+    return Decided(command.reason, command.by)
+
+
+def _said(command: Command, count: int) -> str:
+    return f"{command.action}: {count} events"
+
+
+def _refused(command: Command, why: str) -> Applied:
+    return Applied(0, f"{command.action}: refused: {why}", refused=True)

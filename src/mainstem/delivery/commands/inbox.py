@@ -11,15 +11,19 @@ from msgspec import Struct
 
 from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.context import Fact
+from mainstem.delivery.failures import Failure, Letter
 
-Action = Literal["redrive", "discard"]
+Action = Literal["redrive", "discard", "edit", "read", "restore"]
 
 
-class Command(Struct, frozen=True):
+class Command(Struct, frozen=True, omit_defaults=True):
     """Something to be done to a parked sequence. ``place`` names it beside the handler, as listings show it.
 
     ``by`` is who asks for it. A redrive begins at ``at_ms``, in wall-clock milliseconds; without it, or when that has
-    passed, at once.
+    passed, at once. A discard that names the ``origin`` of the first event does nothing unless ``number`` events wait,
+    as whoever asks has seen. An edit gives ``value`` to the letter of this origin, ``number`` places behind the first
+    one, which has been edited so many times. A read answers with letters, from the ``number``th on. A restore puts
+    ``letters`` behind the ``number`` ones that wait.
     """
 
     id: str
@@ -29,15 +33,28 @@ class Command(Struct, frozen=True):
     reason: str = ""
     by: str = ""
     at_ms: int | None = None
+    number: int = 0
+    origin: str = ""
+    edits: int = 0
+    value: bytes = b""
+    letters: tuple[Letter, ...] = ()
+    failure: Failure | None = None
 
 
-class Answer(Struct, frozen=True):
-    """What became of a command. ``found`` is how many events it was about; 0 when there was nothing."""
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """What became of a command. ``found`` is how many events it was about; 0 when there was nothing.
+
+    One that was not carried out for another reason is ``refused``. Long ``contents`` come in several ``parts``.
+    """
 
     id: str
     task: int
     found: int
     text: str
+    refused: bool = False
+    part: int = 0
+    parts: int = 1
+    contents: bytes = b""
 
 
 encode_command = msgspec.json.Encoder().encode

@@ -24,7 +24,11 @@ SHOWN_BYTES_MAX = 500_000
 Sequence: TypeAlias = tuple[str, bytes]
 """What names a parked sequence: a handler and a place."""
 
-Status = Literal["parked", "dead-lettered", "redriven", "discarded"]
+Status = Literal["parked", "dead-lettered", "redriven", "edited", "discarded"]
+
+
+LASTING = ("edited", "discarded")
+"""What has changed or left for good is told under a key of its own, which compaction keeps."""
 
 
 class Decided(NamedTuple):
@@ -99,9 +103,7 @@ class Audit:
             left_out_bytes=_size_bytes(letter) - _size_bytes(shown),
             by=decided.by,
         )
-        return self._at, Record(
-            _own_key(entry) if status == "discarded" else _key(sequence), encode_entry(entry), at_ms
-        )
+        return self._at, Record(_own_key(entry) if status in LASTING else _key(sequence), encode_entry(entry), at_ms)
 
     def discarded(self, sequence: Sequence, failure: Failure, letter: Letter, reason: str) -> Fact:
         """One event has failed for good and waits nowhere; it is told of under a key of its own."""
@@ -119,20 +121,18 @@ def _key(sequence: Sequence) -> bytes:
 
 def _own_key(entry: Entry) -> bytes:
     # Begins as no handler's name does, so that no sequence has it; a key may be discarded again, at another time.
-    letter = entry.letter
-    origin = f"{letter.topic}/{letter.partition}@{letter.offset}"
-    return f"\x00discarded {origin} {entry.at_ms} ".encode() + entry.sequence_key
+    return f"\x00{entry.status} {entry.letter.origin} {entry.at_ms} ".encode() + entry.sequence_key
 
 
 def _size_bytes(letter: Letter) -> int:
-    return len(letter.value or b"") + sum(map(len, letter.headers.values()))
+    return len(letter.value or b"") + len(letter.original or b"") + sum(map(len, letter.headers.values()))
 
 
 def _shown(letter: Letter) -> Letter:
     """A letter that fits into a record, whatever limit the letter's own topic has."""
     if _size_bytes(letter) <= SHOWN_BYTES_MAX:
         return letter
-    without_value = msgspec.structs.replace(letter, value=None)
+    without_value = msgspec.structs.replace(letter, value=None, original=None)
     if _size_bytes(without_value) <= SHOWN_BYTES_MAX:
         return without_value
     return msgspec.structs.replace(without_value, headers={})

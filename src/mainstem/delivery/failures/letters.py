@@ -27,8 +27,19 @@ _MOVED_AT_ONCE = 16
 _NUMBER_BYTES = 8
 
 
-class Letter(Struct, frozen=True):
-    """A copy of a record that waits, bytes and headers as they came."""
+class Edit(Struct, frozen=True):
+    """Somebody has changed the value of a letter, at this wall-clock time."""
+
+    at_ms: int
+    by: str
+    reason: str
+
+
+class Letter(Struct, frozen=True, omit_defaults=True):
+    """A copy of a record that waits, bytes and headers as they came.
+
+    One that somebody has edited says so, and keeps the value that it came with.
+    """
 
     topic: str
     partition: int
@@ -37,6 +48,18 @@ class Letter(Struct, frozen=True):
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    edits: tuple[Edit, ...] = ()
+    original: bytes | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where the event stood, in text."""
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+    def edited(self, value: bytes, edit: Edit) -> "Letter":
+        """The same letter with another value; the first one is kept."""
+        original = self.original if self.edits else self.value
+        return msgspec.structs.replace(self, value=value, original=original, edits=(*self.edits, edit))
 
     @classmethod
     def of(cls, batch: Batch, index: int) -> "Letter":
@@ -136,8 +159,12 @@ class Letters:
 
     def put(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
         """Keep a letter."""
-        effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
+        self.rewrite(effects, handler, letter, number)
         effects.letters += 1
+
+    def rewrite(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
+        """Keep a letter in place of one that is there: there are as many as before."""
+        effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
 
     def delete(self, effects: Effects, handler: str, place: bytes, numbers: range) -> None:
         """Delete these; not more than a commit can bear."""

@@ -117,6 +117,10 @@ class Parking:
         assert letter is not None, "a mark names a letter that is not there"
         return letter
 
+    def letter_at(self, handler: str, place: bytes, mark: Mark, number: int) -> Letter | None:
+        """The event with so many before it in its sequence."""
+        return self.letters.get(handler, place, mark.first + number) if 0 <= number < mark.waiting else None
+
     # -- changes
 
     def park(self, effects: Effects, handler: str, letter: Letter, failure: Failure, next_ms: int | None) -> Mark:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mainstem.delivery.commands import Answer, Applied, Command, Decisions, answer
+from mainstem.delivery.commands import Applied, Command, Decisions, answered
 from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
 from mainstem.delivery.failures import Failure, Mark
 from mainstem.delivery.lanes import Intake
@@ -370,11 +370,12 @@ class CommandWork(Struct, eq=False):
         handler = desk.handlers.get(command.handler)
         applied = Applied(0, f"{command.action}: nothing is parked there")
         if handler is not None:
-            applied = Decisions(desk.parking, desk.checkpoints, desk.audit).apply(command, effects, now)
+            applied = Decisions(desk.parking, desk.checkpoints, desk.audit, self.routes.open).apply(
+                command, effects, now
+            )
         if command.action == "redrive" and applied.found:
             desk.counted.redriven(command.handler, applied.found)
-        given = Answer(command.id, desk.task, applied.found, applied.text)
-        effects.facts.append(answer(desk.group, given, now))
+        effects.facts.extend(answered(desk.group, desk.task, command.id, applied, now))
         desk.ledger.settle(self.intake, self.index, effects)
         if applied.begins and handler is not None:
             await work_off(desk, self.routes, handler, command.place)

@@ -1,4 +1,4 @@
-"""``mainstem dead-letters``: list, show, redrive, discard."""
+"""``mainstem dead-letters``: list, show, edit, redrive, discard, export, archive, restore."""
 
 from mainstem.ops.letters.commands import dead_letters
 from mainstem.ops.letters.sequences import parked

@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 
 import click
-import msgspec
 from msgspec import Struct
 
-from mainstem.broker import Broker, inbox_of
+from mainstem.broker import Broker
 from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import Action, Command, Entry
-from mainstem.errors import NotAnswered
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import length, opened
 from mainstem.ops.letters.asking import AT_ONCE, Asking, Order, Outcome
+from mainstem.ops.letters.contents import Questions
 from mainstem.ops.letters.looking import print_sequences
-from mainstem.ops.letters.options import BulkRequest, bulk, moment_ms, rate, share
+from mainstem.ops.letters.options import BulkRequest, bulk, bulk_request, moment_ms, rate, share
 from mainstem.ops.letters.sequences import groups_of, parked
 from mainstem.ops.screen import plural, print_json, progress
 
@@ -81,7 +80,7 @@ def redrive(
         raise click.UsageError("Say --at or --after, not both.")
     if schedule.later and stop_at is not None:
         raise click.UsageError("--stop-at watches what fails again; it cannot be given with --at or --after.")
-    asyncio.run(_decide("redrive", _request(options), schedule))
+    asyncio.run(_decide("redrive", bulk_request(options), schedule))
 
 
 @click.command("discard")
@@ -89,19 +88,7 @@ def redrive(
 @click.option("--reason", required=True, help="Why; it stands in the audit topic.")
 def discard(**options: object) -> None:
     """Give dead letters up for good; the audit topic keeps what they were, and why."""
-    asyncio.run(_decide("discard", _request(options), Schedule()))
-
-
-def _request(options: dict[str, object]) -> BulkRequest:
-    request = msgspec.convert({**options, "wanted": options}, BulkRequest)
-    require_some(request)
-    return request
-
-
-def require_some(request: BulkRequest) -> None:
-    """Raise UsageError when nothing says which sequences are meant."""
-    if not (request.everything or request.wanted.narrows):
-        raise click.UsageError(f"Say which: --all, or a filter such as --handler or --key. ({request.group})")
+    asyncio.run(_decide("discard", bulk_request(options), Schedule()))
 
 
 async def _decide(action: Action, request: BulkRequest, schedule: Schedule) -> None:
@@ -119,7 +106,8 @@ async def _decide(action: Action, request: BulkRequest, schedule: Schedule) -> N
             outcome = await sending.carry_out(entries, heard)
         _say(Decision(action, group, len(entries), waiting, outcome), entries, request)
         if outcome.unanswered:
-            raise await unanswered(broker, group, outcome, request.patience_seconds)
+            questions = Questions(broker, group, clock, request.patience_seconds)
+            raise await questions.unanswered(outcome.unanswered, outcome.sent)
         if outcome.held_back:
             raise SystemExit(1)
 
@@ -181,16 +169,3 @@ def _say(decision: Decision, entries: Sequence[Entry], request: BulkRequest) -> 
     said += [f"{outcome.held_back} held back"] if outcome.held_back else []
     said += [f"{outcome.under_way} under way"] if outcome.under_way else []
     click.echo(f"{decision.action}: {sequences}: {', '.join(said)}")
-
-
-async def unanswered(broker: Broker, group: str, outcome: Outcome, seconds: float) -> NotAnswered:
-    """The error to be raised when nobody has answered."""
-    members = (await broker.admin.groups([group]))[group].members
-    return NotAnswered(
-        f"{outcome.unanswered} of {plural(outcome.sent, 'command')} to {group!r} not answered",
-        where=inbox_of(group),
-        why=f"nothing was heard for {seconds:g} s from the group's {plural(len(members), 'process')}"
-        if members
-        else "no process runs the group",
-        remedy="start the group: the commands wait in its inbox, and are applied then; there is no need to repeat them",
-    )

@@ -8,11 +8,13 @@ import click
 import msgspec
 
 from mainstem.clock import SystemClock
-from mainstem.delivery import Entry
+from mainstem.delivery import Entry, Letter
+from mainstem.errors import NotAnswered
 from mainstem.ops.arguments import broker_options, json_option, opened
-from mainstem.ops.letters.options import filters
+from mainstem.ops.letters.contents import Questions
+from mainstem.ops.letters.options import filters, patience
 from mainstem.ops.letters.sequences import Wanted, groups_of, name_of, parked, payload_of
-from mainstem.ops.screen import moment, plural, print_json, print_table
+from mainstem.ops.screen import moment, plural, print_json, print_table, tell
 
 
 @click.command("list")
@@ -63,11 +65,11 @@ def _kinds(found: Sequence[tuple[str, Entry]]) -> list[dict[str, object]]:
 @click.command("show")
 @click.argument("group")
 @filters
-@broker_options
-@json_option
-def show(*, group: str, broker: str | None, dev: bool, as_json: bool, **which: object) -> None:
+@patience
+def show(*, group: str, broker: str | None, dev: bool, as_json: bool, patience_seconds: float, **which: object) -> None:
     """Show dead letters in full: headers, payload, what went wrong and where."""
-    found = asyncio.run(_found(group, broker, msgspec.convert(which, Wanted), dev=dev))
+    wanted = msgspec.convert(which, Wanted)
+    found = asyncio.run(_found(group, broker, wanted, dev=dev, patience_seconds=patience_seconds))
     if as_json:
         print_json([_shown(name, entry) for name, entry in found])
         return
@@ -88,15 +90,42 @@ def _text(value: object) -> str:
     return ("-" if value is None else str(value).rstrip()) or "-"
 
 
-async def _found(group: str | None, broker: str | None, wanted: Wanted, *, dev: bool) -> list[tuple[str, Entry]]:
-    now = SystemClock().now_ms()
+async def _found(
+    group: str | None, broker: str | None, wanted: Wanted, *, dev: bool, patience_seconds: float | None = None
+) -> list[tuple[str, Entry]]:
+    """The sequences that are meant; with patience, also what the audit topic leaves out of large ones."""
+    clock = SystemClock()
+    now = clock.now_ms()
     async with opened(broker, dev=dev) as backend:
-        return [
+        found = [
             (name, entry)
             for name in await groups_of(backend, group)
             for entry in await parked(backend, name)
             if wanted.holds(entry, now)
         ]
+        if patience_seconds is None:
+            return found
+        return [
+            (
+                name,
+                await _whole(Questions(backend, name, clock, patience_seconds), entry)
+                if entry.left_out_bytes
+                else entry,
+            )
+            for name, entry in found
+        ]
+
+
+async def _whole(questions: Questions, entry: Entry) -> Entry:
+    """The entry with all bytes of its letter, where the task that has it answers."""
+    try:
+        page = await questions.page(entry, 0)
+    except NotAnswered as silence:
+        tell(silence)
+        return entry
+    if page is None or not page.letters:
+        return entry
+    return msgspec.structs.replace(entry, letter=page.letters[0], left_out_bytes=0)
 
 
 def print_sequences(found: Sequence[tuple[str, Entry]]) -> None:
@@ -138,7 +167,7 @@ def _listed(group: str, entry: Entry) -> dict[str, object]:
         "failures": failure.failures,
         "error_type": failure.error_type,
         "error": failure.error,
-        "origin": f"{letter.topic}/{letter.partition}@{letter.offset}",
+        "origin": letter.origin,
     }
 
 
@@ -153,5 +182,15 @@ def _shown(group: str, entry: Entry) -> dict[str, object]:
         "timestamp": moment(letter.timestamp_ms),
         "headers": {name: value.decode(errors="replace") for name, value in letter.headers.items()},
         "payload": payload_of(letter.value),
+        "left_out_bytes": entry.left_out_bytes,
+        **_edits(letter),
         "trace": failure.trace,
     }
+
+
+def _edits(letter: Letter) -> dict[str, object]:
+    """What a letter was, and who has changed it."""
+    if not letter.edits:
+        return {}
+    edits = [{"at": moment(edit.at_ms), "by": edit.by, "reason": edit.reason} for edit in letter.edits]
+    return {"original": payload_of(letter.original), "edits": edits}

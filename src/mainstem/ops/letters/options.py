@@ -1,11 +1,12 @@
 """What the commands about dead letters take: which sequences are meant, who decides and why, how long to wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import click
+import msgspec
 from msgspec import Struct
 
 from mainstem.calendar import milliseconds
@@ -60,15 +61,22 @@ def patience(command: F) -> F:
     )(command)
 
 
-def bulk(command: F) -> F:
-    """Add what commands have in common that change many sequences."""
+def choosing(command: F) -> F:
+    """Add what commands have in common that are about many sequences."""
     return added(
         click.argument("group"),
         filters,
         click.option("--all", "everything", is_flag=True, help="All dead letters of the group."),
+        patience,
+    )(command)
+
+
+def bulk(command: F) -> F:
+    """Add what commands have in common that change many sequences."""
+    return added(
+        choosing,
         click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is printed."),
         click.option("--by", default="", help="Who decides it; without it, the user of the operating system."),
-        patience,
     )(command)
 
 
@@ -128,3 +136,11 @@ class BulkRequest(Request, frozen=True, kw_only=True):
     wanted: Wanted
     everything: bool
     yes: bool
+
+
+def bulk_request(options: Mapping[str, object]) -> BulkRequest:
+    """The request that was typed. Raises UsageError when nothing says which sequences are meant."""
+    request = msgspec.convert({**options, "wanted": options}, BulkRequest)
+    if not (request.everything or request.wanted.narrows):
+        raise click.UsageError(f"Say which: --all, or a filter such as --handler or --key. ({request.group})")
+    return request

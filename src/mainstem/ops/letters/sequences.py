@@ -70,7 +70,7 @@ def take_in(
         entry = None if value is None else decode_entry(value)
         if entry is None:
             entries.pop((partition, key), None)
-        elif entry.status != "discarded":
+        elif entry.status not in ("edited", "discarded"):
             entries[partition, key] = entry
 
 

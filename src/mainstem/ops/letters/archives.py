@@ -1,0 +1,311 @@
+"""Dead letters in files: a line holds a letter of a sequence, with the failure of the sequence."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import click
+import msgspec
+from msgspec import Struct
+
+from mainstem.clock import SystemClock
+from mainstem.delivery import Command, Decided, Edit, Entry, Failure, Letter, place_of
+from mainstem.errors import DefinitionError, NotFound
+from mainstem.identifiers import Identifiers
+from mainstem.ops.arguments import opened
+from mainstem.ops.letters.asking import Order
+from mainstem.ops.letters.contents import Questions
+from mainstem.ops.letters.options import BulkRequest, Request, bulk, bulk_request, choosing, patience
+from mainstem.ops.letters.sequences import groups_of, parked
+from mainstem.ops.screen import plural, print_json
+
+RESTORED_BYTES: Final = 300_000
+RESTORED_LETTERS: Final = 100
+"""A command is a record, and takes so much at once."""
+
+
+class Line(Struct, frozen=True, omit_defaults=True):
+    """A letter in a file. What is no text stands as base64; ``number`` counts the letters of a sequence from 0."""
+
+    group: str
+    handler: str
+    task: int
+    number: int
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    failure: Failure
+    key: str | None = None
+    key_base64: bytes | None = None
+    value: str | None = None
+    value_base64: bytes | None = None
+    headers: dict[str, str] = {}
+    headers_base64: dict[str, bytes] = {}
+    edits: tuple[Edit, ...] = ()
+    original_base64: bytes | None = None
+
+    @property
+    def letter(self) -> Letter:
+        """The letter, in bytes."""
+        headers = {name: value.encode() for name, value in self.headers.items()} | self.headers_base64
+        return Letter(
+            self.topic,
+            self.partition,
+            self.offset,
+            self.timestamp_ms,
+            _bytes(self.key, self.key_base64),
+            _bytes(self.value, self.value_base64),
+            headers,
+            self.edits,
+            self.original_base64,
+        )
+
+
+class Filed(Struct):
+    """What went into a file or came from it, as JSON shows it; ``refused`` says why some did not."""
+
+    file: str
+    sequences: int = 0
+    events: int = 0
+    discarded: int = 0
+    restored: int = 0
+    refused: list[str] = []
+
+
+@click.command("export")
+@choosing
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export(*, file: Path, **options: object) -> None:
+    """Write dead letters to a file, a line of JSON each, with everything that waits behind them."""
+    request = bulk_request({**options, "yes": True})
+    filed, _ = asyncio.run(_file(request, file, discards=False))
+    _say("export", filed, request)
+
+
+@click.command("archive")
+@bulk
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--reason", required=True, help="Why; it stands in the audit topic.")
+def archive(*, file: Path, **options: object) -> None:
+    """Write dead letters to a file, and then discard exactly those."""
+    request = bulk_request(options)
+    filed, matched = asyncio.run(_file(request, file, discards=True))
+    if request.yes or request.as_json:
+        _say("archive", filed, request)
+    else:
+        click.echo(f"{plural(matched, 'sequence')}. Nothing was done; --yes does it.")
+
+
+async def _file(request: BulkRequest, file: Path, *, discards: bool) -> tuple[Filed, int]:
+    clock = SystemClock()
+    filed = Filed(str(file))
+    async with opened(request.broker, dev=request.dev) as broker:
+        [group] = await groups_of(broker, request.group)
+        now = clock.now_ms()
+        entries = [each for each in await parked(broker, group) if request.wanted.holds(each, now)]
+        if not request.yes:
+            return filed, len(entries)
+        questions = Questions(broker, group, clock, request.patience_seconds)
+        written = await _write(questions, entries, file, filed)
+        if discards:
+            await _discard(questions, written, request.decided, filed)
+    return filed, len(entries)
+
+
+async def _write(questions: Questions, entries: list[Entry], file: Path, filed: Filed) -> list[tuple[Entry, str, int]]:
+    """Write all letters; the sequences with their first letter's origin and how many were written."""
+    written: dict[tuple[int, bytes], tuple[Entry, str, int]] = {}
+    with _new(file) as lines:
+        async for entry, number, page in questions.pages(entries):
+            for at, letter in enumerate(page.letters, number):
+                lines.write(msgspec.json.encode(_line(questions.group, entry, at, letter, page.failure)) + b"\n")
+            which = entry.task, entry.sequence_key
+            origin = written[which][1] if number else page.letters[0].origin
+            written[which] = entry, origin, number + len(page.letters)
+            filed.events += len(page.letters)
+    filed.sequences = len(written)
+    return list(written.values())
+
+
+@contextmanager
+def _new(file: Path) -> Iterator[IO[bytes]]:
+    """A file that was not there before; on the disk when the block ends, and gone when the block fails."""
+    try:
+        lines = file.open("xb")
+    except OSError as error:
+        raise DefinitionError(
+            "the file cannot be made", where=str(file), why=str(error), remedy="name another"
+        ) from None
+    try:
+        with lines:
+            yield lines
+            lines.flush()
+            os.fsync(lines.fileno())
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+
+
+async def _discard(
+    questions: Questions, written: Iterable[tuple[Entry, str, int]], decided: Decided, filed: Filed
+) -> None:
+    identifiers = Identifiers(questions.clock)
+    rest = iter(written)
+    while some := list(itertools.islice(rest, 500)):
+        orders = [
+            Order(
+                entry.task,
+                Command(
+                    identifiers.new(), "discard", entry.handler, entry.place, *decided, number=waiting, origin=origin
+                ),
+            )
+            for entry, origin, waiting in some
+        ]
+        for each in (await questions.ask(orders)).values():
+            if each.answer.found:
+                filed.discarded += 1
+            else:
+                filed.refused.append(each.answer.text)
+
+
+@click.command("restore")
+@click.argument("group")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--reason", default="", help="Why; it stands in the audit topic.")
+@click.option("--yes", is_flag=True, help="Do it. Without it, only what would be done is printed.")
+@click.option("--by", default="", help="Who decides it; without it, the user of the operating system.")
+@patience
+def restore(*, file: Path, yes: bool, **options: object) -> None:
+    """Bring letters back from a file, as dead letters of the handler that had them."""
+    request = msgspec.convert(options, Request)
+    filed = asyncio.run(_restore(request, file, yes=yes))
+    if yes or request.as_json:
+        _say("restore", filed, request)
+    else:
+        found = f"{plural(filed.sequences, 'sequence')}, {plural(filed.events, 'event')}"
+        click.echo(f"{found}. Nothing was done; --yes does it.")
+
+
+async def _restore(request: Request, file: Path, *, yes: bool) -> Filed:
+    clock = SystemClock()
+    filed = Filed(str(file))
+    async with opened(request.broker, dev=request.dev) as broker:
+        [group] = await groups_of(broker, request.group)
+        questions = Questions(broker, group, clock, request.patience_seconds)
+        for _, lines in itertools.groupby(_lines(file), lambda line: (line.task, line.handler, place_of(line.letter))):
+            filed.sequences += 1
+            refused = ""
+            for piece in _pieces(lines):
+                filed.events += len(piece)
+                if not yes or refused:
+                    continue
+                order = _order(Identifiers(clock), piece, request.decided)
+                answer = (await questions.ask([order]))[order.command.id].answer
+                filed.restored += answer.found
+                refused = "" if answer.found else answer.text
+            filed.refused += [refused] if refused else []
+    return filed
+
+
+def _order(identifiers: Identifiers, piece: list[Line], decided: Decided) -> Order:
+    first = piece[0]
+    letters = tuple(line.letter for line in piece)
+    command = Command(
+        identifiers.new(),
+        "restore",
+        first.handler,
+        place_of(letters[0]),
+        *decided,
+        number=first.number,
+        letters=letters,
+        failure=first.failure,
+    )
+    return Order(first.task, command)
+
+
+def _pieces(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """The letters of a sequence, so many and so large as a command takes."""
+    piece: list[Line] = []
+    size_bytes = 0
+    for line in lines:
+        letter = line.letter
+        more_bytes = len(letter.value or b"") + len(letter.original or b"") + sum(map(len, letter.headers.values()))
+        if piece and (len(piece) == RESTORED_LETTERS or size_bytes + more_bytes > RESTORED_BYTES):
+            yield piece
+            piece, size_bytes = [], 0
+        piece.append(line)
+        size_bytes += more_bytes
+    if piece:
+        yield piece
+
+
+def _lines(file: Path) -> Iterator[Line]:
+    if not file.exists():
+        raise NotFound("the file is not there", where=str(file), remedy="name one that export or archive has written")
+    decode = msgspec.json.Decoder(Line).decode
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield decode(line)
+            except msgspec.DecodeError as error:
+                raise DefinitionError(
+                    "a line is no letter",
+                    where=f"{file}, line {number}",
+                    why=str(error),
+                    remedy="name a file that mainstem dead-letters export or archive has written",
+                ) from None
+
+
+def _line(group: str, entry: Entry, number: int, letter: Letter, failure: Failure) -> Line:
+    key, key_base64 = _text(letter.key)
+    value, value_base64 = _text(letter.value)
+    headers = {name: _text(value) for name, value in letter.headers.items()}
+    return Line(
+        group,
+        entry.handler,
+        entry.task,
+        number,
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        letter.timestamp_ms,
+        failure,
+        key,
+        key_base64,
+        value,
+        value_base64,
+        {name: text for name, (text, _) in headers.items() if text is not None},
+        {name: raw for name, (_, raw) in headers.items() if raw is not None},
+        letter.edits,
+        letter.original,
+    )
+
+
+def _text(value: bytes | None) -> tuple[str | None, bytes | None]:
+    """Bytes as text where they are, else as bytes."""
+    try:
+        return None if value is None else value.decode(), None
+    except UnicodeDecodeError:
+        return None, value
+
+
+def _bytes(text: str | None, raw: bytes | None) -> bytes | None:
+    return raw if text is None else text.encode()
+
+
+def _say(action: str, filed: Filed, request: Request) -> None:
+    if request.as_json:
+        print_json(filed)
+    else:
+        said = f"{action}: {plural(filed.sequences, 'sequence')}, {plural(filed.events, 'event')}, {filed.file}"
+        said += f": {filed.discarded} discarded" if action == "archive" else ""
+        click.echo(said + (f": {plural(filed.restored, 'event')} restored" if action == "restore" else ""))
+        for each in filed.refused:
+            click.echo(f"  {each}")
+    if filed.refused:
+        raise SystemExit(1)
