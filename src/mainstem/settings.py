@@ -4,7 +4,6 @@
 program reads them when it starts and hands the parts on; nothing else looks at the environment.
 """
 
-import getpass
 import os
 import re
 from collections.abc import Mapping
@@ -173,6 +172,8 @@ def _unknown(key: str, where: str, known: list[str]) -> DefinitionError:
 
 def operator() -> str:
     """The user of the operating system who runs this program: whoever decides something is named by it."""
+    import getpass  # noqa: PLC0415 - it takes milliseconds, and a service never asks
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # in a container a user may have a number and no name
