@@ -182,7 +182,7 @@ def _shown(group: str, entry: Entry) -> dict[str, object]:
         "timestamp": moment(letter.timestamp_ms),
         "headers": {name: value.decode(errors="replace") for name, value in letter.headers.items()},
         "payload": payload_of(letter.value),
-        "left_out_bytes": entry.left_out_bytes,
+        **({"left_out_bytes": entry.left_out_bytes} if entry.left_out_bytes else {}),
         **_edits(letter),
         "trace": failure.trace,
     }
