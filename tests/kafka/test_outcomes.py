@@ -137,3 +137,21 @@ async def test_a_producer_that_is_broken_is_replaced(kafka: str, unique: Callabl
         assert broker._log._appenders[size] is not broken
         await asyncio.to_thread(broken.close)
         assert await values(broker, at) == [b"1", b"2"]
+
+
+async def test_the_end_of_the_thread_that_hears_of_appends_is_theirs(kafka: str, unique: Callable[[str], str]) -> None:
+    """Whatever ends it, nobody waits for ever; and the next append goes through another producer."""
+    async with connected(kafka) as broker:
+        at = await partition(broker, unique("facts"))
+        await broker.log.append(at, [Record(b"k", b"1", 1)])
+        [(size, broken)] = broker._log._appenders.items()
+
+        def failing() -> None:
+            raise LookupError("a mistake of ours")
+
+        broken._tell = failing  # type: ignore[method-assign]
+        with pytest.raises(BrokerError, match="a mistake of ours"):
+            async with asyncio.timeout(20):
+                await broker.log.append(at, [Record(b"k", b"2", 1)])
+        await broker.log.append(at, [Record(b"k", b"3", 1)])
+        assert broker._log._appenders[size] is not broken

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from mainstem.broker import GroupSpec, Ownership, TopicPartition, TopicSpec
+from mainstem.broker import GroupSpec, Ownership, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.errors import BrokerError
 from tests.journeys.conditions import until
@@ -48,6 +49,28 @@ async def test_a_group_whose_positions_are_gone_is_refused(
         with pytest.raises(BrokerError, match="positions of a task are gone") as refused:
             await owned(broker, spec)
         assert f"mainstem groups reset {spec.name}" in refused.value.remedy
+    finally:
+        await broker.close()
+
+
+async def test_a_reset_begins_an_inbox_where_it_begins(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """A task that nobody has run has no position in it, and retention may have passed the first commands."""
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        spec = await new_group(broker, unique)
+        membership = await broker.group.join(spec)
+        while 0 not in await membership.assignment():
+            pass
+        await membership.leave()
+        inbox, [topic] = TopicPartition(spec.inbox, 0), spec.inputs
+        await broker.log.append(inbox, [Record(None, b"a command", 1)] * 3)
+        [deletion] = kafka_admin.delete_records([At(spec.inbox, 0, 3)]).values()
+        deletion.result()
+        await broker.admin.reset(spec.name, {TopicPartition(topic, 0): 0})
+        assert (await broker.admin.groups([spec.name]))[spec.name].positions[inbox] == 3
     finally:
         await broker.close()
 

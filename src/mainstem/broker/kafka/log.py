@@ -87,14 +87,18 @@ class _Appender:
                 self.producer.poll(POLL_SECONDS)
                 # All that one poll has settled is told at once: waking the event loop costs more than the telling.
                 self._tell()
-        except KafkaException as raised:
+        except Exception as raised:  # noqa: BLE001 - whatever ends this thread, nobody may wait for it for ever
             # What is fatal is raised out of a poll, and no report comes any more. The next append gets a new producer.
             self.broken = True
             log.error("a producer can do no more: %s", raised)
-            for append in list(self.underway):
-                append.error = kafka_error(raised)
-                self.settled.append(append)
-            self._tell()
+            error = kafka_error(raised) or KafkaError(KafkaError._FAIL, str(raised))
+            with suppress(RuntimeError):  # the event loop has been closed meanwhile
+                self._loop.call_soon_threadsafe(self._give_up, error)
+
+    def _give_up(self, error: KafkaError) -> None:
+        for append in self.underway:
+            append.error = append.error or error
+            append.settle()
 
     def _tell(self) -> None:
         if self.settled:

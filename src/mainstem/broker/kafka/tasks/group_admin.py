@@ -40,7 +40,9 @@ class GroupAdmin:
             moved.setdefault(task, {})[at] = offset
         for task, own in moved.items():
             inbox_at = TopicPartition(inbox, task)
-            own.setdefault(inbox_at, before.offsets.get(inbox_at, 0))
+            if inbox_at not in own:
+                start, _ = (await self._groups.topics.bounds([inbox_at]))[inbox_at]
+                own[inbox_at] = before.offsets.get(inbox_at, start)
             await self._move(group, task, own, before.epochs.get(task, 0) + 1)
 
     async def delete_group(self, group: str) -> None:
