@@ -10,6 +10,7 @@ from mainstem.doors import door
 if TYPE_CHECKING:
     from mainstem.delivery import Context as Context
     from mainstem.delivery import Deduplicate as Deduplicate
+    from mainstem.delivery import Limit as Limit
     from mainstem.delivery import Retry as Retry
     from mainstem.delivery import Store as Store
     from mainstem.events import DomainEvent as DomainEvent
@@ -36,6 +37,7 @@ __all__ = [
     "Handlers",
     "IntegrationEvent",
     "Lease",
+    "Limit",
     "Message",
     "NotificationEvent",
     "Producer",
@@ -54,6 +56,7 @@ __getattr__, __dir__ = door(
         "delivery": (
             "Context",
             "Deduplicate",
+            "Limit",
             "Retry",
             "Store",
         ),

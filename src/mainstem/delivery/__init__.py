@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import place_of as place_of
     from mainstem.delivery.gates import SEEN_STORE as SEEN_STORE
     from mainstem.delivery.gates import Deduplicate as Deduplicate
+    from mainstem.delivery.gates import Limit as Limit
     from mainstem.delivery.gates import relocated_seen as relocated_seen
     from mainstem.delivery.group import GroupRunner as GroupRunner
     from mainstem.delivery.group import Runnable as Runnable
@@ -87,6 +88,7 @@ __all__ = [
     "GroupRunner",
     "Keeper",
     "Letter",
+    "Limit",
     "Missed",
     "Outputs",
     "Page",
@@ -167,6 +169,7 @@ __getattr__, __dir__ = door(
         ),
         "gates": (
             "Deduplicate",
+            "Limit",
             "SEEN_STORE",
             "relocated_seen",
         ),

@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
-from mainstem.delivery.gates import Deduplicate, check_deduplicate, sieve_of
+from mainstem.delivery.gates import Deduplicate, Limit, check_deduplicate, sieve_of
 from mainstem.delivery.processor import Call, Predicate, Processor, written_at
 from mainstem.delivery.schedules import Recurring
 from mainstem.errors import DefinitionError, HandlerTimeout, MainstemError
@@ -50,6 +50,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
     where: Predicate | None = None
     deduplicate: Deduplicate | None = None
+    limit: Limit | None = None
     publishes: tuple[Declarable, ...] = ()
     latest: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()
@@ -97,11 +98,10 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         _check_returns(registration, signature.returns)
     if registration.timeout_seconds is not None and not plain:
         call = _timed(call, registration.name, registration.timeout_seconds)
-    inputs = tuple(declaration_of(each) for each in registration.types)
     return Processor(
         name=registration.name,
         call=call,
-        inputs=inputs,
+        inputs=(inputs := tuple(declaration_of(each) for each in registration.types)),
         outputs=(outputs := output_declarations(registration, signature.returns)),
         timer=registration.timer,
         schedule=registration.schedule,
@@ -111,6 +111,7 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         timeout_seconds=registration.timeout_seconds,
         where=registration.where,
         sieve=sieve_of(registration.deduplicate, inputs, registration.place),
+        limit=registration.limit,
         latest=_latest(registration, outputs),
         was=registration.was,
     )

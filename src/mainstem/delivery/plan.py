@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from mainstem.broker import Delivery, GroupSpec, TopicPartition, inbox_of, inputs_of
 from mainstem.delivery.context import Outputs, Store
 from mainstem.delivery.failures import audit_topic
+from mainstem.delivery.gates import Limit
 from mainstem.delivery.processor import Processor
 from mainstem.delivery.schedules import SCHEDULES_TASK, Recurring
 from mainstem.errors import DefinitionError, MainstemError
@@ -132,7 +133,14 @@ def tasks_for(partitions: Iterable[int]) -> int:
 
 def faults_of(plan: Plan) -> list[MainstemError]:
     """Everything in a plan that cannot work."""
-    return [*_names(plan), *_one_order(plan), *_shared_stores(plan), *_types(plan), *_without_memory(plan)]
+    return [
+        *_names(plan),
+        *_one_order(plan),
+        *_shared_stores(plan),
+        *_types(plan),
+        *_without_memory(plan),
+        *_limits(plan),
+    ]
 
 
 def _names(plan: Plan) -> Iterable[MainstemError]:
@@ -191,11 +199,11 @@ def _without_memory(plan: Plan) -> Iterable[MainstemError]:
             remedy=remedy,
         )
     for processor in plan.processors:
-        if processor.sieve is not None:
+        if processor.sieve is not None or processor.limit is not None:
+            what = "a limit" if processor.sieve is None else "doubles to know"
             yield DefinitionError(
-                f"handler {processor.name!r} of {plan.group!r} is to know doubles, and the group is delivered at least "
-                "once",
-                why="what has been seen is kept in a store, and at least once there is none",
+                f"handler {processor.name!r} of {plan.group!r} has {what}, and the group is delivered at least once",
+                why="what it was given is kept in a store, and at least once there is none",
                 remedy=remedy,
             )
         if processor.retry.parks:
@@ -206,6 +214,28 @@ def _without_memory(plan: Plan) -> Iterable[MainstemError]:
                 remedy="leave out later(...): an event that fails inline is told in the audit topic, and passed over; "
                 f"or {remedy}",
             )
+
+
+def _limits(plan: Plan) -> Iterable[MainstemError]:
+    for processor in plan.processors:
+        limit = processor.limit
+        given: object = limit
+        if given is not None and not isinstance(given, Limit):
+            yield DefinitionError(
+                f"limit={given!r} of handler {processor.name!r} is no limit",
+                remedy="write limit=Limit(TokenBucket(limit=5, period_ms=1_000))",
+            )
+        elif limit is not None and processor.batch:
+            yield DefinitionError(
+                f"the batch handler {processor.name!r} has a limit",
+                why="a limit counts runs, one for each event, and a batch handler runs once for many",
+                remedy="take one event at a time, or use a RateLimiter of mainstem.resilience in the handler",
+            )
+        elif limit is not None:
+            try:
+                limit.share(plan.tasks)
+            except DefinitionError as error:
+                yield error
 
 
 def _shared_stores(plan: Plan) -> Iterable[MainstemError]:

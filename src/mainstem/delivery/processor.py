@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
-from mainstem.delivery.gates import Sieve
+from mainstem.delivery.gates import Limit, Sieve
 from mainstem.delivery.schedules import Recurring
 from mainstem.events import Declaration, Envelope
 
@@ -55,7 +55,8 @@ class Processor(Struct, frozen=True, kw_only=True):
     It is run for events of ``inputs``, or when ``timer`` is due, which a ``schedule`` sets again. A ``plain`` one is an
     ordinary function and runs in a worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take
     as long as it wants. Of those of its ``outputs`` that are ``latest``, a commit carries the last one of each topic
-    and key. A ``sieve`` lets no event through that it has been given before.
+    and key. A ``sieve`` lets no event through that it has been given before, a ``limit`` not more than so
+    many at a time.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
     where: Predicate | None = None
     sieve: Sieve | None = None
+    limit: Limit | None = None
     latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
 

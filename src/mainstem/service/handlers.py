@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, TypeVar, get_args
 
 from mainstem.calendar import Duration, seconds
-from mainstem.delivery import CRON, Cron, Deduplicate, Missed, Predicate, Recurring, Registration, Retry, Store
+from mainstem.delivery import CRON, Cron, Deduplicate, Limit, Missed, Predicate, Recurring, Registration, Retry, Store
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, declaration_of
 
@@ -40,6 +40,7 @@ class Handlers:
         timeout: Duration | None = None,
         where: Predicate | None = None,
         deduplicate: Deduplicate | None = None,
+        limit: Limit | None = None,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
@@ -50,9 +51,9 @@ class Handlers:
         function's name unless stated; ``was`` are the names it had before. ``retry`` says what happens when it
         raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
         and says whether the handler wants it. ``deduplicate`` passes over what the handler has been given before, for
-        producers that send again what has arrived. ``publishes`` adds to the types in the return annotation.
-        ``latest`` names those of them whose events replace one another: of these, each commit publishes the last one
-        of each topic and key alone.
+        producers that send again what has arrived. ``limit`` says how often it may run. ``publishes`` adds to the
+        types in the return annotation. ``latest`` names those of them whose events replace one another: of these, each
+        commit publishes the last one of each topic and key alone.
         """
         if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
@@ -70,6 +71,7 @@ class Handlers:
                     timeout_seconds=None if timeout is None else seconds(timeout),
                     where=where,
                     deduplicate=deduplicate,
+                    limit=limit,
                     publishes=publishes,
                     latest=latest,
                     was=was,

@@ -304,7 +304,7 @@ async def test_what_cannot_be_known_again_is_refused() -> None:
         on(bare, deduplicate=DAY)(_takes)
     async with staged() as stage:
         plan = stage.plan(teller(retry=Retry.never()), delivery="at_least_once")
-        assert "is to know doubles" in str(faults_of(plan)[0])
+        assert "has doubles to know" in str(faults_of(plan)[0])
 
 
 async def _takes(event: Parcel) -> None: ...

@@ -1,8 +1,9 @@
-"""What stands before a handler and may keep an event from it: here, that it has been seen before."""
+"""What stands before a handler and may keep an event from it: that it has been seen before, or a rate limit."""
 
 from mainstem.delivery.gates.deduplicate import Deduplicate, Sieve, check_deduplicate, sieve_of
 from mainstem.delivery.gates.doubles import FORGET, SEEN_STORE, Doubles, relocated_seen
 from mainstem.delivery.gates.forgetting import ForgetWork
+from mainstem.delivery.gates.limits import Limit, Limits
 
 __all__ = [
     "FORGET",
@@ -10,6 +11,8 @@ __all__ = [
     "Deduplicate",
     "Doubles",
     "ForgetWork",
+    "Limit",
+    "Limits",
     "Sieve",
     "check_deduplicate",
     "relocated_seen",

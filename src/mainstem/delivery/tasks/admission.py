@@ -29,7 +29,7 @@ class Admission:
         self._inbox = inbox
         self._starts = starts
         self._looked_at = False
-        self._sieves = any(each.sieve for each in desk.handlers.values())
+        self._sieves = any(each.sieve or each.limit for each in desk.handlers.values())
         self._batches = any(each.processor.batch for each in desk.handlers.values())
 
     def in_binary_mode(self, batch: Batch) -> Batch:
@@ -226,7 +226,7 @@ def _sieved(works: Sequence[Work], desk: Desk) -> Sequence[Work]:
 
 def _apart(work: EventWork, desk: Desk) -> Work:
     handlers = work.handlers
-    if any(each.processor.batch for each in handlers) or all(each.sieve is None for each in handlers):
+    if any(each.processor.batch for each in handlers) or not any(each.sieve or each.limit for each in handlers):
         return work
     lane = desk.doubles.lane(handlers, work.event, work.intake.batch, work.index)
     return SievedWork(lane, desk, work.intake, work.index, work.event, handlers)

@@ -26,7 +26,7 @@ from mainstem.delivery.failures import (
     place_of,
     raised_at,
 )
-from mainstem.delivery.gates import Doubles
+from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
@@ -46,6 +46,7 @@ class Desk(Struct, frozen=True):
     parking: Parking
     checkpoints: Checkpoints
     doubles: Doubles
+    limits: Limits
     audit: Audit
     clock: Clock
     chance: Callable[[], float]
@@ -69,7 +70,7 @@ class Desk(Struct, frozen=True):
         """
         if error is None and self.set_aside(handler, event, at, gathered):
             return
-        attempt = await self.attempt(handler, handler.alone(event), at, gathered, error=error)
+        attempt = await self.in_turn(handler, event, at, gathered, error=error)
         if isinstance(attempt, Effects):
             gathered.take_in(attempt)
         else:
@@ -120,6 +121,22 @@ class Desk(Struct, frozen=True):
         self.parking.add_behind(gathered, handler.name, at.letter(), mark)
         gathered.through.append((handler.name, at.batch, at.index))
         return True
+
+    async def in_turn(
+        self,
+        handler: Handler,
+        event: object,
+        at: "Slot",
+        gathered: Gathered,
+        *,
+        error: Exception | None = None,
+        before: Failure | None = None,
+    ) -> "Effects | Stopped":
+        """The same as :meth:`attempt`, when the handler's limit lets it run; before that it has not failed."""
+        next_ms = None if error else await self.limits.turn(handler.name, handler.limit, at.batch.keys[at.index])
+        if next_ms is None:
+            return await self.attempt(handler, handler.alone(event), at, gathered, error=error, before=before)
+        return Stopped(before or Failure(0, now := self.clock.now_ms(), now, "", "over its rate limit", ""), next_ms)
 
     async def attempt(
         self,

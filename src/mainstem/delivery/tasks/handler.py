@@ -20,7 +20,19 @@ class Handler:
     ``call`` and ``awaitable`` are the processor's function itself, unless somebody looks at the coming runs.
     """
 
-    __slots__ = ("_executor", "_watch", "awaitable", "call", "footing", "name", "plain", "processor", "sieve", "was")
+    __slots__ = (
+        "_executor",
+        "_watch",
+        "awaitable",
+        "call",
+        "footing",
+        "limit",
+        "name",
+        "plain",
+        "processor",
+        "sieve",
+        "was",
+    )
 
     def __init__(self, processor: Processor, footing: Footing, executor: Executor | None, watch: Watch) -> None:
         """Plain functions run in ``executor``; without one they run in place, as a simulation wants it."""
@@ -28,6 +40,7 @@ class Handler:
         self.name = processor.name
         self.plain = processor.plain
         self.sieve = processor.sieve
+        self.limit = processor.limit
         self.was = processor.was
         self.footing = footing
         self._executor = executor

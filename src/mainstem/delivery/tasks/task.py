@@ -14,7 +14,7 @@ from mainstem.delivery.commit import CommitClock, Point, commit, no_point
 from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps, Surroundings, Through, no_effects
 from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
-from mainstem.delivery.gates import Doubles
+from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import Pauses
 from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
@@ -256,6 +256,7 @@ class Task:
             parking=parking,
             checkpoints=checkpoints,
             doubles=Doubles(ledger, environment.clock),
+            limits=Limits(ledger, environment.clock, plan.tasks),
             audit=Audit(plan.group, self._ownership.task),
             clock=environment.clock,
             chance=environment.chance.random,

@@ -312,7 +312,7 @@ async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -
             attempt = Stopped(Failure.of(error, desk.clock.now_ms(), before), None)
         else:
             if wanted:
-                attempt = await desk.attempt(handler, handler.alone(event), at, effects, before=before)
+                attempt = await desk.in_turn(handler, event, at, effects, before=before)
         if isinstance(attempt, Stopped):
             mark = Mark(mark.first, mark.end, attempt.next_ms, attempt.failure)
             parking.write_mark(effects, handler.name, place, mark)
