@@ -332,6 +332,12 @@ async def test_how_the_tasks_stand_is_told_when_somebody_collects(measured: Meas
         await caught_up(process)
         await until(parked, within_seconds=15)
         assert await collected("mainstem.keys.dead_lettered") == {"charge": 1, "remind": 0}
+
+        async def aged() -> bool:
+            ages = await collected("mainstem.keys.dead_lettered.age")
+            return ages["remind"] == 0 < ages["charge"] < 60_000
+
+        await until(aged, within_seconds=15)
         assert await collected("mainstem.timers.pending") == {"": 1}
         assert await collected("mainstem.tasks.owned") == {"": 1}
         assert (await collected("mainstem.lag.records"))["ordered 0"] == 0

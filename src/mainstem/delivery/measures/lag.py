@@ -20,12 +20,13 @@ RECORDS: Final = Gauge("mainstem.lag.records", "{record}", "Records between the 
 AGE: Final = Gauge("mainstem.lag.duration", "ms", "How old the oldest record is that was read and is not finished.")
 PARKED_KEYS: Final = Gauge("mainstem.keys.parked", "{key}", "Keys whose events wait for the next try of a handler.")
 DEAD_KEYS: Final = Gauge("mainstem.keys.dead_lettered", "{key}", "Keys whose events wait for somebody to decide.")
+DEAD_AGE: Final = Gauge("mainstem.keys.dead_lettered.age", "ms", "How long the oldest of these keys has waited.")
 TIMERS: Final = Gauge("mainstem.timers.pending", "{timer}", "Timers that are set.")
 OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process owns.")
 RESTORING: Final = Gauge("mainstem.restore.lag", "{offset}", "Offsets of its changelog that a task waits for to run.")
 STANDBY: Final = Gauge("mainstem.standby.lag", "{offset}", "Offsets that a standby's copy is behind its changelog.")
 PAUSED: Final = Gauge("mainstem.tasks.paused", "{task}", "Tasks whose inputs stand still until something is back.")
-GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, TIMERS, OWNED, PAUSED, RESTORING, STANDBY)
+GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, DEAD_AGE, TIMERS, OWNED, PAUSED, RESTORING, STANDBY)
 
 COUNTED_MOST = 10_000
 """Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
@@ -147,7 +148,7 @@ async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Own
                 oldest = ledger.progress[at].oldest_ms
                 standing[RECORDS].append((lag_behind(ends, at, position), labels))
                 standing[AGE].append((0 if oldest is None else max(0, clock.now_ms() - oldest), labels))
-        for gauge, handler, count in _parked(plan, [ledger for ledger, _ in tasks]):
+        for gauge, handler, count in _parked(plan, [ledger for ledger, _ in tasks], clock.now_ms()):
             standing[gauge].append((count, {**group, HANDLER: handler}))
         standing[TIMERS].append((sum(_pending(ledger) for ledger, _ in tasks), group))
         standing[OWNED].append((len(tasks), group))
@@ -155,14 +156,17 @@ async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Own
     return standing
 
 
-def _parked(plan: Plan, ledgers: Sequence[Ledger]) -> Iterator[tuple[Gauge, str, int]]:
+def _parked(plan: Plan, ledgers: Sequence[Ledger], now_ms: int) -> Iterator[tuple[Gauge, str, int]]:
     found: Sum[tuple[Gauge, str]] = Sum()
     for ledger in ledgers:
         parking = Parking(ledger.state)
         for handler in plan.processors if parking.some else ():
             for _, mark in islice(parking.of(handler.name), COUNTED_MOST):
                 found[DEAD_KEYS if mark.next_ms is None else PARKED_KEYS, handler.name] += 1
-    for gauge in (PARKED_KEYS, DEAD_KEYS):
+                if mark.next_ms is None:
+                    at = DEAD_AGE, handler.name
+                    found[at] = max(found[at], now_ms - mark.failure.last_ms)
+    for gauge in (PARKED_KEYS, DEAD_KEYS, DEAD_AGE):
         for handler in plan.processors:
             yield gauge, handler.name, found[gauge, handler.name]
 

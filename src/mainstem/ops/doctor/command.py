@@ -1,6 +1,7 @@
 """The command ``doctor``: what it looks at, in order, and what it prints."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from mainstem.ops.doctor.positions import (
 )
 from mainstem.ops.doctor.records import Sample, wanted_types
 from mainstem.ops.letters import parked
-from mainstem.ops.screen import plural, print_json
+from mainstem.ops.screen import moment, plural, print_json
 from mainstem.ops.topics import changes_for
 from mainstem.service import Backend, Definition, file_of, read_catalogue
 from mainstem.settings import Settings
@@ -116,7 +117,11 @@ async def _letters(broker: Backend) -> list[Finding]:
         dead = [entry for entry in await parked(broker, group) if entry.status == "dead-lettered"]
         if dead:
             waiting = plural(sum(entry.waiting for entry in dead), "event")
-            said = f"{plural(len(dead), 'key')} with {waiting}: somebody has to decide"
+            handlers = Counter(entry.handler for entry in dead).most_common()
+            said = (
+                f"{plural(len(dead), 'key')} with {waiting}: somebody has to decide; since {moment(dead[0].at_ms)}, of "
+            )
+            said += ", ".join(f"{handler} ({count})" for handler, count in handlers)
             found.append(Finding("dead-letters", True, f"group {group!r}", said, f"mainstem dead-letters list {group}"))
     return found
 
