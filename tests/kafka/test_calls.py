@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 
@@ -10,11 +11,13 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, background, met, translated
+from mainstem.broker.kafka.broker import met
+from mainstem.broker.kafka.calls import Asking, Calls, Coordinators, background, translated
 from mainstem.broker.kafka.options import ClientSettings
-from mainstem.errors import BrokerAway, DefinitionError
+from mainstem.errors import BrokerAway, CommitUnknown, DefinitionError
 
 SECONDS = 0.2
+PATIENCE_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def silent() -> Iterator[str]:
 @pytest.fixture
 def calls() -> Iterator[Calls]:
     """A thread to ask in."""
-    calls = Calls(1)
+    calls = Calls(1, 10.0)
     yield calls
     calls.close()
 
@@ -134,3 +137,38 @@ async def test_closing_leaves_nothing_open_behind_what_fails(silent: str, monkey
     with pytest.raises(ValueError, match="fault of our own"):
         await broker.close()
     assert closed == ["producers", "threads"]
+
+
+async def test_a_call_that_does_not_return_is_given_up() -> None:
+    """It is told in time, as what it was; it held the only thread, and others are called all the same."""
+    returning = threading.Event()
+    calls = Calls(1, SECONDS)
+    try:
+        for kind in (BrokerAway, CommitUnknown):
+            with pytest.raises(kind, match="has not returned within"):
+                await calls.run(returning.wait, "a commit", kind)
+        assert calls.outages == 2, "what was idle meanwhile is not trusted"
+        assert await calls.run(threading.current_thread, "another") is not threading.current_thread()
+        returning.set()
+        assert await calls.run(returning.is_set, "and another")
+    finally:
+        returning.set()
+        calls.close()
+
+
+async def test_nobody_is_held_up_by_what_nobody_waits_for(calls: Calls) -> None:
+    """A commit of a lost task may hang; the thread that it holds is replaced at once."""
+    begun, returning = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        returning.wait()
+
+    try:
+        hanging = asyncio.create_task(calls.run(hang, "a commit"))
+        assert await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)
+        hanging.cancel()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await calls.run(begun.is_set, "another")
+    finally:
+        returning.set()

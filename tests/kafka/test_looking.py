@@ -5,16 +5,17 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_INVALID, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from mainstem.broker import Reader, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.broker.kafka.admin import Laid
+from mainstem.broker.kafka.admin import Laid, told
+from mainstem.broker.kafka.calls import failure
 from mainstem.broker.kafka.fetcher import Found
 from mainstem.broker.kafka.reader import KafkaReader
-from mainstem.errors import UnknownTopic
+from mainstem.errors import BrokerAway, UnknownTopic
 from tests.crash.crew import wait_until
 from tests.journeys.conditions import until
 
@@ -156,3 +157,13 @@ async def test_a_record_from_the_beginning_of_time_stays_there(kafka: str, uniqu
                 await reader.wait()
             found += batch.timestamps
         assert found == [1, 1]
+
+
+def test_an_answer_without_an_offset_is_none() -> None:
+    """A store was once taken for empty, because its changelog was said to end there: it is asked again."""
+    assert told(ListOffsetsResultInfo(7, 0, 0)) == 7
+    assert told(ListOffsetsResultInfo(-1, 0, 0)) == -1, "of a time that no record has"
+    with pytest.raises(KafkaException) as raised:
+        told(ListOffsetsResultInfo(OFFSET_INVALID, 0, 0))
+    assert raised.value.args[0].retriable()
+    assert isinstance(failure(raised.value, "orders[0]"), BrokerAway)

@@ -68,7 +68,7 @@ async def test_a_member_whose_thread_fails_is_lost() -> None:
     async with asyncio.timeout(5):
         await changed.wait()
     assert thread.lost == "a fault of our own"
-    await asyncio.to_thread(thread.close)
+    await asyncio.to_thread(thread.close, 10.0)
 
 
 async def test_a_member_does_not_pin_what_the_group_may_give_away(kafka: str, unique: Callable[[str], str]) -> None:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.gates import Limit as Limit
     from mainstem.delivery.gates import relocated_seen as relocated_seen
     from mainstem.delivery.group import GroupRunner as GroupRunner
-    from mainstem.delivery.group import Runnable as Runnable
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
     from mainstem.delivery.handlers import declared_outputs as declared_outputs
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.lanes import inside_handler as inside_handler
     from mainstem.delivery.ledger import Counters as Counters
     from mainstem.delivery.ledger import Places as Places
+    from mainstem.delivery.ledger import Runnable as Runnable
     from mainstem.delivery.ledger import relocated_completed as relocated_completed
     from mainstem.delivery.measures import count_sent as count_sent
     from mainstem.delivery.measures import standing_told as standing_told
@@ -173,10 +173,7 @@ __getattr__, __dir__ = door(
             "SEEN_STORE",
             "relocated_seen",
         ),
-        "group": (
-            "GroupRunner",
-            "Runnable",
-        ),
+        "group": ("GroupRunner",),
         "handlers": (
             "Registration",
             "compile_handler",
@@ -190,6 +187,7 @@ __getattr__, __dir__ = door(
         "ledger": (
             "Counters",
             "Places",
+            "Runnable",
             "relocated_completed",
         ),
         "measures": (

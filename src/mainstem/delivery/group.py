@@ -10,12 +10,11 @@ it too.
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
 
-from mainstem.broker import Membership, Ownership, TopicPartition
+from mainstem.broker import GroupSpec, Membership, Ownership, TopicPartition
 from mainstem.delivery.failures import warn_of_look_alikes
-from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.measures import LOSSES, TAKEOVERS
+from mainstem.delivery.ledger import Runnable
+from mainstem.delivery.measures import LOSSES, TAKEOVERS, Waits
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
 from mainstem.errors import (
@@ -44,51 +43,6 @@ RowsOf = Callable[[int], Rows]
 """Gives the committed rows of a task."""
 
 
-class Runnable(Protocol):
-    """A task that this process owns, in one incarnation. It has a ledger once it has begun, if it has one at all."""
-
-    @property
-    def ledger(self) -> Ledger | None:
-        """Its books."""
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """Events read and not finished."""
-        ...
-
-    @property
-    def positions(self) -> Mapping[TopicPartition, int]:
-        """The positions committed last, by input; empty before the first commit."""
-        ...
-
-    @property
-    def paused(self) -> Mapping[str, float]:
-        """Why its inputs stand still, and for how many seconds; empty when they do not."""
-        ...
-
-    @property
-    def got_on(self) -> bool:
-        """Whether it has committed anything beyond its first positions."""
-        ...
-
-    async def run(self) -> None:
-        """Own it until it is drained."""
-        ...
-
-    async def until_draining(self) -> None:
-        """Return when it is to be drained."""
-        ...
-
-    def drain(self) -> None:
-        """Finish, commit, and return from :meth:`run`."""
-        ...
-
-    def kill(self) -> None:
-        """End at once: it has been lost."""
-        ...
-
-
 Incarnate = Callable[[Ownership, Callable[[], None]], Runnable]
 """Makes a task of an ownership; what is given beside it is to be called when the first positions are committed."""
 
@@ -115,10 +69,16 @@ class GroupRunner:
         self._news = asyncio.Event()
         self._failed: asyncio.Future[None] | None = None
         self._draining = asyncio.Event()
+        self._joining: asyncio.Timeout | None = None
+        self.waits = Waits(environment.clock)
 
     def drain(self) -> None:
         """Give everything back in order; :meth:`run` returns when that is done."""
         self._draining.set()
+        if self._joining is not None:
+            # What it would be given it would only give back; and it may wait for others, or a broker, for long.
+            seconds = self._environment.settings.session_timeout_seconds
+            self._joining.reschedule(asyncio.get_running_loop().time() + seconds)
 
     @property
     def tasks(self) -> dict[int, Runnable]:
@@ -144,13 +104,10 @@ class GroupRunner:
         # Also where nobody comes to ask any more, because something else has ended the group first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())
         while not self._draining.is_set():
-            try:
-                membership = await self._environment.broker.group.join(
-                    spec, static_id=settings.static_id, pinned=settings.pinned
-                )
-            except (BrokerAway, DiskFull) as error:
-                await self._wait_for_broker(f"group {self._plan.group!r}", None, error)
+            membership = await self._join(spec)
+            if membership is None:
                 continue
+            self.waits.note(None, "to hear which tasks are its own, from the others of the group or who keeps it")
             try:
                 await self._follow(membership)
             except MembershipLost as error:
@@ -169,17 +126,31 @@ class GroupRunner:
         if self._failed.done():
             self._failed.result()
 
+    async def _join(self, spec: GroupSpec) -> Membership | None:
+        """None where the broker does not answer for now, or everything is given back before."""
+        group, settings = self._environment.broker.group, self._environment.settings
+        self.waits.note(None, "to be let in by the group")
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._joining = limit
+                try:
+                    return await group.join(spec, static_id=settings.static_id, pinned=settings.pinned)
+                finally:
+                    self._joining = None
+        except (BrokerAway, DiskFull) as error:
+            await self._wait_for_broker(f"group {self._plan.group!r}", None, error)
+        except TimeoutError:
+            log.warning("group %r: it has not been joined before the end", self._plan.group)
+        return None
+
     async def _follow(self, membership: Membership) -> None:
         assert self._failed is not None
         draining = asyncio.create_task(self._until_draining())
         assignment = asyncio.create_task(membership.assignment())
+        waiting: list[asyncio.Future[None] | asyncio.Future[frozenset[int]]]
         try:
             while True:
-                waiting: list[asyncio.Future[None] | asyncio.Future[frozenset[int]]] = [
-                    draining,
-                    assignment,
-                    self._failed,
-                ]
+                waiting = [draining, assignment, self._failed]
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if self._failed.done():
                     self._failed.result()
@@ -191,10 +162,12 @@ class GroupRunner:
                         self._failed.result()
                     return
                 assigned = assignment.result()
+                self.waits.over(None)
                 assignment = asyncio.create_task(membership.assignment())
                 self._losses.clear()
                 self._assigned = assigned
-                self._tell()
+                self._news.set()
+                self._news = asyncio.Event()
                 self._look()
                 await self._give_back(membership, set(self._running) - assigned)
                 for task in sorted(assigned - set(self._running)):
@@ -214,10 +187,6 @@ class GroupRunner:
         ):
             self._standing.set()
 
-    def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
-
     async def _until_draining(self) -> None:
         await self._draining.wait()
 
@@ -233,7 +202,6 @@ class GroupRunner:
             try:
                 await membership.release(task)
             except DiskFull as error:
-                # Whoever is to have it waits a while, and fences us then; our other tasks only pause, and so do we.
                 log.warning("task %d of %r cannot be given back in order: %s", task, self._plan.group, error)
 
     async def _own(self, membership: Membership, number: int) -> None:
@@ -250,6 +218,7 @@ class GroupRunner:
             if not self._failed.done():
                 self._failed.set_exception(error)
         finally:
+            self.waits.over(number)
             if self._is_mine(number):
                 del self._running[number]
 
@@ -259,6 +228,7 @@ class GroupRunner:
         reached: Mapping[TopicPartition, int] = {}
         # One that is being given back is not looked after by this coroutine any more.
         while self._is_mine(number) and not self._draining.is_set():
+            self.waits.note(number, "to be confirmed by the group, which has assigned it")
             if not await self._confirmed(membership, number):
                 if self._assigned is None or number not in self._assigned:
                     return
@@ -269,6 +239,7 @@ class GroupRunner:
             # Counted only now: whoever was fenced because the task is another's has nothing to complain of.
             if loss is not None:
                 self._count_loss(number, loss)
+            self.waits.note(number, "to be taken over: older owners are fenced, and what it remembers is restored")
             try:
                 ownership = await membership.take_over(number)
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
@@ -277,6 +248,7 @@ class GroupRunner:
                 reached = ownership.positions
                 task = self._incarnate(ownership, self._look)
                 self._tasks[number] = task
+                self.waits.over(number)
                 await task.run()
                 return
             except (Fenced, CommitRefused, CommitUnknown, IncarnationOver) as error:
@@ -306,19 +278,19 @@ class GroupRunner:
 
     async def _pause(self, membership: Membership, number: int, error: DiskFull | Outdated | BrokerAway) -> None:
         """Let a task rest that cannot go on now, and has lost nothing."""
-        match error:
-            case DiskFull():
-                await self._wait_for_room(number, error)
-            case BrokerAway():
-                await self._wait_for_broker(f"task {number} of {self._plan.group!r}", number, error)
-            case Outdated():
-                await self._decline(membership, number, error)
+        if isinstance(error, DiskFull):
+            await self._wait_for_room(number, error)
+        elif isinstance(error, BrokerAway):
+            await self._wait_for_broker(f"task {number} of {self._plan.group!r}", number, error)
+        else:
+            await self._decline(membership, number, error)
 
     async def _wait_for_broker(self, what: str, number: int | None, error: BrokerAway | DiskFull) -> None:
         """Pause what needs a broker that answers, and has room: nothing has happened since the last commit."""
         self._unanswered += 1
         seconds = AWAY.delay(self._unanswered, self._environment.chance.random)
         log.error("%s pauses, and tries again in %.1f s: %s", what, seconds, error)
+        self.waits.note(number, f"for what it needs: {error.what}: {error.why}")
         await self._stand_by(number, seconds)
 
     async def _hear(self) -> None:

@@ -256,3 +256,48 @@ class Ledger:
                 )
             progress.restore(found.ranges)
             self._completed_rows.add(at)
+
+
+class Runnable(Protocol):
+    """A task that this process owns, in one incarnation. It has a ledger once it has begun, if it has one at all."""
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Its books."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Events read and not finished."""
+        ...
+
+    @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The positions committed last, by input; empty before the first commit."""
+        ...
+
+    @property
+    def paused(self) -> Mapping[str, float]:
+        """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        ...
+
+    @property
+    def got_on(self) -> bool:
+        """Whether it has committed anything beyond its first positions."""
+        ...
+
+    async def run(self) -> None:
+        """Own it until it is drained."""
+        ...
+
+    async def until_draining(self) -> None:
+        """Return when it is to be drained."""
+        ...
+
+    def drain(self) -> None:
+        """Finish, commit, and return from :meth:`run`."""
+        ...
+
+    def kill(self) -> None:
+        """End at once: it has been lost."""
+        ...

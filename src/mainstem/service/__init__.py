@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from mainstem.service.plans import Existing as Existing
     from mainstem.service.plans import groups_of as groups_of
     from mainstem.service.plans import topics_of as topics_of
+    from mainstem.service.process import OVERTIME_SECONDS as OVERTIME_SECONDS
     from mainstem.service.process import GroupHealth as GroupHealth
     from mainstem.service.process import Health as Health
     from mainstem.service.process import TaskHealth as TaskHealth
+    from mainstem.service.process import end_within as end_within
+    from mainstem.service.process import longest_grace as longest_grace
     from mainstem.service.publishing import Acknowledgement as Acknowledgement
     from mainstem.service.publishing import PublishTransaction as PublishTransaction
     from mainstem.service.runtime import Floor as Floor
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOGUE",
     "DEV_URL",
+    "OVERTIME_SECONDS",
     "Acknowledgement",
     "Backend",
     "CatalogueEntry",
@@ -65,11 +69,13 @@ __all__ = [
     "TaskStatistics",
     "connect",
     "connected",
+    "end_within",
     "file_of",
     "forget_group",
     "groups_of",
     "in_full",
     "lease",
+    "longest_grace",
     "named_broker",
     "read_catalogue",
     "running",
@@ -101,9 +107,12 @@ __getattr__, __dir__ = door(
         ),
         "handlers": ("Handlers",),
         "process": (
+            "OVERTIME_SECONDS",
             "GroupHealth",
             "Health",
             "TaskHealth",
+            "end_within",
+            "longest_grace",
         ),
         "plain": (
             "Consumer",

@@ -31,7 +31,7 @@ from mainstem.service.brokers import Backend, connected, file_of, named_broker
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.definition import Definition, HandlerGroup, reaching
 from mainstem.service.plans import CATALOGUE, Draft, Existing, check, draft, outputs_of, plan_of, unpinnable
-from mainstem.service.process import Checkup, Entrance, Health, blocking_told, signalled
+from mainstem.service.process import Checkup, Entrance, Health, blocking_told, longest_grace, signalled
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
 from mainstem.settings import Settings
@@ -197,6 +197,7 @@ async def serve(
     A broker that does not answer at the start, or has no room, is asked again and again.
 
     A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
+    So does, whatever holds it up, the tenth second after the grace period, with code 1.
     Raises what :func:`running` raises, also when a group fails.
     """
     floor, settings = floor or Floor.of_this_machine(), settings or Settings.load()
@@ -204,7 +205,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         if http is not None:
             await stack.enter_async_context(_probed(http, entrance.health))
-        stopped = stack.enter_context(signalled())
+        stopped = stack.enter_context(signalled(longest_grace(services, settings.grace_seconds)))
         while not stopped.is_set():
             try:
                 prepared = _prepared(

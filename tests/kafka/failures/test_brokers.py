@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mainstem.service import OVERTIME_SECONDS
 from tests.crash.crew import wait_until
 from tests.crash.journal import read_journal
 from tests.crash.page import Ask
@@ -18,6 +19,10 @@ from tests.kafka.failures.crew import KafkaCrew
 from tests.kafka.failures.probes import SENT
 
 AWAY_SECONDS = 5.0
+GRACE_SECONDS = 5.0
+"""That of the workload."""
+SLACK_SECONDS = 3.0
+"""Of a busy machine."""
 QUICK_ANSWERS = "&answer_seconds=2"
 """So that what takes a minute by default, a commit that gets no answer, comes to pass within seconds."""
 
@@ -65,6 +70,20 @@ def test_a_broker_that_is_away_for_a_while(tmp_path: Path, start_cluster: Cluste
         assert producer.end() == 0
         report = crew.finish()
     assert report.sound, str(report)
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_ends_also_while_its_cluster_stands_still(tmp_path: Path, start_cluster: Clusters) -> None:
+    """With commits on their way, and answers that would be waited for longer: the grace period, and ten seconds."""
+    cluster = start_cluster()
+    (tmp_path / "mended").touch()
+    with KafkaCrew(tmp_path, cluster, "--session-timeout", "6", options="&answer_seconds=60") as crew:
+        worker = crew.up("worker", "worker-1")
+        producer = crew.up("producer", "producer-1", "--patient")
+        wait_until(lambda: published(crew) > 100, "some load", producer)
+        cluster.nodes[0].send(signal.SIGSTOP)
+        worker.signal(signal.SIGTERM)
+        worker.wait_for_end(GRACE_SECONDS + OVERTIME_SECONDS + SLACK_SECONDS)
 
 
 def lost(crew: KafkaCrew) -> list[str]:

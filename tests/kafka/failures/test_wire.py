@@ -22,6 +22,9 @@ from tests.kafka.failures.conftest import clusters
 from tests.kafka.failures.relay import Relay, Verb
 
 ANSWER_SECONDS = 2.0
+LONG_SECONDS = 20.0
+"""Of a test that must be through long before an answer counts as lost."""
+INPUTS = ("billing-hung.inbox", "orders-hung")
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +38,9 @@ def relay(tmp_path_factory: pytest.TempPathFactory, kafka_jars: Path) -> Iterato
 
 
 @asynccontextmanager
-async def opened(relay: Relay) -> AsyncIterator[KafkaBroker]:
+async def opened(relay: Relay, answer_seconds: float = ANSWER_SECONDS) -> AsyncIterator[KafkaBroker]:
     """A client that waits for no answer long."""
-    broker = KafkaBroker(relay.address, options=KafkaOptions(answer_seconds=ANSWER_SECONDS))
+    broker = KafkaBroker(relay.address, options=KafkaOptions(answer_seconds=answer_seconds))
     await broker.open()
     try:
         yield broker
@@ -154,6 +157,32 @@ async def test_a_commit_that_gets_no_answer_ends_in_time(relay: Relay, verb: Ver
         async with asyncio.timeout(ANSWER_SECONDS * 3):
             with pytest.raises(CommitRefused):
                 await transaction.commit()
+
+
+async def test_a_commit_that_hangs_holds_up_neither_the_group_nor_the_end(relay: Relay) -> None:
+    """Nobody waits for it any more: with more of them than there are threads, the process leaves, and joins again."""
+    tasks = KafkaOptions().commit_threads + 1
+    async with opened(relay, LONG_SECONDS) as broker:
+        await broker.admin.create(TopicSpec("orders-hung", tasks))
+        spec = GroupSpec("billing-hung", "billing", tasks, {"orders-hung": tasks})
+        membership = await broker.group.join(spec, pinned=frozenset(range(tasks)))
+        owners = [await membership.take_over(task) for task in range(tasks)]
+        relay.lose(Verb.ADD_OFFSETS, "answer", once=False)
+        hanging: list[asyncio.Task[object]] = []
+        for owner in owners:
+            transaction = owner.transaction()
+            transaction.positions(dict.fromkeys((TopicPartition(topic, owner.task) for topic in INPUTS), 0))
+            hanging.append(asyncio.create_task(transaction.commit()))
+        await until(relay.lost.is_set)
+        for each in hanging:
+            each.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        async with asyncio.timeout(LONG_SECONDS / 2):
+            await membership.leave()
+            relay.mend()
+            membership = await broker.group.join(spec, pinned=frozenset(range(tasks)))
+            for task in range(tasks):
+                await membership.take_over(task)
 
 
 async def test_a_reader_whose_answer_is_lost_reads_on(relay: Relay) -> None:

@@ -230,3 +230,40 @@ async def test_a_full_disk_does_not_end_whoever_gives_a_task_back() -> None:
         assert len(await stage.told()) == 20
         await first.stop()
         await second.stop()
+
+
+class Silent(Layer):
+    """A group that never says whether it lets anybody in."""
+
+    def group(self, inner: Group) -> Group:
+        """One that does not ask further."""
+
+        class Closed(LayeredGroup):
+            async def join(
+                self, spec: GroupSpec, *, static_id: str | None = None, pinned: frozenset[int] | None = None
+            ) -> Membership:
+                await asyncio.Event().wait()
+                return await super().join(spec, static_id=static_id, pinned=pinned)
+
+        return Closed(inner, self)
+
+
+async def test_a_group_that_lets_nobody_in_holds_up_no_end() -> None:
+    """It says what it waits for; and who is told to stop, stops within a session timeout."""
+    async with staged() as stage:
+        running = stage.start(stage.plan(telling()), broker=Silent().broker(stage.broker), settings=SOON)
+        await until(lambda: bool(running.runner.waits.longer_than(0)))
+        assert "to be let in by the group" in running.runner.waits.longer_than(0)[0]
+        await asyncio.wait_for(running.stop(), 2)
+
+
+async def test_it_is_said_what_a_task_waits_for() -> None:
+    """Of one that the group does not confirm; and nothing of one that runs."""
+    layer = Denying(1_000)
+    async with staged() as stage, stage.running(telling(), broker=layer.broker(stage.broker), settings=SOON) as running:
+        await until(lambda: bool(running.runner.waits.longer_than(0.01)))
+        (said,) = running.runner.waits.longer_than(0.01)
+        assert said.startswith("task 0 has waited for 0 s to be confirmed by the group")
+        layer.denials = 0
+        await stage.settled(running)
+        assert running.runner.waits.longer_than(0) == ()

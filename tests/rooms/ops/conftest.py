@@ -1,6 +1,7 @@
 """The command line on a real file, in this process; and services that run while commands are given."""
 
 import asyncio
+import faulthandler
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +29,11 @@ class Shell:
 
     def __call__(self, *arguments: str, typed: str | None = None) -> Result:
         """Give a command; what goes wrong unexpectedly is raised."""
-        return CliRunner().invoke(mainstem, arguments, input=typed, catch_exceptions=False)
+        try:
+            return CliRunner().invoke(mainstem, arguments, input=typed, catch_exceptions=False)
+        finally:
+            # Here the process goes on.
+            faulthandler.cancel_dump_traceback_later()
 
     def json(self, *arguments: str, typed: str | None = None) -> list[dict[str, Any]]:
         """Give a command with ``--json``; a single object comes as a list of one."""

@@ -37,11 +37,22 @@ class Task:
     ledger: Ledger | None = field(default_factory=Ledger)
 
 
+class Waits:
+    """What a group waits for, since how many seconds."""
+
+    def __init__(self) -> None:
+        self.since: dict[str, float] = {}
+
+    def longer_than(self, seconds: float) -> tuple[str, ...]:
+        return tuple(what for what, waited in self.since.items() if waited >= seconds)
+
+
 @dataclass
 class Group:
     stands: bool = True
     draining: bool = False
     tasks: dict[int, Task] = field(default_factory=dict)
+    waits: Waits = field(default_factory=Waits)
 
 
 class Line:
@@ -106,6 +117,20 @@ async def test_a_task_that_waits_on_purpose_is_not_stuck() -> None:
     process.task.paused = {}
     await process.said()
     assert (await process.said(10 * BOUND))[2] is False
+
+
+async def test_what_a_group_waits_for_is_said() -> None:
+    """Also of one that has stood before: a membership that was lost, and does not come back, is no longer ready."""
+    process = Process()
+    process.group.waits.since = {"it has waited for 1 s to be let in by the group": 1.0}
+    assert await process.said() == ("running", True, True, ())
+    process.group.waits.since = {"it has waited for 9 s to be let in by the group": 9.0}
+    assert await process.said() == (
+        "running",
+        False,
+        True,
+        ("group 'shop': it has waited for 9 s to be let in by the group",),
+    )
 
 
 async def test_what_is_being_restored_is_said() -> None:

@@ -396,6 +396,46 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
             process.kill()
 
 
+HANGING = """
+import asyncio, sys
+from mainstem import Service
+from mainstem.service import serve
+from mainstem.service.process import signals
+
+signals.OVERTIME_SECONDS = 0.3
+
+shop = Service("shop", grace="100ms")
+
+@shop.on_shutdown
+async def hang() -> None:
+    await asyncio.Event().wait()
+
+@shop.on_startup
+async def begin() -> None:
+    print("begun", flush=True)
+
+asyncio.run(serve(shop, broker=sys.argv[1], dev=True))
+"""
+
+
+def test_whoever_does_not_end_is_ended(tmp_path: Path) -> None:
+    """Whatever holds it up, a while after the grace period the process is gone, and says where it stood."""
+    program = tmp_path / "hanging.py"
+    program.write_text(HANGING)
+    with subprocess.Popen(
+        [sys.executable, program, f"sqlite:///{tmp_path}/shop.db"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"begun\n"
+        try:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 1
+            assert b"most recent call first" in process.stderr.read()
+        finally:
+            process.kill()
+
+
 def collecting(found: list[OrderPaid], **options: Any) -> Service:
     """A service that keeps what it is sent."""
     service = Service("shop", publishes=(OrderPaid,), **options)

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import (
     AdminClient,
@@ -63,6 +63,17 @@ class Laid(NamedTuple):
     topic_id: str
     replication: int
     min_insync: int
+
+
+def told(answer: ListOffsetsResultInfo) -> int:
+    """The offset; -1 where a partition has none of that time.
+
+    Raises KafkaException where there is none in the answer: a client that has lost its connection gives such answers
+    without an error, and a changelog whose end was believed to lie there would not be read.
+    """
+    if answer.offset == OFFSET_INVALID:
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT, "the answer has no offset", retriable=True))
+    return answer.offset
 
 
 class Topics:
@@ -158,7 +169,7 @@ class Topics:
             client = self.client
             for at, future in self._ask_offsets(client, wanted).items():
                 try:
-                    found[at] = (await asyncio.wrap_future(future)).offset
+                    found[at] = told(await asyncio.wrap_future(future))
                 except KafkaException as raised:
                     error = kafka_error(raised)
                     if error is not None and error.code() in UNKNOWN_TOPIC:

@@ -1,8 +1,14 @@
 """Apache Kafka as a broker: the clients of one process, and who uses which."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Final, cast
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from mainstem.broker import (
     Admin,
@@ -19,19 +25,23 @@ from mainstem.broker import (
     read,
 )
 from mainstem.broker.kafka.admin import TopicAdmin, Topics
-from mainstem.broker.kafka.calls import Calls, met
+from mainstem.broker.kafka.calls import RETRY_SECONDS, STRANGERS, Calls, kafka_error, translated
 from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of, changelog_of
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.log import KafkaLog
-from mainstem.broker.kafka.options import ClientSettings, KafkaOptions
+from mainstem.broker.kafka.options import ClientSettings, KafkaOptions, Settings
 from mainstem.broker.kafka.preparing import Preparer
 from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Sharing, Slots
 from mainstem.clock import Clock, SystemClock
-from mainstem.errors import MainstemError
+from mainstem.errors import BrokerAway, BrokerError, DefinitionError, MainstemError
 from mainstem.identifiers import Identifiers
+from mainstem.telemetry import log
 
 RESTORE_BYTES = 32_000_000
 STANDBY_BYTES = 1_000_000
+FIRST_SECONDS: Final = 1.0
+ANSWERS_OF_A_CALL: Final = 3
+"""A commit asks that often, one question after the other: each has its time, and then it is over."""
 
 
 class KafkaBroker:
@@ -57,7 +67,7 @@ class KafkaBroker:
         clock = clock or SystemClock()
         self.name = f"kafka at {servers}"
         self._options = options or KafkaOptions()
-        self._calls = Calls(self._options.commit_threads)
+        self._calls = Calls(self._options.commit_threads, self._options.answer_seconds * ANSWERS_OF_A_CALL)
         settings = self.settings = ClientSettings(servers, self._options)
         self._topics = Topics(settings, self._calls, clock)
         self._slots = Slots(settings, (identifiers or Identifiers(clock)).new())
@@ -154,3 +164,77 @@ class KafkaAdmin:
     async def delete_group(self, group: str) -> None:
         """Forget a group that has no live member: positions, stores and inbox."""
         await self._groups.delete_group(group)
+
+
+class Objections:
+    """What a client says while it cannot connect. It says so to its callback alone, and its calls just time out."""
+
+    def __init__(self) -> None:
+        """Nothing has been said."""
+        self._said: KafkaError | None = None
+        self._refused: KafkaError | None = None
+
+    def hear(self, error: KafkaError) -> None:
+        """The callback."""
+        if error.code() in STRANGERS or " SSL " in error.str():
+            self._refused = error
+        elif error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._said = error
+
+    def explained(self, away: BrokerError, where: str) -> BrokerError:
+        """Why the cluster does not answer: it does not take us for who we say, or what the client has said last."""
+        if self._refused is not None:
+            return translated(_as_stranger(self._refused), where)
+        if self._said is not None:
+            away.why = f"{self._said.name()}: {self._said.str()}"
+        away.where = where
+        return away
+
+
+def _as_stranger(error: KafkaError) -> KafkaError:
+    return error if error.code() in STRANGERS else KafkaError(KafkaError._SSL, error.str())
+
+
+def _asker(settings: Settings, objections: Objections, where: str) -> AdminClient:
+    """A client whose objections are heard, and not logged as well."""
+    heard = {**settings, "error_cb": objections.hear, "logger": _UNHEARD}
+    try:
+        return AdminClient(cast("dict[str, str | int | float | bool]", heard))
+    except KafkaException as raised:
+        error = kafka_error(raised)
+        raise DefinitionError(
+            "the client of Kafka does not take its options",
+            where=where,
+            why=str(raised) if error is None else error.str(),
+            remedy="correct the option with a dot in its name behind the broker's addresses; "
+            "CONFIGURATION.md of librdkafka lists them",
+        ) from raised
+
+
+_UNHEARD: Final = logging.Logger("mainstem.kafka.asker")  # noqa: LOG001 - one that has no parent, so nobody hears it
+_UNHEARD.addHandler(logging.NullHandler())
+
+
+async def met(settings: Settings, seconds: float, calls: Calls, where: str) -> None:
+    """Wait until the cluster answers. Raises why it does not, and at once where waiting would be of no use."""
+    objections = Objections()
+    client = _asker(settings, objections, where)
+    patience, loop = FIRST_SECONDS, asyncio.get_running_loop()
+    told = False
+    until = loop.time() + seconds
+    while True:
+        some = min(patience, max(RETRY_SECONDS, until - loop.time()))
+        try:
+            await calls.run(partial(client.list_topics, "mainstem.groups", some), where)
+        except BrokerAway as away:
+            await calls.run(lambda: client.poll(0), where)
+            explained = objections.explained(away, where)
+            if loop.time() >= until or not isinstance(explained, BrokerAway):
+                raise explained from away
+            if not told:
+                told = True
+                log.warning("%s does not answer; it is waited for %g s: %s", where, seconds, explained.why)
+        else:
+            return
+        patience *= 2
+        await asyncio.sleep(RETRY_SECONDS)

@@ -1,12 +1,13 @@
 """Questions to the cluster: how an answer is awaited, and what an error of Kafka is called here."""
 
 import asyncio
-import logging
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Final, TypeVar, cast
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final, Generic, TypeVar, cast
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
@@ -15,7 +16,6 @@ from mainstem.broker.kafka.options import Settings
 from mainstem.errors import (
     BrokerAway,
     BrokerError,
-    DefinitionError,
     Fenced,
     MembershipLost,
     NotAllowed,
@@ -79,7 +79,6 @@ AWAY: Final = frozenset(
     }
 )
 RETRY_SECONDS: Final = 0.1
-FIRST_SECONDS: Final = 1.0
 
 
 def kafka_error(raised: BaseException) -> KafkaError | None:
@@ -195,56 +194,115 @@ def unknown_topic(where: str, why: str = "the cluster does not have it") -> Unkn
     return UnknownTopic(_NO_TOPIC, where=where, why=why, remedy=_PLAN)
 
 
-class Objections:
-    """What a client says while it cannot connect. It says so to its callback alone, and its calls just time out."""
+class _Call(Generic[T]):
+    """Something that blocks, and its outcome."""
 
-    def __init__(self) -> None:
-        """Nothing has been said."""
-        self._said: KafkaError | None = None
-        self._refused: KafkaError | None = None
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self.future: Future[T] = Future()
+        self.given_up = False
 
-    def hear(self, error: KafkaError) -> None:
-        """The callback."""
-        if error.code() in STRANGERS or " SSL " in error.str():
-            self._refused = error
-        elif error.code() != KafkaError._ALL_BROKERS_DOWN:
-            self._said = error
-
-    def explained(self, away: BrokerError, where: str) -> BrokerError:
-        """Why the cluster does not answer: it does not take us for who we say, or what the client has said last."""
-        if self._refused is not None:
-            return translated(_as_stranger(self._refused), where)
-        if self._said is not None:
-            away.why = f"{self._said.name()}: {self._said.str()}"
-        away.where = where
-        return away
+    def __call__(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self._call()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
 
 
-def _as_stranger(error: KafkaError) -> KafkaError:
-    return error if error.code() in STRANGERS else KafkaError(KafkaError._SSL, error.str())
+class _Threads:
+    """So many threads, beside those that were given up. Python waits for none of them when the process ends."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._asked: SimpleQueue[_Call[T] | None] = SimpleQueue()  # type: ignore[valid-type]
+        self._guard = threading.Lock()
+        self._made = 0
+        self._busy = 0
+
+    def submit(self, call: _Call[T]) -> None:
+        with self._guard:
+            self._busy += 1
+            self._asked.put(call)
+            self._man()
+
+    def give_up(self, call: _Call[T]) -> None:
+        """Let another thread take the place of the one that this call holds."""
+        with self._guard:
+            if call.future.running():
+                call.given_up = True
+                self._made -= 1
+                self._busy -= 1
+                self._man()
+
+    def _man(self) -> None:
+        if self._made < min(self._busy, self._most):
+            self._made += 1
+            threading.Thread(target=self._run, name="mainstem kafka", daemon=True).start()
+
+    def _run(self) -> None:
+        while (call := self._asked.get()) is not None:
+            call()
+            with self._guard:
+                if call.given_up:
+                    return
+                self._busy -= 1
+            del call  # what it holds is let go of before the next one comes
+
+    def close(self) -> None:
+        with suppress(Empty):
+            while (call := self._asked.get_nowait()) is not None:
+                call.future.cancel()
+        for _ in range(self._made):
+            self._asked.put(None)
 
 
 class Calls:
-    """Runs what blocks in a few threads, and awaits what answers with a future."""
+    """Runs what blocks in a few threads, and awaits what answers with a future.
 
-    def __init__(self, threads: int) -> None:
-        """At most ``threads`` calls run at once."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mainstem kafka")
+    A call of the client may never return: with a lost connection ``send_offsets_to_transaction`` did not, whatever
+    time it was given. So nobody waits for longer than ``seconds``, and the thread is replaced: soon all would hang.
+    """
+
+    def __init__(self, threads: int, seconds: float) -> None:
+        """At most ``threads`` calls run at once, and each is waited for so long."""
+        self._threads = _Threads(threads)
+        self.seconds = seconds
         self.outages = 0
         """How often the cluster has not answered."""
 
-    async def run(self, call: Callable[[], T], where: str) -> T:
-        """Call it in a thread. It runs to its end even when nobody waits any more."""
+    async def run(self, call: Callable[[], T], where: str, late: type[BrokerError] = BrokerAway) -> T:
+        """Call it in a thread. It runs to its end even when nobody waits any more, and then holds up nobody else.
+
+        Raises ``late`` where it has not returned in time.
+        """
+        asked = _Call(call)
+        self._threads.submit(asked)
+        limit = asyncio.timeout(self.seconds)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+            async with limit:
+                return await asyncio.wrap_future(asked.future)
         except KafkaException as raised:
             failed = failure(raised, where)
             self.outages += isinstance(failed, BrokerAway)
             raise failed from raised
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._threads.give_up(asked)
+            self.outages += 1
+            why = f"a call of the client has not returned within {self.seconds:g} s, and is given up"
+            raise late("The cluster does not answer", where=where, why=why, remedy=_LOOK) from None
+        except asyncio.CancelledError:
+            self._threads.give_up(asked)
+            raise
 
     def close(self) -> None:
         """Wait for nothing that runs."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 def background(work: Coroutine[object, object, None], name: str) -> asyncio.Task[None]:
@@ -257,51 +315,6 @@ def background(work: Coroutine[object, object, None], name: str) -> asyncio.Task
 def _tell_end(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("%s: goes on no more, and is to be started again with its process: %r", task.get_name(), error)
-
-
-def _asker(settings: Settings, objections: Objections, where: str) -> AdminClient:
-    """A client whose objections are heard, and not logged as well."""
-    heard = {**settings, "error_cb": objections.hear, "logger": _UNHEARD}
-    try:
-        return AdminClient(cast("dict[str, str | int | float | bool]", heard))
-    except KafkaException as raised:
-        error = kafka_error(raised)
-        raise DefinitionError(
-            "the client of Kafka does not take its options",
-            where=where,
-            why=str(raised) if error is None else error.str(),
-            remedy="correct the option with a dot in its name behind the broker's addresses; "
-            "CONFIGURATION.md of librdkafka lists them",
-        ) from raised
-
-
-_UNHEARD: Final = logging.Logger("mainstem.kafka.asker")  # noqa: LOG001 - one that has no parent, so nobody hears it
-_UNHEARD.addHandler(logging.NullHandler())
-
-
-async def met(settings: Settings, seconds: float, calls: Calls, where: str) -> None:
-    """Wait until the cluster answers. Raises why it does not, and at once where waiting would be of no use."""
-    objections = Objections()
-    client = _asker(settings, objections, where)
-    patience, loop = FIRST_SECONDS, asyncio.get_running_loop()
-    told = False
-    until = loop.time() + seconds
-    while True:
-        some = min(patience, max(RETRY_SECONDS, until - loop.time()))
-        try:
-            await calls.run(partial(client.list_topics, "mainstem.groups", some), where)
-        except BrokerAway as away:
-            await calls.run(lambda: client.poll(0), where)
-            explained = objections.explained(away, where)
-            if loop.time() >= until or not isinstance(explained, BrokerAway):
-                raise explained from away
-            if not told:
-                told = True
-                log.warning("%s does not answer; it is waited for %g s: %s", where, seconds, explained.why)
-        else:
-            return
-        patience *= 2
-        await asyncio.sleep(RETRY_SECONDS)
 
 
 class Asking:

@@ -78,6 +78,9 @@ class _Source:
         """When the client was last asked where the partition ends."""
 
 
+END_SECONDS: Final = 5.0
+
+
 class Fetcher:
     """One consumer and its thread."""
 
@@ -156,9 +159,9 @@ class Fetcher:
         self._closing = True
 
     def join(self) -> None:
-        """Wait until the thread has ended. Blocks."""
+        """Wait until the thread has ended, but not for ever. Blocks."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(END_SECONDS)
 
     def _ask(self, about: Sequence[TopicPartition], request: Callable[[Consumer], None]) -> None:
         self._asked.put((about, request))

@@ -71,7 +71,8 @@ class ClientSettings:
             "logger": _logger(),
             "log.connection.close": False,
             # On a connection that stands and is dead, an answer would be waited for a minute by default.
-            "socket.timeout.ms": max(1_000, round(options.answer_seconds * 1_000)),
+            # No longer than a transaction: the client refuses that.
+            "socket.timeout.ms": max(1_000, round(min(options.answer_seconds, options.transaction_seconds) * 1_000)),
             "reconnect.backoff.ms": 5,
             "reconnect.backoff.max.ms": 500,
             # Who creates a topic waits until it is known; so what is unknown is an error at once, never a time-out.

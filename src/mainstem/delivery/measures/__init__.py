@@ -8,11 +8,13 @@ from mainstem.delivery.measures.counted import (
 )
 from mainstem.delivery.measures.lag import standing_told
 from mainstem.delivery.measures.runs import Watch, anybody_looks
+from mainstem.delivery.measures.waits import Waits
 
 __all__ = [
     "LOSSES",
     "TAKEOVERS",
     "Counted",
+    "Waits",
     "Watch",
     "anybody_looks",
     "count_sent",

@@ -4,8 +4,9 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -20,10 +21,13 @@ from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
 from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.supervisor import Crew, Supervisor
-from mainstem.service import Running, Service, serve
+from mainstem.service import Running, end_within, longest_grace, serve
 from mainstem.settings import Settings, environment_naming
 from mainstem.telemetry import configure_logging
 from mainstem.web import Address
+
+THREADS_SECONDS: Final = 5.0
+"""Threads of handlers that are left when everything has drained are waited for, and no longer."""
 
 
 class RunRequest(Struct, frozen=True):
@@ -115,7 +119,7 @@ def run(**options: object) -> None:
     if request.workers == 1 and not request.reload:
         loaded = load_services(request.services)
         with pids.kept():
-            asyncio.run(serve(*loaded, broker=url, dev=dev, settings=settings, http=request.http))
+            asyncio.run(_to_the_end(serve(*loaded, broker=url, dev=dev, settings=settings, http=request.http)))
         return
     if request.workers > 1 and url.endswith(":memory:"):
         raise DefinitionError(
@@ -150,16 +154,20 @@ def _work(request: RunRequest, parent: Parent, *, dev: bool, settings: Settings)
     except MainstemError as error:
         tell(error)
         return CONFIGURATION_FAULT
-    parent.watch(_longest_grace(loaded, settings))
+    parent.watch(longest_grace(loaded, settings.grace_seconds))
     try:
         url = broker_url(request.broker, settings, dev=dev)
         serving = serve(*loaded, broker=url, dev=dev, settings=settings, started=started, http=request.http)
-        asyncio.run(serving)
+        asyncio.run(_to_the_end(serving))
     except (DefinitionError, StartRefused) as error:
         tell(error)
         return CONFIGURATION_FAULT
     return 0
 
 
-def _longest_grace(services: Sequence[Service], settings: Settings) -> float:
-    return max((each.grace_seconds or settings.grace_seconds for each in services), default=settings.grace_seconds)
+async def _to_the_end(serving: Coroutine[None, None, None]) -> None:
+    """Serve. What is left then is Python's, which waits for threads, also for those that never return."""
+    try:
+        await serving
+    finally:
+        end_within(THREADS_SECONDS)

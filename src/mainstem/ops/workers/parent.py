@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from mainstem.service import OVERTIME_SECONDS
 from mainstem.telemetry import log
 
 CONFIGURATION_FAULT: Final = 78
 """The code with which a worker ends that would fail again in the same way: sysexits.h calls it EX_CONFIG."""
 
 STARTED: Final = b"1"
-OVERTIME_SECONDS: Final = 10.0
 
 
 class Parent:

@@ -6,16 +6,19 @@
 from mainstem.service.process.checkup import Checkup
 from mainstem.service.process.entrance import Entrance
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
-from mainstem.service.process.signals import signalled
+from mainstem.service.process.signals import OVERTIME_SECONDS, end_within, longest_grace, signalled
 from mainstem.service.process.stalls import blocking_told
 
 __all__ = [
+    "OVERTIME_SECONDS",
     "Checkup",
     "Entrance",
     "GroupHealth",
     "Health",
     "TaskHealth",
     "blocking_told",
+    "end_within",
+    "longest_grace",
     "routes",
     "signalled",
 ]

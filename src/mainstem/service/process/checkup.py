@@ -17,6 +17,8 @@ FRESH_SECONDS: Final = 1.0
 """The broker is asked no more often than that."""
 PATIENCE_SECONDS: Final = 0.25
 """An answer to whoever looks waits no longer for the broker's: probes give up after a second."""
+MOMENT_SECONDS: Final = 5.0
+"""A group that has waited for no longer is worth no word: it does so whenever others come and go."""
 ANSWER_SECONDS: Final = 5.0
 """A broker that has not answered for so long counts as gone."""
 
@@ -48,6 +50,14 @@ class Standing(Protocol):
         ...
 
 
+class Waiting(Protocol):
+    """What a group waits for."""
+
+    def longer_than(self, seconds: float) -> tuple[str, ...]:
+        """What has been waited for at least so long, in words."""
+        ...
+
+
 class Group(Protocol):
     """A group that runs in this process."""
 
@@ -64,6 +74,11 @@ class Group(Protocol):
     @property
     def tasks(self) -> Mapping[int, Standing]:
         """Those that this process owns now."""
+        ...
+
+    @property
+    def waits(self) -> Waiting:
+        """What it waits for."""
         ...
 
 
@@ -108,7 +123,8 @@ class Checkup:
                 still = now - since
                 paused = {reason: round(seconds, 3) for reason, seconds in task.paused.items()}
                 tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds, paused))
-            groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks)))
+            waits = group.waits.longer_than(MOMENT_SECONDS)
+            groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks), waits))
         return Health.of(self._broker.name, fault, tuple(groups), tuple(self._broker.copies()))
 
     async def close(self) -> None:

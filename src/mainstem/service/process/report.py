@@ -27,12 +27,16 @@ class TaskHealth(Struct, frozen=True):
 
 
 class GroupHealth(Struct, frozen=True):
-    """A group that runs in this process: whether it has run what is assigned to it, and the tasks it owns now."""
+    """A group that runs in this process: whether it has run what is assigned to it, and the tasks it owns now.
+
+    ``waits`` say what it has waited for, for longer than a moment: to be let in, to be given tasks, to take one over.
+    """
 
     group: str
     stands: bool
     draining: bool
     tasks: tuple[TaskHealth, ...]
+    waits: tuple[str, ...] = ()
 
 
 class Health(Struct, frozen=True):
@@ -69,6 +73,7 @@ class Health(Struct, frozen=True):
             for each in restoring
             if any(group.group == each.group and not group.stands for group in groups)
         ]
+        missing += [f"group {each.group!r}: {wait}" for each in groups for wait in each.waits]
         if draining:
             missing = ["it is draining"]
         if unreachable is not None:

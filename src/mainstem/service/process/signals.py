@@ -1,22 +1,50 @@
-"""What a process is told by signals: to drain, and told twice, to end at once."""
+"""What a process is told by signals: to drain, and told twice, to end at once. It ends in any case, after a while."""
 
 import asyncio
+import faulthandler
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+OVERTIME_SECONDS: Final = 10.0
+"""Whoever has had its grace, and does not come to an end by itself, has so long before it is ended."""
 UNDRAINED: Final = (
     b"ended without draining: nothing is lost. What was committed stays; what was not has not happened, and is done "
     b"again at the next start\n"
 )
 
 
+class Patient(Protocol):
+    """Something that may take a while to end."""
+
+    grace_seconds: float | None
+
+
+def longest_grace(services: Iterable[Patient], usual_seconds: float) -> float:
+    """The longest time that any of them has to finish what it has begun."""
+    return max(
+        (usual_seconds if each.grace_seconds is None else each.grace_seconds for each in services),
+        default=usual_seconds,
+    )
+
+
+def end_within(seconds: float) -> None:
+    """End the process after so long by force, with code 1, and say where each thread stands: all of them may hang.
+
+    No thread of Python's is needed for it, so it holds until the interpreter is gone.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+
+
 @contextmanager
-def signalled() -> Iterator[asyncio.Event]:
-    """An event that the first signal sets; a second one ends the process, also one whose event loop is blocked."""
+def signalled(grace_seconds: float) -> Iterator[asyncio.Event]:
+    """An event that the first signal sets; a second one ends the process, also one whose event loop is blocked.
+
+    Where the block has not ended ``OVERTIME_SECONDS`` after the grace period, the process ends by force.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     signals = 0
@@ -26,12 +54,14 @@ def signalled() -> Iterator[asyncio.Event]:
         signals += 1
         if signals > 1:
             _end_now(number)
+        end_within(grace_seconds + OVERTIME_SECONDS)
         loop.call_soon_threadsafe(stopped.set)
 
     before = {each: signal.signal(each, hear) for each in SIGNALS}
     try:
         yield stopped
     finally:
+        faulthandler.cancel_dump_traceback_later()
         for each, handler in before.items():
             signal.signal(each, handler or signal.SIG_DFL)
 

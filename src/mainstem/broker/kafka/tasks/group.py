@@ -242,7 +242,7 @@ class KafkaMembership:
         """Let the revocation of a drained task go on. Its producer is kept until the task comes back, or we leave."""
         owner = self._owners.get(task)
         if owner is not None:
-            await self._group.groups.topics.calls.run(owner.lay_down, owner.where)
+            await asyncio.to_thread(owner.lay_down)
         self.thread.release(task)
 
     async def decline(self, _task: int) -> bool:
@@ -258,17 +258,18 @@ class KafkaMembership:
         self._group.forget(self)
         if self._reserve is not None:
             await self._reserve.close()
-        for task in list(self._owners):
-            await self._let_go(task)
-        if self._pinned is None:
-            await asyncio.to_thread(self.thread.close)
+        await asyncio.gather(*(self._let_go(task) for task in list(self._owners)))
+        seconds = self._group.groups.settings.options.answer_seconds
+        if self._pinned is None and not await asyncio.to_thread(self.thread.close, seconds):
+            log.warning("%s has not let go of its membership within %g s, and is left alone", self.member, seconds)
         self.thread.lost = self.thread.lost or "it has left"
         self._changed.set()
 
     async def _let_go(self, task: int) -> None:
         owner = self._owners.pop(task, None)
         if owner is not None:
-            await self._group.groups.topics.calls.run(owner.close, owner.where)
+            # Not through the calls: those that hang may hold all of their threads, and this must not wait for them.
+            await asyncio.to_thread(owner.close)
 
     async def refresh(self, seconds: float) -> None:
         """Commit the positions of tasks that have stood still for so long."""

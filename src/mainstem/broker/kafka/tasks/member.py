@@ -126,14 +126,16 @@ class MemberThread:
         except TimeoutError as error:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error
 
-    def close(self) -> None:
-        """Give everything back, leave, and wait for that. Blocks."""
+    def close(self, seconds: float) -> bool:
+        """Give everything back, leave, and wait for that, but not for longer; whether it is done. Blocks."""
         self._closing = True
         with self._news:
             self._owned.clear()
             self._news.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None:
+            return True
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     # -- in the thread
 

@@ -27,6 +27,8 @@ OWNER_STORE: Final = "$owner"
 BY_MEMBER: Final = "at-least-once"
 """Behind the epoch in the metadata of an inbox position: no producer need be fenced before the task is taken over."""
 RETRY_SECONDS: Final = 0.05
+NEARLY_SECONDS: Final = 1.0
+"""A commit that takes no longer is waited for by whoever lets the task go."""
 _EXPELLED: Final = frozenset(
     {
         KafkaError.UNKNOWN_MEMBER_ID,
@@ -42,7 +44,7 @@ _SOON: Final = frozenset({KafkaError.REBALANCE_IN_PROGRESS, *STARTING})
 
 
 class Owner:
-    """As of the take-over. A commit runs to its end even when nobody waits any more; closing waits for it."""
+    """As of the take-over. A commit runs to its end even when nobody waits any more; closing waits for it, a while."""
 
     def __init__(
         self, producer: TransactionalProducer, inputs: Sequence[TopicPartition], changelog: TopicPartition, epoch: int
@@ -58,6 +60,7 @@ class Owner:
         self._last: Sequence[At] = ()
         self._sent = 0.0
         self._using = threading.Lock()
+        self._copying = threading.Lock()
 
     def offsets(self, positions: Mapping[TopicPartition, int]) -> list[At]:
         """Positions as the cluster keeps them; that of the inbox carries the epoch."""
@@ -77,9 +80,10 @@ class Owner:
             firsts = {shipment.records[number][0]: first for number, first in numbered.items()}
             self._last, self._sent = shipment.offsets, now
             first = firsts.pop(self.changelog, None)
-            if self.copy is not None and first is not None:
-                rows = list(changes)
-                self._follow(self.copy, rows, first + len(rows))
+            with self._copying:
+                if self.copy is not None and first is not None:
+                    rows = list(changes)
+                    self._follow(self.copy, rows, first + len(rows))
             return firsts
 
     def _follow(self, copy: Copy, rows: Iterable[Change], after: int) -> None:
@@ -101,18 +105,26 @@ class Owner:
                 self._sent = clock.monotonic()
 
     def lay_down(self) -> None:
-        """Leave the copy to the next owner. Whoever still commits is fenced by that one, and not before."""
-        with self._using:
+        """Leave the copy to the next owner. Whoever still commits is fenced by that one, and not before.
+
+        A commit that is nearly through is waited for. One that hangs, in a call that may never return, is not: it finds
+        no copy any more.
+        """
+        through = self._using.acquire(timeout=NEARLY_SECONDS)
+        try:
             self._last = ()
-            if self.copy is not None:
-                self.copy.close()
-                self.copy = None
+            with self._copying:
+                if self.copy is not None:
+                    self.copy.close()
+                    self.copy = None
+        finally:
+            if through:
+                self._using.release()
 
     def close(self) -> None:
-        """Let go of the producer and the copy."""
+        """Let go of the producer and the copy. A commit that hangs ends in nothing, should it ever go on."""
         self.lay_down()
-        with self._using:
-            self._producer.close()
+        self._producer.close()
 
 
 class Steward:
@@ -148,10 +160,11 @@ class Steward:
                 self._commit(self._last, clock.monotonic())
 
     def lay_down(self) -> None:
-        """Move no positions any more: the task is another's."""
-        with self._using:
-            self._over = True
+        """Move no positions any more: the task is another's. A commit that hangs is not waited for."""
+        self._over = True
+        if self._using.acquire(timeout=NEARLY_SECONDS):
             self._last = ()
+            self._using.release()
 
     def close(self) -> None:
         """There is nothing to let go of."""
@@ -164,7 +177,7 @@ class Steward:
                 self._thread.commit(offsets, left)
             except KafkaException as raised:
                 error = kafka_error(raised)
-                if error is None or error.code() not in _SOON or left <= 0:
+                if error is None or error.code() not in _SOON or left <= 0 or self._over:
                     raise _outcome(error, self.where) from raised
             else:
                 self._last, self._sent = offsets, now

@@ -4,6 +4,7 @@ Whoever initialises a producer with the same id fences all older ones and aborts
 has been fenced, or of which nobody knows how its transaction ended, is never used again.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -39,6 +40,8 @@ class TransactionalProducer:
         self._group = None if group is None else empty_metadata(settings, group)
         self.over: BrokerError | None = None
         """Why it must not be used any more."""
+        self._guard = threading.Lock()
+        self._sending = False
         self._closed = False
         self._failures: dict[TopicPartition, KafkaError] = {}
         """Why the first record of a partition was not taken: of the transaction the client says only that."""
@@ -55,8 +58,19 @@ class TransactionalProducer:
 
         Raises one of the outcomes that are not success.
         """
-        if self.over is not None:
-            raise self.over
+        with self._guard:
+            if self.over is not None:
+                raise self.over
+            self._sending = True
+        try:
+            return self._send(shipment)
+        finally:
+            with self._guard:
+                self._sending = False
+                if self._closed:
+                    del self._producer
+
+    def _send(self, shipment: Shipment) -> dict[int, int]:
         firsts: dict[int, int] = {}
         self._failures.clear()
         try:
@@ -66,22 +80,26 @@ class TransactionalProducer:
                 assert self._group is not None
                 # After an error of this call a commit might succeed without the positions: it is never tried again.
                 self._producer.send_offsets_to_transaction(list(shipment.offsets), self._group, self._seconds)
+                if self._closed:
+                    raise _fenced(self.name)
         except (KafkaException, BufferError) as raised:
             raise self._refused(raised, shipment) from raised
         self._commit(shipment)
         return firsts
 
     def close(self) -> None:
-        """Let the client go. What it has open, the next one with its id aborts."""
-        if self._closed:
-            return
-        self._closed = True
-        self.over = self.over or _fenced(self.name)
-        with suppress(KafkaException):
-            self._producer.purge(blocking=False)
-        # Dropped, and not closed: its close aborts and flushes without a limit, and after a failed commit it was seen
-        # never to return, although the cluster was there again.
-        del self._producer
+        """Let the client go. What it has open, the next one with its id aborts. Whoever sends just now is let go on."""
+        with self._guard:
+            if self._closed:
+                return
+            self._closed = True
+            self.over = self.over or _fenced(self.name)
+            with suppress(KafkaException):
+                self._producer.purge(blocking=False)
+            # Dropped, and not closed: its close aborts and flushes without a limit, and after a failed commit it was
+            # seen never to return, although the cluster was there again. While it sends, the sender drops it.
+            if not self._sending:
+                del self._producer
 
     def _produce(self, shipment: Shipment, firsts: dict[int, int]) -> None:
         headers = HeaderPairs()

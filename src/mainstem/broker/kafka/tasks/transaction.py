@@ -99,7 +99,7 @@ class Sharing:
     async def _together(self, some: Sequence[_Passenger]) -> None:
         shipment = Shipment([entry for each in some for entry in each.records], ())
         try:
-            numbered = await self._calls.run(lambda: self._slots.send(shipment), WHERE)
+            numbered = await self._calls.run(lambda: self._slots.send(shipment), WHERE, CommitUnknown)
         except Exception as error:  # noqa: BLE001 - told to those who wait, whatever it is
             if len(some) > 1 and isinstance(error, BrokerError) and not isinstance(error, CommitUnknown | Fenced):
                 for each in some:
@@ -149,7 +149,7 @@ class KafkaTransaction:
             return await by.commit(await self._foreign())
         shipment = await self._owned(by)
         now = self._topics.clock.monotonic()
-        return await self._topics.calls.run(lambda: by.send(shipment, self._changes, now), by.where)
+        return await self._topics.calls.run(lambda: by.send(shipment, self._changes, now), by.where, CommitUnknown)
 
     def abort(self) -> None:
         """Drop it; for a committed one this does nothing."""
@@ -223,7 +223,7 @@ class LooseTransaction:
         _check_complete(steward, self._positions)
         firsts = await asyncio.gather(*(self._log.append(at, records) for at, records in self._facts.items()))
         now = self._topics.clock.monotonic()
-        await self._topics.calls.run(lambda: steward.send(self._positions, now), steward.where)
+        await self._topics.calls.run(lambda: steward.send(self._positions, now), steward.where, CommitUnknown)
         return dict(zip(self._facts, firsts, strict=True))
 
     def abort(self) -> None:
