@@ -308,15 +308,14 @@ async def test_how_the_tasks_stand_is_told_when_somebody_collects(measured: Meas
     billing = Service("billing", publishes=(Ordered,), lanes=1)
     billing.topic("ordered", partitions=1)
     go = asyncio.Event()
+    failing = {"park": TimeoutError, "die": ValueError}
 
     @billing.on(Ordered, retry=Retry.on(TimeoutError).later("1h").also_on(ValueError).dead_letter())
     async def charge(order: Ordered, context: Context) -> None:
         context.wake("remind", after="1h")
         await (go.wait() if order.order == "wait" else asyncio.sleep(0))
-        if order.order == "park":
-            raise TimeoutError
-        if order.order == "die":
-            raise ValueError
+        if order.order in failing:
+            raise failing[order.order]
 
     @billing.on_timer("remind")
     async def remind(_context: Context) -> None: ...
