@@ -159,6 +159,7 @@ async def test_a_commit_that_gets_no_answer_ends_in_time(relay: Relay, verb: Ver
                 await transaction.commit()
 
 
+@pytest.mark.long
 async def test_a_commit_that_hangs_holds_up_neither_the_group_nor_the_end(relay: Relay) -> None:
     """Nobody waits for it any more: with more of them than there are threads, the process leaves, and joins again."""
     tasks = KafkaOptions().commit_threads + 1
