@@ -14,7 +14,7 @@ from mainstem.broker.kafka.tasks.group import KafkaMembership
 from mainstem.testing.conformance.broker import Capabilities
 from tests.conformance.harnesses import RealTime
 
-SESSION_SECONDS = 1.0
+SESSION_SECONDS = 2.0
 """Rules wait for it again and again. A busy machine must still beat its heart within it, several times."""
 
 

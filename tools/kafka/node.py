@@ -33,6 +33,11 @@ class Node:
         return (self.data / "meta.properties").exists()
 
     @property
+    def pid(self) -> int:
+        """The id of the process that was started last; to be believed while it is running."""
+        return int((self.folder / "pid").read_text())
+
+    @property
     def running(self) -> bool:
         """Whether the process lives, whoever started it."""
         try:
@@ -68,7 +73,7 @@ class Node:
         """Send a signal to the process, if it lives: SIGTERM ends it in good order, SIGKILL at once."""
         if self.running:
             with suppress(ProcessLookupError):
-                os.kill(int((self.folder / "pid").read_text()), number)
+                os.kill(self.pid, number)
 
     def gone(self, *, patience_seconds: float = 10.0) -> None:
         """Return when the process has ended; one that does not end in time is killed."""
