@@ -23,8 +23,8 @@ from tools.kafka import Cluster, fetched
 PARTITIONS = 8
 WORKERS = (1, 2, 4)
 BROKERS = (1, 3)
-WARM_UP_SECONDS = 2.0
-WINDOW_SECONDS = 5.0
+WARM_UP_SECONDS = 1.0
+WINDOW_SECONDS = 4.0
 SAMPLE_SECONDS = 10.0
 THIS = [sys.executable, "-m", "benchmarks.kafka_scaling"]
 RELAY = [sys.executable, "-m", "benchmarks.kafka_latency"]
@@ -65,11 +65,10 @@ def scaled(cluster: Cluster, folder: Path, workers: int) -> tuple[Look, Look]:
         AdminClient({"bootstrap.servers": cluster.address}),
     )
     with contextlib.ExitStack() as stack:
-        processes = []
-        for number in range(workers):
-            ready = folder / f"{name}-{number}.ready"
-            processes.append(stack.enter_context(running([*THIS, "work", broker, name, str(ready)], log=log)))
-            until(ready.exists, timeout_seconds=60, what=f"worker {number}", pause_seconds=0.05)
+        # All at once: what the first had handled before the last came would be missing behind it.
+        ready = [folder / f"{name}-{number}.ready" for number in range(workers)]
+        processes = [stack.enter_context(running([*THIS, "work", broker, name, str(each)], log=log)) for each in ready]
+        until(lambda: all(each.exists() for each in ready), timeout_seconds=60, what="the workers", pause_seconds=0.05)
         pids = [process.pid for process in processes]
         nodes = [node.pid for node in cluster.nodes]
 
@@ -135,7 +134,7 @@ def memory(report: Report, folder: Path, minutes: float) -> None:
 def main() -> None:
     """Measure and print; or be one of the workers."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=3_000_000)
+    parser.add_argument("--events", type=int, default=4_000_000)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--only", choices=("scaling", "memory"))
     options = parser.parse_args()
