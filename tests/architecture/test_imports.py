@@ -13,7 +13,7 @@ from tests.architecture.contracts import FrontDoors, Owners
 from tests.architecture.source import PACKAGE, ROOT
 
 NOT_LOADED = ("opentelemetry", "rich", "click", "confluent_kafka", "httpx", "aiohttp", "starlette", "http.client")
-IMPORT_BUDGET_MS = 80
+IMPORT_BUDGET_MODULES = 300
 
 
 def test_the_contracts_are_kept() -> None:
@@ -118,25 +118,20 @@ def test_a_service_file_loads_only_what_it_needs() -> None:
     assert run(program).split() == []
 
 
-def test_a_service_file_is_imported_quickly() -> None:
-    """The best of five imports stays within its budget, the interpreter's own start left out.
-
-    Counted in CPU time, which is the wall time of a machine that does nothing else.
-    """
+def test_a_service_file_loads_little() -> None:
+    """So many modules at most, ours and others; the time that they take is a matter for a benchmark."""
     program = """if True:
-        import time
-        begin = time.process_time()
+        import sys
+        before = set(sys.modules)
         from mainstem import Context, IntegrationEvent, Service
-        print((time.process_time() - begin) * 1_000)
+        print(len(set(sys.modules) - before))
     """
-    run(program)  # leaves the bytecode that an installed package has
-    assert min(float(run(program)) for _ in range(5)) < IMPORT_BUDGET_MS
+    assert int(run(program)) < IMPORT_BUDGET_MODULES
 
 
 def run(program: str) -> str:
     """What ``program`` prints, in an interpreter of its own."""
     environ = {**os.environ, "PYTHONPATH": str(Path(ROOT, "src"))}
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     completed = subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=ROOT, env=environ
     )
