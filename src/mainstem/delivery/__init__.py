@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
-    from mainstem.delivery.custody import Keeper as Keeper
-    from mainstem.delivery.edition import Rollback as Rollback
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
     from mainstem.delivery.failures import Decided as Decided
     from mainstem.delivery.failures import Edit as Edit
@@ -49,6 +47,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.ledger import relocated_completed as relocated_completed
     from mainstem.delivery.measures import count_sent as count_sent
     from mainstem.delivery.measures import standing_told as standing_told
+    from mainstem.delivery.plan import HANDLERS_STORE as HANDLERS_STORE
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
@@ -56,15 +55,16 @@ if TYPE_CHECKING:
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
     from mainstem.delivery.processor import SubscriptionEntry as SubscriptionEntry
-    from mainstem.delivery.retirement import Remembered as Remembered
-    from mainstem.delivery.retirement import Retirement as Retirement
+    from mainstem.delivery.roster import relocated_starts as relocated_starts
     from mainstem.delivery.schedules import CRON as CRON
     from mainstem.delivery.schedules import Cron as Cron
     from mainstem.delivery.schedules import Missed as Missed
     from mainstem.delivery.schedules import Recurring as Recurring
-    from mainstem.delivery.tasks import HANDLERS_STORE as HANDLERS_STORE
     from mainstem.delivery.tasks import Environment as Environment
-    from mainstem.delivery.tasks import relocated_starts as relocated_starts
+    from mainstem.delivery.upkeep import Keeper as Keeper
+    from mainstem.delivery.upkeep import Remembered as Remembered
+    from mainstem.delivery.upkeep import Retirement as Retirement
+    from mainstem.delivery.upkeep import Rollback as Rollback
 
 __all__ = [
     "CRON",
@@ -152,8 +152,6 @@ __getattr__, __dir__ = door(
             "Store",
             "in_binary_mode",
         ),
-        "custody": ("Keeper",),
-        "edition": ("Rollback",),
         "failures": (
             "place_of",
             "Edit",
@@ -195,6 +193,7 @@ __getattr__, __dir__ = door(
             "standing_told",
         ),
         "plan": (
+            "HANDLERS_STORE",
             "Plan",
             "faults_of",
             "tasks_for",
@@ -205,15 +204,9 @@ __getattr__, __dir__ = door(
             "Processor",
             "SubscriptionEntry",
         ),
-        "retirement": (
-            "Remembered",
-            "Retirement",
-        ),
+        "roster": ("relocated_starts",),
         "schedules": ("CRON", "Cron", "Missed", "Recurring"),
-        "tasks": (
-            "Environment",
-            "HANDLERS_STORE",
-            "relocated_starts",
-        ),
+        "tasks": ("Environment",),
+        "upkeep": ("Keeper", "Remembered", "Retirement", "Rollback"),
     },
 )

@@ -23,7 +23,7 @@ from mainstem.clock import ManualClock
 from mainstem.delivery import HANDLERS_STORE, PARKING_STORE
 from mainstem.delivery.failures.letters import row_of
 from mainstem.delivery.ledger import Completed
-from mainstem.delivery.tasks.roster import Known
+from mainstem.delivery.roster.roster import Known
 from mainstem.errors import BrokerError, DatabaseMoved, Fenced, TopicExists
 from mainstem.events import identity
 from mainstem.identifiers import Identifiers

@@ -12,7 +12,6 @@ from mainstem.broker import Broker, Ownership, Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.commit import CommitClock, Point, commit, no_point
 from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps, Surroundings, Through, no_effects
-from mainstem.delivery.edition import enter
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import Pauses
@@ -20,13 +19,13 @@ from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan, no_checkpoint
+from mainstem.delivery.roster import Roster, enter, note_inputs, was_another
 from mainstem.delivery.schedules import is_schedule, next_runs
 from mainstem.delivery.tasks.admission import Admission
 from mainstem.delivery.tasks.alarm import Alarm
 from mainstem.delivery.tasks.desk import Desk
 from mainstem.delivery.tasks.handler import Handler
 from mainstem.delivery.tasks.hops import Hops, plain_events
-from mainstem.delivery.tasks.roster import Roster, note_inputs, was_another
 from mainstem.delivery.tasks.routes import Routes
 from mainstem.errors import BrokerError
 from mainstem.identifiers import Derivation

@@ -15,7 +15,7 @@ from mainstem.delivery.context import Effects, no_effects
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed
 from mainstem.delivery.lanes import Progress
 from mainstem.delivery.ledger import Places
-from mainstem.delivery.plan import HANDLERS_STORE, INPUTS_STORE, Plan
+from mainstem.delivery.plan import HANDLERS_STORE, Plan
 from mainstem.delivery.processor import Processor
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState
@@ -53,19 +53,6 @@ def known_handlers(state: TaskState) -> dict[str, Known]:
 def struck_out(handler: str) -> Effects:
     """A handler is not known any more."""
     return Effects([], {(HANDLERS_STORE, handler.encode()): None})
-
-
-def note_inputs(state: TaskState, topic_ids: Mapping[TopicPartition, str], effects: Effects) -> None:
-    """Write down which topics a task reads, where that is not known yet."""
-    for at, topic_id in topic_ids.items():
-        if state.get(INPUTS_STORE, completed_key(at)) != topic_id.encode():
-            effects.write(INPUTS_STORE, completed_key(at), topic_id.encode())
-
-
-def was_another(state: TaskState, at: TopicPartition, topic_id: str) -> bool:
-    """Whether the task has read a topic of this name that has been deleted since."""
-    found = state.get(INPUTS_STORE, completed_key(at))
-    return found is not None and found != topic_id.encode()
 
 
 class Roster:

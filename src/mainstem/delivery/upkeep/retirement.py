@@ -8,9 +8,9 @@ from mainstem.broker import GroupDescription
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
 from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.custody import Keeper, in_custody
 from mainstem.delivery.failures import Audit, Checkpoints, Parking, renamed, retired
-from mainstem.delivery.tasks import known_handlers, struck_out
+from mainstem.delivery.roster import known_handlers, struck_out
+from mainstem.delivery.upkeep.custody import Keeper, in_custody
 from mainstem.state import Firing, TaskState, timers
 
 TIMERS_AT_ONCE = 1_000

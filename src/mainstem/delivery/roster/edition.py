@@ -10,11 +10,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import GroupDescription
-from mainstem.delivery.context import Effects, no_effects
-from mainstem.delivery.custody import Keeper, in_custody
+from mainstem.delivery.context import Effects
 from mainstem.delivery.plan import EDITION_STORE, Plan
-from mainstem.errors import DefinitionError, Outdated
+from mainstem.errors import Outdated
 from mainstem.state import TaskState
 
 FORMAT: Final = 1
@@ -53,42 +51,15 @@ def enter(plan: Plan, task: int, state: TaskState, effects: Effects) -> None:
             f"mainstem groups rollback {plan.group} --definition {mine.definition}",
         )
     if found != mine:
-        effects.write(EDITION_STORE, _KEY, _encode(mine))
+        note_edition(mine, effects)
+
+
+def note_edition(edition: Edition, effects: Effects) -> None:
+    """Write down, in ``effects``, that this is the one that has run the task last."""
+    effects.write(EDITION_STORE, _KEY, _encode(edition))
 
 
 def recorded(state: TaskState) -> Edition | None:
     """Who has run the task last; None for one that has never committed."""
     row = state.get(EDITION_STORE, _KEY)
     return None if row is None else _decode(row)
-
-
-class Rollback(Struct, frozen=True):
-    """A group that nobody runs is to be run by an older definition again."""
-
-    keeper: Keeper
-    group: GroupDescription
-    definition: int
-
-    async def look(self) -> dict[int, int]:
-        """The numbers of the tasks that a process of this definition would give back.
-
-        Raises :class:`~mainstem.errors.DefinitionError` where the library is too old to say.
-        """
-        rows = {task: await self.keeper.snapshot(self.group.name, task) for task in range(self.group.tasks)}
-        found = {task: recorded(TaskState(each)) for task, each in rows.items()}
-        if newer := [task for task, each in found.items() if each is not None and each.format > FORMAT]:
-            raise DefinitionError(
-                f"task {newer[0]} of {self.group.name!r} was run by a newer mainstem",
-                why="its format does not go back",
-                remedy="give the command with that version",
-            )
-        return {task: each.definition for task, each in found.items() if each and each.definition > self.definition}
-
-    async def carry_out(self) -> None:
-        """Take each of these tasks over, which fences whoever had it, and record the number. It can be repeated."""
-        for task in await self.look():
-            async with in_custody(self.keeper, self.group, task) as custody:
-                if custody is not None:
-                    effects = no_effects()
-                    effects.write(EDITION_STORE, _KEY, _encode(Edition(self.definition)))
-                    await custody.commit(effects)
