@@ -1,5 +1,6 @@
-"""One incarnation of a task: admission, works, timers, the reading and the committing."""
+"""One incarnation of a task: taking it over, reading, committing, and ending."""
 
-from mainstem.delivery.tasks.task import Environment, Task
+from mainstem.delivery.tasks.environment import Environment
+from mainstem.delivery.tasks.task import Task
 
 __all__ = ["Environment", "Task"]

@@ -1,52 +1,23 @@
 """A task: one incarnation of owning it, from reading to committing."""
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
-from dataclasses import dataclass
 
-from msgspec.structs import replace
-
-from mainstem.broker import Broker, Ownership, Reader, TopicPartition
-from mainstem.clock import Clock
-from mainstem.delivery.commit import CommitClock, Point, commit, no_point
-from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps, Surroundings, Through, no_effects
-from mainstem.delivery.failures import Audit, Checkpoints, Parking
-from mainstem.delivery.gates import Doubles, Limits
+from mainstem.broker import Ownership, Reader, TopicPartition
+from mainstem.delivery.commit import CommitClock, commit
+from mainstem.delivery.context import Incarnation, no_effects
+from mainstem.delivery.desk import Admission, Alarm, Desk, Hops, Routes, plain_events
 from mainstem.delivery.guards import Pauses
 from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
-from mainstem.delivery.measures import Counted, Watch
-from mainstem.delivery.plan import Plan, no_checkpoint
-from mainstem.delivery.roster import Roster, enter, note_inputs, was_another
-from mainstem.delivery.schedules import is_schedule, next_runs
-from mainstem.delivery.tasks.admission import Admission
-from mainstem.delivery.tasks.alarm import Alarm
-from mainstem.delivery.tasks.desk import Desk
-from mainstem.delivery.tasks.handler import Handler
-from mainstem.delivery.tasks.hops import Hops, plain_events
-from mainstem.delivery.tasks.routes import Routes
-from mainstem.errors import BrokerError
-from mainstem.identifiers import Derivation
-from mainstem.settings import Settings
+from mainstem.delivery.plan import Plan
+from mainstem.delivery.roster import Roster, enter, note_inputs
+from mainstem.delivery.schedules import next_runs
+from mainstem.delivery.tasks.environment import Environment
+from mainstem.delivery.tasks.fitting import fit_out
+from mainstem.delivery.tasks.positions import first_positions, restore
 from mainstem.state import Rows, TaskState
 from mainstem.telemetry import log
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What the tasks of a process share. Without an ``executor``, plain functions run in place, as a simulation wants.
-
-    ``point`` hears the named steps of a commit.
-    """
-
-    broker: Broker
-    clock: Clock
-    chance: random.Random
-    settings: Settings
-    executor: Executor | None
-    point: Point = no_point
 
 
 class Task:
@@ -68,7 +39,6 @@ class Task:
         self._settings = environment.settings
         self._state = TaskState(rows)
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
-        self._counted = Counted(plan.group)
         self._lanes = Lanes(plan.lanes, self._fail, self._something_came)
         self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes)
         self._alarm = Alarm(self._state, environment.clock, self._lanes.add)
@@ -159,7 +129,7 @@ class Task:
         inputs = plan.inputs_of(self._ownership.task)
         described = await environment.broker.admin.topics({at.topic for at in inputs})
         topic_ids = {name: each.topic_id for name, each in described.items()}
-        positions = await self._first_positions(topic_ids)
+        positions = await first_positions(plan, self._ownership, environment.broker.log, self._state, topic_ids)
         if plan.start == "latest" and self._ownership.remembers:
             note_inputs(self._state, {at: topic_ids[at.topic] for at in inputs if at.topic in topic_ids}, first)
         progress = {at: Progress(position) for at, position in positions.items()}
@@ -173,20 +143,17 @@ class Task:
         )
         ledger.letters.limit(self._settings.parked_events_most, self._pauses)
         ledger.remembers = self._ownership.remembers
-        ledger.counters = self._counted.counters
-        await self._restore(ledger, positions)
-        parking = Parking(self._state)
-        checkpoints = Checkpoints(self._state)
-        desk = self._desk(ledger, parking, checkpoints)
+        await restore(ledger, self._ownership, positions)
+        desk = fit_out(plan, self._ownership.task, environment, self._incarnation, ledger, self._pauses)
         routes = Routes(plan, desk.handlers)
-        roster = Roster(plan, self._state, parking, checkpoints, desk.audit)
+        roster = Roster(plan, self._state, desk.parking, desk.checkpoints, desk.audit)
         ledger.absorb(first)
         anew = positions.keys() - self._ownership.positions.keys()
         pages = roster.call(plan.processors, progress, environment.clock.now_ms(), anew)
         for page in pages if self._ownership.remembers else (no_effects(),):
             ledger.absorb(page)
             # The first offsets are fixed before the first event: whoever takes over later must not choose again.
-            self._positions = await self._commit(ledger)
+            self._positions = await self._commit(desk)
         ledger.absorb(next_runs(self._state, plan.schedules_of(self._ownership.task), environment.clock.now_ms()))
         self._alarm.begin(desk, routes)
         if environment.executor is not None and any(each.plain for each in plan.processors):
@@ -194,81 +161,10 @@ class Task:
             self._hops = Hops(environment.executor, self._lanes, plan.lanes, desk, seconds)
         return Admission(desk, routes, plan.inbox, roster.starts)
 
-    async def _restore(self, ledger: Ledger, positions: Mapping[TopicPartition, int]) -> None:
-        try:
-            ledger.restore(positions)
-        except BrokerError:
-            # The positions are as of the take-over and the stores as of now, so that what was replaced in between reads
-            # what does not fit: then this commit, which changes nothing, says so.
-            transaction = self._ownership.transaction()
-            transaction.positions(positions)
-            await transaction.commit()
-            raise
-
-    async def _first_positions(self, topic_ids: Mapping[str, str]) -> dict[TopicPartition, int]:
-        plan, positions = self._plan, dict(self._ownership.positions)
-        for at in plan.inputs_of(self._ownership.task):
-            if at not in positions:
-                start, end = await self._environment.broker.log.bounds(at)
-                late = plan.start == "latest" and at.topic != plan.inbox
-                # Whoever has read a topic of this name before is not new to it: what came first into this one counts.
-                positions[at] = end if late and not was_another(self._state, at, topic_ids.get(at.topic, "")) else start
-        return {at: positions[at] for at in self._plan.inputs_of(self._ownership.task)}
-
-    def _desk(self, ledger: Ledger, parking: Parking, checkpoints: Checkpoints) -> Desk:
-        plan, environment = self._plan, self._environment
-
-        async def checkpoint(run: Run, caused: int, effects: Effects, through: list[Through]) -> None:
-            self._incarnation.check()
-            if plan.at_least_once:
-                raise no_checkpoint(plan)
-            checkpoints.write(run, caused, effects, through)
-            ledger.absorb(effects)
-            await ledger.committed()
-
-        bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
-        stamps = None if plan.at_least_once else Stamps(environment.clock)
-        surroundings = Surroundings(self._state, plan.outputs, environment.clock, plan.stores, checkpoint, stamps, bare)
-        timer_names = frozenset(name for name in plan.timers() if not is_schedule(name))
-        handlers = {
-            each.name: Handler(
-                each,
-                Footing(
-                    each.name,
-                    Derivation(plan.service, plan.group, each.name),
-                    self._incarnation,
-                    replace(surroundings, outputs=plan.outputs.latest([it.type for it in each.latest], each.name)),
-                    timer_names,
-                    batch=each.batch,
-                ),
-                environment.executor,
-                Watch(plan.group, each.name, environment.clock),
-            )
-            for each in plan.processors
-        }
-        return Desk(
-            group=plan.group,
-            task=self._ownership.task,
-            incarnation=self._incarnation,
-            ledger=ledger,
-            counted=self._counted,
-            parking=parking,
-            checkpoints=checkpoints,
-            doubles=Doubles(ledger, environment.clock),
-            limits=Limits(ledger, environment.clock, plan.tasks),
-            audit=Audit(plan.group, self._ownership.task),
-            clock=environment.clock,
-            chance=environment.chance.random,
-            handlers=handlers,
-            by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
-            pauses=self._pauses,
-            parks=not plan.at_least_once,
-        )
-
     # -- running
 
     async def _read(self, reader: Reader, admission: Admission) -> None:
-        ledger, lanes = self._books, self._lanes
+        ledger, lanes = admission.desk.ledger, self._lanes
         while not self._draining.is_set():
             batch = reader.take()
             if batch is None:
@@ -277,7 +173,7 @@ class Task:
                 await reader.wait()
                 self._nothing_to_read = False
                 continue
-            self._counted.read(batch.topic, len(batch))
+            admission.desk.counted.read(batch.topic, len(batch))
             batch = admission.in_binary_mode(batch)
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
@@ -321,7 +217,7 @@ class Task:
         self._reconsider()
 
     async def _commit_when_due(self, desk: Desk) -> None:
-        ledger = self._books
+        ledger = desk.ledger
         while True:
             await self._commit_due.wait()
             if not ledger.moved(self._positions):
@@ -331,7 +227,7 @@ class Task:
             self._in_commit = True
             self._commit_clock.rest_from(asyncio.get_running_loop().time())
             try:
-                self._positions = await self._commit(ledger)
+                self._positions = await self._commit(desk)
             except BaseException:
                 # Before a handler hears of it that waits in its checkpoint: this is no failure of its own.
                 self._incarnation.alive = False
@@ -343,16 +239,16 @@ class Task:
                 desk.parking.look_again()
                 desk.checkpoints.look_again()
 
-    async def _commit(self, ledger: Ledger) -> Mapping[TopicPartition, int]:
+    async def _commit(self, desk: Desk) -> Mapping[TopicPartition, int]:
         """Commit what is in the books; the positions it was committed with."""
         clock = self._environment.clock
         began = clock.monotonic()
         self._commit_due.clear()
         self._commit_clock.nothing_pends()
-        cut = await commit(ledger, self._ownership, self._environment.point)
+        cut = await commit(desk.ledger, self._ownership, self._environment.point)
         took = clock.monotonic() - began
         self._commit_clock.took(took)
-        self._counted.committed(cut, took)
+        desk.counted.committed(cut, took)
         return cut.positions
 
     # -- ending

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from mainstem.broker import Batch
 from mainstem.delivery.context import TIMER_TOPIC, envelope_of, in_binary_mode
+from mainstem.delivery.desk.handler import Handler
 from mainstem.delivery.failures import Letter
 from mainstem.delivery.plan import Plan
-from mainstem.delivery.tasks.handler import Handler
 from mainstem.errors import DecodingFailed
 from mainstem.events import (
     CE_EVENTVERSION,

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from mainstem.clock import Clock
 from mainstem.delivery.context import TIMER_TOPIC
+from mainstem.delivery.desk.desk import Desk
+from mainstem.delivery.desk.routes import Routes
+from mainstem.delivery.desk.works import FiringWork, PublicationWork, RetryWork, ScheduleWork, SweepWork, TimerWork
 from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
 from mainstem.delivery.gates import FORGET, ForgetWork
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.schedules import is_schedule
-from mainstem.delivery.tasks.desk import Desk
-from mainstem.delivery.tasks.routes import Routes
-from mainstem.delivery.tasks.works import FiringWork, PublicationWork, RetryWork, ScheduleWork, SweepWork, TimerWork
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, schedules, timers
 

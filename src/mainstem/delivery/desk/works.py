@@ -7,12 +7,12 @@ from msgspec import Struct
 
 from mainstem.delivery.commands import Applied, Command, Decisions, answered
 from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
+from mainstem.delivery.desk.desk import Desk, Slot, Stopped
+from mainstem.delivery.desk.handler import RAISED, Handler, failure_of
+from mainstem.delivery.desk.routes import Routes
 from mainstem.delivery.failures import Failure, Mark
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.schedules import take_run
-from mainstem.delivery.tasks.desk import Desk, Slot, Stopped
-from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
-from mainstem.delivery.tasks.routes import Routes
 from mainstem.state import Firing, Timer, schedules, timers
 
 WORKED_OFF_AT_ONCE = 100

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.commands import Command, decode_command
+from mainstem.delivery.desk.desk import Desk
+from mainstem.delivery.desk.handler import Handler
+from mainstem.delivery.desk.routes import Bound, Routes
+from mainstem.delivery.desk.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.delivery.failures import lane_of
 from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.measures import anybody_looks
-from mainstem.delivery.tasks.desk import Desk
-from mainstem.delivery.tasks.handler import Handler
-from mainstem.delivery.tasks.routes import Bound, Routes
-from mainstem.delivery.tasks.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE
 from mainstem.schemas import DECODER_ERRORS

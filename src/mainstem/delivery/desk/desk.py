@@ -7,6 +7,7 @@ from msgspec import Struct
 from mainstem.broker import Batch, Record, TopicPartition, single
 from mainstem.clock import Clock
 from mainstem.delivery.context import Context, Effects, Gathered, Incarnation, no_effects
+from mainstem.delivery.desk.handler import RAISED, Handler, failure_of
 from mainstem.delivery.failures import (
     PASSED_OVER,
     Audit,
@@ -30,7 +31,6 @@ from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
-from mainstem.delivery.tasks.handler import RAISED, Handler, failure_of
 from mainstem.errors import EventRefused
 from mainstem.telemetry import event_logger, log
 

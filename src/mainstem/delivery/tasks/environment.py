@@ -1,0 +1,25 @@
+"""What the tasks of a process share."""
+
+import random
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from mainstem.broker import Broker
+from mainstem.clock import Clock
+from mainstem.delivery.commit import Point, no_point
+from mainstem.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the tasks of a process share. Without an ``executor``, plain functions run in place, as a simulation wants.
+
+    ``point`` hears the named steps of a commit.
+    """
+
+    broker: Broker
+    clock: Clock
+    chance: random.Random
+    settings: Settings
+    executor: Executor | None
+    point: Point = no_point

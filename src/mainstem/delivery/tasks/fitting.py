@@ -1,0 +1,77 @@
+"""What one incarnation of a task works with: its books, its handlers, and all that stands around a run of them."""
+
+from msgspec.structs import replace
+
+from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps, Surroundings, Through
+from mainstem.delivery.desk import Desk, Handler
+from mainstem.delivery.failures import Audit, Checkpoints, Parking
+from mainstem.delivery.gates import Doubles, Limits
+from mainstem.delivery.guards import Pauses
+from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.measures import Counted, Watch
+from mainstem.delivery.plan import Plan, no_checkpoint
+from mainstem.delivery.schedules import is_schedule
+from mainstem.delivery.tasks.environment import Environment
+from mainstem.identifiers import Derivation
+
+
+def fit_out(
+    plan: Plan, task: int, environment: Environment, incarnation: Incarnation, ledger: Ledger, pauses: Pauses
+) -> Desk:
+    """The desk of a task, with its handlers."""
+    clock, checkpoints = environment.clock, Checkpoints(ledger.state)
+    counted = Counted(plan.group)
+    ledger.counters = counted.counters
+    handlers = _handlers(plan, environment, incarnation, ledger, checkpoints)
+    return Desk(
+        group=plan.group,
+        task=task,
+        incarnation=incarnation,
+        ledger=ledger,
+        counted=counted,
+        parking=Parking(ledger.state),
+        checkpoints=checkpoints,
+        doubles=Doubles(ledger, clock),
+        limits=Limits(ledger, clock, plan.tasks),
+        audit=Audit(plan.group, task),
+        clock=clock,
+        chance=environment.chance.random,
+        handlers=handlers,
+        by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
+        pauses=pauses,
+        parks=not plan.at_least_once,
+    )
+
+
+def _handlers(
+    plan: Plan, environment: Environment, incarnation: Incarnation, ledger: Ledger, checkpoints: Checkpoints
+) -> dict[str, Handler]:
+    async def checkpoint(run: Run, caused: int, effects: Effects, through: list[Through]) -> None:
+        incarnation.check()
+        if plan.at_least_once:
+            raise no_checkpoint(plan)
+        checkpoints.write(run, caused, effects, through)
+        ledger.absorb(effects)
+        await ledger.committed()
+
+    clock = environment.clock
+    bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
+    stamps = None if plan.at_least_once else Stamps(clock)
+    surroundings = Surroundings(ledger.state, plan.outputs, clock, plan.stores, checkpoint, stamps, bare)
+    timer_names = frozenset(name for name in plan.timers() if not is_schedule(name))
+    return {
+        each.name: Handler(
+            each,
+            Footing(
+                each.name,
+                Derivation(plan.service, plan.group, each.name),
+                incarnation,
+                replace(surroundings, outputs=plan.outputs.latest([it.type for it in each.latest], each.name)),
+                timer_names,
+                batch=each.batch,
+            ),
+            environment.executor,
+            Watch(plan.group, each.name, clock),
+        )
+        for each in plan.processors
+    }

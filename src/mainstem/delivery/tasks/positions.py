@@ -1,0 +1,37 @@
+"""Where an incarnation begins to read, and what was completed beyond that."""
+
+from collections.abc import Mapping
+
+from mainstem.broker import Log, Ownership, TopicPartition
+from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.plan import Plan
+from mainstem.delivery.roster import was_another
+from mainstem.errors import BrokerError
+from mainstem.state import TaskState
+
+
+async def first_positions(
+    plan: Plan, ownership: Ownership, log: Log, state: TaskState, topic_ids: Mapping[str, str]
+) -> dict[TopicPartition, int]:
+    """The positions committed last; where there is none yet, where the group is to start."""
+    positions = dict(ownership.positions)
+    for at in plan.inputs_of(ownership.task):
+        if at not in positions:
+            start, end = await log.bounds(at)
+            late = plan.start == "latest" and at.topic != plan.inbox
+            # Whoever has read a topic of this name before is not new to it: what came first into this one counts.
+            positions[at] = end if late and not was_another(state, at, topic_ids.get(at.topic, "")) else start
+    return {at: positions[at] for at in plan.inputs_of(ownership.task)}
+
+
+async def restore(ledger: Ledger, ownership: Ownership, positions: Mapping[TopicPartition, int]) -> None:
+    """Read what an earlier owner had completed beyond ``positions``. Raises BrokerError when they disagree."""
+    try:
+        ledger.restore(positions)
+    except BrokerError:
+        # The positions are as of the take-over and the stores as of now, so that what was replaced in between reads
+        # what does not fit: then this commit, which changes nothing, says so.
+        transaction = ownership.transaction()
+        transaction.positions(positions)
+        await transaction.commit()
+        raise
