@@ -30,7 +30,7 @@ async def answer(asked: Asked, context: Context) -> None:
 @simulated
 async def test_an_owner_that_was_replaced_before_it_read_is_fenced() -> None:
     """Its positions are as of its take-over, and the stores as of now: that they disagree is no fault of the file."""
-    faults = [lose_ownership(Task._first_positions, stand_still=True)]
+    faults = [lose_ownership(Task._prepare, stand_still=True)]
     async with simulate(questions, workers=2, faults=faults) as world:
         await world.publish(Asked("quick", 0))
         await world.advance("15s")
