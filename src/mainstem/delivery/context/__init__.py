@@ -1,11 +1,9 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
 from mainstem.delivery.context.context import Context, RunContext
-from mainstem.delivery.context.effects import Effects, Fact, Gathered, Through, no_effects
-from mainstem.delivery.context.facts import Facts
+from mainstem.delivery.context.effects import Effects, Fact, Facts, Gathered, Outputs, Through, no_effects
 from mainstem.delivery.context.firing import TIMER_TOPIC, Stamps, due_fact, firing_batch, schedule_tag
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
-from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
 from mainstem.delivery.context.stores import Store, row_key
 

@@ -8,15 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, TypeVar, overload
 
-from msgspec import Struct
-
-from mainstem.broker import Batch, Headers
+from mainstem.broker import Headers
 from mainstem.calendar import Duration
-from mainstem.delivery.context.effects import Effects, Gathered
-from mainstem.delivery.context.facts import Origin
+from mainstem.delivery.context.delivered import Delivered
+from mainstem.delivery.context.effects import Effects, Gathered, Origin
 from mainstem.delivery.context.firing import due_ms, firing_tag, later_lineage, waiting_fact
-from mainstem.delivery.context.footing import Footing
-from mainstem.delivery.context.reading import envelope_of, event_id_of, inherited_from
+from mainstem.delivery.context.reading import inherited_from
 from mainstem.delivery.context.refusals import no_key, no_store, strange_key, strange_store, strange_timer
 from mainstem.delivery.context.stores import FreeKey, Readable, Store, row_key
 from mainstem.events import (
@@ -25,7 +22,6 @@ from mainstem.events import (
     TRACEPARENT,
     TRACESTATE,
     Attributes,
-    Envelope,
     lineage,
 )
 from mainstem.state import Scheduled, Timer, schedules, timers
@@ -38,16 +34,13 @@ _SEVERAL: Final = (list, tuple)
 """A union would be made anew for each event."""
 
 
-class Context(Struct, gc=False, eq=False):
+class Context(Delivered, gc=False, eq=False):
     """An event's place in the log, and the means to remember, publish and wake up later.
 
     Made by the runtime, one for each run of a handler; not to be used after the handler has returned. What the runtime
     does with it is in :class:`RunContext`, which it really is.
     """
 
-    _footing: Footing
-    _batch: Batch
-    _index: int
     _earlier: Gathered | None = None
     _effects: Effects | None = None
     _caused: int = 0
@@ -59,71 +52,7 @@ class Context(Struct, gc=False, eq=False):
     _uncommitted: int = 0
     """How many checkpoints have begun whose end this handler has not seen."""
 
-    # -- where the event stands
-
-    @property
-    def topic(self) -> str:
-        """The topic the event was read from."""
-        return self._batch.topic
-
-    @property
-    def partition(self) -> int:
-        """The partition the event was read from."""
-        return self._batch.partition
-
-    @property
-    def offset(self) -> int:
-        """The event's offset in its partition."""
-        return self._batch.offsets[self._index]
-
-    @property
-    def timestamp_ms(self) -> int:
-        """The record's timestamp: milliseconds since 1970 (UTC)."""
-        return self._batch.timestamps[self._index]
-
-    @property
-    def key(self) -> bytes | None:
-        """The key bytes, or None for a keyless event."""
-        return self._batch.keys[self._index]
-
-    @property
-    def headers(self) -> Mapping[str, bytes]:
-        """All headers of the record."""
-        return self._batch.headers(self._index)
-
-    @property
-    def handler(self) -> str:
-        """The name of the handler that runs."""
-        return self._footing.handler
-
-    @property
-    def envelope(self) -> Envelope:
-        """All attributes of the event: also subject, time, source and extensions.
-
-        A timer that is due has an id and a time alone. A property raises
-        :class:`~mainstem.errors.DecodingFailed` where a producer has broken the rules of CloudEvents.
-        """
-        return envelope_of(self._batch, self._index, self._footing.bare.get(self._batch.topic))
-
-    @property
-    def event_id(self) -> str:
-        """The event's id; for an event without envelope it is derived from topic, partition and offset."""
-        return event_id_of(self._batch, self._index)
-
-    @property
-    def correlation_id(self) -> str:
-        """The id of the event that everything with this correlation id goes back to."""
-        return self._header("ce_correlationid") or self.event_id
-
-    @property
-    def causation_id(self) -> str | None:
-        """The id of the event that caused this one, or None when it came from outside."""
-        return self._header("ce_causationid")
-
-    @property
-    def traceparent(self) -> str | None:
-        """The W3C trace context that the event carries, if any."""
-        return self._header("traceparent")
+    # -- where this run belongs
 
     @property
     def trace(self) -> Trace | None:
@@ -133,18 +62,9 @@ class Context(Struct, gc=False, eq=False):
         return None if traceparent is None else Trace(traceparent, inherited.get(TRACESTATE))
 
     @property
-    def now_ms(self) -> int:
-        """The wall clock: milliseconds since 1970 (UTC). Not the same in a second run."""
-        return self._footing.clock.now_ms()
-
-    @property
     def log(self) -> EventLogger:
         """The logger ``mainstem``, with event id, handler and trace in every line."""
         return event_logger(self.event_id, self._footing.handler, self.trace)
-
-    def _header(self, name: str) -> str | None:
-        value = self._batch.header(name, self._index)
-        return None if value is None else value.decode(errors="backslashreplace")
 
     # -- memory
 

@@ -6,9 +6,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from mainstem.clock import Clock
-from mainstem.delivery.context.effects import Effects, Through
+from mainstem.delivery.context.effects import Effects, Outputs, Through
 from mainstem.delivery.context.firing import Stamps
-from mainstem.delivery.context.outputs import Outputs
 from mainstem.delivery.context.refusals import checked_name, no_memory, used_after_its_run
 from mainstem.delivery.context.stores import Store
 from mainstem.errors import IncarnationOver

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from mainstem.broker import NO_HEADERS, Headers, Record, TopicPartition
-from mainstem.delivery.context.effects import Fact
-from mainstem.delivery.context.facts import Latest, Origin
+from mainstem.delivery.context.effects.effects import Fact
+from mainstem.delivery.context.effects.facts import Latest, Origin
 from mainstem.errors import EventRefused, RecordTooLarge
 from mainstem.events import (
     CONTENT_TYPE,

@@ -6,7 +6,7 @@ from typing import cast
 from msgspec import Struct
 
 from mainstem.broker import Batch, Headers, Record, TopicPartition
-from mainstem.delivery.context.effects import Fact
+from mainstem.delivery.context.effects.effects import Fact
 from mainstem.delivery.context.reading import inherited_from
 from mainstem.events import CE_CAUSATIONID, own_headers
 from mainstem.identifiers import Derivation
