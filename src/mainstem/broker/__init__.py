@@ -1,31 +1,23 @@
 """The broker protocol: records, batches, the roles log, group, transaction and admin; and reading without a group."""
 
+from mainstem.broker.descriptions import (
+    Change,
+    CopyProgress,
+    Delivery,
+    GroupDescription,
+    GroupSpec,
+    Preparation,
+    TopicDescription,
+    TopicSpec,
+    inbox_of,
+    inputs_of,
+    lag_behind,
+)
 from mainstem.broker.preparation import (
     at_least,
     is_refused,
     largest_record,
     preparation,
-)
-from mainstem.broker.protocol import (
-    Admin,
-    Broker,
-    Change,
-    CopyProgress,
-    Delivery,
-    Group,
-    GroupDescription,
-    GroupSpec,
-    Log,
-    Membership,
-    Ownership,
-    Preparation,
-    Reader,
-    TopicDescription,
-    TopicSpec,
-    Transaction,
-    inbox_of,
-    inputs_of,
-    lag_behind,
 )
 from mainstem.broker.reading import read, read_all
 from mainstem.broker.record import (
@@ -41,6 +33,7 @@ from mainstem.broker.record import (
     completed_key,
     single,
 )
+from mainstem.broker.roles import Admin, Broker, Group, Log, Membership, Ownership, Reader, Transaction
 
 __all__ = [
     "COMPLETED_STORE",

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from mainstem.broker.protocol import GroupSpec, Preparation, TopicSpec
+from mainstem.broker.descriptions import GroupSpec, Preparation, TopicSpec
 
 _PARTITIONS: Final = "partitions"
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from mainstem.broker.protocol import Broker, Log
 from mainstem.broker.record import Batch, TopicPartition
+from mainstem.broker.roles import Broker, Log
 
 
 async def read(
