@@ -33,7 +33,7 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
         "mainstem.ops.letters", "List, show, edit, redrive, discard and archive what handlers have given up."
     ),
     "retire": CommandAt(
-        "mainstem.ops.retire", "Forget a handler that does not exist any more, so that its group can start."
+        "mainstem.ops.groups", "Forget a handler that does not exist any more, so that its group can start."
     ),
     "doctor": CommandAt(
         "mainstem.ops.doctor", "Look at groups, topics and events for what is wrong, or soon will be; change nothing."
