@@ -8,7 +8,7 @@ from mainstem import Context, DomainEvent, IntegrationEvent, Service, Topic, run
 from mainstem.broker import GroupSpec, TopicSpec
 from mainstem.errors import DefinitionError, DiskFull, MainstemError, StartRefused, UnknownTopic
 from mainstem.service import Existing, topics_of
-from mainstem.service.plans import AUDIT_BYTES_MAX
+from mainstem.service.plans.drafting import AUDIT_BYTES_MAX
 from mainstem.settings import Settings
 from tests.journeys.conditions import until
 from tests.rooms.service.events import Bank, GoldReached, OrderPaid, SeatTaken, embedded

@@ -1,0 +1,18 @@
+"""Services checked against what is there: every fault found at once, then plans that can run."""
+
+from mainstem.service.plans.compiling import outputs_of, plan_of
+from mainstem.service.plans.drafting import CATALOGUE, Draft, Existing, draft, groups_of, topics_of
+from mainstem.service.plans.faults import check, unpinnable
+
+__all__ = [
+    "CATALOGUE",
+    "Draft",
+    "Existing",
+    "check",
+    "draft",
+    "groups_of",
+    "outputs_of",
+    "plan_of",
+    "topics_of",
+    "unpinnable",
+]

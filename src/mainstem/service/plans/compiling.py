@@ -1,0 +1,39 @@
+"""From what a service declares to plans that can run."""
+
+from collections.abc import Mapping
+
+from mainstem.delivery import Outputs, Plan, compile_handler
+from mainstem.schemas import codec_for
+from mainstem.service.definition import Definition, HandlerGroup
+from mainstem.service.plans.drafting import Draft, tasks_of, topics_read
+
+
+def outputs_of(service: Definition, drafted: Draft) -> Outputs:
+    """What encodes the events that a service may publish."""
+    encodable = [each for each in drafted.outputs[service.name] if drafted.attempt(codec_for, each) is not None]
+    counts = {name: spec.partitions for name, spec in drafted.topics.items()}
+    limits = {name: spec.record_bytes_max for name, spec in drafted.topics.items()}
+    return Outputs(encodable, counts, f"/{service.name}", limits, read_back=drafted.dev)
+
+
+def plan_of(
+    service: Definition, group: HandlerGroup, outputs: Outputs, drafted: Draft, provided: Mapping[type, object]
+) -> Plan:
+    """A group, compiled with what its service provides; faults go into the draft."""
+    attempts = [drafted.attempt(compile_handler, registration, provided) for registration in group.registered]
+    processors = tuple(each for each in attempts if each is not None)
+    return Plan(
+        service=service.name,
+        group=group.name,
+        processors=processors,
+        partitions={topic: drafted.topics[topic].partitions for topic in sorted(topics_read(group))},
+        outputs=outputs,
+        stores={store.name: store for store in group.stores},
+        lanes=group.lanes,
+        tasks=tasks_of(group, drafted),
+        start=group.start,
+        definition=service.definition,
+        standbys=group.standbys,
+        dev=drafted.dev,
+        delivery=group.delivery,
+    )
