@@ -7,7 +7,7 @@ consistent: it holds all of an event or nothing of it.
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, cast
 
 import msgspec
@@ -48,6 +48,10 @@ class Counters:
         first = name not in skipped
         skipped[name] = skipped.get(name, 0) + count
         return name if first else None
+
+    def until_now(self) -> "Counters":
+        """A copy, which counts no further."""
+        return replace(self, skipped=dict(self.skipped))
 
 
 class Completed(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from mainstem import Context, Handlers, Service, running
 from mainstem.broker import TopicPartition
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.errors import DatabaseFailed, DefinitionError
-from mainstem.service import serve
+from mainstem.service import TaskStatistics, serve
 from mainstem.settings import Settings
 from tests.journeys.conditions import Collected, owned, until
 from tests.rooms.service.events import GoldReached, OrderPaid, embedded
@@ -75,6 +75,26 @@ async def test_statistics_tell_where_every_task_stands() -> None:
         read = {at: offset for each in found for at, offset in each.positions.items() if at.topic == "orders"}
         assert set(read) == {TopicPartition("orders", 0), TopicPartition("orders", 1)}
         assert sum(read.values()) == 100
+
+
+async def test_statistics_are_those_of_their_moment() -> None:
+    """What was handed out stays as it is while the task goes on counting, and changing it changes no count."""
+    shop, source = Collected("shop", OrderPaid), Service("source", publishes=(OrderPaid,))
+    source.topic("orders", partitions=1)
+    async with running(source, shop.service, broker=MEMORY, dev=True) as process:
+        found: list[TaskStatistics] = []
+
+        async def counted(handled: int) -> bool:
+            found[:] = await process.statistics()
+            return found[0].counters.handled == handled
+
+        await source.publish(OrderPaid("c-1"))
+        await until(lambda: counted(1))
+        first = found[0].counters
+        first.skipped["Invented"] = 1
+        await source.publish(OrderPaid("c-1"))
+        await until(lambda: counted(2))
+        assert (first.handled, found[0].counters.skipped) == (1, {})
 
 
 async def test_lag_is_what_is_not_committed() -> None:
@@ -357,7 +377,7 @@ async def test_serving_ends_with_the_error_of_a_group() -> None:
 STUBBORN = """
 import asyncio, sys
 from mainstem import IntegrationEvent, Service
-from mainstem.service import serve
+from mainstem.service import TaskStatistics, serve
 
 class OrderPaid(IntegrationEvent, topic="orders", key="customer_id"):
     customer_id: str
@@ -399,7 +419,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 HANGING = """
 import asyncio, sys
 from mainstem import Service
-from mainstem.service import serve
+from mainstem.service import TaskStatistics, serve
 from mainstem.service.process import signals
 
 signals.OVERTIME_SECONDS = 0.3

@@ -17,8 +17,8 @@ from mainstem.service.process import Checkup, Health
 class TaskStatistics(Struct, frozen=True):
     """A task that this process owns.
 
-    ``lag`` counts the offsets between the committed positions and the ends; ``in_flight`` the events that were read
-    and are not finished.
+    ``counters`` are as of when they were asked for. ``lag`` counts the offsets between the committed positions and the
+    ends; ``in_flight`` the events that were read and are not finished.
     """
 
     group: str
@@ -58,6 +58,6 @@ class Running:
         for group, number, task in sorted(owned, key=lambda each: each[:2]):
             positions = dict(task.positions)
             lag = sum(lag_behind(described, at, offset) for at, offset in positions.items())
-            counters = Counters() if task.ledger is None else task.ledger.counters
+            counters = Counters() if task.ledger is None else task.ledger.counters.until_now()
             found.append(TaskStatistics(group, number, counters, task.in_flight, lag, positions))
         return found
