@@ -14,6 +14,7 @@ from contextlib import suppress
 from mainstem.broker import GroupSpec, Membership, Ownership, TopicPartition
 from mainstem.delivery.failures import warn_of_look_alikes
 from mainstem.delivery.ledger import Runnable
+from mainstem.delivery.losses import Losses
 from mainstem.delivery.measures import LOSSES, TAKEOVERS, Waits
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
@@ -32,7 +33,6 @@ from mainstem.resilience import Backoff
 from mainstem.state import FoldedRows, Rows
 from mainstem.telemetry import ERROR_TYPE, GROUP, log
 
-LOSSES_MOST = 3
 FULL_DISK = Backoff(first_seconds=0.5, longest_seconds=10.0, jitter="equal")
 """When a task that finds no room tries again."""
 AWAY = Backoff(first_seconds=0.2, longest_seconds=5.0, jitter="equal")
@@ -60,7 +60,7 @@ class GroupRunner:
         self._environment = environment
         self._tasks: dict[int, Runnable] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._losses: dict[int, int] = {}
+        self._losses = Losses(plan.group)
         self._declined: dict[int, float] = {}
         self._refusals: dict[int, int] = {}
         self._unanswered = 0
@@ -164,7 +164,7 @@ class GroupRunner:
                 assigned = assignment.result()
                 self.waits.over(None)
                 assignment = asyncio.create_task(membership.assignment())
-                self._losses.clear()
+                self._losses.forget()
                 self._assigned = assigned
                 self._news.set()
                 self._news = asyncio.Event()
@@ -238,7 +238,7 @@ class GroupRunner:
                 continue
             # Counted only now: whoever was fenced because the task is another's has nothing to complain of.
             if loss is not None:
-                self._count_loss(number, loss)
+                self._losses.count(number, loss)
             self.waits.note(number, "to be taken over: older owners are fenced, and what it remembers is restored")
             try:
                 ownership = await membership.take_over(number)
@@ -256,7 +256,7 @@ class GroupRunner:
                 LOSSES.add(1, {GROUP: self._plan.group, ERROR_TYPE: type(error).__name__})
                 loss = error
                 if self._got_on(number):
-                    self._losses.pop(number, None)
+                    self._losses.forgive(number)
             except (DiskFull, Outdated, BrokerAway) as error:
                 loss = None
                 await self._pause(membership, number, error)
@@ -341,16 +341,7 @@ class GroupRunner:
     def _forgive(self, number: int, loss: BrokerError | IncarnationOver | None, *, moved: bool) -> None:
         """A commit of unknown outcome that has moved the positions has happened: something was done after all."""
         if moved and isinstance(loss, CommitUnknown):
-            self._losses.pop(number, None)
-
-    def _count_loss(self, number: int, error: BrokerError | IncarnationOver) -> None:
-        self._losses[number] = self._losses.get(number, 0) + 1
-        if self._losses[number] >= LOSSES_MOST:
-            raise CommitRefused(
-                f"task {number} of {self._plan.group!r} was lost {LOSSES_MOST} times while the group stayed the same",
-                why=str(error),
-                remedy="look for another process that uses this group's name with other members, and at the broker",
-            ) from error
+            self._losses.forgive(number)
 
     async def _abandon(self) -> None:
         for task in self._tasks.values():
