@@ -1,16 +1,15 @@
 """What a client knows of topics, and what it reads of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ListOffsetsResultInfo
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from mainstem.broker import Reader, Record, TopicPartition, TopicSpec
-from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker import Reader, Record, TopicPartition
+from mainstem.broker.kafka import KafkaOptions
 from mainstem.broker.kafka.admin import Laid, told
 from mainstem.broker.kafka.calls import failure
 from mainstem.broker.kafka.fetcher import Found
@@ -18,23 +17,7 @@ from mainstem.broker.kafka.reader import KafkaReader
 from mainstem.errors import BrokerAway, UnknownTopic
 from tests.crash.crew import wait_until
 from tests.journeys.conditions import until
-
-
-@asynccontextmanager
-async def connected(kafka: str, options: KafkaOptions | None = None) -> AsyncIterator[KafkaBroker]:
-    """A client."""
-    broker = KafkaBroker(kafka, options=options)
-    await broker.open()
-    try:
-        yield broker
-    finally:
-        await broker.close()
-
-
-async def partition(broker: KafkaBroker, name: str) -> TopicPartition:
-    """The only partition of a new topic."""
-    await broker.admin.create(TopicSpec(name, 1))
-    return TopicPartition(name, 0)
+from tests.kafka.clients import connected, partition
 
 
 async def taken(reader: Reader) -> list[bytes | None]:

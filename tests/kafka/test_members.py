@@ -2,31 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Membership
-from mainstem.broker.kafka import KafkaBroker, KafkaOptions
+from mainstem.broker.kafka import KafkaOptions
 from mainstem.broker.kafka.tasks.member import Life, MemberThread
 from mainstem.clock import SystemClock
 from mainstem.errors import BrokerError, MembershipLost, StoreRefused
+from tests.kafka.clients import connected
 
 SESSION_SECONDS = 0.6
-
-
-@asynccontextmanager
-async def connected(kafka: str, options: KafkaOptions | None = None) -> AsyncIterator[KafkaBroker]:
-    """A client."""
-    broker = KafkaBroker(kafka, options=options)
-    await broker.open()
-    try:
-        yield broker
-    finally:
-        await broker.close()
 
 
 def group_of_two(unique: Callable[[str], str]) -> GroupSpec:

@@ -1,8 +1,7 @@
 """What becomes of a commit of which nobody knows how it ended, and of whoever made it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import TopicPartition as At
@@ -11,25 +10,9 @@ from mainstem.broker import Record, TopicPartition, TopicSpec, read
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots, TransactionalProducer
 from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, RecordTooLarge, UnknownTopic
+from tests.kafka.clients import connected, partition
 
 TOO_SHORT_SECONDS = 0.0001
-
-
-@asynccontextmanager
-async def connected(kafka: str, options: KafkaOptions | None = None) -> AsyncIterator[KafkaBroker]:
-    """A client."""
-    broker = KafkaBroker(kafka, options=options)
-    await broker.open()
-    try:
-        yield broker
-    finally:
-        await broker.close()
-
-
-async def partition(broker: KafkaBroker, name: str) -> TopicPartition:
-    """The only partition of a new topic."""
-    await broker.admin.create(TopicSpec(name, 1))
-    return TopicPartition(name, 0)
 
 
 def shipment(at: TopicPartition, value: bytes) -> Shipment:

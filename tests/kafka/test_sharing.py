@@ -1,32 +1,15 @@
 """Transactions that are asked for at the same time share one, and nobody fails because of a neighbour."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from mainstem.broker import Record, TopicPartition, TopicSpec, read
+from mainstem.broker import Record, TopicPartition, read
 from mainstem.broker.kafka import KafkaBroker
 from mainstem.errors import CommitUnknown, RecordTooLarge
-
-
-@asynccontextmanager
-async def connected(servers: str) -> AsyncIterator[KafkaBroker]:
-    """A broker for the length of a block."""
-    broker = KafkaBroker(servers)
-    await broker.open()
-    try:
-        yield broker
-    finally:
-        await broker.close()
-
-
-async def new(broker: KafkaBroker, topic: str) -> TopicPartition:
-    """The only partition of a new topic."""
-    await broker.admin.create(TopicSpec(topic, 1))
-    return TopicPartition(topic, 0)
+from tests.kafka.clients import connected, partition
 
 
 async def commit(broker: KafkaBroker, *facts: tuple[TopicPartition, bytes]) -> dict[TopicPartition, int]:
@@ -46,7 +29,7 @@ async def values(broker: KafkaBroker, at: TopicPartition) -> list[bytes | None]:
 async def test_those_of_one_turn_share_a_transaction(kafka: str, unique: Callable[[str], str]) -> None:
     """They stand there in the order of the calls, each is told its own offset, and one marker follows all."""
     async with connected(kafka) as broker:
-        at, other = await new(broker, unique("facts")), await new(broker, unique("others"))
+        at, other = await partition(broker, unique("facts")), await partition(broker, unique("others"))
         await commit(broker, (at, b"first"))  # makes the producer
         await values(broker, at)  # is given when its marker is there
         _, end = await broker.log.bounds(at)
@@ -64,7 +47,7 @@ async def test_nobody_fails_because_of_a_neighbour(
 ) -> None:
     """One of them is refused by the cluster: that one is told so, and the others are committed all the same."""
     async with connected(kafka) as broker:
-        at, narrow = await new(broker, unique("facts")), await new(broker, unique("narrow"))
+        at, narrow = await partition(broker, unique("facts")), await partition(broker, unique("narrow"))
         await commit(broker, (at, b"first"), (narrow, b"first"))
         entry = ConfigEntry("max.message.bytes", "200", incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, narrow.topic, incremental_configs=[entry])
@@ -84,7 +67,7 @@ async def test_nobody_fails_because_of_a_neighbour(
 async def test_nobody_is_told_what_nobody_knows(kafka: str, unique: Callable[[str], str]) -> None:
     """Where the outcome is unknown, all who share the transaction are told so; none of it is sent again."""
     async with connected(kafka) as broker:
-        at = await new(broker, unique("facts"))
+        at = await partition(broker, unique("facts"))
         await commit(broker, (at, b"first"))
         [slot] = broker._slots._free
         slot._seconds = 0.000001
@@ -98,7 +81,7 @@ async def test_nobody_is_told_what_nobody_knows(kafka: str, unique: Callable[[st
 async def test_whoever_gives_up_waiting_holds_nobody_up(kafka: str, unique: Callable[[str], str]) -> None:
     """His events are on their way all the same."""
     async with connected(kafka) as broker:
-        at = await new(broker, unique("facts"))
+        at = await partition(broker, unique("facts"))
         await commit(broker, (at, b"first"))
         impatient = asyncio.ensure_future(commit(broker, (at, b"impatient")))
         patient = asyncio.ensure_future(commit(broker, (at, b"patient")))
