@@ -81,7 +81,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mainstem", message="mainstem %(version)s")
 def mainstem() -> None:
-    """Event-driven services on one SQLite file."""
+    """Event-driven services on one SQLite file, or on Apache Kafka."""
 
 
 def main() -> None:

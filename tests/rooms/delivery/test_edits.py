@@ -40,3 +40,30 @@ async def test_an_edited_letter_is_the_same_event_and_counts_once() -> None:
             assert stage.rows(COUNT_STORE) == []
     assert [n for n, _ in keys] == [1, 2]
     assert len({key for _, key in keys}) == 1
+
+
+async def test_a_discard_of_what_was_seen_takes_nothing_else() -> None:
+    """Another event has come to wait behind it since, or another one stands in its place: then it is refused."""
+
+    @on(Paid, retry=Retry.never(), name="handle")
+    async def handle(_: Paid) -> None:
+        raise ValueError("no")
+
+    async with staged() as stage:
+        await stage.publish(Paid("bad", 1))
+        async with stage.running(handle) as running:
+            await stage.settled(running)
+            entry = (await stage.entries())[0]
+            assert entry is not None
+            origin = entry.letter.origin
+            await stage.publish(Paid("bad", 2))
+            await stage.settled(running)
+            seen = Command("c-1", "discard", "handle", b"kbad", number=1, origin=origin)
+            other = Command("c-2", "discard", "handle", b"kbad", number=2, origin=origin + "0")
+            for command in (seen, other):
+                [(_, found, text)] = await answered(stage, running, command)
+                assert (found, text) == (0, f"discard: refused: 2 events wait there now, from {origin} on")
+            assert len(stage.rows("$parked")) == 2
+            now = Command("c-3", "discard", "handle", b"kbad", number=2, origin=origin)
+            assert await answered(stage, running, now) == [("c-3", 2, "discard: 2 events")]
+            assert stage.rows("$parked") == []

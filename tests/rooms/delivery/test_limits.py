@@ -6,6 +6,7 @@ from mainstem.delivery import Command, Deduplicate, Limit, Processor, Retry, fau
 from mainstem.delivery.gates.limits import Rule
 from mainstem.errors import DefinitionError
 from mainstem.resilience import FixedWindow, LeakingQueue, SlidingCounter, SlidingLog, TokenBucket
+from mainstem.settings import Settings
 from tests.rooms.delivery.stage import Paid, on, staged, until
 
 MINUTE_MS = 60_000
@@ -86,6 +87,18 @@ async def test_a_limit_for_all_keys_is_shared_between_tasks() -> None:
             await until(lambda: len(runs) == 12)
             assert stage.clock.monotonic() - began > 0.2
             assert running.counters.parked == 0
+
+
+async def test_a_task_may_do_no_more_than_its_share() -> None:
+    """Of a limit for all keys that two tasks have, one may do the half, also when the other has nothing to do."""
+    runs: list[tuple[str, int]] = []
+    limit = Limit(TokenBucket(limit=4, period_ms=MINUTE_MS), per="group")
+    waiting = Settings(commit_interval_ms=1, session_timeout_seconds=5.0, grace_seconds=0.01)
+    async with staged(orders=2) as stage:
+        await stage.publish(*(Paid("a", n) for n in range(5)))
+        async with stage.running(noting(runs, limit), tasks=2, settings=waiting) as running:
+            await until(lambda: len(runs) >= 2 and any(each.in_flight == 3 for each in running.runner.tasks.values()))
+    assert [n for _, n in runs] == [0, 1]
 
 
 async def test_a_double_costs_no_turn() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from mainstem.delivery import Command, Context, Processor, Retry
+from mainstem.settings import Settings
 from tests.rooms.delivery.stage import Paid, Running, Told, on, staged, until
 
 
@@ -86,8 +87,8 @@ async def test_a_task_that_stands_still_drains_at_once() -> None:
         assert await stage.told() == [f"k{n}" for n in range(5)]
 
 
-async def test_a_pause_ends_as_the_policy_says() -> None:
-    """The event becomes a dead letter, the next one tries, and the inputs go on when nobody waits."""
+async def test_a_pause_ends_as_the_policy_says(caplog: pytest.LogCaptureFixture) -> None:
+    """The event becomes a dead letter, the next one tries in its turn, and the inputs go on when nobody waits."""
     needed = Dependency()
     async with staged() as stage:
         await stage.publish(Paid("a"), Paid("b"))
@@ -96,6 +97,7 @@ async def test_a_pause_ends_as_the_policy_says() -> None:
             await stage.settled(running)
             assert await stage.history() == ["dead-lettered"] * 2
             assert paused(running) == []
+    assert caplog.text.count("its inputs stand still") == 1
 
 
 async def test_other_handlers_may_pause_too() -> None:
@@ -117,3 +119,25 @@ async def test_other_handlers_may_pause_too() -> None:
             needed.back = True
             await stage.settled(running)
             assert paused(running) == []
+
+
+async def test_nothing_is_tried_while_the_task_drains() -> None:
+    """Another key's handler is still busy and has its grace; what stands still would be run again and again for it."""
+    needed, busy = Dependency(), asyncio.Event()
+
+    @on(Paid, name="talk")
+    async def talk(event: Paid) -> None:
+        if event.order == "slow":
+            busy.set()
+            await asyncio.Event().wait()
+
+    short = Settings(commit_interval_ms=1, session_timeout_seconds=5.0, grace_seconds=0.2)
+    async with staged() as stage:
+        await stage.publish(Paid("slow"), Paid("k"))
+        handle = needed.handler(Retry.on(ConnectionError).pause("5ms"))
+        async with stage.running(talk, handle, settings=short) as running:
+            await until(lambda: busy.is_set() and len(needed.calls) > 3)
+            running.runner.drain()
+            await until(lambda: running.runner.draining)
+            before = len(needed.calls)
+        assert len(needed.calls) <= before + 1

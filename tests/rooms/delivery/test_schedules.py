@@ -5,9 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from mainstem.delivery import Context, Cron, Processor, Recurring, Registration, Retry, compile_handler
-from mainstem.delivery.schedules import CRON
-from mainstem.state import Timer
+from mainstem.delivery.context import no_effects
+from mainstem.delivery.schedules import CRON, Missed, take_run
+from mainstem.delivery.schedules.recurring import LATE_MS
+from mainstem.state import TaskState, Timer, timers
 from tests.rooms.delivery.stage import Paid, Stage, Told, on, staged, until
+from tests.rooms.state.rows import DictRows
 
 HOUR_MS = 3_600_000
 DEFAULT = Retry()
@@ -153,3 +156,35 @@ async def test_a_run_that_fails_parks_alone() -> None:
             await stage.settled(running)
         assert await stage.told() == [str(bad[0] + HOUR_MS)]
         assert len(stage.rows("$parking")) == 1
+
+
+def run_found(missed: Missed, set_ms: int, found_ms: int, now_ms: int) -> tuple[list[int], list[int], int]:
+    """What becomes of an hourly run that was found due: those that begin, when the next is due, and what was written.
+
+    Another one may have been set since.
+    """
+    state, set_up, effects = TaskState(DictRows()), no_effects(), no_effects()
+    timers.put(state.get, set_up.write, Timer(set_ms, CRON + "tell", None))
+    state.apply(set_up.writes)
+    hourly = Recurring(Cron("0 * * * *", "UTC"), missed)
+    take_run(state.get, effects, Timer(found_ms, CRON + "tell", None), hourly, str, now_ms)
+    state.apply(effects.writes)
+    begun = [each.timer.due_ms for each in timers.begun(state)]
+    return begun, [each.due_ms for each in timers.named(state, CRON + "tell")], len(effects.writes)
+
+
+def test_a_run_that_is_not_set_any_more_does_not_begin() -> None:
+    """It was found due, and another one was set before its turn came: nothing is written."""
+    later = 2 * HOUR_MS
+    assert run_found("once", later, HOUR_MS, HOUR_MS) == ([], [later], 0)
+
+
+@pytest.mark.parametrize(("missed", "made_up"), [("skip", []), ("once", [3 * HOUR_MS]), ("all", [HOUR_MS])])
+def test_a_run_is_missed_when_it_is_a_minute_late(missed: Missed, made_up: list[int]) -> None:
+    """Up to then it begins as due, whatever becomes of those that are missed."""
+    begun, following, _ = run_found(missed, HOUR_MS, HOUR_MS, HOUR_MS + LATE_MS - 1)
+    assert (begun, following) == ([HOUR_MS], [2 * HOUR_MS])
+    begun, _, _ = run_found(missed, HOUR_MS, HOUR_MS, HOUR_MS + LATE_MS)
+    assert begun == ([HOUR_MS] if made_up else [])
+    begun, following, _ = run_found(missed, HOUR_MS, HOUR_MS, 3 * HOUR_MS + LATE_MS)
+    assert (begun, following) == (made_up, [2 * HOUR_MS if missed == "all" else 4 * HOUR_MS])

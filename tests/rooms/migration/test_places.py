@@ -1,9 +1,12 @@
 """Which offset becomes which."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.broker import TopicPartition
+from mainstem.delivery.gates import relocated_seen
+from mainstem.delivery.gates.doubles import Seen
 from mainstem.migration.places import PartitionPlaces, Translation
 
 GAPS = st.lists(st.integers(1, 4), max_size=40)
@@ -39,3 +42,12 @@ def test_an_offset_of_what_is_gone_stays() -> None:
     nowhere = Translation({}, {})
     assert nowhere.first_from(TopicPartition("gone", 0), 7) == 7
     assert nowhere.last_before(TopicPartition("gone", 0), 7) == 6
+
+
+def test_what_was_seen_moves_with_its_record() -> None:
+    """An event that is read again where it has been moved to is not taken for a double of itself."""
+    at = TopicPartition("orders", 1)
+    there = Translation({at: PartitionPlaces([4, 9], [0, 1], 2)}, {"orders": "id"})
+    for topic, partition, before, after in [("orders", 1, 9, 1), ("orders", 0, 9, 9), ("gone", 1, 9, 9)]:
+        row = msgspec.msgpack.encode(Seen(1234, topic, partition, before))
+        assert msgspec.msgpack.decode(relocated_seen(row, there), type=Seen) == Seen(1234, topic, partition, after)
