@@ -33,7 +33,8 @@ an anchor in ``docs/errors.md``.
     │   ├── LimitExceeded          over a rate limit
     │   ├── BreakerOpen            its circuit breaker is open
     │   ├── BulkheadFull           as many as may be are under way, and as many as may wait do
-    │   └── NoBackend              none of the backends is fit
+    │   ├── NoBackend              none of the backends is fit
+    │   └── EffectRefused          it would have reached outside, in a replay
     ├── CallTimeout                a call took longer than its time limit
     ├── IncarnationOver            a context used after its task was lost
     ├── LeaseTaken                 a lease that another holds
@@ -265,6 +266,12 @@ class NoBackend(CallRefused):
     """There is no backend, or none of them is fit to take a call."""
 
     code = "no-backend"
+
+
+class EffectRefused(CallRefused):
+    """In a replay, a call that would have reached outside; nothing was called."""
+
+    code = "effect-refused"
 
 
 class CallTimeout(MainstemError, TimeoutError):

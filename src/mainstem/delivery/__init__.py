@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
+    from mainstem.delivery.desk import Later as Later
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
     from mainstem.delivery.failures import Decided as Decided
     from mainstem.delivery.failures import Edit as Edit
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.plan import Plan as Plan
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
+    from mainstem.delivery.processor import Call as Call
     from mainstem.delivery.processor import EventEntry as EventEntry
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
@@ -74,6 +76,7 @@ __all__ = [
     "SEEN_STORE",
     "Action",
     "Answer",
+    "Call",
     "Command",
     "Context",
     "Counters",
@@ -87,6 +90,7 @@ __all__ = [
     "Failure",
     "GroupRunner",
     "Keeper",
+    "Later",
     "Letter",
     "Limit",
     "Missed",
@@ -198,7 +202,9 @@ __getattr__, __dir__ = door(
             "faults_of",
             "tasks_for",
         ),
+        "desk": ("Later",),
         "processor": (
+            "Call",
             "EventEntry",
             "Predicate",
             "Processor",

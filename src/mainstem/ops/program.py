@@ -32,6 +32,9 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
     "dead-letters": CommandAt(
         "mainstem.ops.letters", "List, show, edit, redrive, discard and archive what handlers have given up."
     ),
+    "replay": CommandAt(
+        "mainstem.ops.replaying", "Hand recorded events to handlers again, beside the live group; publish nothing."
+    ),
     "retire": CommandAt(
         "mainstem.ops.groups", "Forget a handler that does not exist any more, so that its group can start."
     ),

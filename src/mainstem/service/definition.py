@@ -7,10 +7,11 @@ from typing import Final, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mainstem.broker import Delivery, TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
+from mainstem.delivery import Registration
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, declaration_of
 from mainstem.service.brokers import Backend
-from mainstem.service.handlers import Handlers, several
+from mainstem.service.handlers import Handlers, several, with_registrations
 from mainstem.service.publishing import Publisher
 from mainstem.settings import Settings
 
@@ -99,6 +100,7 @@ class Definition(HandlerGroup):
         self.groups: list[HandlerGroup] = [self]
         self.topics: dict[str, TopicSpec] = {}
         self.provided: dict[type[object], Factory] = {}
+        self.in_replay: dict[type[object], Factory] = {}
         self.startup: list[Callable[..., Awaitable[None] | None]] = []
         self.shutdown: list[Callable[..., Awaitable[None] | None]] = []
         self.publishers: list[Publisher] = []
@@ -147,12 +149,15 @@ class Definition(HandlerGroup):
         kept_ms = None if retention is None else milliseconds(retention)
         self.topics[name] = TopicSpec(name, partitions, kept_ms, compact, record_bytes_max, retention_bytes)
 
-    def provide(self, kind: type[object], factory: Callable[..., object]) -> None:
+    def provide(self, kind: type[object], factory: Factory, *, in_replay: Factory | None = None) -> None:
         """Open what handlers ask for by the annotation ``kind``, once in each process, at start and in this order.
 
         ``factory`` is a context manager's function, sync or async, a generator that yields it, or any function that
         returns it; what can be entered is entered, and left again at the end, in reverse. Its parameters are found
         by annotation among what was provided before.
+
+        In a replay every call is refused, for it may reach outside. ``in_replay`` is the factory of what stands in for
+        it there; name the same one for what only reads.
         """
         given: object = kind
         if not isinstance(given, type):
@@ -170,6 +175,8 @@ class Definition(HandlerGroup):
         if kind in self.provided:
             raise DefinitionError(f"service {self.name!r} provides a {kind.__name__} already")
         self.provided[kind] = factory
+        if in_replay is not None:
+            self.in_replay[kind] = in_replay
 
     def on_startup(self, hook: Hook) -> Hook:
         """Call a function, sync or async, before the first event; its parameters are provided by annotation."""
@@ -180,6 +187,13 @@ class Definition(HandlerGroup):
         """Call a function, sync or async, after the last event, while everything provided is still open."""
         self.shutdown.append(hook)
         return hook
+
+
+def narrowed(service: Definition, choose: Callable[[Registration], Registration | None]) -> Definition:
+    """A copy of a service whose handlers are what ``choose`` makes of its own; they publish through one runtime."""
+    copied = with_registrations(service, choose)
+    copied.groups = [copied, *(with_registrations(each, choose) for each in service.groups[1:])]
+    return copied
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Final, Literal, TypeVar, get_args
 
 from mainstem.calendar import Duration, seconds
@@ -12,6 +13,7 @@ from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, declaration_of
 
 F = TypeVar("F", bound=Callable[..., object])
+G = TypeVar("G", bound="Handlers")
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -254,6 +256,15 @@ class Handlers:
                     remedy='give one of them name="..."',
                 )
         self._own.append(registration)
+
+
+def with_registrations(handlers: G, choose: Callable[[Registration], Registration | None]) -> G:
+    """A copy that holds what ``choose`` makes of each registration, where it makes anything, and all stores."""
+    copied = copy(handlers)
+    copied._own = [made for each in handlers.registered if (made := choose(each)) is not None]  # noqa: SLF001 - our own kind
+    copied._stores = {each.name: each for each in handlers.stores}  # noqa: SLF001 - our own kind
+    copied._included = []  # noqa: SLF001 - our own kind
+    return copied
 
 
 def several(option: str, given: tuple[T, ...]) -> tuple[T, ...]:

@@ -18,6 +18,7 @@ from tests.rooms.ops.test_program import EVERY
 PAGE = ROOT / "docs" / "cli.md"
 README = ROOT / "README.md"
 MIGRATING = ROOT / "docs" / "migrating.md"
+REPLAY = ROOT / "docs" / "replay.md"
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -82,7 +83,7 @@ def looks_like(printed: str, shown: str) -> bool:
     return re.fullmatch(pattern, lines, re.DOTALL) is not None
 
 
-@pytest.mark.parametrize(("page", "commands"), [(PAGE, 12), (README, 4), (MIGRATING, 7)])
+@pytest.mark.parametrize(("page", "commands"), [(PAGE, 12), (README, 4), (MIGRATING, 7), (REPLAY, 8)])
 def test_the_commands_of_the_page_print_what_it_says(
     page: Path, commands: int, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,11 @@ class Delivered(Struct, gc=False, eq=False):
         """The wall clock: milliseconds since 1970 (UTC). Not the same in a second run."""
         return self._footing.clock.now_ms()
 
+    @property
+    def replaying(self) -> bool:
+        """Whether a recorded event is handled once more, and what is outside has been told of it before."""
+        return self._footing.replaying
+
     def _header(self, name: str) -> str | None:
         value = self._batch.header(name, self._index)
         return None if value is None else value.decode(errors="backslashreplace")

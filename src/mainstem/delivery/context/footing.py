@@ -54,7 +54,7 @@ class Surroundings(Struct, frozen=True):
 
     ``checkpoint`` commits the effects of a run, with how many outputs and timers it has caused, and notes who was
     through before; it returns once that is durable. ``stamps`` order what they schedule; None where nothing is
-    remembered. ``bare`` are the inputs whose records carry no envelope, by topic.
+    remembered. ``bare`` are the inputs whose records carry no envelope, by topic. ``replaying``: events are recorded.
     """
 
     state: TaskState
@@ -64,6 +64,7 @@ class Surroundings(Struct, frozen=True):
     checkpoint: Callable[[Run, int, Effects, list[Through]], Awaitable[None]]
     stamps: Stamps | None
     bare: Mapping[str, Declaration] = {}
+    replaying: bool = False
 
 
 class Footing:
@@ -80,6 +81,7 @@ class Footing:
         "incarnation",
         "latest",
         "outputs",
+        "replaying",
         "stamps",
         "state",
         "stores",
@@ -109,6 +111,7 @@ class Footing:
         self.stamps = surroundings.stamps
         self.timers = timer_names
         self.bare = surroundings.bare
+        self.replaying = surroundings.replaying
         self.declared = surroundings.stores
         self.stores: set[str] = set()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias
 
 from mainstem.clock import Clock
 from mainstem.delivery.context import TIMER_TOPIC
@@ -22,14 +23,29 @@ LONGEST_SLEEP_SECONDS = 30.0
 """The wall clock may jump, so a sleeper looks at it now and then."""
 
 
+class Waiting(Protocol):
+    """A call that waits for its time."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+
+
+Later: TypeAlias = Callable[[float, Callable[[], object]], Waiting]
+"""Calls after so many seconds."""
+
+
 class Alarm:
     """Adds the works of due timers to the lanes of their keys."""
 
-    def __init__(self, state: TaskState, clock: Clock, add: Callable[[Sequence[Work]], None]) -> None:
+    def __init__(
+        self, state: TaskState, clock: Clock, add: Callable[[Sequence[Work]], None], later: Later | None = None
+    ) -> None:
+        """Time passes as in the event loop, unless ``later`` knows better."""
+        self._later = later or asyncio.get_running_loop().call_later
         self._state = state
         self._clock = clock
         self._add = add
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: Waiting | None = None
         self._next_ms: int | None = None
         self._firing: set[Timer] = set()
         self._full = False
@@ -67,7 +83,7 @@ class Alarm:
             self._handle.cancel()
         assert self._next_ms is not None
         delay = min(max((self._next_ms - self._clock.now_ms()) / 1000, 0.0), LONGEST_SLEEP_SECONDS)
-        self._handle = asyncio.get_running_loop().call_later(delay, self._ring)
+        self._handle = self._later(delay, self._ring)
 
     def _ring(self) -> None:
         make = self._make

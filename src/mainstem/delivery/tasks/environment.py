@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mainstem.broker import Broker
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
+from mainstem.delivery.desk import Later
 from mainstem.settings import Settings
 
 
@@ -14,7 +15,8 @@ from mainstem.settings import Settings
 class Environment:
     """What the tasks of a process share. Without an ``executor``, plain functions run in place, as a simulation wants.
 
-    ``point`` hears the named steps of a commit.
+    ``point`` hears the named steps of a commit. A replay of recorded events brings ``later``, which calls when these
+    have come so many seconds further.
     """
 
     broker: Broker
@@ -23,3 +25,4 @@ class Environment:
     settings: Settings
     executor: Executor | None
     point: Point = no_point
+    later: Later | None = None

@@ -56,8 +56,9 @@ def _handlers(
 
     clock = environment.clock
     bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
+    replaying = environment.later is not None
     stamps = None if plan.at_least_once else Stamps(clock)
-    surroundings = Surroundings(ledger.state, plan.outputs, clock, plan.stores, checkpoint, stamps, bare)
+    surroundings = Surroundings(ledger.state, plan.outputs, clock, plan.stores, checkpoint, stamps, bare, replaying)
     timer_names = frozenset(name for name in plan.timers() if not is_schedule(name))
     return {
         each.name: Handler(

@@ -41,7 +41,7 @@ class Task:
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
         self._lanes = Lanes(plan.lanes, self._fail, self._something_came)
         self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes)
-        self._alarm = Alarm(self._state, environment.clock, self._lanes.add)
+        self._alarm = Alarm(self._state, environment.clock, self._lanes.add, environment.later)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the task first.
         self._failed.add_done_callback(lambda failed: failed.cancelled() or failed.exception())

@@ -176,6 +176,11 @@ def _payload(line: Line) -> str:
     return "(a tombstone)" if line.data is msgspec.UNSET else msgspec.json.encode(line.data).decode()
 
 
+def event_lines(batch: Batch) -> Iterator[Line]:
+    """All events of a batch, as they are shown."""
+    return Filter(None, None).lines(batch)
+
+
 def _line(batch: Batch, index: int) -> Line:
     headers = {name: value.decode(errors="backslashreplace") for name, value in batch.headers(index).items()}
     key, value = batch.keys[index], batch.values[index]

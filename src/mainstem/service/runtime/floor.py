@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Point, Processor, no_point
+from mainstem.delivery import Later, Point, Processor, no_point
 from mainstem.identifiers import Identifiers
 
 
@@ -15,6 +15,7 @@ class Floor(Struct, frozen=True, kw_only=True):
 
     With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit, and
     ``around`` is given each handler with its group's name, and may put something around it.
+    ``later`` calls on the time of recorded events, where these are replayed.
     """
 
     clock: Clock
@@ -23,6 +24,7 @@ class Floor(Struct, frozen=True, kw_only=True):
     threads: bool = True
     point: Point = no_point
     around: Callable[[str, Processor], Processor] | None = None
+    later: Later | None = None
 
     @classmethod
     def of_this_machine(cls) -> "Floor":
