@@ -1,13 +1,15 @@
 """Latencies: a single publish with its acknowledgement, and end to end at a steady rate between processes."""
 
 import asyncio
+import contextlib
 import sys
 import time
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from benchmarks.harness import Latencies, Report, running, until
 from mainstem import Context, IntegrationEvent, Service
-from mainstem import running as services_running
+from mainstem.service.process import loaded_for_good
 from mainstem.settings import Settings
 
 SINGLES = 2_000
@@ -34,11 +36,19 @@ def sender(number: int) -> Service:
     return service
 
 
+@contextlib.asynccontextmanager
+async def serving(service: Service, broker: str, *, consume: bool = True) -> AsyncGenerator[None, None]:
+    """The service in a process of its own, as ``mainstem run`` runs it."""
+    async with service.running(broker=broker, dev=True, consume=consume, settings=Settings()):
+        with loaded_for_good():
+            yield
+
+
 async def singles(path: Path) -> Latencies:
     """One event after the other, each awaited."""
     service = sender(0)
     latencies = Latencies()
-    async with service.running(broker=f"sqlite:///{path}", dev=True, consume=False, settings=Settings()):
+    async with serving(service, f"sqlite:///{path}", consume=False):
         for number in range(SINGLES):
             began = time.perf_counter()
             await service.publish(Ping(str(number % 100), 0, "x" * 240))
@@ -50,7 +60,7 @@ async def produce(path: Path, number: int) -> None:
     """Publish at a steady rate: what is due since the last turn, in one call that is awaited."""
     service = sender(number)
     rate = RATE / PRODUCERS
-    async with service.running(broker=f"sqlite:///{path}", dev=True, consume=False, settings=Settings()):
+    async with serving(service, f"sqlite:///{path}", consume=False):
         began = time.monotonic()
         sent = 0
         while (elapsed := time.monotonic() - began) < WARM_UP_SECONDS + SECONDS:
@@ -78,7 +88,7 @@ async def collect(path: Path, result: Path) -> None:
         if now / 1e9 > seen[2] + WARM_UP_SECONDS:
             latencies.add((now - ping.sent_ns) / 1e9)
 
-    async with services_running(service, broker=f"sqlite:///{path}", dev=True, settings=Settings()):
+    async with serving(service, f"sqlite:///{path}"):
         result.with_suffix(".ready").touch()
         while not seen[0] or time.monotonic() - seen[1] < 1:
             await asyncio.sleep(0.1)

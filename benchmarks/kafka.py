@@ -28,7 +28,7 @@ from benchmarks.harness import (
 from benchmarks.workload import Load
 from tools.kafka import Cluster, fetched
 
-JAVA = ("-Xms512m", "-Xmx1g", "-XX:+UseG1GC", "-Djava.awt.headless=true")
+JAVA = ("-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch", "-XX:+UseG1GC", "-Djava.awt.headless=true")
 PEERS = ("streams", "quix", "faststream")
 WARM_UP_EVENTS = 2_000_000
 QUIX_SHARE, FASTSTREAM_SHARE = 4, 20

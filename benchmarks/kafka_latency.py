@@ -15,12 +15,11 @@ from confluent_kafka import Producer
 
 from benchmarks import kafka_bare as bare
 from benchmarks.embedded import OrderPaid
-from benchmarks.embedded_paced import RATE, WARM_UP_SECONDS, Ping
+from benchmarks.embedded_paced import RATE, WARM_UP_SECONDS, Ping, serving
 from benchmarks.harness import Latencies, Report, running, until
 from benchmarks.kafka_service import Delivery, count, url
 from benchmarks.workload import Load, orders
 from mainstem import Context, IntegrationEvent, Service
-from mainstem import running as services_running
 from mainstem.settings import Settings
 
 SECONDS = 10.0
@@ -62,7 +61,7 @@ async def produce(broker: str, seconds: float, *, together: bool) -> None:
     the idempotent producer sends by itself: at least once.
     """
     service = Service("sender", publishes=(Ping,))
-    async with service.running(broker=broker, dev=True, consume=False, settings=Settings()):
+    async with serving(service, broker, consume=False):
         # The first transactions of a cluster's life take a second, and of a process a while.
         for number in range(WARM_UP_CALLS):
             await service.publish(Ping("warm", time.monotonic_ns(), ""), Ping(str(number), time.monotonic_ns(), ""))
@@ -91,7 +90,7 @@ async def relay(broker: str, ready: Path, delivery: Delivery) -> None:
     async def answer(ping: Ping, _context: Context) -> Pong:
         return Pong(ping.key, ping.sent_ns, ping.note)
 
-    async with services_running(service, broker=broker, dev=True, settings=Settings()):
+    async with serving(service, broker):
         ready.touch()
         await asyncio.Event().wait()
 
@@ -113,7 +112,7 @@ async def collect(broker: str, result: Path, kind: type[Ping] | type[Pong], deli
         if last > began + WARM_UP_SECONDS:
             latencies.add((now - event.sent_ns) / 1e9)
 
-    async with services_running(service, broker=broker, dev=True, settings=Settings()):
+    async with serving(service, broker):
         result.with_suffix(".ready").touch()
         while not began or time.monotonic() - last < QUIET_SECONDS:
             await asyncio.sleep(0.1)
@@ -129,7 +128,8 @@ def latency(report: Report, address: str, folder: Path, *, quick: bool) -> None:
     for topic in ("pings", "pongs"):
         bare.create(address, topic, PARTITIONS)
     seconds = 4.0 if quick else SECONDS
-    for name, kind, delivery in PATHS:
+    warm_up = () if quick else (("warm_up", *PATHS[0][1:]),)
+    for name, kind, delivery in (*warm_up, *PATHS):
         broker, result, log = url(address, folder / f"copies-{name}"), folder / name, folder / f"{name}.log"
         ready = folder / f"{name}.relay"
         with contextlib.ExitStack() as stack:
@@ -140,6 +140,8 @@ def latency(report: Report, address: str, folder: Path, *, quick: bool) -> None:
             until(result.with_suffix(".ready").exists, timeout_seconds=60, what="the collector")
             stack.enter_context(running([*THIS, "produce", broker, str(seconds), delivery], log=log))
             until(lambda: collector.poll() is not None, timeout_seconds=120, what=log.read_text() or "the collector")  # noqa: B023
+        if name == "warm_up":
+            continue  # a broker that has just begun compiles its code while it works
         latencies = Latencies.from_bytes(result.read_bytes())
         p50, p99 = latencies.percentiles_ms(50, 99)
         report.add(f"{name}_rate", len(latencies) / seconds, "events/s", asked=len(latencies) / seconds / RATE)

@@ -4,6 +4,7 @@
 """
 
 from mainstem.service.process.checkup import Checkup
+from mainstem.service.process.collector import loaded_for_good
 from mainstem.service.process.entrance import Entrance
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
 from mainstem.service.process.signals import OVERTIME_SECONDS, end_within, longest_grace, signalled
@@ -18,6 +19,7 @@ __all__ = [
     "TaskHealth",
     "blocking_told",
     "end_within",
+    "loaded_for_good",
     "longest_grace",
     "routes",
     "signalled",

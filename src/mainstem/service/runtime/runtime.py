@@ -8,7 +8,7 @@ from mainstem.errors import BrokerAway, DefinitionError, DiskFull, StartRefused
 from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Draft, Existing, check, draft, unpinnable
-from mainstem.service.process import Entrance, Health, blocking_told, longest_grace, signalled
+from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled
 from mainstem.service.runtime.backend import existing_on, is_new, opened
 from mainstem.service.runtime.crew import Crew
 from mainstem.service.runtime.floor import Floor
@@ -105,6 +105,7 @@ async def serve(
     With ``http``, the process can be probed and measured at that address, from before it starts until it has drained.
     A broker that does not answer at the start, or has no room, is asked again and again.
 
+    While they run, the garbage collector leaves alone what was loaded before: this is for a process of their own.
     A second signal ends the process at once, with code 130 after Ctrl-C; the next owner goes on from the last commit.
     So does, whatever holds it up, the tenth second after the grace period, with code 1.
     Raises what :func:`running` raises, also when a group fails.
@@ -126,7 +127,8 @@ async def serve(
                     entrance.pass_through()
                     if started is not None:
                         started(process)
-                    await stopped.wait()
+                    with loaded_for_good():
+                        await stopped.wait()
                     log.info("draining: what has begun is finished first; a second signal ends the process at once")
             except (StartRefused, BrokerAway, DiskFull) as refused:
                 await entrance.wait(refused, stopped)
