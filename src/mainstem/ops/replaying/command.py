@@ -35,8 +35,9 @@ from mainstem.service.replay import replay as replay_events
 @broker_options
 @json_option
 def replay(service: str, **options: object) -> None:
-    """Hand recorded events to the handlers of a service again, and compare what they publish with what they published.
+    """Hand recorded events to handlers again, beside the live group; publish nothing.
 
+    What they publish is compared with what they have published.
     The live group, its stores and all topics stay as they are. Handlers begin with empty stores.
     """
     request = msgspec.convert(options, Request)
