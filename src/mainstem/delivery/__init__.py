@@ -5,20 +5,29 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 
 if TYPE_CHECKING:
+    from mainstem.delivery.commands import AT_ONCE as AT_ONCE
     from mainstem.delivery.commands import Action as Action
     from mainstem.delivery.commands import Answer as Answer
     from mainstem.delivery.commands import Command as Command
+    from mainstem.delivery.commands import Order as Order
     from mainstem.delivery.commands import Page as Page
+    from mainstem.delivery.commands import Questions as Questions
     from mainstem.delivery.commands import answers_topic as answers_topic
     from mainstem.delivery.commands import decode_answer as decode_answer
     from mainstem.delivery.commands import decode_page as decode_page
     from mainstem.delivery.commands import encode_command as encode_command
+    from mainstem.delivery.commands import ends_of as ends_of
+    from mainstem.delivery.commands import send as send
     from mainstem.delivery.commit import Point as Point
     from mainstem.delivery.commit import no_point as no_point
     from mainstem.delivery.context import Context as Context
+    from mainstem.delivery.context import Fact as Fact
     from mainstem.delivery.context import Outputs as Outputs
     from mainstem.delivery.context import Store as Store
+    from mainstem.delivery.context import checked_name as checked_name
+    from mainstem.delivery.context import due_ms as due_ms
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
+    from mainstem.delivery.context import waiting_fact as waiting_fact
     from mainstem.delivery.desk import Later as Later
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
     from mainstem.delivery.failures import Decided as Decided
@@ -69,6 +78,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.upkeep import Rollback as Rollback
 
 __all__ = [
+    "AT_ONCE",
     "CRON",
     "HANDLERS_STORE",
     "PARKING_STORE",
@@ -87,6 +97,7 @@ __all__ = [
     "Entry",
     "Environment",
     "EventEntry",
+    "Fact",
     "Failure",
     "GroupRunner",
     "Keeper",
@@ -94,6 +105,7 @@ __all__ = [
     "Letter",
     "Limit",
     "Missed",
+    "Order",
     "Outputs",
     "Page",
     "Places",
@@ -101,6 +113,7 @@ __all__ = [
     "Point",
     "Predicate",
     "Processor",
+    "Questions",
     "Recurring",
     "Registration",
     "Remembered",
@@ -112,13 +125,16 @@ __all__ = [
     "SubscriptionEntry",
     "answers_topic",
     "audit_topic",
+    "checked_name",
     "compile_handler",
     "count_sent",
     "declared_outputs",
     "decode_answer",
     "decode_entry",
     "decode_page",
+    "due_ms",
     "encode_command",
+    "ends_of",
     "enter_handlers",
     "faults_of",
     "in_binary_mode",
@@ -129,14 +145,21 @@ __all__ = [
     "relocated_completed",
     "relocated_seen",
     "relocated_starts",
+    "send",
     "standing_told",
     "tasks_for",
+    "waiting_fact",
 ]
 
 __getattr__, __dir__ = door(
     __name__,
     {
         "commands": (
+            "send",
+            "ends_of",
+            "Questions",
+            "Order",
+            "AT_ONCE",
             "decode_page",
             "Page",
             "Action",
@@ -151,6 +174,10 @@ __getattr__, __dir__ = door(
             "no_point",
         ),
         "context": (
+            "waiting_fact",
+            "due_ms",
+            "checked_name",
+            "Fact",
             "Context",
             "Outputs",
             "Store",

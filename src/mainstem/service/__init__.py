@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mainstem.service.definition import Definition as Definition
     from mainstem.service.definition import HandlerGroup as HandlerGroup
     from mainstem.service.handlers import Handlers as Handlers
+    from mainstem.service.later import Later as Later
+    from mainstem.service.later import Reply as Reply
     from mainstem.service.plain import Consumer as Consumer
     from mainstem.service.plain import Lease as Lease
     from mainstem.service.plain import Message as Message
@@ -58,10 +60,12 @@ __all__ = [
     "HandlerGroup",
     "Handlers",
     "Health",
+    "Later",
     "Lease",
     "Message",
     "Producer",
     "PublishTransaction",
+    "Reply",
     "Running",
     "Service",
     "StoreEntry",
@@ -139,5 +143,9 @@ __getattr__, __dir__ = door(
             "serve",
         ),
         "service": ("Service",),
+        "later": (
+            "Reply",
+            "Later",
+        ),
     },
 )

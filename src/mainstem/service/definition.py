@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mainstem.broker import Delivery, TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
@@ -77,6 +77,22 @@ class HandlerGroup(Handlers):
         self.standbys = standbys
 
 
+class Keeper(NamedTuple):
+    """The group that keeps what is to be published later, and how many tasks it has."""
+
+    group: str
+    tasks: int
+
+
+class Reach(NamedTuple):
+    """What a service that runs can reach from outside its handlers."""
+
+    publisher: Publisher
+    broker: Backend
+    settings: Settings
+    keeper: Keeper | None
+
+
 class Definition(HandlerGroup):
     """Everything a service is made of. Making one opens and reads nothing."""
 
@@ -103,8 +119,7 @@ class Definition(HandlerGroup):
         self.in_replay: dict[type[object], Factory] = {}
         self.startup: list[Callable[..., Awaitable[None] | None]] = []
         self.shutdown: list[Callable[..., Awaitable[None] | None]] = []
-        self.publishers: list[Publisher] = []
-        self.brokers: list[tuple[Backend, Settings]] = []
+        self.reaches: list[Reach] = []
 
     def group(self, name: str, **options: Unpack[GroupOptions]) -> HandlerGroup:
         """A group beside the service's own, for handlers that must not hold the others back or start elsewhere.
@@ -197,13 +212,10 @@ def narrowed(service: Definition, choose: Callable[[Registration], Registration 
 
 
 @contextmanager
-def reaching(service: Definition, publisher: Publisher, broker: Backend, settings: Settings) -> Iterator[None]:
+def reaching(service: Definition, reach: Reach) -> Iterator[None]:
     """Inside the block a service can publish, and has leases."""
-    here = broker, settings
-    service.publishers.append(publisher)
-    service.brokers.append(here)
+    service.reaches.append(reach)
     try:
         yield
     finally:
-        service.publishers.remove(publisher)
-        service.brokers.remove(here)
+        service.reaches.remove(reach)

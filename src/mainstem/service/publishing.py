@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from mainstem.broker import Log, Record, TopicPartition
 from mainstem.clock import Clock
-from mainstem.delivery import Outputs, inside_handler
+from mainstem.delivery import Fact, Outputs, inside_handler
 from mainstem.errors import DefinitionError, EventRefused
 from mainstem.events import Attributes, lineage
 from mainstem.identifiers import Identifiers
@@ -152,35 +152,43 @@ class Publisher:
     """Publishes the events of one service in one process, for any thread."""
 
     def __init__(self, service: str, outputs: Outputs, log: Log, clock: Clock, identifiers: Identifiers) -> None:
-        self._service = service
+        self.service = service
         self._outputs = outputs
         self._log = log
-        self._clock = clock
-        self._identifiers = identifiers
+        self.clock = clock
+        self.identifiers = identifiers
         self._bridge = Bridge()
 
     def encode(self, events: Sequence[object], outgoing: Outgoing, attributes: Attributes = NO_ATTRIBUTES) -> None:
         """Add these events. Raises :class:`~mainstem.errors.EventRefused`."""
-        self._check_usable(events)
+        self.check_usable(events, "service.publish", "return the event, or call context.publish(event)")
         trace = outgoing.trace
         inherited = {} if trace is None else lineage(None, None, *trace)
-        now = self._clock.now_ms()
+        now = self.clock.now_ms()
         if attributes != NO_ATTRIBUTES:
             self._outputs.check_attributes(events)
             inherited.update(attributes.headers(now))
-        ids = self._identifiers.many(len(events))
+        ids = self.identifiers.many(len(events))
         self._outputs.gather(zip(events, ids, strict=True), inherited, now, outgoing.records)
+
+    def fact(self, event: object, event_id: str, timestamp_ms: int) -> Fact:
+        """The record of one event that comes from nowhere. Raises :class:`~mainstem.errors.EventRefused`."""
+        return self._outputs.fact(event, event_id, {}, timestamp_ms)
 
     def send(self, outgoing: Outgoing) -> Acknowledgement:
         """Put events on their way; all of them become durable, or none."""
+        return self.begin(lambda: self._send(outgoing))
+
+    def begin(self, work: Callable[[], Coroutine[None, None, None]]) -> Acknowledgement:
+        """Do something on the event loop, from whatever thread this is. Raises EventRefused when that is too late."""
         bridge = self._bridge
         if not bridge.is_here:
-            waiting = bridge.send(lambda: self._send(outgoing))
+            waiting = bridge.send(work)
             if waiting is not None:
                 return Acknowledgement(waiting, bridge)
         elif not bridge.closed:
-            return Acknowledgement(bridge.begin(self._send(outgoing)), bridge)
-        raise not_running(self._service)
+            return Acknowledgement(bridge.begin(work()), bridge)
+        raise not_running(self.service)
 
     async def close(self) -> None:
         """Take no more, and wait for what is on its way."""
@@ -203,16 +211,17 @@ class Publisher:
             raise
         outgoing.over()
 
-    def _check_usable(self, events: Sequence[object]) -> None:
+    def check_usable(self, events: Sequence[object], call: str, instead: str) -> None:
+        """Raise :class:`~mainstem.errors.EventRefused` inside a handler, and when nothing is taken any more."""
         if inside_handler():
             raise EventRefused(
-                f"service.publish was called inside a handler of {self._service!r}",
+                f"{call} was called inside a handler of {self.service!r}",
                 where=", ".join(sorted({f"{type(each).__module__}.{type(each).__qualname__}" for each in events})),
                 why="it would escape the commit: published although the handler fails, and again when it is retried",
-                remedy="return the event, or call context.publish(event)",
+                remedy=instead,
             )
         if self._bridge.closed:
-            raise not_running(self._service)
+            raise not_running(self.service)
 
 
 class PublishTransaction:

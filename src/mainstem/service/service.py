@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from mainstem.calendar import Duration
 from mainstem.events import Attributes
 from mainstem.service.brokers import Backend
-from mainstem.service.definition import Definition
+from mainstem.service.definition import Definition, Reach
 from mainstem.service.plain import Lease, lease
-from mainstem.service.publishing import Acknowledgement, Outgoing, Publisher, PublishTransaction, not_running
+from mainstem.service.publishing import Acknowledgement, Outgoing, PublishTransaction, not_running
 from mainstem.settings import Settings
 
 if TYPE_CHECKING:
+    from mainstem.service.later import Later
     from mainstem.service.runtime import Floor, Running
 
 
@@ -46,24 +47,31 @@ class Service(Definition):
         happened, where that is not now; ``extensions``, further CloudEvents attributes by name; ``correlation_id``,
         what it belongs to, and all that follows from it.
         """
-        publisher = self._publisher()
+        publisher = self._reach().publisher
         outgoing = Outgoing()
         publisher.encode(events, outgoing, Attributes(subject, time, extensions, correlation_id))
         return publisher.send(outgoing)
 
     def transaction(self) -> PublishTransaction:
         """Gather events with ``publish`` in a block of ``async with``; at its end they are published, all or none."""
-        return PublishTransaction(self._publisher())
+        return PublishTransaction(self._reach().publisher)
+
+    @property
+    def later(self) -> "Later":
+        """Events that are put off, from outside a handler: ``await service.later.publish(event, after="14d")``."""
+        # Only who puts something off needs it.
+        from mainstem.service.later import Later  # noqa: PLC0415
+
+        reach = self._reach()
+        return Later(reach.publisher, reach.broker, reach.keeper)
 
     def lease(self, name: str, *, wait: bool | Duration = True) -> Lease:
         """Let one process of this service at a time run a block, while the service runs; see :func:`mainstem.lease`.
 
         The name is one of the service: others may have leases that are called so too.
         """
-        if not self.brokers:
-            raise not_running(self.name)
-        broker, settings = self.brokers[-1]
-        return lease(f"{self.name}.{name}", broker=broker, wait=wait, settings=settings)
+        reach = self._reach()
+        return lease(f"{self.name}.{name}", broker=reach.broker, wait=wait, settings=reach.settings)
 
     def running(
         self,
@@ -81,7 +89,7 @@ class Service(Definition):
 
         return running(self, broker=broker, dev=dev, consume=consume, settings=settings, floor=floor, replaced=replaced)
 
-    def _publisher(self) -> Publisher:
-        if not self.publishers:
+    def _reach(self) -> Reach:
+        if not self.reaches:
             raise not_running(self.name)
-        return self.publishers[-1]
+        return self.reaches[-1]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from mainstem.doors import door
 from mainstem.state import schedules, timers
-from mainstem.state.schedules import Scheduled
+from mainstem.state.schedules import Owner, Scheduled
 from mainstem.state.task_state import Row, Rows, TaskState
 from mainstem.state.timers import Firing, Timer
 from mainstem.state.values import Stored, header, unpack
@@ -19,6 +19,7 @@ __all__ = [
     "Changelog",
     "Firing",
     "FoldedRows",
+    "Owner",
     "Replica",
     "ReplicaFolder",
     "Row",

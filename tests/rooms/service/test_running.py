@@ -351,7 +351,7 @@ async def test_a_signal_drains() -> None:
     shop, source = Collected("shop", OrderPaid), Service("source", publishes=(OrderPaid,))
     async with embedded() as broker:
         serving = asyncio.create_task(serve(source, shop.service, broker=broker, dev=True, settings=Settings()))
-        await until(lambda: bool(source.publishers))
+        await until(lambda: bool(source.reaches))
         await source.publish(OrderPaid("c-1"))
         await until(lambda: len(shop.events) == 1)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,8 +1,10 @@
 """Commands: control is events too. What travels through a group's inbox, and what it does to parked sequences."""
 
+from mainstem.delivery.commands.asking import AT_ONCE, Order, Questions, ends_of, send
 from mainstem.delivery.commands.contents import Page, decode_page
 from mainstem.delivery.commands.decisions import Applied, Decisions, answered
 from mainstem.delivery.commands.inbox import (
+    LATER_ACTIONS,
     Action,
     Answer,
     Command,
@@ -14,12 +16,16 @@ from mainstem.delivery.commands.inbox import (
 )
 
 __all__ = [
+    "AT_ONCE",
+    "LATER_ACTIONS",
     "Action",
     "Answer",
     "Applied",
     "Command",
     "Decisions",
+    "Order",
     "Page",
+    "Questions",
     "answer",
     "answered",
     "answers_topic",
@@ -27,4 +33,6 @@ __all__ = [
     "decode_command",
     "decode_page",
     "encode_command",
+    "ends_of",
+    "send",
 ]

@@ -4,7 +4,7 @@ A command is a record in the inbox of the task that holds the key. It is applied
 and answered in the group's answers topic, also when it found nothing. No tool reaches into a store from the side.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +13,16 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.context import Fact
 from mainstem.delivery.failures import Failure, Letter
 
-Action = Literal["redrive", "discard", "edit", "read", "restore"]
+Action = Literal["redrive", "discard", "edit", "read", "restore", "publish-later", "cancel"]
+LATER_ACTIONS: Final[frozenset[Action]] = frozenset({"publish-later", "cancel"})
+"""Commands about what is to happen later; the others are about parked sequences."""
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
     """Something to be done to a parked sequence. ``place`` names it beside the handler, as listings show it.
+
+    Or to an event that is to be published later, and then ``place`` says whose it is. ``value`` is what is to be
+    published, ``at_ms`` when.
 
     ``by`` is who asks for it. A redrive begins at ``at_ms``, in wall-clock milliseconds; without it, or when that has
     passed, at once. A discard that names the ``origin`` of the first event does nothing unless ``number`` events wait,

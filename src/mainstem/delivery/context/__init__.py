@@ -2,9 +2,18 @@
 
 from mainstem.delivery.context.context import Context, RunContext
 from mainstem.delivery.context.effects import Effects, Fact, Facts, Gathered, Outputs, Through, no_effects
-from mainstem.delivery.context.firing import TIMER_TOPIC, Stamps, due_fact, firing_batch, schedule_tag
+from mainstem.delivery.context.firing import (
+    TIMER_TOPIC,
+    Stamps,
+    due_fact,
+    due_ms,
+    firing_batch,
+    schedule_tag,
+    waiting_fact,
+)
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
+from mainstem.delivery.context.refusals import checked_name
 from mainstem.delivery.context.stores import Store, row_key
 
 __all__ = [
@@ -23,7 +32,9 @@ __all__ = [
     "Store",
     "Surroundings",
     "Through",
+    "checked_name",
     "due_fact",
+    "due_ms",
     "envelope_of",
     "event_id_of",
     "firing_batch",
@@ -31,4 +42,5 @@ __all__ = [
     "no_effects",
     "row_key",
     "schedule_tag",
+    "waiting_fact",
 ]

@@ -24,7 +24,7 @@ from mainstem.events import (
     Attributes,
     lineage,
 )
-from mainstem.state import Scheduled, Timer, schedules, timers
+from mainstem.state import Owner, Scheduled, Timer, schedules, timers
 from mainstem.telemetry import EventLogger, Trace, event_logger
 
 V = TypeVar("V")
@@ -216,7 +216,7 @@ class Context(Delivered, gc=False, eq=False):
         time before this event's own counts as this event's: nothing happens before its cause.
         """
         self._known_timer(name)
-        due = due_ms((f"wake({name!r})", self._footing.handler), after, at, self.now_ms, self.timestamp_ms)
+        due = due_ms((f"context.wake({name!r})", self._footing.place), after, at, self.now_ms, self.timestamp_ms)
         inherited = self._lineage or inherited_from(self._batch, self._index)
         firing_id = self._footing.derivation.of("timer", inherited[CE_CAUSATIONID], str(self._caused))
         effects = self._effects or self._begin()
@@ -244,13 +244,13 @@ class Context(Delivered, gc=False, eq=False):
         :meth:`publish` does.
         """
         footing = self._footing
-        due = due_ms(("publish_later(...)", footing.handler), after, at, self.now_ms, self.timestamp_ms)
+        due = due_ms(("context.publish_later(event)", footing.place), after, at, self.now_ms, self.timestamp_ms)
         inherited = self._lineage or inherited_from(self._batch, self._index)
         event_id = footing.derivation.nth(inherited[CE_CAUSATIONID], self._caused)
         fact = footing.outputs.fact_of(event)(event, event_id, later_lineage(inherited), due)
         handle = footing.handle(event_id, name)
         effects = self._effects or self._begin()
-        waiting = Scheduled(due, self.key, handle, waiting_fact(fact))
+        waiting = Scheduled(due, Owner(handle, self.key), waiting_fact(fact))
         schedules.put(self._read, effects.write, waiting, footing.stamp())
         self._caused += 1
         effects.wake_at(due)
@@ -258,7 +258,7 @@ class Context(Delivered, gc=False, eq=False):
 
     def cancel_later(self, handle: str) -> bool:
         """Let an event not be published that this key has scheduled; False when it has been, or never was to be."""
-        return schedules.cancel(self._read, self._write, self.key, handle)
+        return schedules.cancel(self._read, self._write, Owner(handle, self.key))
 
     # -- commit
 

@@ -64,7 +64,7 @@ def later_lineage(inherited: Headers) -> Headers:
 
 
 def due_ms(who: tuple[str, str], after: Duration | None, at: int | datetime | None, now_ms: int, cause_ms: int) -> int:
-    """When something is due that ``who``, a call and its handler, wants ``after`` a while or ``at`` a time."""
+    """When something is due that ``who``, a call and its place, wants ``after`` a while or ``at`` a time."""
     if (after is None) == (at is None):
         raise one_time(*who)
     due = now_ms + milliseconds(after or 0) if at is None else wall_clock_ms(at, now_ms, who[1])

@@ -115,6 +115,11 @@ class Footing:
         self.declared = surroundings.stores
         self.stores: set[str] = set()
 
+    @property
+    def place(self) -> str:
+        """Where something has happened, for errors."""
+        return f"handler {self.handler}"
+
     def stamp(self) -> int:
         """Orders what is scheduled; raises :class:`~mainstem.errors.DefinitionError` where nothing is remembered."""
         if self.stamps is None:
@@ -123,7 +128,7 @@ class Footing:
 
     def handle(self, event_id: bytes, name: str | None) -> str:
         """What names an event that is published later: its id, or the name it is given."""
-        return event_id.decode() if name is None else checked_name(name, self.handler)
+        return event_id.decode() if name is None else checked_name(name, self.place)
 
     def used_after_its_run(self, where: str) -> IncarnationOver:
         """A context of this handler was used when its run was over."""

@@ -63,13 +63,10 @@ def strange_timer(timer: str, handler: str, known: Iterable[str]) -> DefinitionE
     )
 
 
-def one_time(call: str, handler: str) -> DefinitionError:
+def one_time(call: str, place: str) -> DefinitionError:
     """No time was given, or two."""
-    example = call.replace("(...)", "(event)").removesuffix(")")
     return DefinitionError(
-        f"{call} takes either after= or at=",
-        where=f"handler {handler}",
-        remedy=f'write context.{example}, after="14d")',
+        f"{call} takes either after= or at=", where=place, remedy=f'write {call.removesuffix(")")}, after="14d")'
     )
 
 
@@ -93,19 +90,19 @@ def no_memory(handler: str) -> DefinitionError:
     )
 
 
-def checked_name(name: object, handler: str) -> str:
+def checked_name(name: object, place: str) -> str:
     """The name of a publication that waits. Raises :class:`~mainstem.errors.DefinitionError`."""
     if isinstance(name, str) and 0 < len(name) <= _NAME_CHARACTERS and name.isprintable():
         return name
     raise DefinitionError(
         f"what is published later cannot be called {name!r}",
-        where=f"handler {handler}",
+        where=place,
         why=f"a name is 1 to {_NAME_CHARACTERS} printable characters",
         remedy='give it a word such as name="reminder", or leave it out and keep the handle',
     )
 
 
-def wall_clock_ms(at: object, now_ms: int, handler: str) -> int:
+def wall_clock_ms(at: object, now_ms: int, place: str) -> int:
     """A wall-clock time in milliseconds, from that number or from an aware ``datetime``, rounded up.
 
     Raises :class:`~mainstem.errors.DefinitionError` for anything else, and for seconds in the place of milliseconds.
@@ -120,5 +117,5 @@ def wall_clock_ms(at: object, now_ms: int, handler: str) -> int:
         what, why = f"at={at} is a time in seconds", "in milliseconds it lies in January 1970, and would be due at once"
     else:
         return at
-    remedy = "write at=datetime(..., tzinfo=UTC), or milliseconds: context.now_ms + 60_000"
-    raise DefinitionError(what, where=f"handler {handler}", why=why, remedy=remedy)
+    remedy = "write at=datetime(..., tzinfo=UTC), or milliseconds since 1970"
+    raise DefinitionError(what, where=place, why=why, remedy=remedy)

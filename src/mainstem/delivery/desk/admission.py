@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
-from mainstem.delivery.commands import Command, decode_command
+from mainstem.delivery.commands import LATER_ACTIONS, Command, decode_command
 from mainstem.delivery.desk.desk import Desk
 from mainstem.delivery.desk.handler import Handler
+from mainstem.delivery.desk.later import OrderWork
 from mainstem.delivery.desk.routes import Bound, Routes
 from mainstem.delivery.desk.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.delivery.failures import lane_of
@@ -205,13 +206,18 @@ class Admission:
                 continue
             try:
                 command: Command = decode_command(value or b"")
+                later = command.action in LATER_ACTIONS
+                lane = self.desk.orders.lane(command) if later else lane_of(command.place)
             except DECODER_ERRORS as error:
                 log.error(
                     "the command at %s[%d] offset %d: %s", batch.topic, batch.partition, batch.offsets[index], error
                 )
                 self.desk.ledger.skip(intake, (index,), "a command that cannot be read")
                 continue
-            works.append(CommandWork(lane_of(command.place), self.desk, self._routes, intake, index, command))
+            if later:
+                works.append(OrderWork(lane, self.desk, intake, index, command))
+            else:
+                works.append(CommandWork(lane, self.desk, self._routes, intake, index, command))
         return works
 
 

@@ -122,7 +122,7 @@ class Alarm:
 
 def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None]) -> Work:
     if timer.name == schedules.PUBLISH:
-        return PublicationWork(schedules.key_of(timer), desk, timer, done)
+        return PublicationWork(schedules.owner_of(timer).lane, desk, timer, done)
     if is_schedule(timer.name):
         return ScheduleWork(_firing_lane(timer, desk), desk, timer, done)
     place = timer.key or b""

@@ -31,6 +31,7 @@ from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
+from mainstem.delivery.schedules import Orders
 from mainstem.errors import EventRefused
 from mainstem.telemetry import event_logger, log
 
@@ -48,6 +49,7 @@ class Desk(Struct, frozen=True):
     doubles: Doubles
     limits: Limits
     audit: Audit
+    orders: Orders
     clock: Clock
     chance: Callable[[], float]
     handlers: Mapping[str, Handler]

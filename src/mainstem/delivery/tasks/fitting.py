@@ -10,7 +10,7 @@ from mainstem.delivery.guards import Pauses
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan, no_checkpoint
-from mainstem.delivery.schedules import is_schedule
+from mainstem.delivery.schedules import Orders, is_schedule
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.identifiers import Derivation
 
@@ -22,7 +22,8 @@ def fit_out(
     clock, checkpoints = environment.clock, Checkpoints(ledger.state)
     counted = Counted(plan.group)
     ledger.counters = counted.counters
-    handlers = _handlers(plan, environment, incarnation, ledger, checkpoints)
+    stamps = None if plan.at_least_once else Stamps(clock)
+    handlers = _handlers(plan, environment, incarnation, ledger, checkpoints, stamps)
     return Desk(
         group=plan.group,
         task=task,
@@ -34,6 +35,7 @@ def fit_out(
         doubles=Doubles(ledger, clock),
         limits=Limits(ledger, clock, plan.tasks),
         audit=Audit(plan.group, task),
+        orders=Orders(ledger.state, stamps),
         clock=clock,
         chance=environment.chance.random,
         handlers=handlers,
@@ -44,7 +46,12 @@ def fit_out(
 
 
 def _handlers(
-    plan: Plan, environment: Environment, incarnation: Incarnation, ledger: Ledger, checkpoints: Checkpoints
+    plan: Plan,
+    environment: Environment,
+    incarnation: Incarnation,
+    ledger: Ledger,
+    checkpoints: Checkpoints,
+    stamps: Stamps | None,
 ) -> dict[str, Handler]:
     async def checkpoint(run: Run, caused: int, effects: Effects, through: list[Through]) -> None:
         incarnation.check()
@@ -57,7 +64,6 @@ def _handlers(
     clock = environment.clock
     bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
     replaying = environment.later is not None
-    stamps = None if plan.at_least_once else Stamps(clock)
     surroundings = Surroundings(ledger.state, plan.outputs, clock, plan.stores, checkpoint, stamps, bare, replaying)
     timer_names = frozenset(name for name in plan.timers() if not is_schedule(name))
     return {

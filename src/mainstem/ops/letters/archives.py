@@ -13,12 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.clock import SystemClock
-from mainstem.delivery import Command, Decided, Edit, Entry, Failure, Letter, place_of
+from mainstem.delivery import Command, Decided, Edit, Entry, Failure, Letter, Order, place_of
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import opened
-from mainstem.ops.letters.asking import Order
-from mainstem.ops.letters.contents import Questions
+from mainstem.ops.letters.contents import Reading
 from mainstem.ops.letters.options import BulkRequest, Request, bulk, bulk_request, choosing, patience
 from mainstem.ops.letters.sequences import groups_of, parked
 from mainstem.ops.screen import plural, print_json
@@ -110,14 +109,14 @@ async def _file(request: BulkRequest, file: Path, *, discards: bool) -> tuple[Fi
         entries = [each for each in await parked(broker, group) if request.wanted.holds(each, now)]
         if not request.yes:
             return filed, len(entries)
-        questions = Questions(broker, group, clock, request.patience_seconds)
+        questions = Reading(broker, group, clock, request.patience_seconds)
         written = await _write(questions, entries, file, filed)
         if discards:
             await _discard(questions, written, request.decided, filed)
     return filed, len(entries)
 
 
-async def _write(questions: Questions, entries: list[Entry], file: Path, filed: Filed) -> list[tuple[Entry, str, int]]:
+async def _write(questions: Reading, entries: list[Entry], file: Path, filed: Filed) -> list[tuple[Entry, str, int]]:
     """Write all letters; the sequences with their first letter's origin and how many were written."""
     written: dict[tuple[int, bytes], tuple[Entry, str, int]] = {}
     with _new(file) as lines:
@@ -152,7 +151,7 @@ def _new(file: Path) -> Iterator[IO[bytes]]:
 
 
 async def _discard(
-    questions: Questions, written: Iterable[tuple[Entry, str, int]], decided: Decided, filed: Filed
+    questions: Reading, written: Iterable[tuple[Entry, str, int]], decided: Decided, filed: Filed
 ) -> None:
     identifiers = Identifiers(questions.clock)
     rest = iter(written)
@@ -196,7 +195,7 @@ async def _restore(request: Request, file: Path, *, yes: bool) -> Filed:
     filed = Filed(str(file))
     async with opened(request.broker, dev=request.dev) as broker:
         [group] = await groups_of(broker, request.group)
-        questions = Questions(broker, group, clock, request.patience_seconds)
+        questions = Reading(broker, group, clock, request.patience_seconds)
         for _, lines in itertools.groupby(_lines(file), lambda line: (line.task, line.handler, place_of(line.letter))):
             filed.sequences += 1
             refused = ""

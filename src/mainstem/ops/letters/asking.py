@@ -1,14 +1,13 @@
 """Commands to a group: put into its inbox, and waited for until they are answered and have had their effect."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from itertools import islice
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from mainstem.broker import Batch, Broker, Record, TopicPartition, inbox_of, read
+from mainstem.broker import Batch, Broker, read
 from mainstem.clock import Clock
 from mainstem.delivery import (
     Command,
@@ -17,10 +16,9 @@ from mainstem.delivery import (
     audit_topic,
     decode_answer,
     decode_entry,
-    encode_command,
+    ends_of,
+    send,
 )
-
-AT_ONCE: Final = 500
 
 
 class Outcome(Struct):
@@ -61,7 +59,7 @@ class Outcome(Struct):
         return self.failed_again / max(1, self.failed_again + self.done)
 
 
-class Order(NamedTuple):
+class SequenceOrder(NamedTuple):
     """A command for a task, about the sequence that the audit topic names so.
 
     It is over when its effect has been told; with its answer when the effect comes ``later``.
@@ -81,11 +79,13 @@ class Asking:
         self._broker = broker
         self._group = group
         self._clock = clock
-        self._unanswered: dict[str, Order] = {}
+        self._unanswered: dict[str, SequenceOrder] = {}
         # True once the audit topic has told that the command was carried out; what it tells then is the effect.
         self._under_way: dict[tuple[int, bytes | None], bool] = {}
 
-    async def ask(self, orders: Sequence[Order], patience_seconds: float, heard: Callable[[int], None]) -> Outcome:
+    async def ask(
+        self, orders: Sequence[SequenceOrder], patience_seconds: float, heard: Callable[[int], None]
+    ) -> Outcome:
         """Send commands; wait until all is over, or nothing is heard for so many seconds.
 
         ``heard`` is called with the number of sequences that are over. May be called again: outcomes add up.
@@ -141,23 +141,3 @@ class Asking:
                 self.outcome.done += 1
             else:
                 self.outcome.failed_again += 1
-
-
-async def ends_of(broker: Broker, topics: Iterable[str]) -> Mapping[TopicPartition, int]:
-    """Where topics end now, by partition."""
-    described = await broker.admin.topics(topics)
-    return {at: end for topic in described.values() for at, (_, end) in topic.bounds.items()}
-
-
-async def send(broker: Broker, group: str, orders: Iterable[Order], now_ms: int) -> None:
-    """Put commands into the inbox of a group, a block at a time."""
-    rest = iter(orders)
-    while some := list(islice(rest, AT_ONCE)):
-        transaction = broker.log.transaction()
-        records: dict[TopicPartition, list[Record]] = {}
-        for order in some:
-            at = TopicPartition(inbox_of(group), order.task)
-            records.setdefault(at, []).append(Record(order.command.id.encode(), encode_command(order.command), now_ms))
-        for at, found in records.items():
-            transaction.append(at, found)
-        await transaction.commit()

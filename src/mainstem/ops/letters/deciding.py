@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from mainstem.broker import Broker
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Action, Command, Entry
+from mainstem.delivery import AT_ONCE, Action, Command, Entry
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import length, opened
-from mainstem.ops.letters.asking import AT_ONCE, Asking, Order, Outcome
-from mainstem.ops.letters.contents import Questions
+from mainstem.ops.letters.asking import Asking, Outcome, SequenceOrder
+from mainstem.ops.letters.contents import Reading
 from mainstem.ops.letters.looking import print_sequences
 from mainstem.ops.letters.options import BulkRequest, bulk, bulk_request, moment_ms, rate, share
 from mainstem.ops.letters.sequences import groups_of, parked
@@ -106,7 +106,7 @@ async def _decide(action: Action, request: BulkRequest, schedule: Schedule) -> N
             outcome = await sending.carry_out(entries, heard)
         _say(Decision(action, group, len(entries), waiting, outcome), entries, request)
         if outcome.unanswered:
-            questions = Questions(broker, group, clock, request.patience_seconds)
+            questions = Reading(broker, group, clock, request.patience_seconds)
             raise await questions.unanswered(outcome.unanswered, outcome.sent)
         if outcome.held_back:
             raise SystemExit(1)
@@ -134,10 +134,10 @@ class _Sending(Struct, frozen=True):
         outcome.held_back = len(entries) - outcome.sent
         return outcome
 
-    def _orders(self, entries: Sequence[Entry]) -> list[Order]:
+    def _orders(self, entries: Sequence[Entry]) -> list[SequenceOrder]:
         identifiers, (reason, by) = Identifiers(self.clock), self.request.decided
         return [
-            Order(
+            SequenceOrder(
                 entry.task,
                 Command(identifiers.new(), self.action, entry.handler, entry.place, reason, by, at_ms),
                 entry.sequence_key,

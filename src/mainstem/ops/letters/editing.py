@@ -9,12 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.clock import SystemClock
-from mainstem.delivery import Command, Entry, Letter
+from mainstem.delivery import Command, Entry, Letter, Order
 from mainstem.errors import DefinitionError, EventRefused, NotFound
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import opened
-from mainstem.ops.letters.asking import Order
-from mainstem.ops.letters.contents import Questions
+from mainstem.ops.letters.contents import Reading
 from mainstem.ops.letters.options import BulkRequest, bulk, bulk_request
 from mainstem.ops.letters.sequences import groups_of, name_of, parked, payload_of
 from mainstem.ops.screen import print_json
@@ -63,7 +62,7 @@ async def _edit(request: BulkRequest, number: int, value: str | None, patch: str
         [group] = await groups_of(broker, request.group)
         now = clock.now_ms()
         entry = _only([each for each in await parked(broker, group) if request.wanted.holds(each, now)], group)
-        questions = Questions(broker, group, clock, request.patience_seconds)
+        questions = Reading(broker, group, clock, request.patience_seconds)
         letter = await _letter(questions, entry, number)
         new = value.encode() if value is not None else patched(letter.value, patch or "")
         if request.yes:
@@ -101,7 +100,7 @@ def _only(entries: list[Entry], group: str) -> Entry:
     )
 
 
-async def _letter(questions: Questions, entry: Entry, number: int) -> Letter:
+async def _letter(questions: Reading, entry: Entry, number: int) -> Letter:
     page = await questions.page(entry, number)
     if page is not None and page.letters:
         return page.letters[0]

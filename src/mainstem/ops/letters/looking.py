@@ -11,7 +11,7 @@ from mainstem.clock import SystemClock
 from mainstem.delivery import Entry, Letter
 from mainstem.errors import NotAnswered
 from mainstem.ops.arguments import broker_options, json_option, opened
-from mainstem.ops.letters.contents import Questions
+from mainstem.ops.letters.contents import Reading
 from mainstem.ops.letters.options import filters, patience
 from mainstem.ops.letters.sequences import Wanted, groups_of, name_of, parked, payload_of
 from mainstem.ops.screen import moment, plural, print_json, print_table, tell
@@ -108,15 +108,13 @@ async def _found(
         return [
             (
                 name,
-                await _whole(Questions(backend, name, clock, patience_seconds), entry)
-                if entry.left_out_bytes
-                else entry,
+                await _whole(Reading(backend, name, clock, patience_seconds), entry) if entry.left_out_bytes else entry,
             )
             for name, entry in found
         ]
 
 
-async def _whole(questions: Questions, entry: Entry) -> Entry:
+async def _whole(questions: Reading, entry: Entry) -> Entry:
     """The entry with all bytes of its letter, where the task that has it answers."""
     try:
         page = await questions.page(entry, 0)
