@@ -9,9 +9,10 @@ from mainstem.delivery.context import Outputs, Store
 from mainstem.delivery.failures import audit_topic
 from mainstem.delivery.gates import Limit
 from mainstem.delivery.processor import Processor
-from mainstem.delivery.schedules import SCHEDULES_TASK, Recurring
+from mainstem.delivery.schedules import SCHEDULES_TASK, Calendar
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration
+from mainstem.identifiers import Derivation
 from mainstem.schemas import codec_for
 from mainstem.settings import Settings
 
@@ -93,11 +94,15 @@ class Plan:
         """The processors by the timer they handle."""
         return {each.timer: each for each in self.processors if each.timer is not None}
 
-    def schedules_of(self, task: int) -> dict[str, tuple[tuple[str, ...], Recurring]]:
-        """The schedules that a task owns, by handler, with the names that the handler had before."""
+    def schedules_of(self, task: int) -> dict[str, Calendar]:
+        """The schedules that a task owns, by handler."""
         if task != SCHEDULES_TASK:
             return {}
-        return {each.name: (each.was, each.schedule) for each in self.processors if each.schedule is not None}
+        return {
+            each.name: Calendar(each.name, each.was, each.schedule, Derivation(self.service, self.group, each.name))
+            for each in self.processors
+            if each.schedule is not None
+        }
 
     def routes(self) -> dict[tuple[str, str | None], Route]:
         """The routes by topic and wire name; None stands for a topic without envelope."""

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import Final, Literal, TypeVar, get_args
+from typing import Final, Literal, TypeVar
 
-from mainstem.calendar import Duration, seconds
+from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.delivery import CRON, Cron, Deduplicate, Limit, Missed, Predicate, Recurring, Registration, Retry, Store
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, declaration_of
@@ -131,6 +131,7 @@ class Handlers:
         *,
         tz: str = "UTC",
         missed: Missed = "once",
+        jitter: Duration = 0,
         name: str | None = None,
         retry: Retry = DEFAULT_RETRY,
         timeout: Duration | None = None,
@@ -140,15 +141,12 @@ class Handlers:
         """Let a function run by the calendar, once for the whole group, as ``schedule("0 8 * * mon-fri")`` says.
 
         ``cron`` is minute, hour, day of the month, month and day of the week, in the time zone ``tz``. A run that
-        could not begin within a minute has been ``missed``: ``"once"`` makes the last one up, ``"all"`` each of them,
-        ``"skip"`` none. It takes the :class:`~mainstem.Timer` first, or leaves it out; the other options are those
-        of :meth:`on`.
+        could not begin within a minute has been ``missed``: ``"once"`` makes the last one up, a number the last so
+        many, ``"all"`` the last thousand, ``"skip"`` none. Each begins up to ``jitter`` later, which differs from run
+        to run. It takes the :class:`~mainstem.Timer` first, or leaves it out; the other options are those of
+        :meth:`on`.
         """
-        if missed not in get_args(Missed):
-            raise DefinitionError(
-                f"missed={missed!r} says nothing about the runs of a schedule", remedy='write "once", "skip" or "all"'
-            )
-        recurring = Recurring(Cron(cron, tz), missed)
+        recurring = Recurring(Cron(cron, tz), missed, milliseconds(jitter))
         for each in several("publishes", publishes):
             declaration_of(each)
         several("was", was)

@@ -87,6 +87,12 @@ def is_due(read: Read, timer: Timer) -> bool:
     return row is not None and int.from_bytes(row[:_DUE], "big") == timer.due_ms
 
 
+def tag_of(read: Read, timer: Timer) -> bytes:
+    """What the timer was given when it was set."""
+    row = read(BY_KEY, _identity(timer.name, timer.key))
+    return b"" if row is None else row[_DUE:]
+
+
 def begin(read: Read, write: Write, timer: Timer) -> Firing | None:
     """Note that a timer which was found to be due fires now; None when it is not set for this very time any more."""
     row = due_row(timer)

@@ -152,13 +152,23 @@ def test_rare_days_are_found() -> None:
     assert Cron("0 0 29 2 */7", "UTC").next_after(ms("2026-01-01T00:00+00:00")) == ms("2032-02-29T00:00+00:00")
 
 
-def test_the_last_run_before_a_time() -> None:
+def test_the_last_runs_before_a_time() -> None:
     """Found without going through all that were missed."""
     begin, now = ms("2020-01-01T00:00+00:00"), ms("2026-06-01T10:17:30+00:00")
-    assert Cron("* * * * *", "UTC").last_until(now, begin) == ms("2026-06-01T10:17+00:00")
-    assert Cron("0 0 1 1 *", "UTC").last_until(now, begin) == ms("2026-01-01T00:00+00:00")
-    assert Cron("0 0 29 2 *", "UTC").last_until(now, ms("2020-02-29T00:00+00:00")) == ms("2024-02-29T00:00+00:00")
-    assert Cron("0 0 1 7 *", "UTC").last_until(now, ms("2025-07-01T00:00+00:00")) == ms("2025-07-01T00:00+00:00")
+    assert Cron("* * * * *", "UTC").last_until(now, begin) == [ms("2026-06-01T10:17+00:00")]
+    assert Cron("0 0 1 1 *", "UTC").last_until(now, begin) == [ms("2026-01-01T00:00+00:00")]
+    assert Cron("0 0 29 2 *", "UTC").last_until(now, ms("2020-02-29T00:00+00:00")) == [ms("2024-02-29T00:00+00:00")]
+    assert Cron("0 0 1 7 *", "UTC").last_until(now, ms("2025-07-01T00:00+00:00")) == [ms("2025-07-01T00:00+00:00")]
+
+
+def test_the_last_so_many_runs_before_a_time() -> None:
+    """No more than there were, and none before the first."""
+    minutes, begin = Cron("* * * * *", "UTC"), ms("2020-01-01T00:00+00:00")
+    assert minutes.last_until(begin + 5 * 60_000 + 1, begin, 3) == [begin + n * 60_000 for n in (3, 4, 5)]
+    assert minutes.last_until(begin + 60_000, begin, 3) == [begin, begin + 60_000]
+    assert len(minutes.last_until(ms("2026-01-01T00:00+00:00"), begin, 1_000)) == 1_000
+    days = Cron("0 0 * * *", "UTC").last_until(ms("2026-01-01T00:00+00:00"), begin, 1_000)
+    assert days == [ms("2026-01-01T00:00+00:00") - n * 86_400_000 for n in range(999, -1, -1)]
 
 
 @pytest.mark.parametrize("short", ["@yearly", "@monthly", "@weekly", "@daily", "@hourly"])

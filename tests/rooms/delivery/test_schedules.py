@@ -6,8 +6,9 @@ import pytest
 
 from mainstem.delivery import Context, Cron, Processor, Recurring, Registration, Retry, compile_handler
 from mainstem.delivery.context import no_effects
-from mainstem.delivery.schedules import CRON, Missed, take_run
-from mainstem.delivery.schedules.recurring import LATE_MS
+from mainstem.delivery.schedules import CRON, Calendar, Missed, take_run
+from mainstem.delivery.schedules.calendar import LATE_MS
+from mainstem.identifiers import Derivation
 from mainstem.state import TaskState, Timer, timers
 from tests.rooms.delivery.stage import Paid, Stage, Told, on, staged, until
 from tests.rooms.state.rows import DictRows
@@ -166,8 +167,8 @@ def run_found(missed: Missed, set_ms: int, found_ms: int, now_ms: int) -> tuple[
     state, set_up, effects = TaskState(DictRows()), no_effects(), no_effects()
     timers.put(state.get, set_up.write, Timer(set_ms, CRON + "tell", None))
     state.apply(set_up.writes)
-    hourly = Recurring(Cron("0 * * * *", "UTC"), missed)
-    take_run(state.get, effects, Timer(found_ms, CRON + "tell", None), hourly, str, now_ms)
+    hourly = Calendar("tell", (), Recurring(Cron("0 * * * *", "UTC"), missed), Derivation("shop"))
+    take_run(state.get, effects, Timer(found_ms, CRON + "tell", None), hourly, now_ms)
     state.apply(effects.writes)
     begun = [each.timer.due_ms for each in timers.begun(state)]
     return begun, [each.due_ms for each in timers.named(state, CRON + "tell")], len(effects.writes)

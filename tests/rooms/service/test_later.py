@@ -96,7 +96,7 @@ async def test_with_a_time_the_same_name_gives_the_same_id() -> None:
         async with reader.running(broker=broker, dev=True), service.running(broker=broker, dev=True):
             for count in (1, 2):
                 await service.later.publish(GoldReached("c-1"), at=1_000_000_000_000, name="gold")
-                await until(lambda count=count: len(ids) == count)  # type: ignore[misc]
+                await until(lambda count=count: len(ids) == count)
             assert ids[0] == ids[1]
             await service.later.publish(GoldReached("c-1"), at=1_000_000_000_001, name="gold")
             await until(lambda: len(ids) == 3)

@@ -1,7 +1,7 @@
 """What a handler is given beside its event, and what becomes of what it does with it."""
 
 from mainstem.delivery.context.context import Context, RunContext
-from mainstem.delivery.context.effects import Effects, Fact, Facts, Gathered, Outputs, Through, no_effects
+from mainstem.delivery.context.effects import Effects, Fact, Facts, Gathered, Look, Outputs, Through, no_effects
 from mainstem.delivery.context.firing import (
     TIMER_TOPIC,
     Stamps,
@@ -25,6 +25,7 @@ __all__ = [
     "Footing",
     "Gathered",
     "Incarnation",
+    "Look",
     "Outputs",
     "Run",
     "RunContext",

@@ -6,7 +6,7 @@ from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.commands import LATER_ACTIONS, Command, decode_command
 from mainstem.delivery.desk.desk import Desk
 from mainstem.delivery.desk.handler import Handler
-from mainstem.delivery.desk.later import OrderWork
+from mainstem.delivery.desk.orders import OrderWork
 from mainstem.delivery.desk.routes import Bound, Routes
 from mainstem.delivery.desk.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.delivery.failures import lane_of

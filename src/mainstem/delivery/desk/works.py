@@ -12,7 +12,7 @@ from mainstem.delivery.desk.handler import RAISED, Handler, failure_of
 from mainstem.delivery.desk.routes import Routes
 from mainstem.delivery.failures import Failure, Mark
 from mainstem.delivery.lanes import Intake
-from mainstem.delivery.schedules import take_run
+from mainstem.delivery.schedules import CRON, take_run
 from mainstem.state import Firing, Timer, schedules, timers
 
 WORKED_OFF_AT_ONCE = 100
@@ -197,7 +197,7 @@ class TimerWork(Struct, eq=False):
             if effects.writes:
                 ledger.absorb(effects)
             if firing is not None:
-                await _fire(self.desk, firing)
+                await fire(self.desk, firing)
         finally:
             self.done(self.timer)
 
@@ -211,7 +211,7 @@ class FiringWork(Struct, eq=False):
 
     async def run(self) -> None:
         """Go on with it, whether its timer is set again meanwhile or not."""
-        await _fire(self.desk, self.firing)
+        await fire(self.desk, self.firing)
 
 
 class ScheduleWork(Struct, eq=False):
@@ -226,24 +226,17 @@ class ScheduleWork(Struct, eq=False):
         """Begin the run, set the next, and handle what has begun; a run that was missed may be left out."""
         try:
             desk, effects = self.desk, no_effects()
-            handler = desk.by_timer[self.timer.name]
-            recurring = handler.processor.schedule
-            assert recurring is not None
-
-            def identify(run_ms: int) -> str:
-                return handler.footing.derivation.of("schedule", str(run_ms))
-
-            now = desk.clock.now_ms()
-            firing = take_run(desk.ledger.state.get, effects, self.timer, recurring, identify, now)
+            calendar = desk.orders.schedules[self.timer.name.removeprefix(CRON)]
+            firing = take_run(desk.ledger.state.get, effects, self.timer, calendar, desk.clock.now_ms())
             if effects.writes:
                 desk.ledger.absorb(effects)
             if firing is not None:
-                await _fire(desk, firing)
+                await fire(desk, firing)
         finally:
             self.done(self.timer)
 
 
-async def _fire(desk: Desk, firing: Firing) -> None:
+async def fire(desk: Desk, firing: Firing) -> None:
     """Handle a firing; its effects and its end enter the books together."""
     gathered, timer = Gathered(), firing.timer
     at = Slot(firing_batch(desk.task, firing), 0)

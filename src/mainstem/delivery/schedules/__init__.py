@@ -1,15 +1,19 @@
 """What happens again and again: the calendar of a schedule, and what becomes of the runs that were missed."""
 
+from mainstem.delivery.schedules.calendar import CRON, Calendar, Missed, Recurring, is_schedule
 from mainstem.delivery.schedules.cron import Cron
 from mainstem.delivery.schedules.orders import Orders
-from mainstem.delivery.schedules.recurring import (
-    CRON,
-    SCHEDULES_TASK,
-    Missed,
-    Recurring,
-    is_schedule,
-    next_runs,
-    take_run,
-)
+from mainstem.delivery.schedules.recurring import SCHEDULES_TASK, next_runs, take_run
 
-__all__ = ["CRON", "SCHEDULES_TASK", "Cron", "Missed", "Orders", "Recurring", "is_schedule", "next_runs", "take_run"]
+__all__ = [
+    "CRON",
+    "SCHEDULES_TASK",
+    "Calendar",
+    "Cron",
+    "Missed",
+    "Orders",
+    "Recurring",
+    "is_schedule",
+    "next_runs",
+    "take_run",
+]

@@ -7,6 +7,7 @@ every hour goes by the time that passes: it has no run in the gap, and runs in b
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import takewhile
 from typing import Final
 
 from mainstem.delivery.schedules.fields import ALL_HOURS, fields_of
@@ -14,7 +15,7 @@ from mainstem.errors import DefinitionError
 
 _DAY: Final = timedelta(days=1)
 _DAYS_MOST: Final = 366 * 60  # the 29th of February falls on a certain day of the week once in 28 years, or in 40
-_LOOK_BACK_MS: Final = tuple(days * 86_400_000 for days in (1, 32, 367, _DAYS_MOST))
+_LOOK_BACK_MS: Final = 3_600_000
 
 
 class Cron:
@@ -32,28 +33,33 @@ class Cron:
 
     def next_after(self, after_ms: int) -> int:
         """The first run later than ``after_ms``."""
-        after = after_ms // 1_000
+        return next(self.runs_after(after_ms))
+
+    def runs_after(self, after_ms: int) -> Iterator[int]:
+        """All runs later than ``after_ms``, in order, without end."""
+        last = after_ms // 1_000
         # A whole day may be missing, and is made up for on the next one.
-        day = datetime.fromtimestamp(after, self._zone).date() - _DAY
-        for _ in range(_DAYS_MOST):
+        day = datetime.fromtimestamp(last, self._zone).date() - _DAY
+        without = 0
+        while without < _DAYS_MOST:
+            without += 1
             if self._fits(day):
                 for run in self._runs(day):
-                    if run > after:
-                        return run * 1_000
+                    if run > last:
+                        yield run * 1_000
+                        last, without = run, 0
             day += _DAY
         raise AssertionError(self.text)
 
-    def last_until(self, until_ms: int, begin_ms: int) -> int:
-        """The last run at or before ``until_ms``; ``begin_ms`` is a run before it."""
-        found = begin_ms
-        for back_ms in _LOOK_BACK_MS:
-            first = self.next_after(max(begin_ms, until_ms - back_ms))
-            if first <= until_ms:
-                found = first
-                break
-        while (later := self.next_after(found)) <= until_ms:
-            found = later
-        return found
+    def last_until(self, until_ms: int, begin_ms: int, most: int = 1) -> list[int]:
+        """The last runs up to ``until_ms``, at most so many; ``begin_ms`` is a run, and none before it counts."""
+        back_ms = _LOOK_BACK_MS
+        while True:
+            start_ms = max(until_ms - back_ms, begin_ms - 1_000)
+            found = list(takewhile(lambda run_ms: run_ms <= until_ms, self.runs_after(start_ms)))
+            if len(found) >= most or start_ms < begin_ms:
+                return found[-most:]
+            back_ms *= 8
 
     def is_run(self, at_ms: int) -> bool:
         """Whether it is due at this very time."""

@@ -35,7 +35,7 @@ def fit_out(
         doubles=Doubles(ledger, clock),
         limits=Limits(ledger, clock, plan.tasks),
         audit=Audit(plan.group, task),
-        orders=Orders(ledger.state, stamps),
+        orders=Orders(ledger.state, stamps, plan.schedules_of(task)),
         clock=clock,
         chance=environment.chance.random,
         handlers=handlers,

@@ -1,7 +1,7 @@
 """Services checked against what is there: every fault found at once, then plans that can run."""
 
 from mainstem.service.plans.compiling import outputs_of, plan_of
-from mainstem.service.plans.drafting import CATALOGUE, Draft, Existing, draft, groups_of, topics_of
+from mainstem.service.plans.drafting import CATALOGUE, Draft, Existing, draft, groups_of, tasks_of, topics_of
 from mainstem.service.plans.faults import check, unpinnable
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "groups_of",
     "outputs_of",
     "plan_of",
+    "tasks_of",
     "topics_of",
     "unpinnable",
 ]

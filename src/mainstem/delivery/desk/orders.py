@@ -5,6 +5,7 @@ from msgspec import Struct
 from mainstem.delivery.commands import Command, answered
 from mainstem.delivery.context import no_effects
 from mainstem.delivery.desk.desk import Desk
+from mainstem.delivery.desk.works import fire
 from mainstem.delivery.lanes import Intake
 
 
@@ -20,9 +21,11 @@ class OrderWork(Struct, eq=False):
     async def run(self) -> None:
         """Carry the command out, and answer it; the command is completed in the same commit."""
         desk, command = self.desk, self.command
-        effects = no_effects()
-        applied = desk.orders.apply(command, effects)
+        effects, now = no_effects(), desk.clock.now_ms()
+        applied, firing = desk.orders.apply(command, effects, now)
         # Whoever publishes something later is through when that stands in the inbox, and asks no more.
         if command.action != "publish-later" or applied.refused:
-            effects.facts.extend(answered(desk.group, desk.task, command.id, applied, desk.clock.now_ms()))
+            effects.facts.extend(answered(desk.group, desk.task, command.id, applied, now))
         desk.ledger.settle(self.intake, self.index, effects)
+        if firing is not None:
+            await fire(desk, firing)
