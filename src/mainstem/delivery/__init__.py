@@ -68,9 +68,14 @@ if TYPE_CHECKING:
     from mainstem.delivery.processor import SubscriptionEntry as SubscriptionEntry
     from mainstem.delivery.roster import relocated_starts as relocated_starts
     from mainstem.delivery.schedules import CRON as CRON
+    from mainstem.delivery.schedules import SCHEDULES_TASK as SCHEDULES_TASK
     from mainstem.delivery.schedules import Cron as Cron
     from mainstem.delivery.schedules import Missed as Missed
+    from mainstem.delivery.schedules import NextRun as NextRun
     from mainstem.delivery.schedules import Recurring as Recurring
+    from mainstem.delivery.schedules import Upcoming as Upcoming
+    from mainstem.delivery.schedules import next_by_calendar as next_by_calendar
+    from mainstem.delivery.schedules import upcoming as upcoming
     from mainstem.delivery.tasks import Environment as Environment
     from mainstem.delivery.upkeep import Keeper as Keeper
     from mainstem.delivery.upkeep import Remembered as Remembered
@@ -83,6 +88,7 @@ __all__ = [
     "HANDLERS_STORE",
     "PARKING_STORE",
     "PROCESS_ENDS",
+    "SCHEDULES_TASK",
     "SEEN_STORE",
     "Action",
     "Answer",
@@ -105,6 +111,7 @@ __all__ = [
     "Letter",
     "Limit",
     "Missed",
+    "NextRun",
     "Order",
     "Outputs",
     "Page",
@@ -123,6 +130,7 @@ __all__ = [
     "Runnable",
     "Store",
     "SubscriptionEntry",
+    "Upcoming",
     "answers_topic",
     "audit_topic",
     "checked_name",
@@ -139,6 +147,7 @@ __all__ = [
     "faults_of",
     "in_binary_mode",
     "inside_handler",
+    "next_by_calendar",
     "no_point",
     "origin_of",
     "place_of",
@@ -148,6 +157,7 @@ __all__ = [
     "send",
     "standing_told",
     "tasks_for",
+    "upcoming",
     "waiting_fact",
 ]
 
@@ -238,7 +248,17 @@ __getattr__, __dir__ = door(
             "SubscriptionEntry",
         ),
         "roster": ("relocated_starts",),
-        "schedules": ("CRON", "Cron", "Missed", "Recurring"),
+        "schedules": (
+            "SCHEDULES_TASK",
+            "upcoming",
+            "next_by_calendar",
+            "Upcoming",
+            "NextRun",
+            "CRON",
+            "Cron",
+            "Missed",
+            "Recurring",
+        ),
         "tasks": ("Environment",),
         "upkeep": ("Keeper", "Remembered", "Retirement", "Rollback"),
     },

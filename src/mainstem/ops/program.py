@@ -35,6 +35,10 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
     "replay": CommandAt(
         "mainstem.ops.replaying", "Hand recorded events to handlers again, beside the live group; publish nothing."
     ),
+    "schedules": CommandAt(
+        "mainstem.ops.schedules",
+        "Show what is due when; take it back; run, pause and resume what runs by the calendar.",
+    ),
     "retire": CommandAt(
         "mainstem.ops.groups", "Forget a handler that does not exist any more, so that its group can start."
     ),

@@ -131,6 +131,11 @@ def due_until(state: TaskState, until_ms: int, limit: int) -> list[Timer]:
     return [_timer(key) for key, _ in state.scan(BY_DUE, b"", stop, limit=limit)]
 
 
+def walk_due(state: TaskState) -> Iterator[Timer]:
+    """All timers that are set, earliest first, however many."""
+    return (_timer(key) for key, _ in state.walk(BY_DUE))
+
+
 def next_due_ms(state: TaskState) -> int | None:
     """When the earliest timer is due, or was whose firing has begun; None without any."""
     rows = [row for _, row in state.scan(BEGUN, limit=1)] + [key for key, _ in state.scan(BY_DUE, limit=1)]

@@ -1,5 +1,6 @@
 """What happens again and again: the calendar of a schedule, and what becomes of the runs that were missed."""
 
+from mainstem.delivery.schedules.agenda import NextRun, Upcoming, next_by_calendar, upcoming
 from mainstem.delivery.schedules.calendar import CRON, Calendar, Missed, Recurring, is_schedule
 from mainstem.delivery.schedules.cron import Cron
 from mainstem.delivery.schedules.orders import Orders
@@ -11,9 +12,13 @@ __all__ = [
     "Calendar",
     "Cron",
     "Missed",
+    "NextRun",
     "Orders",
     "Recurring",
+    "Upcoming",
     "is_schedule",
+    "next_by_calendar",
     "next_runs",
     "take_run",
+    "upcoming",
 ]

@@ -18,8 +18,9 @@ from mainstem.errors import DefinitionError, NotFound
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import opened
 from mainstem.ops.letters.contents import Reading
-from mainstem.ops.letters.options import BulkRequest, Request, bulk, bulk_request, choosing, patience
+from mainstem.ops.letters.options import BulkRequest, bulk, bulk_request, choosing
 from mainstem.ops.letters.sequences import groups_of, parked
+from mainstem.ops.requests import Request, patience
 from mainstem.ops.screen import plural, print_json
 
 RESTORED_BYTES: Final = 300_000

@@ -15,8 +15,9 @@ from mainstem.ops.arguments import length, opened
 from mainstem.ops.letters.asking import Asking, Outcome, SequenceOrder
 from mainstem.ops.letters.contents import Reading
 from mainstem.ops.letters.looking import print_sequences
-from mainstem.ops.letters.options import BulkRequest, bulk, bulk_request, moment_ms, rate, share
+from mainstem.ops.letters.options import BulkRequest, bulk, bulk_request, rate, share
 from mainstem.ops.letters.sequences import groups_of, parked
+from mainstem.ops.requests import moment_ms
 from mainstem.ops.screen import plural, print_json, progress
 
 EXAMPLES = 20

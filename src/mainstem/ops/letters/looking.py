@@ -12,8 +12,9 @@ from mainstem.delivery import Entry, Letter
 from mainstem.errors import NotAnswered
 from mainstem.ops.arguments import broker_options, json_option, opened
 from mainstem.ops.letters.contents import Reading
-from mainstem.ops.letters.options import filters, patience
+from mainstem.ops.letters.options import filters
 from mainstem.ops.letters.sequences import Wanted, groups_of, name_of, parked, payload_of
+from mainstem.ops.requests import patience
 from mainstem.ops.screen import moment, plural, print_json, print_table, tell
 
 

@@ -1,35 +1,19 @@
-"""What the commands about dead letters take: which sequences are meant, who decides and why, how long to wait."""
+"""What the commands about dead letters take: which sequences are meant."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import click
 import msgspec
-from msgspec import Struct
 
 from mainstem.calendar import milliseconds
-from mainstem.delivery import Decided
 from mainstem.errors import DefinitionError
-from mainstem.ops.arguments import broker_options, json_option, length
+from mainstem.ops.arguments import length
 from mainstem.ops.letters.sequences import Wanted
-from mainstem.settings import operator
+from mainstem.ops.requests import Request, added, patience
 
 F = TypeVar("F", bound=Callable[..., object])
-
-PATIENCE_SECONDS: Final = 10.0
-
-
-def added(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Add options to a command, the first one last, so that help lists them in this order."""
-
-    def add(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
 
 
 def filters(command: F) -> F:
@@ -42,22 +26,6 @@ def filters(command: F) -> F:
         click.option("--older-than", "older_than_ms", callback=length, help="Stopped more than so long ago."),
         click.option("--newer-than", "newer_than_ms", callback=length, help="Stopped less than so long ago: 30m, 1d."),
         click.option("--parked", is_flag=True, help="Also sequences that wait for their next try."),
-    )(command)
-
-
-def patience(command: F) -> F:
-    """Add how long the command waits, and the broker."""
-    return added(
-        click.option(
-            "--timeout",
-            "patience_seconds",
-            type=click.FloatRange(min=0),
-            default=PATIENCE_SECONDS,
-            show_default=True,
-            help="Wait so many seconds for the next sign of life.",
-        ),
-        broker_options,
-        json_option,
     )(command)
 
 
@@ -91,17 +59,6 @@ def rate(_ctx: click.Context, _param: click.Parameter, value: str | None) -> flo
     raise click.BadParameter(f"{value!r} is no rate: write 10/s, 100/m or 1000/h")
 
 
-def moment_ms(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """Read an ISO 8601 time, in UTC unless it says so, as wall-clock milliseconds."""
-    if value is None:
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no time: write 2026-01-31T08:00:00Z") from None
-    return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000)
-
-
 def share(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
     """Read ``20%`` as 0.2."""
     if value is None:
@@ -111,23 +68,6 @@ def share(_ctx: click.Context, _param: click.Parameter, value: str | None) -> fl
         if 0 <= found < 1:
             return found
     raise click.BadParameter(f"{value!r} is no share: write a percentage below 100, such as 20%")
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """What every command to a group says."""
-
-    group: str
-    reason: str = ""
-    by: str = ""
-    patience_seconds: float
-    broker: str | None
-    dev: bool
-    as_json: bool
-
-    @property
-    def decided(self) -> Decided:
-        """Why, and who."""
-        return Decided(self.reason, self.by or operator())
 
 
 class BulkRequest(Request, frozen=True, kw_only=True):
