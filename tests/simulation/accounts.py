@@ -93,7 +93,7 @@ accounts.provide(Outside, open_outside)
 RETRY = Retry.on(Flaky).inline(1).later(*["2s", "5s", "20s"] * 4).also_on(ValueError)
 
 
-@accounts.on(Moved, retry=RETRY)
+@accounts.on(Moved, retry=RETRY, stores=(numbers, total))
 async def apply(move: Moved, context: Context, outside: Outside) -> Applied:
     """Remember a move, and tell of it."""
     seen = context.get(numbers, [])
@@ -109,7 +109,7 @@ async def apply(move: Moved, context: Context, outside: Outside) -> Applied:
     return Applied(move.account, move.number, before + move.amount)
 
 
-@accounts.on(Moved, retry=RETRY)
+@accounts.on(Moved, retry=RETRY, stores=(begun, sent))
 async def notify(move: Moved, context: Context, outside: Outside) -> None:
     """Do something outside that is remembered before, and again afterwards."""
     context.put(begun, move.number)
@@ -118,7 +118,7 @@ async def notify(move: Moved, context: Context, outside: Outside) -> None:
     context.put(sent, [*context.get(sent, []), move.number])
 
 
-@accounts.on_timer("close", retry=RETRY)
+@accounts.on_timer("close", retry=RETRY, stores=(numbers,))
 async def close(context: Context, outside: Outside) -> Closed:
     """Tell how many moves there have been."""
     await outside.think()
@@ -209,6 +209,8 @@ def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, befo
         assert all(len(keys) == 1 for keys in called.values()), f"one key for each call of {account}: {called}"
         closed = [event.moves for event in every_closed if event.account == account]
         assert closed == sorted(closed), f"timers of {account}: {closed}"
-        assert (closed[-1] if closed else 0) == len(want), f"the last timer of {account}"
+        last = closed[-1] if closed else 0
+        # It looks at a store of the handler that has parked the key, and so its timer waits behind that.
+        assert last == len(want) or (len(want) < len(published) and last < len(want)), f"the last timer of {account}"
     ids = [fact.id for facts in (every_applied.facts, every_closed.facts) for fact in facts]
     assert len(ids) == len(set(ids)), "an id was published twice"

@@ -4,12 +4,13 @@ import pytest
 
 from mainstem.testing import search
 from mainstem.testing.search import Scenario
-from tests.simulation import accounts, bells, shop
+from tests.simulation import accounts, bells, parties, shop
 
 SCENARIOS = [
     pytest.param(accounts.scenario, id="stores, timers, checkpoints, parked keys"),
     pytest.param(bells.scenario, id="firings that set, cancel and checkpoint"),
     pytest.param(shop.scenario, id="services, groups, batches, plain functions"),
+    pytest.param(parties.scenario, id="parties, and who waives the order"),
 ]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import Context as Context
     from mainstem.delivery.context import Fact as Fact
     from mainstem.delivery.context import Outputs as Outputs
+    from mainstem.delivery.context import Readable as Readable
     from mainstem.delivery.context import Store as Store
     from mainstem.delivery.context import checked_name as checked_name
     from mainstem.delivery.context import due_ms as due_ms
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import audit_topic as audit_topic
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import origin_of as origin_of
+    from mainstem.delivery.failures import place_alone as place_alone
     from mainstem.delivery.failures import place_of as place_of
     from mainstem.delivery.gates import SEEN_STORE as SEEN_STORE
     from mainstem.delivery.gates import Deduplicate as Deduplicate
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.plan import tasks_for as tasks_for
     from mainstem.delivery.processor import Call as Call
     from mainstem.delivery.processor import EventEntry as EventEntry
+    from mainstem.delivery.processor import KeyOrder as KeyOrder
     from mainstem.delivery.processor import Predicate as Predicate
     from mainstem.delivery.processor import Processor as Processor
     from mainstem.delivery.processor import SubscriptionEntry as SubscriptionEntry
@@ -107,6 +110,7 @@ __all__ = [
     "Failure",
     "GroupRunner",
     "Keeper",
+    "KeyOrder",
     "Later",
     "Letter",
     "Limit",
@@ -121,6 +125,7 @@ __all__ = [
     "Predicate",
     "Processor",
     "Questions",
+    "Readable",
     "Recurring",
     "Registration",
     "Remembered",
@@ -150,6 +155,7 @@ __all__ = [
     "next_by_calendar",
     "no_point",
     "origin_of",
+    "place_alone",
     "place_of",
     "relocated_completed",
     "relocated_seen",
@@ -190,10 +196,12 @@ __getattr__, __dir__ = door(
             "Fact",
             "Context",
             "Outputs",
+            "Readable",
             "Store",
             "in_binary_mode",
         ),
         "failures": (
+            "place_alone",
             "place_of",
             "Edit",
             "Letter",
@@ -243,6 +251,7 @@ __getattr__, __dir__ = door(
         "processor": (
             "Call",
             "EventEntry",
+            "KeyOrder",
             "Predicate",
             "Processor",
             "SubscriptionEntry",

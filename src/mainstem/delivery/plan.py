@@ -104,6 +104,18 @@ class Plan:
             if each.schedule is not None
         }
 
+    def parties(self) -> dict[str, frozenset[str]]:
+        """By handler, all those that wait with it: that use a store that it uses, or that another of them does.
+
+        One that says nothing of its stores may use any. One without order waits for nobody, and nobody for it.
+        """
+        parties = {each.name: {each.name} for each in self.processors}
+        for store in self.stores:
+            using = [each for each in self.processors if each.order != "none" and may_use(each, store)]
+            joined = set[str]().union(*(parties[each.name] for each in using))
+            parties.update(dict.fromkeys(joined, joined))
+        return {name: frozenset(party) for name, party in parties.items()}
+
     def routes(self) -> dict[tuple[str, str | None], Route]:
         """The routes by topic and wire name; None stands for a topic without envelope."""
         wanted: dict[tuple[str, str | None], tuple[Declaration, list[Processor]]] = {}
@@ -117,6 +129,11 @@ class Plan:
             at: Route(declaration, codec_for(declaration).decode, tuple(processors))
             for at, (declaration, processors) in wanted.items()
         }
+
+
+def may_use(processor: Processor, store: str) -> bool:
+    """Whether a handler may use a store of its group."""
+    return processor.stores is None or store in processor.stores
 
 
 def no_checkpoint(plan: Plan) -> DefinitionError:
@@ -145,6 +162,7 @@ def faults_of(plan: Plan) -> list[MainstemError]:
         *_types(plan),
         *_without_memory(plan),
         *_limits(plan),
+        *_stated(plan),
     ]
 
 
@@ -256,6 +274,16 @@ def _shared_stores(plan: Plan) -> Iterable[MainstemError]:
             why="a key would live in one task for one topic and in another task for the other",
             remedy="create the topics with equal partition counts, or give one input a group of its own",
         )
+
+
+def _stated(plan: Plan) -> Iterable[MainstemError]:
+    for processor in plan.processors:
+        for store in sorted((processor.stores or frozenset()) - plan.stores.keys()):
+            yield DefinitionError(
+                f"handler {processor.name!r} states the store {store!r}, which {plan.group!r} does not have",
+                why="a group has stores of its own; this one was declared by another group or service, or by nobody",
+                remedy="declare it on the handler's group, or include() the handlers that declare it",
+            )
 
 
 def _types(plan: Plan) -> Iterable[MainstemError]:

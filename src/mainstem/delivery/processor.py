@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from msgspec import Struct
 
@@ -14,6 +14,9 @@ from mainstem.events import Declaration, Envelope
 
 Call: TypeAlias = Callable[[object, Context], object]
 """Takes an event (or a list of events) and its context; returns what is to be published, or an awaitable of that."""
+
+KeyOrder: TypeAlias = Literal["key", "skip", "none"]
+"""What the later events of a key wait for: for one that fails until it is through, until it is a dead letter, never."""
 
 Predicate: TypeAlias = Callable[[Envelope], bool]
 """Looks at an event's attributes before it is decoded, and says whether the handler wants it."""
@@ -56,7 +59,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     ordinary function and runs in a worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take
     as long as it wants. Of those of its ``outputs`` that are ``latest``, a commit carries the last one of each topic
     and key. A ``sieve`` lets no event through that it has been given before, a ``limit`` not more than so
-    many at a time.
+    many at a time. ``stores`` are the names of those that it uses, None where it may use any of its group's.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Processor(Struct, frozen=True, kw_only=True):
     limit: Limit | None = None
     latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
+    order: KeyOrder = "key"
+    stores: frozenset[str] | None = None
 
     def describe(self) -> SubscriptionEntry:
         """What it is, as the catalogue says it."""

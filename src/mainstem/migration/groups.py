@@ -52,7 +52,7 @@ async def groups_of(source: Source) -> dict[str, GroupDescription]:
 
 async def copy(source: Source, target: Target, group: GroupDescription, places: Translation) -> None:
     """Register the group, and write each task's rows and positions. It can be repeated."""
-    check_keyless(source, group, places)
+    check_alone(source, group, places)
     membership = await target.group.join(_spec(group, group.inputs), pinned=frozenset(range(group.tasks)))
     await membership.leave()
     for task in range(group.tasks):
@@ -149,8 +149,8 @@ def _relocated(store: str, key: bytes, value: bytes, places: Translation) -> byt
     return relocated_starts(value, places) if store == HANDLERS_STORE else value
 
 
-def check_keyless(source: Source, group: GroupDescription, places: Translation) -> None:
-    """Refuse a dead letter without a key whose old offset a later event would get.
+def check_alone(source: Source, group: GroupDescription, places: Translation) -> None:
+    """Refuse a dead letter that waits alone, and whose old offset a later event would get.
 
     It is called by where its event stood. Behind the position, an event that is still to come would be taken for it.
     """
@@ -160,7 +160,7 @@ def check_keyless(source: Source, group: GroupDescription, places: Translation) 
             origin = origin_of(change.key)
             if origin is not None and origin[1] >= positions.get(origin[0], origin[1] + 1):
                 raise BrokerError(
-                    f"An event without a key waits in {group.name!r}, and cannot be moved",
+                    f"An event that waits alone in {group.name!r} cannot be moved",
                     where=f"{origin[0].topic}[{origin[0].partition}] offset {origin[1]}",
                     why="it is called by its offset, which another event would have where it is moved to",
                     remedy=f"redrive or discard it first: mainstem dead-letters list {group.name}",

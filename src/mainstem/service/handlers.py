@@ -2,13 +2,26 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, get_args
 
 from mainstem.calendar import Duration, milliseconds, seconds
-from mainstem.delivery import CRON, Cron, Deduplicate, Limit, Missed, Predicate, Recurring, Registration, Retry, Store
+from mainstem.delivery import (
+    CRON,
+    Cron,
+    Deduplicate,
+    KeyOrder,
+    Limit,
+    Missed,
+    Predicate,
+    Readable,
+    Recurring,
+    Registration,
+    Retry,
+    Store,
+)
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, declaration_of
 
@@ -46,6 +59,8 @@ class Handlers:
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
+        order: KeyOrder = "key",
+        stores: tuple[Readable[object], ...] | None = None,
     ) -> Callable[[F], F]:
         """Let a function handle events of one type or several; the function is returned unchanged.
 
@@ -54,14 +69,12 @@ class Handlers:
         raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
         and says whether the handler wants it. ``deduplicate`` passes over what the handler has been given before, for
         producers that send again what has arrived. ``limit`` says how often it may run. ``publishes`` adds to the
-        types in the return annotation. ``latest`` names those of them whose events replace one another: of these, each
-        commit publishes the last one of each topic and key alone.
+        types in the return annotation. ``latest`` names those of them of which a commit publishes only the last one of
+        each topic and key. What waits with a parked event, ``order`` and ``stores`` say, as ``docs/service.md`` has it.
         """
         if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
-        for each in (*types, *several("publishes", publishes), *several("latest", latest)):
-            declaration_of(each)
-        several("was", was)
+        _check((*types, *several("publishes", publishes), *several("latest", latest)), was)
 
         def register(function: F) -> F:
             self._register(
@@ -77,6 +90,8 @@ class Handlers:
                     publishes=publishes,
                     latest=latest,
                     was=was,
+                    order=_order(order),
+                    stores=_stores(stores),
                 )
             )
             return function
@@ -93,6 +108,8 @@ class Handlers:
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
+        order: KeyOrder = "key",
+        stores: tuple[Readable[object], ...] | None = None,
     ) -> Callable[[F], F]:
         """Let a function handle the timers of this name that ``context.wake(timer, ...)`` has set.
 
@@ -104,9 +121,7 @@ class Handlers:
                 why="names that begin with $ belong to the runtime, and a name is one plain word",
                 remedy='write a word such as "remind"',
             )
-        for each in (*several("publishes", publishes), *several("latest", latest)):
-            declaration_of(each)
-        several("was", was)
+        _check((*several("publishes", publishes), *several("latest", latest)), was)
 
         def register(function: F) -> F:
             self._register(
@@ -119,6 +134,8 @@ class Handlers:
                     publishes=publishes,
                     latest=latest,
                     was=was,
+                    order=_order(order),
+                    stores=_stores(stores),
                 )
             )
             return function
@@ -147,9 +164,7 @@ class Handlers:
         :meth:`on`.
         """
         recurring = Recurring(Cron(cron, tz), missed, milliseconds(jitter))
-        for each in several("publishes", publishes):
-            declaration_of(each)
-        several("was", was)
+        _check(several("publishes", publishes), was)
 
         def register(function: F) -> F:
             handler = _name_of(function, name)
@@ -272,6 +287,28 @@ def several(option: str, given: tuple[T, ...]) -> tuple[T, ...]:
             f"{option}={given!r} is not a tuple", why="a single one needs a comma: (OrderPaid,)", remedy="add the comma"
         )
     return given
+
+
+def _check(declared: Iterable[Declarable], was: tuple[str, ...]) -> None:
+    for each in declared:
+        declaration_of(each)
+    several("was", was)
+
+
+def _order(given: KeyOrder) -> KeyOrder:
+    if given not in get_args(KeyOrder):
+        raise DefinitionError(f"order={given!r} is no order", remedy='write order="key", order="skip" or order="none"')
+    return given
+
+
+def _stores(given: tuple[Readable[object], ...] | None) -> frozenset[str] | None:
+    for each in () if given is None else several("stores", given):
+        if not isinstance(each, Store):
+            raise DefinitionError(
+                f"stores= names {each!r}, which is not a store",
+                remedy="give what service.store(...) has returned: stores=(spent,)",
+            )
+    return None if given is None else frozenset(each.name for each in given)
 
 
 def _name_of(function: Callable[..., object], stated: str | None) -> str:

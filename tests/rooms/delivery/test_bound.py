@@ -106,7 +106,7 @@ def test_what_has_gone_before_is_not_counted_twice(monkeypatch: pytest.MonkeyPat
         done(effects)
 
     for number in range(40):
-        step(lambda effects, at=number: kept.put(effects, "handle", letter, at))  # type: ignore[misc]
+        step(lambda effects, at=number: kept.put(effects, ("handle", b"kk"), letter, at))  # type: ignore[misc]
         if number == 29:
             step(lambda effects: kept.drop(effects, "handle", b"kk", range(30), 1))
             step(lambda effects: kept.sweep(effects, "handle", b"kk", 1))

@@ -292,7 +292,7 @@ async def test_what_is_worked_off_before_its_event_is_done_is_not_handled_again(
     """A handler that parked it before a later one's checkpoint is through, also when its retry comes first."""
     door, first = Door(), [True]
 
-    @on(Paid, retry=Retry.on(ValueError).later("1ms", "1m"))
+    @on(Paid, retry=Retry.on(ValueError).later("1ms", "1m"), stores=frozenset({SENT.name}))
     async def count(event: Paid, context: Context) -> Told | None:
         if event.order != "slow":
             return None
@@ -301,7 +301,7 @@ async def test_what_is_worked_off_before_its_event_is_done_is_not_handled_again(
         context.put(SENT, (context.get(SENT) or 0) + 1)
         return Told("counted")
 
-    @on(Paid)
+    @on(Paid, stores=frozenset({OTHER.name}))
     async def send(event: Paid, context: Context) -> None:
         if event.order == "slow":
             context.put(OTHER, 1)
@@ -349,7 +349,7 @@ async def test_a_handler_that_was_renamed_between_two_runs_is_still_through() ->
 async def test_a_parked_handler_goes_on_counting_after_a_later_ones_checkpoint() -> None:
     """It made a checkpoint of its own before it was parked, and its outputs keep their ids when it is tried again."""
 
-    @on(Paid, name="first", retry=Retry.on(ValueError).later("5ms"), publishes=(Told,))
+    @on(Paid, name="first", retry=Retry.on(ValueError).later("5ms"), publishes=(Told,), stores=frozenset({SENT.name}))
     async def first(event: Paid, context: Context) -> Told:
         if context.get(SENT) is None:
             context.put(SENT, 1)
@@ -358,7 +358,7 @@ async def test_a_parked_handler_goes_on_counting_after_a_later_ones_checkpoint()
             raise ValueError("no")
         return Told("first after")
 
-    @on(Paid, name="second", publishes=(Told,))
+    @on(Paid, name="second", publishes=(Told,), stores=frozenset())
     async def second(event: Paid, context: Context) -> None:
         context.publish(Told("second"))
         await context.checkpoint()

@@ -9,6 +9,7 @@ import pytest
 
 from mainstem.broker import Change
 from mainstem.delivery import Processor, Rollback
+from mainstem.delivery.roster import FORMAT
 from mainstem.errors import DefinitionError, Outdated
 from mainstem.settings import Settings
 from tests.rooms.delivery.stage import GROUP, Paid, Running, Stage, Told, on, staged, until
@@ -86,9 +87,9 @@ async def test_a_newer_format_is_never_touched() -> None:
     async with staged() as stage:
         await run(stage, 1)
         task = (await stage.broker.admin.groups())[GROUP]
-        newer = msgspec.msgpack.encode({"definition": 1, "format": 2, "unheard_of": True})
+        newer = msgspec.msgpack.encode({"definition": 1, "format": FORMAT + 1, "unheard_of": True})
         [(key, row)] = stage.rows("$edition")
-        assert msgspec.msgpack.decode(row) == {"definition": 1, "format": 1}
+        assert msgspec.msgpack.decode(row) == {"definition": 1, "format": FORMAT}
         membership = await stage.broker.group.join(stage.plan(telling("v1")).spec(SOON))
         ownership = await membership.take_over(0)
         transaction = ownership.transaction()

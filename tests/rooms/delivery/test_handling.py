@@ -108,7 +108,7 @@ async def test_the_handlers_of_an_event_see_each_other() -> None:
 async def test_one_handlers_failure_is_its_own() -> None:
     """The other handlers of the event run, and what they do is committed; only the one that raised is parked."""
 
-    @on(Paid, retry=Retry.never())
+    @on(Paid, retry=Retry.never(), order="none")
     async def bad(event: Paid, context: Context) -> None:
         context.put(SPENT, 99)
         raise ValueError("no")

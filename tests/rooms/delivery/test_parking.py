@@ -76,10 +76,10 @@ class AgainstAModel(RuleBasedStateMachine):
         mark = self.parking.mark(handler, place)
         assert (mark is not None) == ((handler, place) in self.parked)
         if mark is None:
-            self.parking.park(effects, handler, event, FAILURE, next_ms)
+            self.parking.park(effects, (handler, place), event, FAILURE, next_ms)
             self.parked[handler, place] = ([event], next_ms)
         else:
-            self.parking.add_behind(effects, handler, event, mark)
+            self.parking.add_behind(effects, (handler, place), event, mark, handler)
             self.parked[handler, place][0].append(event)
         self.take_in(effects)
 
@@ -92,10 +92,10 @@ class AgainstAModel(RuleBasedStateMachine):
             mark = self.parking.mark(handler, place, effects)
             assert (mark is not None) == ((handler, place) in self.parked)
             if mark is None:
-                self.parking.park(effects, handler, event, FAILURE, None)
+                self.parking.park(effects, (handler, place), event, FAILURE, None)
                 self.parked[handler, place] = ([event], None)
             else:
-                self.parking.add_behind(effects, handler, event, mark)
+                self.parking.add_behind(effects, (handler, place), event, mark, handler)
                 self.parked[handler, place][0].append(event)
         self.take_in(effects)
 
@@ -261,7 +261,7 @@ def test_any_exception_can_be_written_down(error: Exception) -> None:
     state = TaskState(DictRows())
     parking, effects = Parking(state), no_effects()
     failure = Failure.of(error, 1)
-    parking.park(effects, "h", letter(b"k"), failure, None)
+    parking.park(effects, ("h", b"kk"), letter(b"k"), failure, None)
     state.apply(effects.writes)
     mark = parking.mark("h", b"kk")
     assert mark is not None

@@ -258,19 +258,20 @@ async def test_sides_that_differ_are_told_and_nothing_is_finished(clock: ManualC
 
 
 @pytest.mark.parametrize(("offset", "refused"), [(2, False), (3, True)])
-async def test_a_keyless_dead_letter_whose_name_would_be_another_events_is_refused(
-    clock: ManualClock, offset: int, *, refused: bool
+@pytest.mark.parametrize("place", [b"o", b"a\x00\x00\x00\x02k/"])
+async def test_a_dead_letter_that_waits_alone_is_refused_where_another_event_would_have_its_name(
+    clock: ManualClock, place: bytes, offset: int, *, refused: bool
 ) -> None:
     """It is called by its old offset; only below the new position will no other event get that."""
     async with both(clock) as side:
         await side.gapped()
         ownership = await side.owner(side.source)
         transaction = ownership.transaction()
-        transaction.changes([Change(PARKING_STORE, row_of("tally", b"oorders/0/%d" % offset), b"\x90")])
+        transaction.changes([Change(PARKING_STORE, row_of("tally", place + b"orders/0/%d" % offset), b"\x90")])
         transaction.positions({INBOX: 0, ORDERS: 9})
         await transaction.commit()
         if refused:
-            with pytest.raises(BrokerError, match="without a key"):
+            with pytest.raises(BrokerError, match="waits alone"):
                 await side.journey.go()
         else:
             assert (await side.journey.go()).finished

@@ -85,6 +85,36 @@ async def widen(_wide: Wide) -> None:
     """Nothing to do."""
 
 
+class Parcel(IntegrationEvent, topic="parcels", key="street"):
+    street: str
+
+
+post = Service("post", publishes=(Parcel,))
+post.topic("parcels", partitions=1)
+rounds = post.store("rounds", list[str])
+
+
+@post.on(Parcel, retry=Retry.never())
+async def sort_it(_parcel: Parcel, context: Context) -> None:
+    """Fails until somebody has mended it, and its party waits."""
+    if not mended():
+        raise ValueError("no light in here")
+    context.put(rounds, [*context.get(rounds, []), "sorted"])
+
+
+@post.on(Parcel)
+async def deliver_it(_parcel: Parcel, context: Context) -> None:
+    """Shares the store."""
+    context.put(rounds, [*context.get(rounds, []), "delivered"])
+
+
+@post.on(Parcel, retry=Retry.never(), order="none")
+async def weigh_it(_parcel: Parcel) -> None:
+    """Fails too, and nobody waits for it."""
+    if not mended():
+        raise ValueError("no scales")
+
+
 listener = Service("listener")
 
 

@@ -12,18 +12,19 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.errors import DefinitionError
 from mainstem.events import partition_for
 from mainstem.ops.letters.editing import patched
+from mainstem.service import Service
 from tests.journeys.conditions import until
 from tests.rooms.ops.conftest import Shell
-from tests.rooms.ops.shop import loyalty
+from tests.rooms.ops.shop import Parcel, loyalty, post
 
 LARGE = 600_000
 
 
-def asked(shell: Shell, *arguments: str) -> Result:
+def asked(shell: Shell, *arguments: str, service: Service = loyalty) -> Result:
     """Give a command while the service runs."""
 
     async def ask() -> Result:
-        async with shell.running(loyalty):
+        async with shell.running(service):
             return await shell.beside("dead-letters", *arguments)
 
     return asyncio.run(ask())
@@ -187,6 +188,32 @@ def test_an_archive_comes_back_as_dead_letters(shell: Shell) -> None:
     assert sorted(map(str, lines_of("new.jsonl"))) == sorted(map(str, lines_of("old.jsonl")))
     Path("mended").touch()
     assert "2 worked off" in asked(shell, "redrive", "loyalty", "--all", "--yes").stdout
+
+
+def test_an_archive_keeps_who_has_yet_to_handle_what(shell: Shell) -> None:
+    """A party's letters come back as the party's, and those that waited alone come back alone."""
+
+    async def fail() -> None:
+        async with shell.running(post) as process:
+            await post.publish(Parcel("Elm"), Parcel("Elm"))
+
+            async def all_done() -> bool:
+                return all(not each.lag and each.counters.handled == 2 for each in await process.statistics())
+
+            await until(all_done)
+
+    asyncio.run(fail())
+    everything = "archive", "post", "old.jsonl", "--all", "--reason", "later", "--yes"
+    assert "3 sequences, 4 events, old.jsonl: 3 discarded" in asked(shell, *everything, service=post).stdout
+    found = sorted((each["handler"], each.get("owed"), each.get("alone", False)) for each in lines_of("old.jsonl"))
+    assert found == [("sort_it", ["sort_it", "deliver_it"], False)] * 2 + [("weigh_it", None, True)] * 2
+    assert "4 events restored" in asked(shell, "restore", "post", "old.jsonl", "--yes", service=post).stdout
+    planned = asked(shell, "discard", "post", "--handler", "sort_it", "--reason", "x", service=post).stdout
+    assert "Together wait: deliver_it, sort_it. discard is for all of them." in planned
+    asked(shell, "export", "post", "new.jsonl", "--all", service=post)
+    assert sorted(map(str, lines_of("new.jsonl"))) == sorted(map(str, lines_of("old.jsonl")))
+    Path("mended").touch()
+    assert "3 worked off" in asked(shell, "redrive", "post", "--all", "--yes", service=post).stdout
 
 
 def test_an_archive_discards_nothing_that_it_has_not_written(shell: Shell) -> None:

@@ -26,16 +26,20 @@ decode_page = msgspec.msgpack.Decoder(Page).decode
 
 def page_of(parking: Parking, sequence: tuple[str, bytes], mark: Mark, number: int) -> Page:
     """The letters from the ``number``th on, at least one where there is one, as many as a page takes."""
-    handler, place = sequence
     letters: list[Letter] = []
     size_bytes = 0
     while len(letters) < PAGE_LETTERS and size_bytes < PAGE_BYTES:
-        letter = parking.letter_at(handler, place, mark, number + len(letters))
+        letter = letter_at(parking, sequence, mark, number + len(letters))
         if letter is None:
             break
         letters.append(letter)
         size_bytes += len(letter.value or b"") + len(letter.original or b"")
     return Page(mark.waiting, mark.failure, letters)
+
+
+def letter_at(parking: Parking, sequence: tuple[str, bytes], mark: Mark, number: int) -> Letter | None:
+    """The letter with so many before it in its sequence."""
+    return parking.letters.get(*sequence, mark.first + number) if 0 <= number < mark.waiting else None
 
 
 def parts_of(contents: bytes) -> list[bytes]:

@@ -1,14 +1,27 @@
 """What somebody has decided about a parked sequence, applied by the task that has it, and told in the audit topic."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mainstem.delivery.commands.contents import encode_page, page_of, parts_of
+from mainstem.delivery.commands.contents import encode_page, letter_at, page_of, parts_of
 from mainstem.delivery.commands.inbox import Answer, Command, answer
 from mainstem.delivery.context import Effects, Fact
-from mainstem.delivery.failures import Audit, Checkpoints, Decided, Edit, Letter, Mark, Parking, Status, place_of
+from mainstem.delivery.failures import (
+    Audit,
+    Checkpoints,
+    Decided,
+    Edit,
+    Failure,
+    Letter,
+    Mark,
+    Parking,
+    Status,
+    place_alone,
+    place_of,
+)
 
 EDITED_BYTES_MAX = 900_000
 """A letter keeps its first value beside the new one, in a row that has room for a record and for so much more."""
@@ -27,10 +40,12 @@ class Applied(NamedTuple):
 class Decisions(Struct, frozen=True):
     """Applies commands to the sequences of one task. Changes go into the effects of the command.
 
-    ``opened`` decodes a letter as its handler would be given it, and raises what goes wrong.
+    ``parties`` are the handlers of the task, each with those that wait together with it. ``opened`` decodes a letter as
+    its handler would be given it, and raises what goes wrong.
     """
 
     parking: Parking
+    parties: Mapping[str, frozenset[str]]
     checkpoints: Checkpoints
     audit: Audit
     opened: Callable[[Letter], object]
@@ -68,13 +83,14 @@ class Decisions(Struct, frozen=True):
             return _refused(command, f"{mark.waiting} events wait there now, from {letter.origin} on")
         effects.facts.append(self.audit.tell("discarded", (handler, place), mark, letter, now_ms, _decided(command)))
         self.parking.drop(effects, handler, place, mark, now_ms)
-        self.checkpoints.forget(handler, letter.batch(), effects)
+        for each in letter.owed_by(handler):
+            self.checkpoints.forget(each, letter.batch(), effects)
         effects.facts.append(self.audit.worked_off((handler, place), now_ms))
-        return Applied(mark.waiting, _said(command, mark.waiting))
+        return Applied(mark.waiting, _said(command, mark.waiting, mark.owed_by(handler)))
 
     def _edit(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
         handler, place = command.handler, command.place
-        letter = self.parking.letter_at(handler, place, mark, command.number)
+        letter = letter_at(self.parking, (handler, place), mark, command.number)
         if letter is None or (letter.origin, len(letter.edits)) != (command.origin, command.edits):
             return _refused(command, "the letter has changed since it was read, or is not there any more")
         new = letter.edited(command.value, Edit(now_ms, command.by, command.reason))
@@ -84,28 +100,54 @@ class Decisions(Struct, frozen=True):
             self.opened(new)
         except Exception as error:  # noqa: BLE001 - a decoder of the user's may raise anything
             return _refused(command, f"the handler could not be given it: {error}")
-        self.parking.letters.rewrite(effects, handler, new, mark.first + command.number)
+        self.parking.letters.put_again(effects, (handler, place), new, mark.first + command.number)
         effects.facts.append(self.audit.tell("edited", (handler, place), mark, new, now_ms, _decided(command)))
         if command.number == 0:
             self._tell_standing(command, mark, new, effects)
         return Applied(1, _said(command, 1))
 
     def _restore(self, command: Command, mark: Mark | None, effects: Effects) -> Applied:
-        handler, place, waiting = command.handler, command.place, 0 if mark is None else mark.waiting
+        handler, letters, waiting = command.handler, command.letters, 0 if mark is None else mark.waiting
+        sequence = handler, command.place
         if waiting != command.number:
             return _refused(command, f"{waiting} events of {handler} wait there already: redrive or discard them first")
-        if command.failure is None or any(place_of(letter) != place for letter in command.letters):
+        if command.failure is None or any(command.place not in (place_of(it), place_alone(it)) for it in letters):
             return _refused(command, "the letters are of another key, or without their failure")
         if mark is not None and mark.next_ms is not None:
             return _refused(command, "what waits there is being tried again")
-        for letter in command.letters:
-            if mark is None:
-                mark = self.parking.park(effects, handler, letter, command.failure, None)
+        owed = sorted({each for letter in letters for each in letter.owed_by(handler)})
+        if refusal := self._cannot_wait(sequence, owed, effects):
+            return _refused(command, refusal)
+        for letter in letters:
+            begins = mark is None
+            mark = self._put_back(sequence, letter, mark or command.failure, effects)
+            if begins:
                 self._tell_standing(command, mark, letter, effects)
-                continue
-            self.parking.add_behind(effects, handler, letter, mark)
-            mark = Mark(mark.first, mark.end + 1, None, mark.failure)
-        return Applied(len(command.letters), _said(command, len(command.letters)))
+        return Applied(len(letters), _said(command, len(letters)))
+
+    def _put_back(self, sequence: tuple[str, bytes], letter: Letter, before: Mark | Failure, effects: Effects) -> Mark:
+        """Let a letter wait as it did: behind the others of a dead sequence, or, with its failure, as the first one."""
+        parking, (handler, place) = self.parking, sequence
+        if isinstance(before, Failure):
+            first = parking.letters.first_free(handler, place)
+            before = Mark(first, first, None, before, letter.owed_by(handler))
+        owes = before.owed_by(handler)
+        owes += tuple(each for each in letter.owed_by(handler) if each not in owes)
+        mark = replace(before, end=before.end + 1, owes=owes)
+        parking.letters.put(effects, sequence, letter, before.end)
+        parking.write_mark(effects, handler, place, mark)
+        return mark
+
+    def _cannot_wait(self, sequence: tuple[str, bytes], owed: list[str], effects: Effects) -> str:
+        """Why letters cannot wait there for these handlers, or nothing."""
+        handler, place = sequence
+        for each in owed:
+            if each not in self.parties:
+                return f"{each}, which has yet to handle some of it, is no handler of this group"
+            found = self.parking.holding(each, self.parties[each], place, effects)
+            if found is not None and found[0] != handler:
+                return f"events wait there for {found[0]}, with which {each} waits: redrive or discard them first"
+        return ""
 
     def _tell_standing(self, command: Command, mark: Mark, letter: Letter, effects: Effects) -> None:
         """The sequence stands as before, since it stopped; its first letter is this one."""
@@ -126,8 +168,8 @@ def _decided(command: Command) -> Decided:
     return Decided(command.reason, command.by)
 
 
-def _said(command: Command, count: int) -> str:
-    return f"{command.action}: {count} events"
+def _said(command: Command, count: int, owed: tuple[str, ...] = ()) -> str:
+    return f"{command.action}: {count} events" + (f", of {', '.join(owed)}" if len(owed) > 1 else "")
 
 
 def _refused(command: Command, why: str) -> Applied:

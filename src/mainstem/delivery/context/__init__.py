@@ -14,7 +14,7 @@ from mainstem.delivery.context.firing import (
 from mainstem.delivery.context.footing import Footing, Incarnation, Run, Surroundings
 from mainstem.delivery.context.reading import envelope_of, event_id_of, in_binary_mode
 from mainstem.delivery.context.refusals import checked_name
-from mainstem.delivery.context.stores import Store, row_key
+from mainstem.delivery.context.stores import Readable, Store, row_key
 
 __all__ = [
     "TIMER_TOPIC",
@@ -27,6 +27,7 @@ __all__ = [
     "Incarnation",
     "Look",
     "Outputs",
+    "Readable",
     "Run",
     "RunContext",
     "Stamps",

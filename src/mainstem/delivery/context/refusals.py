@@ -22,12 +22,13 @@ def no_store(given: object, handler: str) -> DefinitionError:
 
 
 def strange_store(store: str, handler: str) -> StoreRefused:
-    """A store that the group does not have."""
+    """A store that the group does not have, or that the handler says it does not use."""
     return StoreRefused(
-        f"store {store!r} is not one of this group's",
+        f"store {store!r} is not one of this group's, or not one that the handler states",
         where=f"handler {handler}",
-        why="a group has stores of its own; this one was declared by another group or service, or by nobody",
-        remedy="declare it on the handler's group, or include() the handlers that declare it",
+        why="a group has stores of its own; this one was declared by another group or service, or by nobody; "
+        "or the handler states stores=, and this one is not among them",
+        remedy="declare it on the handler's group, or include() the handlers that declare it; or add it to stores=",
     )
 
 

@@ -195,7 +195,7 @@ class Admission:
         for store in sorted(stores):  # in an order that is the same in every run of a simulation
             desk.ledger.state.prefetch(store, known)
         if desk.parking.some:
-            desk.parking.prefetch([each.name for each in bound.handlers], known)
+            desk.parking.prefetch(known)
 
     # -- the inbox
 

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
+from msgspec import Struct
+
 from mainstem.clock import Clock
-from mainstem.delivery.context import TIMER_TOPIC
+from mainstem.delivery.context import TIMER_TOPIC, no_effects
 from mainstem.delivery.desk.desk import Desk
 from mainstem.delivery.desk.routes import Routes
-from mainstem.delivery.desk.works import FiringWork, PublicationWork, RetryWork, ScheduleWork, SweepWork, TimerWork
+from mainstem.delivery.desk.works import FiringWork, PublicationWork, RetryWork, ScheduleWork, TimerWork
 from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
 from mainstem.delivery.gates import FORGET, ForgetWork
 from mainstem.delivery.lanes import Work
@@ -120,6 +122,30 @@ class Alarm:
             self.wake(timer.due_ms)
 
 
+class SweepWork(Struct, eq=False):
+    """Letters of a sequence that was dropped are to be deleted, as many as one commit takes."""
+
+    key: bytes | None
+    desk: Desk
+    handler: str
+    place: bytes
+    timer: Timer
+    done: Callable[[Timer], None]
+
+    async def run(self) -> None:
+        """Delete some, and wait until that is committed; the key's events may run before the next ones go."""
+        desk, timer = self.desk, self.timer
+        try:
+            if timers.is_due(desk.ledger.state.get, timer):
+                effects = no_effects()
+                again_ms = max(desk.clock.now_ms(), timer.due_ms + 1)
+                desk.parking.letters.sweep(effects, self.handler, self.place, again_ms)
+                desk.ledger.absorb(effects)
+                await desk.ledger.committed()
+        finally:
+            self.done(timer)
+
+
 def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None]) -> Work:
     if timer.name == schedules.PUBLISH:
         return PublicationWork(schedules.owner_of(timer).lane, desk, timer, done)
@@ -132,8 +158,7 @@ def _work(timer: Timer, desk: Desk, routes: Routes, done: Callable[[Timer], None
         return ForgetWork(lane_of(place), desk.doubles, desk.ledger, timer, done)
     if not timer.name.startswith(RETRY):
         return TimerWork(_firing_lane(timer, desk), desk, timer, done)
-    handler = desk.handlers[timer.name.removeprefix(RETRY)]
-    return RetryWork(lane_of(place), desk, routes, handler, place, timer, done)
+    return RetryWork(lane_of(place), desk, routes, timer.name.removeprefix(RETRY), place, timer, done)
 
 
 def _firing_lane(timer: Timer, desk: Desk) -> bytes:
@@ -146,8 +171,8 @@ def _firing_lane(timer: Timer, desk: Desk) -> bytes:
 
 def _check_known(names: Iterable[str], desk: Desk) -> None:
     for name in sorted(names):
-        known = name.removeprefix(RETRY) in desk.handlers if name.startswith(RETRY) else name in desk.by_timer
-        if not known and name != FORGET and not name.startswith(SWEEP):
+        # A sequence keeps its name, also where only others than the handler of that name are still owed its events.
+        if name not in desk.by_timer and name != FORGET and not name.startswith((RETRY, SWEEP)):
             raise DefinitionError(
                 f"timers {name!r} are set, and nobody handles them",
                 where=f"task {desk.task} of {desk.group!r}",

@@ -23,6 +23,7 @@ from mainstem.delivery.failures import (
     RunAgain,
     Status,
     Verdict,
+    place_alone,
     place_at,
     place_of,
     raised_at,
@@ -55,6 +56,8 @@ class Desk(Struct, frozen=True):
     handlers: Mapping[str, Handler]
     by_timer: Mapping[str, Handler]
     pauses: Pauses
+    parties: Mapping[str, frozenset[str]]
+    """Who waits together with a handler, itself included: those with which it shares stores."""
     parks: bool = True
     """Whether an event may wait. Otherwise one that fails inline is told in the audit topic, and passed over."""
 
@@ -62,6 +65,11 @@ class Desk(Struct, frozen=True):
     def plain_sailing(self) -> bool:
         """Whether nothing is parked and nothing has been checkpointed, so that nobody need look."""
         return not (self.parking.some or self.checkpoints.some)
+
+    @property
+    def checkpointed(self) -> bool:
+        """Whether something has been checkpointed; asked behind a run, in which that may have happened."""
+        return self.checkpoints.some
 
     async def handle(
         self, handler: Handler, event: object, at: "Slot", gathered: Gathered, error: Exception | None = None
@@ -115,12 +123,16 @@ class Desk(Struct, frozen=True):
         if self.checkpoints.some and self.checkpoints.is_through(handler.name, at.batch, at.index):
             gathered.through.append((handler.name, at.batch, at.index))
             return True
-        if not self.parking.some:
+        if not self.parking.some or handler.processor.order == "none":
             return False
-        mark = self.parking.mark(handler.name, at.place(), gathered)
-        if mark is None:
+        place = at.place()
+        # The place of an event without a key is its own: who has parked it before has come to a later one's checkpoint.
+        fresh = at.batch.keys[at.index] is None and not self.checkpoints.some
+        found = self.parking.holding(handler.name, self.parties[handler.name], place, gathered, fresh=fresh)
+        if found is None:
             return False
-        self.parking.add_behind(gathered, handler.name, at.letter(), mark)
+        name, mark = found
+        self.parking.add_behind(gathered, (name, place), at.letter(), mark, handler.name)
         gathered.through.append((handler.name, at.batch, at.index))
         return True
 
@@ -209,11 +221,14 @@ class Desk(Struct, frozen=True):
         """Park the key of an event, or make it a dead letter."""
         if not self.parks:
             self.counted.dead_lettered(handler.name)
-            sequence = handler.name, place_of(letter)
-            effects.facts.append(self.audit.discarded(sequence, stopped.failure, letter, PASSED_OVER))
+            nowhere = handler.name, place_of(letter)
+            effects.facts.append(self.audit.discarded(nowhere, stopped.failure, letter, PASSED_OVER))
             return
-        mark = self.parking.park(effects, handler.name, letter, stopped.failure, stopped.next_ms)
-        self.tell_stopped(effects, handler.name, letter, mark)
+        place = place_alone(letter) if lets_pass(handler, stopped) else place_of(letter)
+        sequence = handler.name, place
+        mark = self.parking.park(effects, sequence, letter, stopped.failure, stopped.next_ms)
+        if mark is not None:
+            self.tell_stopped(effects, handler.name, sequence, letter, mark)
 
     def _stop(self, context: Context, at: "Slot | None", failure: Failure, verdict: Verdict) -> "Effects | Stopped":
         """No further run. All that an event does which its policy discards is to say so; its key's later ones go on."""
@@ -226,8 +241,10 @@ class Desk(Struct, frozen=True):
             self.checkpoints.done(context, effects)
         return effects
 
-    def tell_stopped(self, effects: Effects, handler: str, letter: Letter, mark: Mark) -> None:
-        """Count and tell that a sequence has stopped, for a while or for good."""
+    def tell_stopped(
+        self, effects: Effects, handler: str, sequence: tuple[str, bytes], letter: Letter, mark: Mark
+    ) -> None:
+        """Count and tell that a handler has stopped a sequence, for a while or for good."""
         status: Status
         if mark.next_ms is None:
             self.counted.dead_lettered(handler)
@@ -236,7 +253,7 @@ class Desk(Struct, frozen=True):
             self.counted.parked(handler)
             status = "parked"
         now = self.clock.now_ms()
-        effects.facts.append(self.audit.tell(status, (handler, place_of(letter)), mark, letter, now))
+        effects.facts.append(self.audit.tell(status, sequence, mark, letter, now))
 
 
 class Stopped(Struct, frozen=True):
@@ -244,6 +261,12 @@ class Stopped(Struct, frozen=True):
 
     failure: Failure
     next_ms: int | None
+
+
+def lets_pass(handler: Handler, stopped: Stopped) -> bool:
+    """Whether later events of the key need not wait for one that a handler has failed at."""
+    order = handler.processor.order
+    return order == "none" or (order == "skip" and stopped.next_ms is None)
 
 
 class Slot(Struct, frozen=True, gc=False):

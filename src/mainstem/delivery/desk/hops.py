@@ -77,11 +77,7 @@ class Hops:
         parking = self._desk.parking
         if not parking.some:
             return set()
-        return {
-            work.key
-            for work in works
-            if work.key is not None and any(parking.is_parked(each.name, work.key) for each in work.handlers)
-        }
+        return {work.key for work in works if work.key is not None and parking.is_parked(work.key)}
 
     def _spread(self, works: Sequence[EventWork]) -> None:
         width = self._width if self._slow else 1

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mainstem.delivery.commands import Applied, Command, Decisions, answered
+from mainstem.delivery.commands import Command, Decisions, answered
 from mainstem.delivery.context import Effects, Gathered, RunContext, due_fact, firing_batch, no_effects
-from mainstem.delivery.desk.desk import Desk, Slot, Stopped
+from mainstem.delivery.desk.desk import Desk, Slot, Stopped, lets_pass
 from mainstem.delivery.desk.handler import RAISED, Handler, failure_of
 from mainstem.delivery.desk.routes import Routes
-from mainstem.delivery.failures import Failure, Mark
+from mainstem.delivery.failures import Failure, Letter, Mark, place_alone
 from mainstem.delivery.lanes import Intake
 from mainstem.delivery.schedules import CRON, take_run
 from mainstem.state import Firing, Timer, schedules, timers
@@ -33,7 +34,11 @@ class EventWork(Struct, gc=False, eq=False):
         """Handle the event; its effects and its completion enter the books together."""
         desk = self.desk
         handlers = self.handlers
-        if len(handlers) != 1 or desk.parking.some or desk.checkpoints.some:
+        if (
+            len(handlers) != 1
+            or desk.checkpoints.some
+            or (desk.parking.some and self.key is not None and desk.parking.is_parked(self.key))
+        ):
             await _one_after_the_other(self, handlers, Gathered())
             return
         # The common case, with nothing between the event and its handler.
@@ -52,7 +57,7 @@ class EventWork(Struct, gc=False, eq=False):
             failure = failure_of(error, handler.name)
             desk.incarnation.check()
         else:
-            if not desk.plain_sailing:
+            if desk.checkpointed:
                 effects = effects or no_effects()
                 desk.checkpoints.done(context, effects)
             desk.ledger.settle(self.intake, self.index, effects)
@@ -273,7 +278,7 @@ class RetryWork(Struct, eq=False):
     key: bytes | None
     desk: Desk
     routes: Routes
-    handler: Handler
+    handler: str
     place: bytes
     timer: Timer
     done: Callable[[Timer], None]
@@ -282,68 +287,72 @@ class RetryWork(Struct, eq=False):
         """Work the sequence off, unless somebody has changed its next try meanwhile."""
         try:
             if timers.is_due(self.desk.ledger.state.get, self.timer):
-                self.desk.counted.retried(self.handler.name)
-                await work_off(self.desk, self.routes, self.handler, self.place)
+                self.desk.counted.retried(self.handler)
+                await work_off(self.desk, self.routes, (self.handler, self.place))
         finally:
             self.done(self.timer)
 
 
-async def work_off(desk: Desk, routes: Routes, handler: Handler, place: bytes) -> None:
+async def work_off(desk: Desk, routes: Routes, sequence: tuple[str, bytes]) -> None:
     """Handle the events of a sequence in order; the mark goes in the commit of the last one."""
     parking = desk.parking
-    mark = parking.mark(handler.name, place)
+    mark = parking.mark(*sequence)
     while mark is not None:
-        letter = parking.first(handler.name, place, mark)
-        at = Slot(letter.batch(), 0)
         effects = Gathered()
-        before = mark.failure if mark.failure.failures else None
-        attempt: Effects | Stopped = no_effects()
-        try:
-            event = routes.open(letter)
-            wanted = routes.wanted(handler, at.batch, 0)
-        except Exception as error:  # noqa: BLE001 - a predicate may raise anything
-            attempt = Stopped(Failure.of(error, desk.clock.now_ms(), before), None)
-        else:
-            if wanted:
-                attempt = await desk.in_turn(handler, event, at, effects, before=before)
-        if isinstance(attempt, Stopped):
-            mark = Mark(mark.first, mark.end, attempt.next_ms, attempt.failure)
-            parking.write_mark(effects, handler.name, place, mark)
-            desk.tell_stopped(effects, handler.name, letter, mark)
+        if await _stops_at(desk, routes, sequence, mark, effects):
             desk.ledger.absorb(effects)
             return
-        effects.take_in(attempt)
-        mark = parking.take_first(effects, handler.name, place, mark)
+        mark = parking.take_first(effects, *sequence, mark)
         if mark is None:
-            effects.facts.append(desk.audit.worked_off((handler.name, place), desk.clock.now_ms()))
+            effects.facts.append(desk.audit.worked_off(sequence, desk.clock.now_ms()))
         desk.ledger.absorb(effects)
         if mark is not None and mark.first % WORKED_OFF_AT_ONCE == 0:
             # The handler may never wait, and the sequence be long; the other keys and the commits want a turn.
             await asyncio.sleep(0)
 
 
-class SweepWork(Struct, eq=False):
-    """Letters of a sequence that was dropped are to be deleted, as many as one commit takes."""
+async def _stops_at(desk: Desk, routes: Routes, sequence: tuple[str, bytes], mark: Mark, effects: Gathered) -> bool:
+    """Run those that have yet to handle the first event of a sequence, in order; whether one of them stops it there."""
+    parking = desk.parking
+    letter = parking.first(*sequence, mark)
+    owed = letter.owed_by(sequence[0])
+    for number, name in enumerate(owed):
+        handler = desk.handlers.get(name)
+        if handler is None:
+            continue  # retired: what is registered is compared with what is remembered before anything runs
+        before = mark.failure if mark.failure.failures else None
+        attempt = await _again(desk, routes, handler, letter, effects, before)
+        if not isinstance(attempt, Stopped):
+            effects.take_in(attempt)
+        elif lets_pass(handler, attempt) and sequence[1] != place_alone(letter):
+            desk.park(handler, replace(letter, owed=None), attempt, effects)
+        else:
+            mark = replace(mark, next_ms=attempt.next_ms, failure=attempt.failure)
+            letter = replace(letter, owed=owed[number:])
+            parking.letters.put_again(effects, sequence, letter, mark.first)
+            parking.write_mark(effects, *sequence, mark)
+            desk.tell_stopped(effects, name, sequence, letter, mark)
+            return True
+        if number + 1 < len(owed):
+            # In these effects, so that a checkpoint of a later one leaves nothing for this one to do again.
+            mark = mark.untried()
+            parking.keep_first(effects, sequence, mark, replace(letter, owed=owed[number + 1 :]))
+    return False
 
-    key: bytes | None
-    desk: Desk
-    handler: str
-    place: bytes
-    timer: Timer
-    done: Callable[[Timer], None]
 
-    async def run(self) -> None:
-        """Delete some, and wait until that is committed; the key's events may run before the next ones go."""
-        desk, timer = self.desk, self.timer
-        try:
-            if timers.is_due(desk.ledger.state.get, timer):
-                effects = no_effects()
-                again_ms = max(desk.clock.now_ms(), timer.due_ms + 1)
-                desk.parking.letters.sweep(effects, self.handler, self.place, again_ms)
-                desk.ledger.absorb(effects)
-                await desk.ledger.committed()
-        finally:
-            self.done(timer)
+async def _again(
+    desk: Desk, routes: Routes, handler: Handler, letter: Letter, effects: Gathered, before: Failure | None
+) -> Effects | Stopped:
+    """Run a handler for an event that was parked; what it has done, or why it stopped."""
+    at = Slot(letter.batch(), 0)
+    try:
+        event = routes.open(letter)
+        wanted = routes.wanted(handler, at.batch, 0)
+    except Exception as error:  # noqa: BLE001 - a predicate may raise anything
+        return Stopped(Failure.of(error, desk.clock.now_ms(), before), None)
+    if not wanted:
+        return no_effects()
+    return await desk.in_turn(handler, event, at, effects, before=before)
 
 
 class CommandWork(Struct, eq=False):
@@ -360,15 +369,11 @@ class CommandWork(Struct, eq=False):
         """Apply the command, and answer it; the command is completed in the same commit."""
         desk, command = self.desk, self.command
         effects, now = no_effects(), desk.clock.now_ms()
-        handler = desk.handlers.get(command.handler)
-        applied = Applied(0, f"{command.action}: nothing is parked there")
-        if handler is not None:
-            applied = Decisions(desk.parking, desk.checkpoints, desk.audit, self.routes.open).apply(
-                command, effects, now
-            )
+        decisions = Decisions(desk.parking, desk.parties, desk.checkpoints, desk.audit, self.routes.open)
+        applied = decisions.apply(command, effects, now)
         if command.action == "redrive" and applied.found:
             desk.counted.redriven(command.handler, applied.found)
         effects.facts.extend(answered(desk.group, desk.task, command.id, applied, now))
         desk.ledger.settle(self.intake, self.index, effects)
-        if applied.begins and handler is not None:
-            await work_off(desk, self.routes, handler, command.place)
+        if applied.begins:
+            await work_off(desk, self.routes, (command.handler, command.place))

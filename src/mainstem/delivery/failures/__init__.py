@@ -3,7 +3,17 @@
 from mainstem.delivery.failures.audit import PASSED_OVER, Audit, Decided, Entry, Status, audit_topic, decode_entry
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.handover import renamed, retired
-from mainstem.delivery.failures.letters import LETTERS, SWEEP, Edit, Letter, lane_of, origin_of, place_at, place_of
+from mainstem.delivery.failures.letters import (
+    LETTERS,
+    SWEEP,
+    Edit,
+    Letter,
+    lane_of,
+    origin_of,
+    place_alone,
+    place_at,
+    place_of,
+)
 from mainstem.delivery.failures.look_alikes import warn_of_look_alikes
 from mainstem.delivery.failures.parking import PARKING_STORE, RETRY, Failure, Mark, Parking
 from mainstem.delivery.failures.raised import raised_at
@@ -36,6 +46,7 @@ __all__ = [
     "decode_entry",
     "lane_of",
     "origin_of",
+    "place_alone",
     "place_at",
     "place_of",
     "raised_at",

@@ -6,7 +6,7 @@ a key of its own, which nothing follows: nothing leaves without a record, and co
 Partition n speaks of task n.
 """
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -14,15 +14,12 @@ from msgspec import Struct
 from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.context import Fact
 from mainstem.delivery.failures.letters import Letter, key_of
-from mainstem.delivery.failures.parking import Failure, Mark
+from mainstem.delivery.failures.parking import Failure, Mark, Sequence
 
 PASSED_OVER = "delivered at least once: nothing waits, and the later events of its key have gone on"
 
 SHOWN_BYTES_MAX = 500_000
 """In JSON bytes take a third more, and a topic takes records of a million bytes unless somebody says otherwise."""
-
-Sequence: TypeAlias = tuple[str, bytes]
-"""What names a parked sequence: a handler and a place."""
 
 Status = Literal["parked", "dead-lettered", "redriven", "edited", "discarded"]
 
@@ -44,7 +41,8 @@ NOBODY = Decided()
 class Entry(Struct, frozen=True):
     """What is said about a sequence. Times are wall-clock milliseconds; ``key`` is text where the bytes are.
 
-    ``left_out_bytes`` is how much of a large letter is not repeated here; the task's store has all of it.
+    ``owes`` are the handlers that have yet to handle some of its events; what is discarded, is discarded for all of
+    them. ``left_out_bytes`` is how much of a large letter is not repeated here; the task's store has all of it.
     """
 
     status: Status
@@ -60,6 +58,7 @@ class Entry(Struct, frozen=True):
     reason: str = ""
     left_out_bytes: int = 0
     by: str = ""
+    owes: tuple[str, ...] = ()
 
     @property
     def sequence_key(self) -> bytes:
@@ -102,6 +101,7 @@ class Audit:
             reason=decided.reason,
             left_out_bytes=_size_bytes(letter) - _size_bytes(shown),
             by=decided.by,
+            owes=mark.owed_by(handler),
         )
         return self._at, Record(_own_key(entry) if status in LASTING else _key(sequence), encode_entry(entry), at_ms)
 

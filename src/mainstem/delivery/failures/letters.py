@@ -5,7 +5,7 @@ letters that are too many for that commit are deleted a few at a time, whenever 
 that begins meanwhile is numbered on behind them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +25,7 @@ LETTERS_AT_ONCE = 1_000
 _MOVED_AT_ONCE = 16
 """A letter may hold a million bytes."""
 _NUMBER_BYTES = 8
+_KEY_LENGTH_BYTES = 4
 
 
 class Edit(Struct, frozen=True):
@@ -50,6 +51,8 @@ class Letter(Struct, frozen=True, omit_defaults=True):
     headers: dict[str, bytes]
     edits: tuple[Edit, ...] = ()
     original: bytes | None = None
+    owed: tuple[str, ...] | None = None
+    """The handlers that have yet to handle it, in order; None stands for the one that its sequence is named by."""
 
     @property
     def origin(self) -> str:
@@ -60,6 +63,14 @@ class Letter(Struct, frozen=True, omit_defaults=True):
         """The same letter with another value; the first one is kept."""
         original = self.original if self.edits else self.value
         return msgspec.structs.replace(self, value=value, original=original, edits=(*self.edits, edit))
+
+    def owed_by(self, sequence: str) -> tuple[str, ...]:
+        """The handlers that have yet to handle it, in a sequence of this name."""
+        return (sequence,) if self.owed is None else self.owed
+
+    def is_of(self, other: "Letter") -> bool:
+        """Whether both are copies of one record."""
+        return (self.offset, self.partition, self.topic) == (other.offset, other.partition, other.topic)
 
     @classmethod
     def of(cls, batch: Batch, index: int) -> "Letter":
@@ -90,22 +101,40 @@ def place_of(letter: Letter) -> bytes:
     return place_at(letter.key, letter.topic, letter.partition, letter.offset)
 
 
+def place_alone(letter: Letter) -> bytes:
+    """What names the sequence of an event that holds up nobody; of one with a key it still has the key's lane."""
+    if letter.key is None:
+        return place_of(letter)
+    # The length in front keeps the key apart from what follows it.
+    origin = f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
+    return b"a" + len(letter.key).to_bytes(_KEY_LENGTH_BYTES, "big") + letter.key + origin
+
+
 def place_at(key: bytes | None, topic: str, partition: int, offset: int) -> bytes:
     """The key; a keyless event waits alone, under its place in the log."""
     return f"o{topic}/{partition}/{offset}".encode() if key is None else b"k" + key
 
 
 def origin_of(row: bytes) -> tuple[TopicPartition, int] | None:
-    """Where the keyless event stood that waits under this row of a sequence; None for a key, and for a firing."""
+    """Where the event stood that waits alone under this row of a sequence; None for a key, and for a firing."""
     place = row[2 + int.from_bytes(row[:2], "big") :]
-    if not place.startswith(b"o") or place.startswith(b"o" + TIMER_TOPIC.encode()):
+    origin = place[1:] if place.startswith(b"o") else _origin_alone(place)
+    if not origin or origin.startswith(TIMER_TOPIC.encode()):
         return None
-    topic, partition, offset = place[1:].decode().rsplit("/", 2)
+    topic, partition, offset = origin.decode().rsplit("/", 2)
     return TopicPartition(topic, int(partition)), int(offset)
+
+
+def _origin_alone(place: bytes) -> bytes:
+    key = key_of(place) if place.startswith(b"a") else None
+    return b"" if key is None else place[1 + _KEY_LENGTH_BYTES + len(key) :]
 
 
 def key_of(place: bytes) -> bytes | None:
     """The key whose events a sequence holds; None for a keyless event."""
+    if place.startswith(b"a"):
+        start = 1 + _KEY_LENGTH_BYTES
+        return place[start : start + int.from_bytes(place[1:start], "big")]
     return place[1:] if place.startswith(b"k") else None
 
 
@@ -144,6 +173,11 @@ def set_timer(state: TaskState, effects: Effects, name: str, place: bytes, due_m
         effects.wake_at(due_ms)
 
 
+def put_for(owed: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
+    """The same handlers, with one of them under another name."""
+    return tuple(new if each == old else each for each in owed)
+
+
 class Letters:
     """The letters of one task. Changes go into the effects of whoever makes them."""
 
@@ -157,14 +191,19 @@ class Letters:
         row = self._state.get(LETTERS, _letter_row(handler, place, number))
         return None if row is None else _letter(row)
 
-    def put(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
-        """Keep a letter."""
-        self.rewrite(effects, handler, letter, number)
+    def put(self, effects: Effects, sequence: tuple[str, bytes], letter: Letter, number: int) -> None:
+        """Keep one letter more of a sequence: of a handler, at a place."""
+        self.put_again(effects, sequence, letter, number)
         effects.letters += 1
 
-    def rewrite(self, effects: Effects, handler: str, letter: Letter, number: int) -> None:
-        """Keep a letter in place of one that is there: there are as many as before."""
-        effects.writes[LETTERS, _letter_row(handler, place_of(letter), number)] = _encode(letter)
+    def put_again(self, effects: Effects, sequence: tuple[str, bytes], letter: Letter, number: int) -> None:
+        """Keep a letter in place of the one that there is."""
+        effects.writes[LETTERS, _letter_row(*sequence, number)] = _encode(letter)
+
+    def fresh(self, effects: Effects, sequence: tuple[str, bytes], number: int) -> Letter | None:
+        """A letter, if it is among these effects."""
+        row = effects.writes.get((LETTERS, _letter_row(*sequence, number)))
+        return None if row is None else _letter(row)
 
     def delete(self, effects: Effects, handler: str, place: bytes, numbers: range) -> None:
         """Delete these; not more than a commit can bear."""
@@ -182,10 +221,26 @@ class Letters:
 
     def move(self, old: str, new: str, place: bytes, numbers: range) -> Iterator[Effects]:
         """Give letters to another name, one with each step; those that went before are passed over."""
-        start, stop = _letter_row(old, place, numbers.start), _letter_row(old, place, numbers.stop)
-        for key, row in self._state.walk(LETTERS, start, stop, at_once=_MOVED_AT_ONCE):
+        for key, row in self._walk(old, place, numbers):
             number = int.from_bytes(key[-_NUMBER_BYTES:], "big")
-            yield Effects([], {(LETTERS, key): None, (LETTERS, _letter_row(new, place, number)): row})
+            letter = _letter(row)
+            owed = None if letter.owed is None else put_for(letter.owed, old, new)
+            moved = _encode(msgspec.structs.replace(letter, owed=owed))
+            yield Effects([], {(LETTERS, key): None, (LETTERS, _letter_row(new, place, number)): moved})
+
+    def owe(
+        self, handler: str, place: bytes, numbers: range, change: Callable[[tuple[str, ...]], tuple[str, ...]]
+    ) -> Iterator[Effects]:
+        """Change who has yet to handle these, one with each step; those of which it is true already are passed over."""
+        for key, row in self._walk(handler, place, numbers):
+            letter = _letter(row)
+            before = letter.owed_by(handler)
+            if (owed := change(before)) != before:
+                yield Effects([], {(LETTERS, key): _encode(msgspec.structs.replace(letter, owed=owed))})
+
+    def _walk(self, handler: str, place: bytes, numbers: range) -> Iterator[tuple[bytes, bytes]]:
+        start, stop = _letter_row(handler, place, numbers.start), _letter_row(handler, place, numbers.stop)
+        return self._state.walk(LETTERS, start, stop, at_once=_MOVED_AT_ONCE)
 
     # -- those that nobody waits for any more
 

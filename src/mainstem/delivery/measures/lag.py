@@ -158,17 +158,18 @@ async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Own
 
 def _parked(plan: Plan, ledgers: Sequence[Ledger], now_ms: int) -> Iterator[tuple[Gauge, str, int]]:
     found: Sum[tuple[Gauge, str]] = Sum()
+    names = {each.name for each in plan.processors}
     for ledger in ledgers:
         parking = Parking(ledger.state)
-        for handler in plan.processors if parking.some else ():
-            for _, mark in islice(parking.of(handler.name), COUNTED_MOST):
-                found[DEAD_KEYS if mark.next_ms is None else PARKED_KEYS, handler.name] += 1
+        names.update(parking.names)
+        for name in parking.names:
+            for _, mark in islice(parking.of(name), COUNTED_MOST):
+                found[DEAD_KEYS if mark.next_ms is None else PARKED_KEYS, name] += 1
                 if mark.next_ms is None:
-                    at = DEAD_AGE, handler.name
-                    found[at] = max(found[at], now_ms - mark.failure.last_ms)
+                    found[DEAD_AGE, name] = max(found[DEAD_AGE, name], now_ms - mark.failure.last_ms)
     for gauge in (PARKED_KEYS, DEAD_KEYS, DEAD_AGE):
-        for handler in plan.processors:
-            yield gauge, handler.name, found[gauge, handler.name]
+        for name in sorted(names):
+            yield gauge, name, found[gauge, name]
 
 
 def _pending(ledger: Ledger) -> int:

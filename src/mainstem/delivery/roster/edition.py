@@ -15,7 +15,7 @@ from mainstem.delivery.plan import EDITION_STORE, Plan
 from mainstem.errors import Outdated
 from mainstem.state import TaskState
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised with every change after which an older library would misread the runtime's own stores."""
 
 _KEY: Final = b"last"

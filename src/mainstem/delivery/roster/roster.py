@@ -137,7 +137,7 @@ class Roster:
     def _waits(self, name: str) -> bool:
         """Whether anything is parked or checkpointed under a name, or one that it is just being moved from."""
         names = filter(None, (name, self._known[name].once))
-        found = (rows for each in names for rows in (self._parking.of(each), self._checkpoints.of(each)))
+        found = (rows for each in names for rows in (self._parking.owing(each), self._checkpoints.of(each)))
         return any(next(iter(rows), None) is not None for rows in found)
 
     def _move(self, old: str, new: str, now_ms: int) -> Iterator[Effects]:

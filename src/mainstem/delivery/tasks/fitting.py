@@ -9,7 +9,8 @@ from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import Pauses
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
-from mainstem.delivery.plan import Plan, no_checkpoint
+from mainstem.delivery.plan import Plan, may_use, no_checkpoint
+from mainstem.delivery.processor import Processor
 from mainstem.delivery.schedules import Orders, is_schedule
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.identifiers import Derivation
@@ -41,6 +42,7 @@ def fit_out(
         handlers=handlers,
         by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
         pauses=pauses,
+        parties=plan.parties(),
         parks=not plan.at_least_once,
     )
 
@@ -73,7 +75,7 @@ def _handlers(
                 each.name,
                 Derivation(plan.service, plan.group, each.name),
                 incarnation,
-                replace(surroundings, outputs=plan.outputs.latest([it.type for it in each.latest], each.name)),
+                _lent(surroundings, each),
                 timer_names,
                 batch=each.batch,
             ),
@@ -82,3 +84,10 @@ def _handlers(
         )
         for each in plan.processors
     }
+
+
+def _lent(surroundings: Surroundings, processor: Processor) -> Surroundings:
+    """What a task lends one of its handlers: its outputs, and the stores that it may use."""
+    outputs = surroundings.outputs.latest([each.type for each in processor.latest], processor.name)
+    stores = {name: store for name, store in surroundings.stores.items() if may_use(processor, name)}
+    return replace(surroundings, outputs=outputs, stores=stores)

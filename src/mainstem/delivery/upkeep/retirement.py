@@ -46,7 +46,7 @@ class Retirement(Struct, frozen=True):
             state = TaskState(await self.keeper.snapshot(self.group.name, task))
             found.tasks += self.handler in known_handlers(state)
             for name in self._names(state):
-                for _, mark in Parking(state).of(name):
+                for _, _, mark in Parking(state).owing(name):
                     found.sequences += 1
                     found.events += mark.waiting
                 found.checkpoints += sum(1 for _ in Checkpoints(state).of(name))

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.clock import SystemClock
-from mainstem.delivery import Command, Decided, Edit, Entry, Failure, Letter, Order, place_of
+from mainstem.delivery import Command, Decided, Edit, Entry, Failure, Letter, Order, place_alone, place_of
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import opened
@@ -29,7 +29,10 @@ RESTORED_LETTERS: Final = 100
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
-    """A letter in a file. What is no text stands as base64; ``number`` counts the letters of a sequence from 0."""
+    """A letter in a file. What is no text stands as base64; ``number`` counts the letters of a sequence from 0.
+
+    Of handlers that wait together it names those that have yet to handle it. One that waits ``alone`` holds up nobody.
+    """
 
     group: str
     handler: str
@@ -48,6 +51,8 @@ class Line(Struct, frozen=True, omit_defaults=True):
     headers_base64: dict[str, bytes] = {}
     edits: tuple[Edit, ...] = ()
     original_base64: bytes | None = None
+    owed: tuple[str, ...] | None = None
+    alone: bool = False
 
     @property
     def letter(self) -> Letter:
@@ -63,7 +68,14 @@ class Line(Struct, frozen=True, omit_defaults=True):
             headers,
             self.edits,
             self.original_base64,
+            self.owed,
         )
+
+    @property
+    def sequence(self) -> tuple[int, str, bytes]:
+        """The task, the handler and the place of its sequence."""
+        letter = self.letter
+        return self.task, self.handler, place_alone(letter) if self.alone else place_of(letter)
 
 
 class Filed(Struct):
@@ -197,7 +209,7 @@ async def _restore(request: Request, file: Path, *, yes: bool) -> Filed:
     async with opened(request.broker, dev=request.dev) as broker:
         [group] = await groups_of(broker, request.group)
         questions = Reading(broker, group, clock, request.patience_seconds)
-        for _, lines in itertools.groupby(_lines(file), lambda line: (line.task, line.handler, place_of(line.letter))):
+        for _, lines in itertools.groupby(_lines(file), lambda line: line.sequence):
             filed.sequences += 1
             refused = ""
             for piece in _pieces(lines):
@@ -219,7 +231,7 @@ def _order(identifiers: Identifiers, piece: list[Line], decided: Decided) -> Ord
         identifiers.new(),
         "restore",
         first.handler,
-        place_of(letters[0]),
+        first.sequence[2],
         *decided,
         number=first.number,
         letters=letters,
@@ -283,6 +295,8 @@ def _line(group: str, entry: Entry, number: int, letter: Letter, failure: Failur
         {name: raw for name, (_, raw) in headers.items() if raw is not None},
         letter.edits,
         letter.original,
+        letter.owed,
+        entry.place != place_of(letter),
     )
 
 

@@ -160,6 +160,8 @@ def _say(decision: Decision, entries: Sequence[Entry], request: BulkRequest) -> 
         print_sequences([(decision.group, entry) for entry in entries[:EXAMPLES]])
         if decision.matched > EXAMPLES:
             click.echo(f"and {decision.matched - EXAMPLES} more")
+        if shared := sorted({each for entry in entries if len(entry.owes) > 1 for each in entry.owes}):
+            click.echo(f"Together wait: {', '.join(shared)}. {decision.action} is for all of them.")
         click.echo(f"{sequences}. Nothing was done; --yes does it." if entries else "Nothing is dead-lettered there.")
         return
     done = "worked off" if decision.action == "redrive" else "discarded"

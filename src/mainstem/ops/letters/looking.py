@@ -157,6 +157,7 @@ def _listed(group: str, entry: Entry) -> dict[str, object]:
     return {
         "group": group,
         "handler": entry.handler,
+        "owes": entry.owes or (entry.handler,),
         "task": entry.task,
         "key": name_of(entry),
         "status": entry.status,
