@@ -6,7 +6,6 @@ any of them, what went wrong and when to try again; without a next try the seque
 the mark and the working off happen in the key's lane. A party are the handlers that share stores.
 """
 
-import traceback
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ from msgspec import Struct
 
 from mainstem.delivery.context import Effects
 from mainstem.delivery.failures.letters import Letter, Letters, put_for, row_of, rows_of, set_timer
+from mainstem.delivery.failures.raised import trace_of
 from mainstem.state import TaskState
 
 PARKING_STORE = "$parking"
@@ -41,7 +41,7 @@ class Failure(Struct, frozen=True):
             said = str(error)
         except Exception as second:  # noqa: BLE001 - an exception that cannot be told must not stop the task
             said = f"(its text cannot be had: {type(second).__name__})"
-        trace = "".join(traceback.format_exception(error))
+        trace = trace_of(error)
         return cls(
             failures=1 + (before.failures if before else 0),
             first_ms=before.first_ms if before else now_ms,
