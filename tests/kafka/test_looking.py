@@ -10,10 +10,11 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from mainstem.broker import Reader, Record, TopicPartition
 from mainstem.broker.kafka import KafkaOptions
-from mainstem.broker.kafka.admin import Laid, told
 from mainstem.broker.kafka.calls import failure
 from mainstem.broker.kafka.fetcher import Found
 from mainstem.broker.kafka.reader import KafkaReader
+from mainstem.broker.kafka.topics import Laid
+from mainstem.broker.kafka.topics.topics import told
 from mainstem.errors import BrokerAway, UnknownTopic
 from tests.crash.crew import wait_until
 from tests.journeys.conditions import until

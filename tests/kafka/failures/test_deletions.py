@@ -7,10 +7,10 @@ import pytest
 
 from mainstem.broker import Broker, Change, GroupSpec, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.broker.kafka.admin import TopicAdmin
 from mainstem.broker.kafka.calls import Coordinators
 from mainstem.broker.kafka.tasks.groups import Groups
 from mainstem.broker.kafka.tasks.producer import TransactionalProducer
+from mainstem.broker.kafka.topics import TopicAdmin
 from mainstem.errors import BrokerAway, StoreRefused
 from mainstem.migration.mover import Copied, moving
 from tests.kafka.failures.test_errors import require

@@ -24,7 +24,6 @@ from mainstem.broker import (
     TopicSpec,
     read,
 )
-from mainstem.broker.kafka.admin import TopicAdmin, Topics
 from mainstem.broker.kafka.calls import RETRY_SECONDS, STRANGERS, Calls, kafka_error, translated
 from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of, changelog_of
 from mainstem.broker.kafka.fetcher import Fetchers
@@ -32,6 +31,7 @@ from mainstem.broker.kafka.log import KafkaLog
 from mainstem.broker.kafka.options import ClientSettings, KafkaOptions, Settings
 from mainstem.broker.kafka.preparing import Preparer
 from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Sharing, Slots
+from mainstem.broker.kafka.topics import TopicAdmin, Topics
 from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BrokerAway, BrokerError, DefinitionError, MainstemError
 from mainstem.identifiers import Identifiers

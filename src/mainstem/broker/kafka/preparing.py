@@ -6,9 +6,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Preparation, TopicSpec, at_least, is_refused, largest_record, preparation
-from mainstem.broker.kafka.admin import Laid, TopicAdmin, Topics
 from mainstem.broker.kafka.copies import changelog_of
 from mainstem.broker.kafka.tasks import REGISTRY, Groups, own_topics
+from mainstem.broker.kafka.topics import Laid, TopicAdmin, Topics
 
 _REPLICATION: Final = "replication"
 _MIN_INSYNC: Final = "min_insync"

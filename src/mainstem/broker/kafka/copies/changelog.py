@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from mainstem.broker import Change, Record
-from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.calls import unknown_topic
+from mainstem.broker.kafka.topics import Topics
 
 _SEPARATOR: Final = b"\x00"
 _BEHIND: Final = b"\x01"

@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from mainstem.broker import Batch, CopyProgress, TopicPartition
-from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.copies.changelog import topic_id_of
 from mainstem.broker.kafka.copies.copy import Copies, Copy, take_in
 from mainstem.broker.kafka.copies.standby import Standbys
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.reader import KafkaReader
+from mainstem.broker.kafka.topics import Topics
 from mainstem.telemetry import log
 
 T = TypeVar("T")

@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Final
 
 from mainstem.broker import CopyProgress, TopicPartition
-from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.copies.changelog import changelog_of, topic_id_of
 from mainstem.broker.kafka.copies.copy import Copies, Copy, take_in
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.reader import KafkaReader
+from mainstem.broker.kafka.topics import Topics
 from mainstem.telemetry import log
 
 PACE_SECONDS: Final = 0.2

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
-from mainstem.broker.kafka.admin import TopicAdmin
 from mainstem.broker.kafka.copies import change_records, changelog_of
 from mainstem.broker.kafka.tasks.groups import Groups, Registered, transactional_id
 from mainstem.broker.kafka.tasks.owner import offsets_of
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
+from mainstem.broker.kafka.topics import TopicAdmin
 from mainstem.errors import BrokerError, UnknownTopic
 
 

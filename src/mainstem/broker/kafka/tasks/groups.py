@@ -26,13 +26,13 @@ from mainstem.broker import (
     largest_record,
     read,
 )
-from mainstem.broker.kafka.admin import TopicAdmin, Topics, set_config
 from mainstem.broker.kafka.calls import Coordinators, answered
 from mainstem.broker.kafka.copies import Seat, folder_of
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.broker.kafka.tasks.own_topics import REGISTRY, own_topics
 from mainstem.broker.kafka.tasks.owner import BY_MEMBER
 from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
+from mainstem.broker.kafka.topics import TopicAdmin, Topics, set_config
 from mainstem.errors import (
     BrokerError,
     CommitRefused,

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from mainstem.broker import Change, Log, Record, TopicPartition
-from mainstem.broker.kafka.admin import Topics
 from mainstem.broker.kafka.calls import Calls
 from mainstem.broker.kafka.copies import change_records
 from mainstem.broker.kafka.tasks.owner import Owner, Steward
 from mainstem.broker.kafka.tasks.producer import Shipment, Slots
+from mainstem.broker.kafka.topics import Topics
 from mainstem.broker.kafka.wire import check_sizes
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, UnknownTopic
 

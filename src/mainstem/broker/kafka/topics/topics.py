@@ -1,4 +1,4 @@
-"""Topics as they are: what the cluster says, what is remembered of it, and the verbs that change it."""
+"""Topics as they are: what the cluster says, and what is remembered of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -10,17 +10,13 @@ from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaExc
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import (
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
     ConfigResource,
-    ConfigSource,
     ListOffsetsResultInfo,
-    NewTopic,
     OffsetSpec,
     ResourceType,
 )
 
-from mainstem.broker import TopicDescription, TopicPartition, TopicSpec
+from mainstem.broker import TopicPartition, TopicSpec
 from mainstem.broker.kafka.calls import (
     NO_LEADER,
     UNKNOWN_TOPIC,
@@ -32,20 +28,12 @@ from mainstem.broker.kafka.calls import (
     unknown_topic,
 )
 from mainstem.broker.kafka.options import ClientSettings
+from mainstem.broker.kafka.topics.settings import MIN_INSYNC, config_of, spec_of
 from mainstem.clock import Clock
-from mainstem.errors import BrokerAway, TopicExists, UnknownTopic
-
-ENVELOPE_BYTES: Final = 48_588
-"""What a batch of one record has beside key and value: ``max.message.bytes`` is that of the whole batch."""
+from mainstem.errors import BrokerAway, UnknownTopic
 
 INTERNAL: Final = "__"
 RETRY_SECONDS: Final = 0.02
-_MIN_INSYNC: Final = "min.insync.replicas"
-_RETENTION, _CLEANUP, _SIZE, _KEPT = "retention.ms", "cleanup.policy", "max.message.bytes", "retention.bytes"
-SEGMENT_BYTES: Final = (1 << 20, 1 << 30)
-"""The least and the most that a segment may have; only whole segments leave."""
-SEGMENTS: Final = 8
-"""A topic that is kept by its size has so many of them in each partition."""
 
 
 class Known(NamedTuple):
@@ -91,7 +79,7 @@ class Topics:
     def config(self, spec: TopicSpec) -> dict[str, str]:
         """The settings of a topic, with those that the options say of every topic."""
         enough = self.options.min_insync
-        return _config(spec) if enough is None else {**_config(spec), _MIN_INSYNC: str(enough)}
+        return config_of(spec) if enough is None else {**config_of(spec), MIN_INSYNC: str(enough)}
 
     @property
     def client(self) -> AdminClient:
@@ -153,9 +141,9 @@ class Topics:
             except UnknownTopic:
                 self._known.pop(name, None)
                 continue
-            spec = _spec(name, len(description.partitions), config)
+            spec = spec_of(name, len(description.partitions), config)
             copies = min(len(each.replicas) for each in description.partitions)
-            found[name] = Laid(spec, str(description.topic_id), copies, int(config[_MIN_INSYNC].value or 1))
+            found[name] = Laid(spec, str(description.topic_id), copies, int(config[MIN_INSYNC].value or 1))
             self._known[name] = Known(spec.partitions, spec.record_bytes_max, str(description.topic_id))
         return found
 
@@ -233,131 +221,3 @@ class Topics:
         starts = await self.offsets({at: OffsetSpec.earliest() for at in wanted})
         ends = await self.offsets({at: OffsetSpec.latest() for at in wanted})
         return {at: (starts[at], ends[at]) for at in wanted if at in starts and at in ends}
-
-
-class TopicAdmin:
-    """The verbs of topics."""
-
-    def __init__(self, topics: Topics) -> None:
-        """Through the same client."""
-        self._topics = topics
-
-    async def create(self, spec: TopicSpec) -> None:
-        """Create a topic; one that exists with the same specification is left alone, another is refused."""
-        topics = self._topics
-        replication = topics.options.replication
-        new = NewTopic(
-            spec.name, spec.partitions, -1 if replication is None else replication, config=topics.config(spec)
-        )
-
-        async def created() -> bool:
-            try:
-                client = topics.client
-                asked = client.create_topics([new], request_timeout=topics.options.answer_seconds)
-                await answered(asked[spec.name], spec.name)
-            except TopicExists:
-                existing = (await topics.describe([spec.name])).get(spec.name)
-                if existing is None:
-                    return False  # it is being deleted
-                if existing[0] != spec:
-                    raise _differs(spec, existing[0]) from None
-            return True
-
-        await topics.until(created, f"the topic {spec.name!r} to be created")
-        topics.forget(spec.name)
-        await topics.until(lambda: topics.has(spec.name), f"the topic {spec.name!r} to be known")
-
-    async def alter(self, spec: TopicSpec) -> None:
-        """Change retention, compaction or limits; the number of partitions never changes."""
-        existing = (await self._topics.describe([spec.name])).get(spec.name)
-        if existing is None:
-            raise unknown_topic(spec.name)
-        if existing[0].partitions != spec.partitions:
-            raise TopicExists(
-                f"The topic {spec.name!r} has {existing[0].partitions} partitions, and keeps them",
-                why="with another number, keys would move to other partitions and lose their order",
-                remedy="create another topic and move the events there",
-            )
-        await set_config(self._topics, ResourceType.TOPIC, spec.name, self._topics.config(spec))
-        self._topics.forget(spec.name)
-
-    async def delete(self, topic: str) -> None:
-        """Delete a topic and its records."""
-        self._topics.forget(topic)
-        client = self._topics.client
-        deleted = client.delete_topics([topic], request_timeout=self._topics.options.answer_seconds)
-        await answered(deleted[topic], topic)
-
-        async def gone() -> bool:
-            return topic not in await self._topics.describe([topic])
-
-        await self._topics.until(gone, f"the topic {topic!r} to be gone")
-
-    async def topics(self, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
-        """Describe these topics, or all."""
-        described = await self._topics.describe(await self._topics.names() if names is None else set(names))
-        partitions = [
-            TopicPartition(name, number) for name, (spec, _) in described.items() for number in range(spec.partitions)
-        ]
-        bounds = await self._topics.bounds(partitions) if partitions else {}
-        found: dict[str, TopicDescription] = {}
-        for name, (spec, topic_id) in described.items():
-            own = [bounds.get(TopicPartition(name, number)) for number in range(spec.partitions)]
-            there = [each for each in own if each is not None]
-            if len(there) == spec.partitions:  # it may have been deleted in between
-                starts, ends = zip(*there, strict=True)
-                found[name] = TopicDescription(spec, topic_id, starts, ends)
-        return found
-
-
-async def set_config(topics: Topics, kind: ResourceType, name: str, config: Mapping[str, str]) -> None:
-    """Set some settings of a topic or a group, and leave the others alone."""
-    entries = [
-        ConfigEntry(key, value, source=ConfigSource.DYNAMIC_TOPIC_CONFIG, incremental_operation=AlterConfigOpType.SET)
-        for key, value in config.items()
-    ]
-    resource = ConfigResource(kind, name, incremental_configs=entries)
-    client = topics.client
-    altered = client.incremental_alter_configs([resource], request_timeout=topics.options.answer_seconds)
-    await answered(altered[resource], name)
-
-
-def _differs(spec: TopicSpec, existing: TopicSpec) -> TopicExists:
-    return TopicExists(
-        f"The topic {spec.name!r} exists with other properties",
-        where=str(existing),
-        why=f"it would now be created as {spec}",
-        remedy="mainstem topics plan shows the difference; all but the number of partitions can be altered",
-    )
-
-
-def _config(spec: TopicSpec) -> dict[str, str]:
-    retention = "-1" if spec.retention_ms is None else str(spec.retention_ms)
-    cleanup = "delete"
-    if spec.compact:
-        forever = spec.retention_ms is None and spec.retention_bytes is None
-        cleanup = "compact" if forever else "compact,delete"
-    least, most = SEGMENT_BYTES
-    segment = most if spec.retention_bytes is None else spec.retention_bytes // SEGMENTS
-    return {
-        _KEPT: "-1" if spec.retention_bytes is None else str(spec.retention_bytes),
-        "segment.bytes": str(min(most, max(least, segment, spec.record_bytes_max + ENVELOPE_BYTES))),
-        _RETENTION: retention,
-        _CLEANUP: cleanup,
-        _SIZE: str(spec.record_bytes_max + ENVELOPE_BYTES),
-        # Event time may lie in the future; by default more than an hour of it is refused.
-        "message.timestamp.after.max.ms": str(2**63 - 1),
-    }
-
-
-def _spec(name: str, partitions: int, config: Mapping[str, ConfigEntry]) -> TopicSpec:
-    values = {key: entry.value or "" for key, entry in config.items()}
-    retention, kept = int(values[_RETENTION]), int(values[_KEPT])
-    return TopicSpec(
-        name,
-        partitions,
-        None if retention < 0 else retention,
-        "compact" in values[_CLEANUP],
-        max(0, int(values[_SIZE]) - ENVELOPE_BYTES),
-        None if kept < 0 else kept,
-    )
