@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import Broker, GroupSpec, Membership
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.broker.kafka.tasks.group import KafkaMembership
+from mainstem.broker.kafka.groups.membership import KafkaMembership
 from mainstem.testing.conformance.broker import Capabilities
 from tests.conformance.harnesses import RealTime
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Membership
 from mainstem.broker.kafka import KafkaOptions
-from mainstem.broker.kafka.tasks.member import Life, MemberThread
+from mainstem.broker.kafka.tasks import Life, MemberThread
 from mainstem.clock import SystemClock
 from mainstem.errors import BrokerError, MembershipLost, StoreRefused
 from tests.kafka.clients import connected
@@ -83,7 +83,7 @@ async def test_two_that_make_one_group_at_once_agree_on_what_it_is_for(
         await groups.enter(spec)
         await groups._enter(spec, before_us=())
         with pytest.raises(StoreRefused, match="belong to the service"):
-            await groups._register(replace(spec, service="another"))
+            await groups.registry.register(replace(spec, service="another"))
 
 
 async def test_the_group_is_asked_by_the_name_that_a_member_has_now(kafka: str, unique: Callable[[str], str]) -> None:

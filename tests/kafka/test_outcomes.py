@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import Record, TopicPartition, TopicSpec, read
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
-from mainstem.broker.kafka.tasks.producer import Shipment, Slots, TransactionalProducer
+from mainstem.broker.kafka.producers import Shipment, Slots, TransactionalProducer
 from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, RecordTooLarge, UnknownTopic
 from tests.kafka.clients import connected, partition
 

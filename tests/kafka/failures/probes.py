@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mainstem.broker.kafka.tasks.group import KafkaMembership
-from mainstem.broker.kafka.tasks.owner import Owner
-from mainstem.broker.kafka.tasks.producer import TransactionalProducer
+from mainstem.broker.kafka.groups.membership import KafkaMembership
+from mainstem.broker.kafka.producers import TransactionalProducer
+from mainstem.broker.kafka.tasks import Owner
 from mainstem.delivery.tasks import Task
 from mainstem.errors import Fenced
 from tests.crash.page import Page

@@ -8,8 +8,8 @@ import pytest
 from mainstem.broker import Broker, Change, GroupSpec, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.calls import Coordinators
-from mainstem.broker.kafka.tasks.groups import Groups
-from mainstem.broker.kafka.tasks.producer import TransactionalProducer
+from mainstem.broker.kafka.groups.registry import Registry
+from mainstem.broker.kafka.producers import TransactionalProducer
 from mainstem.broker.kafka.topics import TopicAdmin
 from mainstem.errors import BrokerAway, StoreRefused
 from mainstem.migration.mover import Copied, moving
@@ -23,7 +23,7 @@ STEPS: dict[str, Step] = {
     "before the positions are deleted": (Coordinators, "ask", 2),
     "before the inbox is deleted": (TopicAdmin, "delete", 0),
     "before the changelog is deleted": (TopicAdmin, "delete", 1),
-    "before the record is struck out": (Groups, "forget", 0),
+    "before the record is struck out": (Registry, "forget", 0),
 }
 
 

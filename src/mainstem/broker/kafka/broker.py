@@ -27,10 +27,11 @@ from mainstem.broker import (
 from mainstem.broker.kafka.calls import RETRY_SECONDS, STRANGERS, Calls, kafka_error, translated
 from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of, changelog_of
 from mainstem.broker.kafka.fetcher import Fetchers
+from mainstem.broker.kafka.groups import GroupAdmin, Groups, KafkaGroup
 from mainstem.broker.kafka.log import KafkaLog
 from mainstem.broker.kafka.options import ClientSettings, KafkaOptions, Settings
 from mainstem.broker.kafka.preparing import Preparer
-from mainstem.broker.kafka.tasks import GroupAdmin, Groups, KafkaGroup, Sharing, Slots
+from mainstem.broker.kafka.producers import Sharing, Slots
 from mainstem.broker.kafka.topics import TopicAdmin, Topics
 from mainstem.clock import Clock, SystemClock
 from mainstem.errors import BrokerAway, BrokerError, DefinitionError, MainstemError
@@ -81,7 +82,7 @@ class KafkaBroker:
         if copies is not None:
             standbys = Standbys(self._topics, self._following, copies)
             self._restorer = Restorer(self._topics, self._restoring, copies, standbys)
-        self._group = KafkaGroup(groups, clock, self._restorer)
+        self._group = KafkaGroup(groups, self._restorer)
         self.log, self.group = self._log, self._group
         preparer = Preparer(self._topics, topic_admin, groups)
         self.admin = KafkaAdmin(topic_admin, GroupAdmin(groups, topic_admin), preparer)

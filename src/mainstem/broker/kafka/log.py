@@ -12,8 +12,9 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.broker.kafka.calls import background, failure, kafka_error, translated, unknown_topic
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.options import BATCH_BYTES, ClientSettings
+from mainstem.broker.kafka.producers import Sharing
 from mainstem.broker.kafka.reader import KafkaReader
-from mainstem.broker.kafka.tasks import KafkaTransaction, Sharing
+from mainstem.broker.kafka.tasks import KafkaTransaction
 from mainstem.broker.kafka.topics import Topics
 from mainstem.broker.kafka.wire import HeaderPairs, check_sizes
 from mainstem.errors import BrokerError, UnknownTopic

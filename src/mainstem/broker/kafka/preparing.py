@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, Preparation, TopicSpec, at_least, is_refused, largest_record, preparation
 from mainstem.broker.kafka.copies import changelog_of
-from mainstem.broker.kafka.tasks import REGISTRY, Groups, own_topics
+from mainstem.broker.kafka.groups import REGISTRY, Groups, own_topics
 from mainstem.broker.kafka.topics import Laid, TopicAdmin, Topics
 
 _REPLICATION: Final = "replication"
@@ -49,7 +49,7 @@ class Preparer:
 
     async def _gone(self, groups: Sequence[GroupSpec], there: Collection[str]) -> dict[str, Preparation]:
         """What groups have that have run, and that is not there any more: an empty one would not be the same."""
-        registered = await self._groups.registered() if REGISTRY.topic in there else {}
+        registered = await self._groups.registry.registered() if REGISTRY.topic in there else {}
         return {
             name: Preparation(
                 "refuse",

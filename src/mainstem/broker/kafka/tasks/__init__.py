@@ -1,19 +1,18 @@
-"""Transactions and whose they are: producers that fence one another, members of groups, owners of tasks."""
+"""Tasks and whose they are: the member that is given them, the owner that commits for them, and their transactions."""
 
-from mainstem.broker.kafka.tasks.group import KafkaGroup
-from mainstem.broker.kafka.tasks.group_admin import GroupAdmin
-from mainstem.broker.kafka.tasks.groups import Groups
-from mainstem.broker.kafka.tasks.own_topics import REGISTRY, own_topics
-from mainstem.broker.kafka.tasks.producer import Slots
-from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, Sharing
+from mainstem.broker.kafka.tasks.member import Life, MemberThread
+from mainstem.broker.kafka.tasks.owner import OWNER_STORE, Owner, offsets_of
+from mainstem.broker.kafka.tasks.steward import BY_MEMBER, Steward
+from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, LooseTransaction
 
 __all__ = [
-    "REGISTRY",
-    "GroupAdmin",
-    "Groups",
-    "KafkaGroup",
+    "BY_MEMBER",
+    "OWNER_STORE",
     "KafkaTransaction",
-    "Sharing",
-    "Slots",
-    "own_topics",
+    "Life",
+    "LooseTransaction",
+    "MemberThread",
+    "Owner",
+    "Steward",
+    "offsets_of",
 ]

@@ -8,7 +8,7 @@ from typing import Final
 from mainstem.broker import GroupSpec
 from mainstem.broker.kafka.calls import background
 from mainstem.broker.kafka.copies import Standbys, to_follow
-from mainstem.broker.kafka.tasks.groups import Groups
+from mainstem.broker.kafka.groups.groups import Groups
 from mainstem.errors import MainstemError
 from mainstem.telemetry import log
 

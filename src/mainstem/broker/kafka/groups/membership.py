@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from functools import partial
 
-from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, Membership, TopicPartition, inputs_of, read
-from mainstem.broker.kafka.calls import background
-from mainstem.broker.kafka.copies import Restorer, change_of, change_records, changelog_of, named_with
-from mainstem.broker.kafka.tasks.groups import Groups, Positions, transactional_id
-from mainstem.broker.kafka.tasks.member import Life, MemberThread
-from mainstem.broker.kafka.tasks.owner import BY_MEMBER, OWNER_STORE, Owner, Steward, offsets_of
-from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
-from mainstem.broker.kafka.tasks.reserve import Reserve
-from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, LooseTransaction
-from mainstem.clock import Clock
-from mainstem.errors import BrokerAway, BrokerError, MembershipLost, NotAllowed, StoreRefused
+from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, inputs_of
+from mainstem.broker.kafka.copies import Restorer, change_records, changelog_of, named_with
+from mainstem.broker.kafka.groups.groups import Groups, Positions
+from mainstem.broker.kafka.groups.memory import completed_sets, refuse_forgotten
+from mainstem.broker.kafka.groups.reserve import Reserve
+from mainstem.broker.kafka.producers import Shipment, TransactionalProducer, fencing, transactional_id
+from mainstem.broker.kafka.tasks import (
+    BY_MEMBER,
+    OWNER_STORE,
+    KafkaTransaction,
+    Life,
+    LooseTransaction,
+    MemberThread,
+    Owner,
+    Steward,
+    offsets_of,
+)
+from mainstem.errors import BrokerAway, BrokerError, MembershipLost
 from mainstem.telemetry import log
 
 
@@ -49,7 +55,8 @@ class KafkaMembership:
 
     def __init__(
         self,
-        group: "KafkaGroup",
+        groups: Groups,
+        restorer: Restorer | None,
         spec: GroupSpec,
         static_id: str | None,
         pinned: frozenset[int] | None,
@@ -57,18 +64,19 @@ class KafkaMembership:
     ) -> None:
         """Not joined yet. It stands by for others when it says in which ``folder`` it has its copies."""
         self.spec = spec
-        self._group = group
+        self._groups = groups
+        self._restorer = restorer
+        self.left = False
         self._pinned = pinned
         self._returned: frozenset[int] | None = None
         self._changed = asyncio.Event()
-        self._left = False
         self._owners: dict[int, Owner | Steward] = {}
-        self._life = Life(group.clock, spec.session_timeout_seconds, spec.hand_over_seconds)
-        settings = group.groups.settings.member(spec, static_id)
+        self._life = Life(groups.topics.clock, spec.session_timeout_seconds, spec.hand_over_seconds)
+        settings = groups.settings.member(spec, static_id)
         self._reserve: Reserve | None = None
-        if folder is not None and group.restorer is not None:
+        if folder is not None and restorer is not None:
             settings["client.id"] = named_with(str(settings.get("client.id", "mainstem")), folder)
-            self._reserve = Reserve(group.groups, group.restorer.standbys, spec, self._had)
+            self._reserve = Reserve(groups, restorer.standbys, spec, self._had)
         self.thread = MemberThread(settings, spec.inbox, self._life, self._hear)
         self.member = ""
 
@@ -114,12 +122,12 @@ class KafkaMembership:
             return False
         # Whoever was expelled before it was given anything has joined again by itself, under another name.
         self.member = self.thread.member or self.member
-        return task in (await self._group.groups.members(self.spec.name)).get(self.member, ())
+        return task in (await self._groups.members(self.spec.name)).get(self.member, ())
 
     async def take_over(self, task: int) -> KafkaOwnership:
         """Fence every older owner, abort what it has open, then read the positions."""
         self._look()
-        groups, spec = self._group.groups, self.spec
+        groups, spec = self._groups, self.spec
         if not 0 <= task < spec.tasks:
             raise BrokerError(f"The group has no task {task}", where=f"member {self.member}")
         self.thread.own(task)
@@ -136,18 +144,18 @@ class KafkaMembership:
         owner = Owner(producer, inputs, changelog, committed.epochs.get(task, 0) + 1)
         self._owners[task] = owner
         if task not in committed.epochs:
-            await self._refuse_forgotten(changelog)
-        if self._group.restorer is not None:
-            owner.copy = await self._group.restorer.restore(spec.name, changelog)
+            await refuse_forgotten(groups, spec.name, changelog)
+        if self._restorer is not None:
+            owner.copy = await self._restorer.restore(spec.name, changelog)
         positions = await self._positions(inputs, committed)
         bytes_max = (await groups.topics.known(changelog)).record_bytes_max
-        now = self._group.clock.monotonic()
+        now = self._groups.topics.clock.monotonic()
         await groups.topics.calls.run(lambda: owner.begin(positions, bytes_max, now), where)
         return KafkaOwnership(groups, owner, task, positions)
 
     async def _look_after(self, task: int, where: str) -> KafkaOwnership:
         """Take over without fencing a producer, for there is none: the member's generation is what counts."""
-        groups, spec = self._group.groups, self.spec
+        groups, spec = self._groups, self.spec
         inputs = inputs_of(spec.name, task, spec.tasks, spec.inputs)
         committed = await groups.positions(spec.name)
         if task not in committed.by_member:
@@ -158,7 +166,7 @@ class KafkaMembership:
         steward = Steward(self.thread, name, inputs, committed.epochs.get(task, 0) + 1, seconds)
         self._owners[task] = steward
         positions = await self._positions(inputs, committed)
-        now = self._group.clock.monotonic()
+        now = self._groups.topics.clock.monotonic()
         await groups.topics.calls.run(lambda: steward.send(positions, now), where)
         return KafkaOwnership(groups, steward, task, positions)
 
@@ -166,77 +174,28 @@ class KafkaMembership:
         """What is committed for a task; its inbox is read from the start where it has never been."""
         positions = {at: committed.offsets[at] for at in inputs if at in committed.offsets}
         if inputs[0] not in positions:
-            positions[inputs[0]] = (await self._group.groups.topics.bounds([inputs[0]]))[inputs[0]][0]
+            positions[inputs[0]] = (await self._groups.topics.bounds([inputs[0]]))[inputs[0]][0]
         return positions
 
     async def _forget(self, task: int, inputs: Sequence[TopicPartition], where: str) -> Positions:
         """Fence whoever has owned the task with a producer, once; from now on nothing is remembered."""
-        groups, spec = self._group.groups, self.spec
+        groups, spec = self._groups, self.spec
         changelog = TopicPartition(changelog_of(spec.name), task)
-        producer = await groups.topics.calls.run(
-            lambda: TransactionalProducer(groups.settings, transactional_id(spec.name, task), spec.name), where
-        )
-        try:
+        async with fencing(
+            groups.topics.calls, groups.settings, transactional_id(spec.name, task), spec.name
+        ) as producer:
             committed = await groups.positions(spec.name)
             if task not in committed.epochs:
-                await self._refuse_forgotten(changelog)
+                await refuse_forgotten(groups, spec.name, changelog)
             epoch = committed.epochs.get(task, 0) + 1
             changes = [Change(OWNER_STORE, b"epoch", str(epoch).encode())]
-            changes += [Change(COMPLETED_STORE, key, None) for key in await self._completed(changelog)]
+            changes += [Change(COMPLETED_STORE, key, None) for key in await completed_sets(groups, spec, changelog)]
             bytes_max = (await groups.topics.known(changelog)).record_bytes_max
             positions = await self._positions(inputs, committed)
             offsets = offsets_of(positions, inputs[0], f"{epoch} {BY_MEMBER}")
             shipment = Shipment([(changelog, change_records(changes), bytes_max)], offsets)
             await groups.topics.calls.run(lambda: producer.send(shipment), where)
             return Positions(positions, {task: epoch})
-        finally:
-            await groups.topics.calls.run(producer.close, where)
-
-    async def _completed(self, changelog: TopicPartition) -> list[bytes]:
-        """The completed sets that a task has left; refused where something waits there that nobody would look after."""
-        groups, spec = self._group.groups, self.spec
-        rows: dict[str, set[bytes]] = {}
-        start, end = (await groups.topics.bounds([changelog]))[changelog]
-        async for batch in read(groups.log, {changelog: start}, {changelog: end}):
-            for key, value in zip(batch.keys, batch.values, strict=True):
-                change = change_of(key or b"", value)
-                keys = rows.setdefault(change.store, set())
-                keys.discard(change.key) if value is None else keys.add(change.key)
-        known = {OWNER_STORE, COMPLETED_STORE, *spec.forgettable}
-        waiting = sorted(store for store, keys in rows.items() if keys and store.startswith("$") and store not in known)
-        if waiting:
-            raise StoreRefused(
-                f"The group {spec.name!r} cannot be delivered at least once yet: events or timers of it wait",
-                where=f"task {changelog.partition}, {', '.join(waiting)}",
-                why="nobody would look after what is parked, or wake what is set",
-                remedy='run it with delivery="exactly_once" until nothing waits, redrive or discard the dead letters '
-                f"(mainstem dead-letters list {spec.name}), stop it, and start it at least once",
-            )
-        for store in sorted(store for store, keys in rows.items() if keys and not store.startswith("$")):
-            log.warning(
-                "%s: what its store %r holds is left behind", transactional_id(spec.name, changelog.partition), store
-            )
-        return sorted(rows.get(COMPLETED_STORE, ()))
-
-    async def _refuse_forgotten(self, changelog: TopicPartition) -> None:
-        """Every owner leaves a trace in the changelog, so positions that are not there have been there.
-
-        What a first owner has left that died in its first commit is no trace: it was aborted, and is passed over.
-        """
-        groups = self._group.groups
-        start, end = (await groups.topics.bounds([changelog]))[changelog]
-        async with aclosing(read(groups.log, {changelog: start}, {changelog: end})) as batches:
-            traces = (batch async for batch in batches if len(batch))
-            if await anext(traces, None) is None:
-                return
-        raise BrokerError(
-            "The positions of a task are gone, and its memory is not",
-            where=f"group {self.spec.name}, task {changelog.partition}",
-            why="the cluster forgets the positions of a group that has had no members for a week "
-            "(offsets.retention.minutes), or somebody has deleted them",
-            remedy=f"say where to go on: mainstem groups reset {self.spec.name}; or delete the group with its "
-            f"memory: mainstem groups delete {self.spec.name}",
-        )
 
     async def release(self, task: int) -> None:
         """Let the revocation of a drained task go on. Its producer is kept until the task comes back, or we leave."""
@@ -251,15 +210,14 @@ class KafkaMembership:
 
     async def leave(self) -> None:
         """Give everything back and leave the group."""
-        if self._left:
+        if self.left:
             return
-        self._left = True
+        self.left = True
         self._life.end()
-        self._group.forget(self)
         if self._reserve is not None:
             await self._reserve.close()
         await asyncio.gather(*(self._let_go(task) for task in list(self._owners)))
-        seconds = self._group.groups.settings.options.answer_seconds
+        seconds = self._groups.settings.options.answer_seconds
         if self._pinned is None and not await asyncio.to_thread(self.thread.close, seconds):
             log.warning("%s has not let go of its membership within %g s, and is left alone", self.member, seconds)
         self.thread.lost = self.thread.lost or "it has left"
@@ -275,8 +233,8 @@ class KafkaMembership:
         """Commit the positions of tasks that have stood still for so long."""
         for owner in list(self._owners.values()):
             try:
-                await self._group.groups.topics.calls.run(
-                    partial(owner.refresh, self._group.clock, seconds), owner.where
+                await self._groups.topics.calls.run(
+                    partial(owner.refresh, self._groups.topics.clock, seconds), owner.where
                 )
             except BrokerError as error:
                 log.warning("the positions of a task that stands still could not be committed again: %s", error)
@@ -310,75 +268,3 @@ class KafkaMembership:
         self._changed.clear()
         if self.thread.lost is None:
             await self._changed.wait()
-
-
-class KafkaGroup:
-    """The role of the group."""
-
-    def __init__(self, groups: Groups, clock: Clock, restorer: Restorer | None) -> None:
-        """Nobody has joined. Without ``restorer`` stores are written, and not read."""
-        self.groups = groups
-        self.restorer = restorer
-        self._refreshing: asyncio.Task[None] | None = None
-        self.clock = clock
-        self._memberships: list[KafkaMembership] = []
-
-    async def join(
-        self, spec: GroupSpec, *, static_id: str | None = None, pinned: frozenset[int] | None = None
-    ) -> Membership:
-        """Join; creates the group, its inbox and its changelog the first time."""
-        if pinned is not None and len(pinned) < spec.tasks and await self.groups.members(spec.name):
-            raise BrokerError(
-                "On Kafka a member pins all tasks of its group, or has the group to itself",
-                where=f"group {spec.name}, tasks {', '.join(map(str, sorted(pinned)))} of {spec.tasks}",
-                why="nothing would keep the group from giving the pinned tasks to other members",
-                remedy="leave the tasks to the group, or run one process with all of them",
-            )
-        for lost in [each for each in self._memberships if each.spec.name == spec.name and each.thread.lost]:
-            await lost.leave()  # it may still hold producers, and local copies that are needed now
-        if pinned is not None and spec.delivery == "at_least_once":
-            raise BrokerError(
-                "On Kafka a group that is delivered at least once has no pinned tasks",
-                where=f"group {spec.name}",
-                why="its positions are moved in the name of a member, and whoever pins tasks is none",
-                remedy='leave the tasks to the group, or declare delivery="exactly_once"',
-            )
-        await self.groups.enter(spec)
-        if pinned is None and not self.groups.settings.is_classic(static_id):
-            await self._set_session(spec)
-        # Whoever pins has the group to itself; whoever is delivered to at least once has no stores.
-        stands_by = spec.standbys > 0 and pinned is None and spec.delivery == "exactly_once"
-        folder = await self.restorer.identity() if stands_by and self.restorer is not None else None
-        membership = KafkaMembership(self, spec, static_id, pinned, folder)
-        self._memberships.append(membership)
-        if self._refreshing is None:
-            self._refreshing = background(self._refresh(), "mainstem kafka positions")
-        await membership.join(self.groups.settings.options.answer_seconds * 2)
-        return membership
-
-    async def _set_session(self, spec: GroupSpec) -> None:
-        try:
-            if await self.groups.session_differs(spec):
-                await self.groups.set_session(spec)
-        except NotAllowed as error:
-            log.warning("whoever dies may be replaced at another time than the settings say: %s", error)
-
-    def forget(self, membership: KafkaMembership) -> None:
-        """It has left."""
-        if membership in self._memberships:
-            self._memberships.remove(membership)
-
-    async def close(self) -> None:
-        """Leave every group."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
-        for membership in list(self._memberships):
-            await membership.leave()
-
-    async def _refresh(self) -> None:
-        seconds = self.groups.settings.options.refresh_seconds
-        while True:
-            await asyncio.sleep(seconds / 4)
-            for membership in list(self._memberships):
-                await membership.refresh(seconds)

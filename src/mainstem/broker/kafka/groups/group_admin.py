@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
 from mainstem.broker.kafka.copies import change_records, changelog_of
-from mainstem.broker.kafka.tasks.groups import Groups, Registered, transactional_id
-from mainstem.broker.kafka.tasks.owner import offsets_of
-from mainstem.broker.kafka.tasks.producer import Shipment, TransactionalProducer
+from mainstem.broker.kafka.groups.groups import Groups
+from mainstem.broker.kafka.groups.registry import Registered
+from mainstem.broker.kafka.producers import Shipment, TransactionalProducer, fencing, transactional_id
+from mainstem.broker.kafka.tasks import offsets_of
 from mainstem.broker.kafka.topics import TopicAdmin
 from mainstem.errors import BrokerError, UnknownTopic
 
@@ -22,7 +23,7 @@ class GroupAdmin:
 
     async def groups(self, names: Iterable[str] | None = None) -> Mapping[str, GroupDescription]:
         """Describe these groups, or all."""
-        registered = await self._groups.registered()
+        registered = await self._groups.registry.registered()
         wanted = registered.keys() if names is None else set(names) & registered.keys()
         described = await asyncio.gather(*(self._describe(name, registered[name]) for name in sorted(wanted)))
         return {each.name: each for each in described}
@@ -52,21 +53,21 @@ class GroupAdmin:
         does all of them again.
         """
         registered = await self._unattended(group)
-        await self._groups.end(group, ending=True)
+        await self._groups.registry.end(group, ending=True)
         try:
             await self._unattended(group)
         except BrokerError:
             # Somebody has joined just before it was recorded.
-            await self._groups.end(group, ending=False)
+            await self._groups.registry.end(group, ending=False)
             raise
         for task in range(registered.tasks):
-            producer = await self._fencing(group, task)
-            await self._groups.topics.calls.run(producer.close, group)
+            async with self._fencing(group, task):
+                pass
         await self._delete_positions(group)
         for topic in (inbox_of(group), changelog_of(group)):
             with suppress(UnknownTopic):
                 await self._admin.delete(topic)
-        await self._groups.forget(group)
+        await self._groups.registry.forget(group)
 
     async def _delete_positions(self, group: str) -> None:
         seconds = self._groups.settings.options.answer_seconds
@@ -81,7 +82,7 @@ class GroupAdmin:
                 raise
 
     async def _unattended(self, group: str) -> Registered:
-        registered = (await self._groups.registered()).get(group)
+        registered = (await self._groups.registry.registered()).get(group)
         if registered is None:
             raise BrokerError(f"There is no group {group!r}", remedy="mainstem groups list shows those that are there")
         members = await self._groups.members(group)
@@ -100,18 +101,13 @@ class GroupAdmin:
         known = await groups.topics.known(changelog)
         dropped = change_records(Change(COMPLETED_STORE, completed_key(at), None) for at in own)
         offsets = offsets_of(own, TopicPartition(inbox_of(group), task), str(epoch))
-        producer = await self._fencing(group, task)
-        try:
-            shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)
+        shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)
+        async with self._fencing(group, task) as producer:
             await groups.topics.calls.run(lambda: producer.send(shipment), f"group {group}, task {task}")
-        finally:
-            await groups.topics.calls.run(producer.close, group)
 
-    async def _fencing(self, group: str, task: int) -> TransactionalProducer:
-        where = f"group {group}, task {task}"
-        return await self._groups.topics.calls.run(
-            lambda: TransactionalProducer(self._groups.settings, transactional_id(group, task), group), where
-        )
+    def _fencing(self, group: str, task: int) -> AbstractAsyncContextManager[TransactionalProducer]:
+        groups = self._groups
+        return fencing(groups.topics.calls, groups.settings, transactional_id(group, task), group)
 
     async def _describe(self, name: str, registered: Registered) -> GroupDescription:
         seats = await self._groups.seats(name)
