@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 import mainstem.database.database as database_module
-import mainstem.delivery.desk.alarm as alarm_module
+import mainstem.delivery.works.alarm as alarm_module
 import tests.crash.services as services_module
 from mainstem.database.disk import require_local
 

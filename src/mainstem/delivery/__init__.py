@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import due_ms as due_ms
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
     from mainstem.delivery.context import waiting_fact as waiting_fact
-    from mainstem.delivery.desk import Later as Later
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
     from mainstem.delivery.failures import Decided as Decided
     from mainstem.delivery.failures import Edit as Edit
@@ -84,6 +83,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.upkeep import Remembered as Remembered
     from mainstem.delivery.upkeep import Retirement as Retirement
     from mainstem.delivery.upkeep import Rollback as Rollback
+    from mainstem.delivery.works import Later as Later
 
 __all__ = [
     "AT_ONCE",
@@ -247,7 +247,6 @@ __getattr__, __dir__ = door(
             "faults_of",
             "tasks_for",
         ),
-        "desk": ("Later",),
         "processor": (
             "Call",
             "EventEntry",
@@ -270,5 +269,6 @@ __getattr__, __dir__ = door(
         ),
         "tasks": ("Environment",),
         "upkeep": ("Keeper", "Remembered", "Retirement", "Rollback"),
+        "works": ("Later",),
     },
 )

@@ -9,7 +9,7 @@ import pytest
 from mainstem.clock import SystemClock
 from mainstem.database import TaskRows
 from mainstem.delivery import Command, Context, Processor, Retry, Store
-from mainstem.delivery.desk import alarm
+from mainstem.delivery.works import alarm
 from mainstem.errors import DefinitionError
 from mainstem.state import Timer
 from tests.rooms.delivery.stage import Keyless, Paid, Shipped, Stage, Told, on, staged, until

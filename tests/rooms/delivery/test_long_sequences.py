@@ -9,9 +9,9 @@ from mainstem import Context, IntegrationEvent, Service
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, Outputs, Plan, Processor, Retirement, Retry
 from mainstem.delivery.context import Gathered, no_effects
-from mainstem.delivery.desk import works
 from mainstem.delivery.failures import Audit, Checkpoints, Failure, Letter, Parking, handover, letters, place_of
 from mainstem.delivery.roster.roster import Roster
+from mainstem.delivery.works import works
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, timers
 from mainstem.testing import crash, simulate, simulated

@@ -1,10 +1,7 @@
-"""From a record, a due timer or a command to a work, and from there to what its handlers have done."""
+"""From an event to what its handlers have done: routes, handlers, and what becomes of those that fail."""
 
-from mainstem.delivery.desk.admission import Admission
-from mainstem.delivery.desk.alarm import Alarm, Later
-from mainstem.delivery.desk.desk import Desk
-from mainstem.delivery.desk.handler import Handler
-from mainstem.delivery.desk.hops import Hops, plain_events
-from mainstem.delivery.desk.routes import Routes
+from mainstem.delivery.desk.desk import Desk, Slot, Stopped, lets_pass
+from mainstem.delivery.desk.handler import RAISED, Handler, Raised, failure_of
+from mainstem.delivery.desk.routes import Bound, Routes
 
-__all__ = ["Admission", "Alarm", "Desk", "Handler", "Hops", "Later", "Routes", "plain_events"]
+__all__ = ["RAISED", "Bound", "Desk", "Handler", "Raised", "Routes", "Slot", "Stopped", "failure_of", "lets_pass"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mainstem.broker import Broker
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
-from mainstem.delivery.desk import Later
+from mainstem.delivery.works import Later
 from mainstem.settings import Settings
 
 

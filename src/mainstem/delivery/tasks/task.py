@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from mainstem.broker import Ownership, Reader, TopicPartition
 from mainstem.delivery.commit import CommitClock, commit
 from mainstem.delivery.context import Incarnation, no_effects
-from mainstem.delivery.desk import Admission, Alarm, Desk, Hops, Routes, plain_events
+from mainstem.delivery.desk import Desk, Routes
 from mainstem.delivery.guards import Pauses
 from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger
@@ -16,6 +16,7 @@ from mainstem.delivery.schedules import next_runs
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.delivery.tasks.fitting import fit_out
 from mainstem.delivery.tasks.positions import first_positions, restore
+from mainstem.delivery.works import Admission, Alarm, Hops, plain_events
 from mainstem.state import Rows, TaskState
 from mainstem.telemetry import log
 

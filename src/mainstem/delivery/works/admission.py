@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.commands import LATER_ACTIONS, Command, decode_command
-from mainstem.delivery.desk.desk import Desk
-from mainstem.delivery.desk.handler import Handler
-from mainstem.delivery.desk.orders import OrderWork
-from mainstem.delivery.desk.routes import Bound, Routes
-from mainstem.delivery.desk.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
+from mainstem.delivery.desk import Bound, Desk, Handler, Routes
 from mainstem.delivery.failures import lane_of
 from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.measures import anybody_looks
+from mainstem.delivery.works.orders import OrderWork
+from mainstem.delivery.works.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE
 from mainstem.schemas import DECODER_ERRORS

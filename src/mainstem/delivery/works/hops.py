@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from mainstem.clock import Clock
 from mainstem.delivery.context import Effects, Gathered, no_effects
-from mainstem.delivery.desk.desk import Desk
-from mainstem.delivery.desk.handler import RAISED, Raised
-from mainstem.delivery.desk.works import BrokenWork, EventWork
+from mainstem.delivery.desk import RAISED, Desk, Raised
 from mainstem.delivery.lanes import Lanes, Work
+from mainstem.delivery.works.works import BrokenWork, EventWork
 
 SLOW_SECONDS = 0.0005
 """A handler that takes longer than this is taken to be waiting for something."""

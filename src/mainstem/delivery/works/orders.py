@@ -4,9 +4,9 @@ from msgspec import Struct
 
 from mainstem.delivery.commands import Command, answered
 from mainstem.delivery.context import no_effects
-from mainstem.delivery.desk.desk import Desk
-from mainstem.delivery.desk.works import fire
+from mainstem.delivery.desk import Desk
 from mainstem.delivery.lanes import Intake
+from mainstem.delivery.works.firings import fire
 
 
 class OrderWork(Struct, eq=False):

@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from mainstem.clock import Clock
 from mainstem.delivery.context import TIMER_TOPIC, no_effects
-from mainstem.delivery.desk.desk import Desk
-from mainstem.delivery.desk.routes import Routes
-from mainstem.delivery.desk.works import FiringWork, PublicationWork, RetryWork, ScheduleWork, TimerWork
+from mainstem.delivery.desk import Desk, Routes
 from mainstem.delivery.failures import RETRY, SWEEP, lane_of, place_at
 from mainstem.delivery.gates import FORGET, ForgetWork
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.schedules import is_schedule
+from mainstem.delivery.works.firings import FiringWork, PublicationWork, ScheduleWork, TimerWork
+from mainstem.delivery.works.works import RetryWork
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, schedules, timers
 

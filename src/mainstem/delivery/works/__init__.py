@@ -1,0 +1,7 @@
+"""What runs in lanes, and what makes it of records, due timers and commands."""
+
+from mainstem.delivery.works.admission import Admission
+from mainstem.delivery.works.alarm import Alarm, Later
+from mainstem.delivery.works.hops import Hops, plain_events
+
+__all__ = ["Admission", "Alarm", "Hops", "Later", "plain_events"]
