@@ -59,7 +59,7 @@ kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install
 kafka: setup ## Start Apache Kafka on this machine, NODES=3 for three nodes; the address is printed, and in .kafka/address
 	@$(BIN)/python -m tools.kafka start --nodes $(or $(NODES),1)
 
-kafka-stop: setup ## End it; what it holds is kept, and the next start has another address
+kafka-stop: setup ## End it; what it holds is kept, and the next start has the same address if it is free
 	@$(BIN)/python -m tools.kafka stop
 
 clean: ## Remove what the other targets have made

@@ -27,8 +27,8 @@ class NotStarted(Exception):
 class Cluster:
     """One node or several in KRaft mode, each broker and controller, on free ports of the loopback.
 
-    What they hold is kept in ``folder``; a cluster that ended in whatever way goes on from there at the next start,
-    on other ports.
+    What they hold is kept in ``folder``; a cluster that ended in whatever way goes on from there at the next start, at
+    the same address as long as its ports are free.
     """
 
     def __init__(
@@ -75,7 +75,9 @@ class Cluster:
         """
         with ExitStack() as held:
             controllers = [_free_port(held) for _ in self.nodes]
-            brokers = {name: [_free_port(held) for _ in self.nodes] for name in ("PLAINTEXT", *further)}
+            brokers = {
+                name: [_free_port(held, port) for port in self._ports_before(name)] for name in ("PLAINTEXT", *further)
+            }
         voters = ",".join(f"{node.number}@{HOST}:{port}" for node, port in zip(self.nodes, controllers, strict=True))
         for i, node in enumerate(self.nodes):
             places = _places(node, voters, {name: ports[i] for name, ports in brokers.items()}, controllers[i])
@@ -92,6 +94,16 @@ class Cluster:
         for node in self.nodes:
             node.start()
         self.wait(patience_seconds=patience_seconds)
+
+    def _ports_before(self, protocol: str) -> list[int]:
+        """Where the nodes listened at the last start; 0 for one that has not been started."""
+        try:
+            told = json.loads((self._folder / "cluster.json").read_text())
+        except FileNotFoundError:
+            return [0] * len(self.nodes)
+        addresses = {"PLAINTEXT": told["address"], **told["further"]}.get(protocol, "")
+        ports = [int(each.rpartition(":")[2]) for each in addresses.split(",") if each]
+        return ports if len(ports) == len(self.nodes) else [0] * len(self.nodes)
 
     def wait(self, *, patience_seconds: float = 60.0) -> None:
         """Return when every node of the cluster answers."""
@@ -143,8 +155,15 @@ def _places(node: Node, voters: str, brokers: Mapping[str, int], controller: int
     }
 
 
-def _free_port(held: ExitStack) -> int:
-    """A port that nobody listens on; it stays taken until ``held`` is left, so that all of them differ."""
-    listener = held.enter_context(socket.socket())
-    listener.bind((HOST, 0))
-    return int(listener.getsockname()[1])
+def _free_port(held: ExitStack, wanted: int = 0) -> int:
+    """A port that nobody listens on, ``wanted`` if it is free; it stays taken until ``held`` is left, so all differ."""
+    for port in (wanted, 0):
+        listener = held.enter_context(socket.socket())
+        # Connections of before that are just ending do not keep the same port from being listened on again.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(port == wanted != 0))
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            continue
+        return int(listener.getsockname()[1])
+    raise NotStarted("there is no free port")
