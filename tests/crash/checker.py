@@ -18,8 +18,8 @@ from tests.crash.logfile import DATABASE, Database, LogRecord, Readable
 
 GROUPS = {"ledger", "ledger.stamps", "fragile", "fragile.stages"}
 
-KEPT = {"$handlers", "$edition"}
-"""What a task remembers for good: which handlers it knows, and which edition of the service has run it last."""
+KEPT = {"$handlers", "$edition", "$inputs"}
+"""What a task remembers for good: which handlers and topics it knows, and which edition of the service ran it last."""
 
 SHOWN = 8
 """Of each kind of difference, so many are shown."""

@@ -55,6 +55,8 @@ class Process:
 
     doubts: tuple[type[MainstemError], ...] = (CommitUnknown, DiskFull)
     """What a publish may raise that leaves a patient producer in doubt."""
+    fragile = "fragile"
+    """The group whose dead letters are redriven."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
@@ -94,6 +96,14 @@ class Process:
             ),
         )
 
+    def services(self) -> list[Service]:
+        """What a worker runs."""
+        return services(self.ground)
+
+    def again(self, _steps: list[Step]) -> list[Step]:
+        """Which of these a producer publishes twice."""
+        return []
+
     def _written(self, path: str) -> None:
         """Nothing but a checkpoint writes to the database file itself."""
         if path == str(self.ground.database):
@@ -105,7 +115,7 @@ async def work(process: Process) -> None:
     await process.broker.open()
     try:
         await serve(
-            *services(process.ground),
+            *process.services(),
             broker=process.broker,
             dev=True,
             settings=process.settings,
@@ -123,7 +133,7 @@ async def produce(process: Process) -> None:
 
 async def alone(process: Process) -> None:
     """Run all services and publish as well, in one process."""
-    await _publish_beside(process, *services(process.ground))
+    await _publish_beside(process, *process.services())
 
 
 async def _publish_beside(process: Process, *others: Service) -> None:
@@ -161,7 +171,7 @@ async def _publish(process: Process, producers: Service, stopped: asyncio.Event)
         steps = [Step(process.random.choice(keys), process.name, each) for each in range(burst.first, burst.last + 1)]
         journal.tries(burst)
         try:
-            await producers.publish(*steps)
+            await producers.publish(*steps, *process.again(steps))
         except process.doubts as error:
             print(f"{burst}: {error}", file=sys.stderr, flush=True)
             if not process.arguments.patient:
@@ -188,7 +198,7 @@ async def redrive(process: Process) -> None:
 async def _redrive_once(process: Process, asked: set[tuple[bytes, int]]) -> None:
     log = process.broker.log
     for task in range(PARTITIONS):
-        at = TopicPartition("fragile.dead-letters", task)
+        at = TopicPartition(f"{process.fragile}.dead-letters", task)
         try:
             start, end = await log.bounds(at)
         except UnknownTopic:
@@ -205,7 +215,7 @@ async def _redrive_once(process: Process, asked: set[tuple[bytes, int]]) -> None
                 asked.add((entry.place, entry.at_ms))
                 command = Command(process.floor.identifiers.new(), "redrive", entry.handler, entry.place, "a test")
                 record = Record(entry.place, encode_command(command), process.floor.clock.now_ms())
-                await log.append(TopicPartition("fragile.inbox", entry.task), [record])
+                await log.append(TopicPartition(f"{process.fragile}.inbox", entry.task), [record])
 
 
 async def delete_topic(process: Process) -> None:

@@ -1,0 +1,248 @@
+"""What a service may be told about failures and time, played on both brokers: the same code, the same outcome."""
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mainstem import Context, Deduplicate, IntegrationEvent, Limit, Retry, Service, Timer, running
+from mainstem.broker import Record, TopicPartition, read_all
+from mainstem.clock import SystemClock
+from mainstem.delivery import decode_entry
+from mainstem.identifiers import Identifiers
+from mainstem.resilience import TokenBucket
+from mainstem.service import Floor, Running
+from mainstem.settings import Settings
+from tests.journeys.conditions import caught_up, until
+from tests.rooms.ops.conftest import Shell
+
+MINUTE_MS = 60_000
+ENVELOPE = {"ce_source": b"/elsewhere", "ce_type": b"Paid", "ce_specversion": b"1.0"}
+
+
+class Shifted(SystemClock):
+    """A wall clock that a test has set forward."""
+
+    __slots__ = ("_ahead_ms",)
+
+    def __init__(self, ahead_ms: int) -> None:
+        self._ahead_ms = ahead_ms
+
+    def now_ms(self) -> int:
+        """The wall clock, and so much more."""
+        return super().now_ms() + self._ahead_ms
+
+
+class Shop:
+    """A service on a broker, with names that nobody else has there; it is run as often as a test likes."""
+
+    def __init__(self, url: str, name: str, folder: Path) -> None:
+        self.url = url
+        self.name = name
+        self.folder = folder
+        self.given: list[tuple[str, int]] = []
+        """What handlers were given."""
+
+        class Paid(IntegrationEvent, topic=f"{name}-paid", key="customer"):
+            customer: str
+            number: int
+
+        class Told(IntegrationEvent, topic=f"{name}-told", key="customer"):
+            customer: str
+            number: int
+
+        self.Paid, self.Told = Paid, Told
+
+    def service(self, handler: Callable[..., Awaitable[None]] | None = None, **options: Any) -> Service:
+        """The service with one handler: it notes what it is given, unless another one is given."""
+        service = Service(self.name, publishes=(self.Paid,))
+        for topic in ("paid", "told"):
+            service.topic(f"{self.name}-{topic}", partitions=1)
+        self.add(service, "handle", handler or self.note, **options)
+        return service
+
+    def add(self, service: Service, name: str, handler: Callable[..., Awaitable[None]], **options: Any) -> None:
+        """One more handler of the same event."""
+
+        async def handle(paid: Any, context: Context) -> None:
+            await handler(paid, context)
+
+        handle.__annotations__["paid"] = self.Paid
+        service.on(self.Paid, name=name, **options)(handle)
+
+    async def note(self, paid: Any, _context: Context) -> None:
+        """A negative number cannot be handled until somebody has mended it."""
+        self.given.append((paid.customer, paid.number))
+        if paid.number < 0 and not (self.folder / "mended").exists():
+            raise ConnectionError(f"cannot pay back {-paid.number}")
+
+    def run(
+        self, service: Service, ahead_ms: int = 0, settings: Settings | None = None
+    ) -> AbstractAsyncContextManager[Running]:
+        """Run it, on a wall clock that has been set forward."""
+        clock = Shifted(ahead_ms)
+        floor = Floor(clock=clock, identifiers=Identifiers(clock), chance=random.Random(1))
+        usual = Settings(session_timeout_seconds=3, grace_seconds=5)
+        return running(service, broker=self.url, dev=True, settings=settings or usual, floor=floor)
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a file."""
+        return (self.folder / name).read_text().splitlines()
+
+    async def send_doubles(self, process: Running, number: int) -> None:
+        """Two events of a stranger: one of an id that he has used before, and the other not, the first time apart."""
+        value = b'{"customer":"doubled","number":%d}' % number
+        records = [Record(b"doubled", value, 1, {**ENVELOPE, "ce_id": each}) for each in (b"0", b"%d" % number)]
+        await process.broker.log.append(TopicPartition(f"{self.name}-paid", 0), records)
+
+    async def published(self, process: Running) -> list[tuple[str, int]]:
+        """What was told, in its order."""
+        found: list[tuple[str, int]] = []
+        async for batch in read_all(process.broker, f"{self.name}-told"):
+            told = [msgspec.json.decode(value or b"{}") for value in batch.values]
+            found += [(each["customer"], each["number"]) for each in told]
+        return found
+
+    async def has_told(self, process: Running) -> bool:
+        """Whether anything was told."""
+        return bool(only("limited", await self.published(process)))
+
+    async def audited(self, process: Running) -> list[tuple[str, str]]:
+        """What the group says of its failures: what has become of them, and why."""
+        entries = []
+        async for batch in read_all(process.broker, f"{self.name}.dead-letters"):
+            entries += [decode_entry(value) for value in batch.values if value is not None]
+        return [(each.status, each.reason) for each in entries]
+
+
+@pytest.fixture(params=["file", "kafka"])
+def shop(
+    request: pytest.FixtureRequest, unique: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Shop:
+    """A shop on each of the brokers; commands are given in its folder."""
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path}/shop.db"
+    if request.param == "kafka":
+        url = f"kafka://{request.getfixturevalue('kafka')}?state_folder={tmp_path}/state"
+    monkeypatch.setenv("MAINSTEM_BROKER", url)
+    return Shop(url, unique("shop"), tmp_path)
+
+
+def reasons(process: Running) -> list[str]:
+    """Why inputs stand still."""
+    tasks = [task for runner in process.runners.values() for task in runner.tasks.values()]
+    return [reason for task in tasks for reason in task.paused]
+
+
+async def test_a_pause_waits_for_what_is_away(shop: Shop) -> None:
+    """Nothing is read, parked or lost meanwhile; when it is back all goes on in its order, once."""
+    service = shop.service(retry=Retry.on(ConnectionError).pause("50ms"))
+    async with shop.run(service) as process:
+        await service.publish(shop.Paid("a", -1))
+        await until(lambda: reasons(process) == ["handle waits for what it needs"])
+        await service.publish(shop.Paid("a", 2), shop.Paid("b", 3))
+        await until(lambda: shop.given.count(("a", -1)) > 3)
+        assert set(shop.given) == {("a", -1)}
+        (shop.folder / "mended").touch()
+        await caught_up(process)
+        assert [each for each in shop.given if each[1] > 0] == [("a", 2), ("b", 3)]
+        assert await shop.audited(process) == []
+
+
+async def test_so_many_may_be_parked(shop: Shop) -> None:
+    """At the bound the inputs stand still, and commands do not; below it they go on."""
+    shell, few = Shell(shop.folder, shop.url), Settings(session_timeout_seconds=3, parked_events_most=3)
+    service = shop.service(retry=Retry.never())
+    async with shop.run(service, settings=few) as process:
+        await service.publish(*(shop.Paid("a", number) for number in (-1, 2, 3)))
+        await until(lambda: bool(reasons(process)))
+        await service.publish(shop.Paid("b", 4))
+        done = await shell.beside("dead-letters", "discard", shop.name, "--all", "--reason", "old", "--yes")
+        assert "1 discarded" in done.stdout, done.output
+        await until(lambda: ("b", 4) in shop.given)
+        assert shop.given == [("a", -1), ("b", 4)]
+        await caught_up(process)
+        assert ("discarded", "old") in await shop.audited(process)
+
+
+async def test_dead_letters_are_edited_kept_in_files_and_redriven(shop: Shop) -> None:
+    """Each with what waits behind it, in its order; and what was discarded by its policy waits nowhere."""
+    shell = Shell(shop.folder, shop.url)
+    retry = Retry.on(ConnectionError).dead_letter().also_on(ValueError).discard("worthless")
+
+    async def note(paid: Any, context: Context) -> None:
+        if paid.number == 0:
+            raise ValueError
+        await shop.note(paid, context)
+
+    async def letters(*arguments: str) -> str:
+        done = await shell.beside("dead-letters", *arguments)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    service = shop.service(note, retry=retry)
+    async with shop.run(service) as process:
+        await service.publish(*(shop.Paid(key, number) for key in "ab" for number in (-1, 2)), shop.Paid("c", 0))
+        await caught_up(process)
+        assert ("discarded", "worthless") in await shop.audited(process)
+        await letters(
+            "edit", shop.name, "--key", "a", "--patch", '{"number": 1}', "--reason", "typo", "--letter", "0", "--yes"
+        )
+        assert "1 worked off" in await letters("redrive", shop.name, "--key", "a", "--yes")
+        assert shop.given[2:] == [("a", 1), ("a", 2)]
+        assert "1 sequence, 2 events" in await letters("export", shop.name, "new.jsonl", "--all")
+        assert "1 discarded" in await letters("archive", shop.name, "old.jsonl", "--all", "--reason", "later", "--yes")
+        assert shop.lines("old.jsonl") == shop.lines("new.jsonl")
+        assert "2 events restored" in await letters("restore", shop.name, "old.jsonl", "--yes")
+        (shop.folder / "mended").touch()
+        assert "1 worked off" in await letters("redrive", shop.name, "--all", "--yes")
+        assert shop.given[4:] == [("b", -1), ("b", 2)]
+        statuses = {status for status, _ in await shop.audited(process)}
+        assert {"dead-lettered", "edited", "discarded"} <= statuses
+
+
+async def test_what_one_owner_knows_the_next_one_knows(shop: Shop) -> None:
+    """A double is passed over; who is over a limit waits for a turn, and has not failed.
+
+    What is to be published later is, once and at no other time; a schedule's runs that were missed are made up for.
+    """
+    turns: list[tuple[str, int]] = []
+    due: list[int] = []
+
+    async def take_a_turn(paid: Any, _context: Context) -> None:
+        turns.append((paid.customer, paid.number))
+
+    async def tell_later(paid: Any, context: Context) -> None:
+        context.publish_later(shop.Told(paid.customer, paid.number), after="1m")
+
+    async def every_minute(timer: Timer) -> None:
+        due.append(timer.due_ms)
+
+    for life, ahead_ms in enumerate((0, 0, 3 * MINUTE_MS, 3 * MINUTE_MS)):
+        service = shop.service(deduplicate=Deduplicate("1h"))
+        shop.add(service, "limited", take_a_turn, limit=Limit(TokenBucket(limit=1, period_ms=MINUTE_MS)))
+        shop.add(service, "later", tell_later, publishes=(shop.Told,))
+        service.schedule("* * * * *", missed="all")(every_minute)
+        async with shop.run(service, ahead_ms=ahead_ms) as process:
+            if life < 2:
+                await shop.send_doubles(process, life)
+                await service.publish(shop.Paid("limited", life))
+            else:
+                await until(lambda: len(due) >= 3 and only("limited", turns) == [0, 1])
+                await until(partial(shop.has_told, process))
+            await caught_up(process)
+            assert only("limited", turns) == ([0] if life < 2 else [0, 1])
+            assert only("limited", await shop.published(process)) == ([] if life < 2 else [0, 1])
+            assert sum(each.counters.failures for each in await process.statistics()) == 0
+    assert only("doubled", shop.given) == [0, 1]
+    assert due == [due[0] + number * MINUTE_MS for number in range(len(due))]
+
+
+def only(customer: str, given: list[tuple[str, int]]) -> list[int]:
+    """The numbers of one customer."""
+    return [number for each, number in given if each == customer]
