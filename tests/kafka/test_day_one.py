@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_a_process_is_ready_while_the_broker_answers(
             asyncio.run(until(lambda: health(port)[0] == 200, within_seconds=60))
         finally:
             cluster.nodes[0].send(signal.SIGCONT)
+
+
+def test_who_is_told_to_end_does_not_wait_for_a_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has begun yet that would have to be finished, so Ctrl-C ends at once what waits for a broker to start."""
+    monkeypatch.chdir(tmp_path)
+    Path("desk.py").write_text(SERVICE)
+    with Spawned.nobody() as program:
+        program.start("run", "desk:desk", "--broker", "kafka://127.0.0.1:1")
+        program.wait_for("it is waited for 15 s")
+        began = time.monotonic()
+        assert program.stop(signal.SIGINT) == 0
+        assert time.monotonic() - began < 8
+        assert "Traceback" not in program.said()
 
 
 async def test_what_is_sent_is_read(kafka: str, unique: Callable[[str], str], tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.ledger import Places as Places
     from mainstem.delivery.ledger import Runnable as Runnable
     from mainstem.delivery.ledger import relocated_completed as relocated_completed
+    from mainstem.delivery.measures import Outage as Outage
     from mainstem.delivery.measures import count_sent as count_sent
     from mainstem.delivery.measures import standing_told as standing_told
     from mainstem.delivery.plan import HANDLERS_STORE as HANDLERS_STORE
@@ -117,6 +118,7 @@ __all__ = [
     "Missed",
     "NextRun",
     "Order",
+    "Outage",
     "Outputs",
     "Page",
     "Places",
@@ -238,6 +240,7 @@ __getattr__, __dir__ = door(
             "relocated_completed",
         ),
         "measures": (
+            "Outage",
             "count_sent",
             "standing_told",
         ),

@@ -39,6 +39,8 @@ AWAY = Backoff(first_seconds=0.2, longest_seconds=5.0, jitter="equal")
 """When it is tried again whether a broker answers that did not."""
 ASKS_IN_A_SESSION = 4
 """How often in a session timeout a task that seems to be ours, and is not, is asked for."""
+JOIN_AT_THE_END_SECONDS = 2.0
+"""A group that is just being joined when everything is to end has so long, so that its others hear of it."""
 RowsOf = Callable[[int], Rows]
 """Gives the committed rows of a task."""
 
@@ -77,8 +79,13 @@ class GroupRunner:
         self._draining.set()
         if self._joining is not None:
             # What it would be given it would only give back; and it may wait for others, or a broker, for long.
-            seconds = self._environment.settings.session_timeout_seconds
+            seconds = min(JOIN_AT_THE_END_SECONDS, self._environment.settings.session_timeout_seconds)
             self._joining.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    @property
+    def name(self) -> str:
+        """Of the group."""
+        return self._plan.group
 
     @property
     def tasks(self) -> dict[int, Runnable]:
@@ -112,7 +119,7 @@ class GroupRunner:
                 await self._follow(membership)
             except MembershipLost as error:
                 # Expelled, for instance after a long stall: whoever took over has fenced us, so nothing is lost.
-                log.warning("group %r: %s", self._plan.group, error)
+                log.warning("group %r: %s, for %s; it joins again", self._plan.group, error.what, error.why)
                 await self._abandon()
                 if settings.static_id is not None:
                     # It may be that another process has the name now; to join again would take its tasks, and so on.
@@ -134,11 +141,13 @@ class GroupRunner:
             async with asyncio.timeout(None) as limit:
                 self._joining = limit
                 try:
-                    return await group.join(spec, static_id=settings.static_id, pinned=settings.pinned)
+                    membership = await group.join(spec, static_id=settings.static_id, pinned=settings.pinned)
                 finally:
                     self._joining = None
+            self._answered(None)
+            return membership
         except (BrokerAway, DiskFull) as error:
-            await self._wait_for_broker(f"group {self._plan.group!r}", None, error)
+            await self._wait_for_broker(None, error)
         except TimeoutError:
             log.warning("group %r: it has not been joined before the end", self._plan.group)
         return None
@@ -219,6 +228,7 @@ class GroupRunner:
                 self._failed.set_exception(error)
         finally:
             self.waits.over(number)
+            self._environment.outage.leave(self._name(number))
             if self._is_mine(number):
                 del self._running[number]
 
@@ -242,6 +252,7 @@ class GroupRunner:
             self.waits.note(number, "to be taken over: older owners are fenced, and what it remembers is restored")
             try:
                 ownership = await membership.take_over(number)
+                self._answered(number)
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
                 self._unanswered = 0
                 self._forgive(number, loss, moved=ownership.positions != reached)
@@ -271,9 +282,13 @@ class GroupRunner:
         """Whether the group says that the task is ours. Waits for a broker that does not answer."""
         while self._is_mine(number) and not self._draining.is_set():
             try:
-                return await membership.confirm(number)
+                confirmed = await membership.confirm(number)
             except BrokerAway as error:
-                await self._wait_for_broker(f"task {number} of {self._plan.group!r}", number, error)
+                await self._wait_for_broker(number, error)
+            else:
+                if not confirmed:
+                    self._answered(number)
+                return confirmed
         return False
 
     async def _pause(self, membership: Membership, number: int, error: DiskFull | Outdated | BrokerAway) -> None:
@@ -281,17 +296,31 @@ class GroupRunner:
         if isinstance(error, DiskFull):
             await self._wait_for_room(number, error)
         elif isinstance(error, BrokerAway):
-            await self._wait_for_broker(f"task {number} of {self._plan.group!r}", number, error)
+            await self._wait_for_broker(number, error)
         else:
             await self._decline(membership, number, error)
 
-    async def _wait_for_broker(self, what: str, number: int | None, error: BrokerAway | DiskFull) -> None:
+    async def _wait_for_broker(self, number: int | None, error: BrokerAway | DiskFull) -> None:
         """Pause what needs a broker that answers, and has room: nothing has happened since the last commit."""
+        if self._draining.is_set():
+            return
         self._unanswered += 1
         seconds = AWAY.delay(self._unanswered, self._environment.chance.random)
-        log.error("%s pauses, and tries again in %.1f s: %s", what, seconds, error)
+        if isinstance(error, BrokerAway):
+            self._environment.outage.notice(self._name(number), error, self._environment.clock.monotonic())
+        else:
+            log.error("%s pauses, and tries again in %.1f s: %s", self._name(number), seconds, error)
         self.waits.note(number, f"for what it needs: {error.what}: {error.why}")
         await self._stand_by(number, seconds)
+        if self._draining.is_set():
+            self._environment.outage.leave(self._name(number))
+
+    def _answered(self, number: int | None) -> None:
+        """Whatever needed the broker has been done."""
+        self._environment.outage.over(self._name(number), self._environment.clock.monotonic())
+
+    def _name(self, number: int | None) -> str:
+        return f"group {self._plan.group!r}" if number is None else f"task {number} of {self._plan.group!r}"
 
     async def _hear(self) -> None:
         """Wait until another assignment has come, but not for long."""

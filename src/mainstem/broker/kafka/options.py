@@ -174,6 +174,7 @@ class ClientSettings:
 BATCH_BYTES: Final = 900_000
 MESSAGE_BYTES_MAX: Final = 1_000_000_000
 _WHO: Final = re.compile(r"\[[^\]]*\](: \S+(?=: ))*")
+_HOW_LONG: Final = re.compile(r"\d+ ms")
 
 
 def _logger() -> logging.Logger:
@@ -193,7 +194,7 @@ class _Once(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         # It begins with which client and connection it is, and ends with what changes from time to time.
-        sentence = _WHO.sub("", record.getMessage().partition(" (after ")[0])
+        sentence = _HOW_LONG.sub("", _WHO.sub("", record.getMessage().partition(" (after ")[0]))
         before = self._said.get(sentence)
         if before is not None and record.created - before < REPEAT_SECONDS:
             return False

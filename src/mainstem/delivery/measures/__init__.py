@@ -7,6 +7,7 @@ from mainstem.delivery.measures.counted import (
     count_sent,
 )
 from mainstem.delivery.measures.lag import standing_told
+from mainstem.delivery.measures.outage import Outage
 from mainstem.delivery.measures.runs import Watch, anybody_looks
 from mainstem.delivery.measures.waits import Waits
 
@@ -14,6 +15,7 @@ __all__ = [
     "LOSSES",
     "TAKEOVERS",
     "Counted",
+    "Outage",
     "Waits",
     "Watch",
     "anybody_looks",

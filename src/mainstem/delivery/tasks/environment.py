@@ -2,11 +2,12 @@
 
 import random
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mainstem.broker import Broker
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
+from mainstem.delivery.measures import Outage
 from mainstem.delivery.works import Later
 from mainstem.settings import Settings
 
@@ -26,3 +27,4 @@ class Environment:
     executor: Executor | None
     point: Point = no_point
     later: Later | None = None
+    outage: Outage = field(default_factory=Outage)

@@ -4,8 +4,8 @@ import asyncio
 import faulthandler
 import os
 import signal
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, NoReturn, Protocol
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -64,6 +64,29 @@ def signalled(grace_seconds: float) -> Iterator[asyncio.Event]:
         faulthandler.cancel_dump_traceback_later()
         for each, handler in before.items():
             signal.signal(each, handler or signal.SIG_DFL)
+
+
+@asynccontextmanager
+async def unless(stopped: asyncio.Event) -> AsyncIterator[None]:
+    """Give up what stands in the block as soon as the event is set, and go on behind it."""
+    limit = asyncio.timeout(None)
+
+    def give_up(done: asyncio.Task[object]) -> None:
+        if not done.cancelled():
+            with suppress(RuntimeError):  # the block has just ended by itself
+                limit.reschedule(asyncio.get_running_loop().time())
+
+    try:
+        async with limit:
+            watching = asyncio.create_task(stopped.wait())
+            watching.add_done_callback(give_up)
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
 
 
 def _end_now(number: int) -> NoReturn:

@@ -1,10 +1,14 @@
 """The groups of a process while they run."""
 
 import asyncio
+from typing import Final
 
 from mainstem.delivery import GroupRunner
 from mainstem.errors import MainstemError
 from mainstem.telemetry import log
+
+TELL_SECONDS: Final = 3.0
+"""Of whoever drains for longer it is said again and again, this far apart, what it waits for."""
 
 
 class Crew:
@@ -41,13 +45,29 @@ class Crew:
         host, self._host = self._host, None
         for runner in self.runners:
             runner.drain()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._drained()
         if self._error is None or host is None:
             return
         cancelled = host.uncancel() if self._woken else host.cancelling()
         if kind is None or (issubclass(kind, asyncio.CancelledError) and cancelled <= self._cancelling):
             # Nobody else has cancelled this task, and no other error is on its way.
             raise self._error from None
+
+    async def _drained(self) -> None:
+        """Wait until every group has ended, and say what is waited for."""
+        left = dict(zip(self._tasks, self.runners, strict=True))
+        while left:
+            try:
+                ended, _ = await asyncio.wait(left, timeout=TELL_SECONDS)
+            except asyncio.CancelledError:
+                for task in left:
+                    task.cancel()
+                raise
+            for task in ended:
+                del left[task]
+            for runner in left.values():
+                why = "; ".join(runner.waits.longer_than(0)) or "what has begun is not finished, or not committed"
+                log.info("group %r is still draining: %s", runner.name, why)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         error = None if task.cancelled() else task.exception()

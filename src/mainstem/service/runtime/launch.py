@@ -66,7 +66,16 @@ class Launch:
             return
         executor = _executor(plan, stack) if floor.threads else None
         broker = self._process.broker
-        environment = Environment(broker, floor.clock, floor.chance, self._settings, executor, floor.point, floor.later)
+        environment = Environment(
+            broker,
+            floor.clock,
+            floor.chance,
+            self._settings,
+            executor,
+            floor.point,
+            floor.later,
+            self._process.outage,
+        )
         runner = GroupRunner(plan, partial(broker.rows, plan.group), environment)
         self._process.runners[plan.group] = runner
         crew.runners.append(runner)

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mainstem.broker import TopicPartition, lag_behind
 from mainstem.clock import Clock
-from mainstem.delivery import Counters, GroupRunner, Plan
+from mainstem.delivery import Counters, GroupRunner, Outage, Plan
 from mainstem.events import Declaration
 from mainstem.service.brokers import Backend
 from mainstem.service.catalogue import entry_of, write_catalogue
@@ -37,6 +37,7 @@ class Running:
         self.clock = clock
         self.plans: list[Plan] = []
         self.runners: dict[str, GroupRunner] = {}
+        self.outage = Outage()
         self._stuck_seconds = stuck_seconds
         self.checkup = Checkup(broker, self.runners, lambda: broker.admin.topics([CATALOGUE]), clock)
 

@@ -1,5 +1,6 @@
 """The composition root: services, a broker and an event loop become a running process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -8,7 +9,7 @@ from mainstem.errors import BrokerAway, DefinitionError, DiskFull, StartRefused
 from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Draft, Existing, check, draft, unpinnable
-from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled
+from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled, unless
 from mainstem.service.runtime.backend import existing_on, is_new, opened
 from mainstem.service.runtime.crew import Crew
 from mainstem.service.runtime.floor import Floor
@@ -121,14 +122,16 @@ async def serve(
                 prepared = _prepared(
                     *services, broker=broker, dev=dev, consume=True, settings=settings, floor=floor, replaced=None
                 )
-                async with prepared as (process, crew):
-                    entrance.open(process)
-                    await crew.stand(settings.session_timeout_seconds)
-                    entrance.pass_through()
-                    if started is not None:
-                        started(process)
-                    with loaded_for_good():
-                        await stopped.wait()
+                async with AsyncExitStack() as inside:
+                    async with unless(stopped):
+                        process, crew = await inside.enter_async_context(prepared)
+                        entrance.open(process)
+                        await crew.stand(settings.session_timeout_seconds)
+                        entrance.pass_through()
+                        if started is not None:
+                            started(process)
+                        with loaded_for_good():
+                            await asyncio.Event().wait()
                     log.info("draining: what has begun is finished first; a second signal ends the process at once")
             except (StartRefused, BrokerAway, DiskFull) as refused:
                 await entrance.wait(refused, stopped)
