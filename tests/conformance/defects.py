@@ -483,6 +483,28 @@ class ForgottenPositions(Layer):
         return owning
 
 
+class OutlivedPositions(Layer):
+    """A position stays where it was, whatever becomes of its topic."""
+
+    def __init__(self) -> None:
+        self.moved: dict[TopicPartition, int] = {}
+
+    def transaction(self, inner: Transaction) -> Transaction:
+        layer = self
+
+        class Committing(LayeredTransaction):
+            def positions(self, positions: Positions) -> None:
+                layer.moved.update(positions)
+                super().positions(positions)
+
+        return Committing(inner)
+
+    def ownership(self, inner: Ownership) -> Ownership:
+        owning = LayeredOwnership(inner, self)
+        owning.positions = {**self.moved, **inner.positions}
+        return owning
+
+
 class StandingEpochs(Layer):
     """Every owner has the same epoch."""
 

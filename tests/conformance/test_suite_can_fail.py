@@ -40,6 +40,7 @@ PLANTED: list[tuple[type[Layer], str]] = [
     (defects.UnfencedWithoutFacts, "ownership.an_owner_that_only_changes_a_store_is_fenced"),
     (defects.UnfencedWithoutEffects, "ownership.an_owner_that_changes_nothing_is_fenced"),
     (defects.ForgottenPositions, "ownership.positions_outlive_their_owner"),
+    (defects.OutlivedPositions, "topics.positions_go_with_their_topic"),
     (defects.ForgottenPositions, "histories.records_are_counted_once_whatever_happens_to_members"),
     (defects.Usurping, "ownership.an_owner_that_only_changes_a_store_is_fenced"),
     (defects.Usurping, "histories.records_are_counted_once_whatever_happens_to_members"),

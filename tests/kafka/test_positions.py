@@ -8,9 +8,10 @@ from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from mainstem.broker import GroupSpec, Ownership, Record, TopicPartition, TopicSpec
+from mainstem.broker import Delivery, GroupSpec, Ownership, Record, TopicPartition, TopicSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.errors import BrokerError
+from mainstem.service import lease
 from tests.journeys.conditions import until
 
 
@@ -41,6 +42,8 @@ async def test_a_group_whose_positions_are_gone_is_refused(
     await broker.open()
     try:
         spec = await new_group(broker, unique)
+        for topic in spec.inputs:
+            await broker.log.append(TopicPartition(topic, 0), [Record(b"k", b"v", 1)] * 3)
         await owned(broker, spec)
         await broker.close()
         kafka_admin.delete_consumer_groups([spec.name])[spec.name].result()
@@ -49,6 +52,76 @@ async def test_a_group_whose_positions_are_gone_is_refused(
         with pytest.raises(BrokerError, match="positions of a task are gone") as refused:
             await owned(broker, spec)
         assert f"mainstem groups reset {spec.name}" in refused.value.remedy
+        await broker.close()
+        broker = KafkaBroker(kafka)
+        await broker.open()
+        await broker.admin.reset(spec.name, {TopicPartition(topic, 0): 3 for topic in spec.inputs})
+        assert (await owned(broker, spec)).epoch == 3, "one for the first owner, and one for the reset"
+    finally:
+        await broker.close()
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+async def test_a_position_in_a_topic_that_was_made_again_is_no_position(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str], delivery: Delivery
+) -> None:
+    """The cluster strikes it out when the topic is deleted, as far as it sees that; what is left counts for nothing.
+
+    A group that went on from there would never be given the first events of the new topic.
+    """
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        spec = replace(await new_group(broker, unique), delivery=delivery)
+        [topic] = spec.inputs
+        at = TopicPartition(topic, 0)
+        await owned(broker, spec)
+        await broker.close()
+        [left] = kept(kafka_admin, spec.name, topic)
+        broker = KafkaBroker(kafka)
+        await broker.open()
+        await broker.admin.delete(topic)
+        await broker.admin.create(TopicSpec(topic, 1))
+        await broker.log.append(at, [Record(b"k", b"v", 1)] * 5)
+
+        async def struck_out() -> bool:
+            return not kept(kafka_admin, spec.name, topic)
+
+        await until(struck_out)
+        asked = kafka_admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(spec.name, [left])])
+        asked[spec.name].result()
+        assert kept(kafka_admin, spec.name, topic)[0].offset == 3
+        assert at not in (await broker.admin.groups([spec.name]))[spec.name].positions
+        membership = await broker.group.join(spec)
+        while 0 not in await membership.assignment():
+            pass
+        assert at not in (await membership.take_over(0)).positions
+        await membership.leave()
+        await broker.admin.reset(spec.name, {at: 2})
+        assert (await broker.admin.groups([spec.name]))[spec.name].positions[at] == 2
+    finally:
+        await broker.close()
+
+
+def kept(admin: AdminClient, group: str, topic: str) -> list[At]:
+    """What the cluster keeps of a group's positions in a topic."""
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    return [at for at in asked[group].result().topic_partitions or () if at.topic == topic]
+
+
+async def test_a_lease_that_nobody_has_asked_for_in_a_week_goes_on_counting(
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+) -> None:
+    """Its positions have expired, and nothing was ever to be read there: so it is given, with a greater token."""
+    broker = KafkaBroker(kafka)
+    await broker.open()
+    try:
+        name, tokens = unique("nightly"), []
+        for _ in range(3):
+            async with lease(name, broker=f"kafka://{kafka}", wait="20s") as held:
+                tokens.append(held.token)
+            kafka_admin.delete_consumer_groups([f"lease.{name}"])[f"lease.{name}"].result()
+        assert tokens == [1, 2, 3]
     finally:
         await broker.close()
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from mainstem.broker import Log, Ownership, TopicPartition
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.plan import Plan
-from mainstem.delivery.roster import was_another
+from mainstem.delivery.roster import first_position
 from mainstem.errors import BrokerError
 from mainstem.state import TaskState
 
@@ -13,14 +13,17 @@ from mainstem.state import TaskState
 async def first_positions(
     plan: Plan, ownership: Ownership, log: Log, state: TaskState, topic_ids: Mapping[str, str]
 ) -> dict[TopicPartition, int]:
-    """The positions committed last; where there is none yet, where the group is to start."""
+    """The positions committed last; where there is none yet, where the group is to start.
+
+    Raises BrokerError where there has been one.
+    """
     positions = dict(ownership.positions)
     for at in plan.inputs_of(ownership.task):
         if at not in positions:
-            start, end = await log.bounds(at)
+            bounds = await log.bounds(at)
             late = plan.start == "latest" and at.topic != plan.inbox
-            # Whoever has read a topic of this name before is not new to it: what came first into this one counts.
-            positions[at] = end if late and not was_another(state, at, topic_ids.get(at.topic, "")) else start
+            topic_id = topic_ids.get(at.topic, "")
+            positions[at] = first_position(state, plan.group, at, topic_id, bounds, late=late)
     return {at: positions[at] for at in plan.inputs_of(ownership.task)}
 
 

@@ -7,11 +7,12 @@ from contextlib import AbstractAsyncContextManager, suppress
 from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
 from mainstem.broker.kafka.copies import change_records, changelog_of
 from mainstem.broker.kafka.groups.groups import Groups
+from mainstem.broker.kafka.groups.memory import last_epoch
 from mainstem.broker.kafka.groups.registry import Registered
 from mainstem.broker.kafka.producers import Shipment, TransactionalProducer, fencing, transactional_id
-from mainstem.broker.kafka.tasks import offsets_of
+from mainstem.broker.kafka.tasks import Positions, offsets_of
 from mainstem.broker.kafka.topics import TopicAdmin
-from mainstem.errors import BrokerError, UnknownTopic
+from mainstem.errors import BrokerError, NotAllowed, UnknownTopic
 
 
 class GroupAdmin:
@@ -25,7 +26,17 @@ class GroupAdmin:
         """Describe these groups, or all."""
         registered = await self._groups.registry.registered()
         wanted = registered.keys() if names is None else set(names) & registered.keys()
-        described = await asyncio.gather(*(self._describe(name, registered[name]) for name in sorted(wanted)))
+        names = sorted(wanted)
+        found = await asyncio.gather(*(self._groups.positions(name, stable=False) for name in names))
+        topic_ids: dict[str, str] = {}
+        with suppress(NotAllowed):  # whoever may look at groups may not be one who may look at what they read
+            topic_ids = await self._groups.topic_ids({at.topic for each in found for at in each.topic_ids})
+        described = await asyncio.gather(
+            *(
+                self._describe(name, registered[name], each.without(each.outlived(topic_ids)))
+                for name, each in zip(names, found, strict=True)
+            )
+        )
         return {each.name: each for each in described}
 
     async def reset(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
@@ -44,7 +55,10 @@ class GroupAdmin:
             if inbox_at not in own:
                 start, _ = (await self._groups.topics.bounds([inbox_at]))[inbox_at]
                 own[inbox_at] = before.offsets.get(inbox_at, start)
-            await self._move(group, task, own, before.epochs.get(task, 0) + 1)
+            epoch = before.epochs.get(task)
+            if epoch is None:
+                epoch = await last_epoch(self._groups, TopicPartition(changelog_of(group), task))
+            await self._move(group, task, own, epoch + 1)
 
     async def delete_group(self, group: str) -> None:
         """Forget a group that has no live member: positions, stores and inbox.
@@ -100,7 +114,9 @@ class GroupAdmin:
         changelog = TopicPartition(changelog_of(group), task)
         known = await groups.topics.known(changelog)
         dropped = change_records(Change(COMPLETED_STORE, completed_key(at), None) for at in own)
-        offsets = offsets_of(own, TopicPartition(inbox_of(group), task), str(epoch))
+        inbox = TopicPartition(inbox_of(group), task)
+        topic_ids = await groups.topic_ids({at.topic for at in own})
+        offsets = offsets_of(own, {at: topic_ids.get(at.topic, "") for at in (inbox, *own)}, str(epoch))
         shipment = Shipment([(changelog, dropped, known.record_bytes_max)], offsets)
         async with self._fencing(group, task) as producer:
             await groups.topics.calls.run(lambda: producer.send(shipment), f"group {group}, task {task}")
@@ -109,9 +125,8 @@ class GroupAdmin:
         groups = self._groups
         return fencing(groups.topics.calls, groups.settings, transactional_id(group, task), group)
 
-    async def _describe(self, name: str, registered: Registered) -> GroupDescription:
+    async def _describe(self, name: str, registered: Registered, positions: Positions) -> GroupDescription:
         seats = await self._groups.seats(name)
-        positions = await self._groups.positions(name, stable=False)
         owners = {task: seat.member for seat in seats for task in seat.tasks}
         tasks = range(registered.tasks)
         return GroupDescription(

@@ -1,38 +1,25 @@
 """Groups as they are: their topics, settings, positions and epochs, and who is in them."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions
-from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import ConfigResource, ConsumerGroupDescription, ResourceType
-from msgspec import Struct
 
-from mainstem.broker import GroupSpec, Log, TopicPartition, TopicSpec, inbox_of, largest_record
+from mainstem.broker import GroupSpec, Log, TopicSpec, inbox_of, largest_record
 from mainstem.broker.kafka.calls import Coordinators, answered
 from mainstem.broker.kafka.copies import Seat, folder_of
 from mainstem.broker.kafka.groups.own_topics import own_topics
 from mainstem.broker.kafka.groups.registry import Registry, compare, incomplete, refused_count
 from mainstem.broker.kafka.options import ClientSettings
-from mainstem.broker.kafka.tasks import BY_MEMBER
+from mainstem.broker.kafka.tasks import Positions, positions_of
 from mainstem.broker.kafka.topics import TopicAdmin, Topics, set_config
 from mainstem.errors import BrokerError, CommitRefused, CommitUnknown, Fenced, TopicExists
 
 ENTRIES_MOST: Final = 10
 RETRY_SECONDS: Final = 0.1
-
-
-class Positions(Struct, frozen=True):
-    """The committed positions of a group, the epoch of each task's owner, and the tasks that a member committed last.
-
-    The others were committed by a producer of their own.
-    """
-
-    offsets: Mapping[TopicPartition, int]
-    epochs: Mapping[int, int]
-    by_member: frozenset[int] = frozenset()
 
 
 class Groups:
@@ -116,11 +103,15 @@ class Groups:
                 f"group {group}",
             )
             committed = answer.topic_partitions or ()
-            found = _positions(committed, inbox_of(group))
+            found = positions_of(committed, inbox_of(group))
             return not any(at.error for at in committed)
 
         await self.topics.until(read, f"the positions of the group {group!r} to be stable")
         return found
+
+    async def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The ids of those topics that are there: asked for, because what is remembered may be of a deleted one."""
+        return {name: topic_id for name, (_, topic_id) in (await self.topics.describe(names)).items()}
 
     async def members(self, group: str) -> dict[str, frozenset[int]]:
         """The tasks that are assigned to each member now."""
@@ -161,10 +152,3 @@ def _session(spec: GroupSpec) -> dict[str, str]:
     session = round(spec.session_timeout_seconds * 1_000)
     heartbeat = max(1, session // 6)
     return {"consumer.session.timeout.ms": str(session), "consumer.heartbeat.interval.ms": str(heartbeat)}
-
-
-def _positions(committed: Iterable[At], inbox: str) -> Positions:
-    offsets = {TopicPartition(at.topic, at.partition): at.offset for at in committed if at.offset >= 0}
-    marked = {at.partition: at.metadata.split() for at in committed if at.topic == inbox and at.metadata}
-    by_member = frozenset(task for task, words in marked.items() if BY_MEMBER in words)
-    return Positions(offsets, {task: int(words[0]) for task, words in marked.items()}, by_member)

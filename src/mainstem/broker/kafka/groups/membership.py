@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
+
+from msgspec.structs import replace
 
 from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, inputs_of
 from mainstem.broker.kafka.copies import Restorer, change_records, changelog_of, named_with
-from mainstem.broker.kafka.groups.groups import Groups, Positions
-from mainstem.broker.kafka.groups.memory import completed_sets, refuse_forgotten
+from mainstem.broker.kafka.groups.groups import Groups
+from mainstem.broker.kafka.groups.memory import completed_sets, epoch_without_positions
 from mainstem.broker.kafka.groups.reserve import Reserve
 from mainstem.broker.kafka.producers import Shipment, TransactionalProducer, fencing, transactional_id
 from mainstem.broker.kafka.tasks import (
@@ -18,11 +21,15 @@ from mainstem.broker.kafka.tasks import (
     LooseTransaction,
     MemberThread,
     Owner,
+    Positions,
     Steward,
     offsets_of,
 )
 from mainstem.errors import BrokerAway, BrokerError, MembershipLost
 from mainstem.telemetry import log
+
+LEAVE_SECONDS: Final = 5.0
+"""A cluster that does not take a leave in so long hears of it by the session timeout."""
 
 
 class KafkaOwnership:
@@ -138,13 +145,13 @@ class KafkaMembership:
         producer = await groups.topics.calls.run(
             lambda: TransactionalProducer(groups.settings, transactional_id(spec.name, task), spec.name), where
         )
-        committed = await groups.positions(spec.name)
         inputs = inputs_of(spec.name, task, spec.tasks, spec.inputs)
+        committed = await self._committed(inputs, where)
         changelog = TopicPartition(changelog_of(spec.name), task)
-        owner = Owner(producer, inputs, changelog, committed.epochs.get(task, 0) + 1)
+        owner = Owner(producer, committed.topic_ids, changelog, committed.epochs.get(task, 0) + 1)
         self._owners[task] = owner
         if task not in committed.epochs:
-            await refuse_forgotten(groups, spec.name, changelog)
+            owner.epoch += await epoch_without_positions(groups, spec.name, inputs, changelog)
         if self._restorer is not None:
             owner.copy = await self._restorer.restore(spec.name, changelog)
         positions = await self._positions(inputs, committed)
@@ -157,18 +164,33 @@ class KafkaMembership:
         """Take over without fencing a producer, for there is none: the member's generation is what counts."""
         groups, spec = self._groups, self.spec
         inputs = inputs_of(spec.name, task, spec.tasks, spec.inputs)
-        committed = await groups.positions(spec.name)
+        committed = await self._committed(inputs, where)
         if task not in committed.by_member:
             # Not read again: what was never committed before is told of only when its transaction is through.
             committed = await self._forget(task, inputs, where)
         seconds = groups.settings.options.answer_seconds
         name = transactional_id(spec.name, task)
-        steward = Steward(self.thread, name, inputs, committed.epochs.get(task, 0) + 1, seconds)
+        steward = Steward(self.thread, name, committed.topic_ids, committed.epochs.get(task, 0) + 1, seconds)
         self._owners[task] = steward
         positions = await self._positions(inputs, committed)
         now = self._groups.topics.clock.monotonic()
         await groups.topics.calls.run(lambda: steward.send(positions, now), where)
         return KafkaOwnership(groups, steward, task, positions)
+
+    async def _committed(self, inputs: Sequence[TopicPartition], where: str) -> Positions:
+        """What is committed, but for a topic that is another one now; with the ids of the topics that are there now."""
+        committed = await self._groups.positions(self.spec.name)
+        there = await self._groups.topic_ids({at.topic for at in inputs})
+        outlived = [at for at in committed.outlived(there) if at in inputs]
+        for at in outlived:
+            log.warning(
+                "%s: the topic of %s[%d] was deleted and created again: the position %d in the older one says nothing",
+                where,
+                *at,
+                committed.offsets[at],
+            )
+        topic_ids = {at: there.get(at.topic, committed.topic_ids.get(at, "")) for at in inputs}
+        return replace(committed.without(outlived), topic_ids=topic_ids)
 
     async def _positions(self, inputs: Sequence[TopicPartition], committed: Positions) -> dict[TopicPartition, int]:
         """What is committed for a task; its inbox is read from the start where it has never been."""
@@ -184,18 +206,19 @@ class KafkaMembership:
         async with fencing(
             groups.topics.calls, groups.settings, transactional_id(spec.name, task), spec.name
         ) as producer:
-            committed = await groups.positions(spec.name)
-            if task not in committed.epochs:
-                await refuse_forgotten(groups, spec.name, changelog)
-            epoch = committed.epochs.get(task, 0) + 1
+            committed = await self._committed(inputs, where)
+            before = committed.epochs.get(task)
+            if before is None:
+                before = await epoch_without_positions(groups, spec.name, inputs, changelog)
+            epoch = before + 1
             changes = [Change(OWNER_STORE, b"epoch", str(epoch).encode())]
             changes += [Change(COMPLETED_STORE, key, None) for key in await completed_sets(groups, spec, changelog)]
             bytes_max = (await groups.topics.known(changelog)).record_bytes_max
             positions = await self._positions(inputs, committed)
-            offsets = offsets_of(positions, inputs[0], f"{epoch} {BY_MEMBER}")
+            offsets = offsets_of(positions, committed.topic_ids, f"{epoch} {BY_MEMBER}")
             shipment = Shipment([(changelog, change_records(changes), bytes_max)], offsets)
             await groups.topics.calls.run(lambda: producer.send(shipment), where)
-            return Positions(positions, {task: epoch})
+            return Positions(positions, {task: epoch}, topic_ids=committed.topic_ids)
 
     async def release(self, task: int) -> None:
         """Let the revocation of a drained task go on. Its producer is kept until the task comes back, or we leave."""
@@ -217,7 +240,7 @@ class KafkaMembership:
         if self._reserve is not None:
             await self._reserve.close()
         await asyncio.gather(*(self._let_go(task) for task in list(self._owners)))
-        seconds = self._groups.settings.options.answer_seconds
+        seconds = min(LEAVE_SECONDS, self._groups.settings.options.answer_seconds)
         if self._pinned is None and not await asyncio.to_thread(self.thread.close, seconds):
             log.warning("%s has not let go of its membership within %g s, and is left alone", self.member, seconds)
         self.thread.lost = self.thread.lost or "it has left"

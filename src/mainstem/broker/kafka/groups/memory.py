@@ -1,8 +1,9 @@
 """What earlier owners of a task have left in its changelog, as far as whoever takes it over has to know."""
 
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from mainstem.broker import COMPLETED_STORE, GroupSpec, TopicPartition, read
+from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, read
 from mainstem.broker.kafka.copies import change_of
 from mainstem.broker.kafka.groups.groups import Groups
 from mainstem.broker.kafka.producers import transactional_id
@@ -14,12 +15,10 @@ from mainstem.telemetry import log
 async def completed_sets(groups: Groups, spec: GroupSpec, changelog: TopicPartition) -> list[bytes]:
     """The completed sets that a task has left; refused where something waits there that nobody would look after."""
     rows: dict[str, set[bytes]] = {}
-    start, end = (await groups.topics.bounds([changelog]))[changelog]
-    async for batch in read(groups.log, {changelog: start}, {changelog: end}):
-        for key, value in zip(batch.keys, batch.values, strict=True):
-            change = change_of(key or b"", value)
+    async with aclosing(_changes(groups, changelog)) as changes:
+        async for change in changes:
             keys = rows.setdefault(change.store, set())
-            keys.discard(change.key) if value is None else keys.add(change.key)
+            keys.discard(change.key) if change.value is None else keys.add(change.key)
     known = {OWNER_STORE, COMPLETED_STORE, *spec.forgettable}
     waiting = sorted(store for store, keys in rows.items() if keys and store.startswith("$") and store not in known)
     if waiting:
@@ -37,16 +36,20 @@ async def completed_sets(groups: Groups, spec: GroupSpec, changelog: TopicPartit
     return sorted(rows.get(COMPLETED_STORE, ()))
 
 
-async def refuse_forgotten(groups: Groups, group: str, changelog: TopicPartition) -> None:
-    """Every owner leaves a trace in the changelog, so positions that are not there have been there.
+async def epoch_without_positions(
+    groups: Groups, group: str, inputs: Sequence[TopicPartition], changelog: TopicPartition
+) -> int:
+    """The epoch of a task that has no positions: 0 where it has never been owned.
 
-    What a first owner has left that died in its first commit is no trace: it was aborted, and is passed over.
+    Every owner leaves a trace, so positions that are not there have been there. They are where reading begins as
+    long as nothing has ever been written to what is read, as for a lease; otherwise nobody knows them any more.
     """
-    start, end = (await groups.topics.bounds([changelog]))[changelog]
-    async with aclosing(read(groups.log, {changelog: start}, {changelog: end})) as batches:
-        traces = (batch async for batch in batches if len(batch))
-        if await anext(traces, None) is None:
-            return
+    async with aclosing(_changes(groups, changelog)) as changes:
+        if await anext(changes, None) is None:
+            return 0
+    bounds = await groups.topics.bounds(inputs)
+    if not any(end for _, end in bounds.values()):
+        return await last_epoch(groups, changelog)
     raise BrokerError(
         "The positions of a task are gone, and its memory is not",
         where=f"group {group}, task {changelog.partition}",
@@ -55,3 +58,22 @@ async def refuse_forgotten(groups: Groups, group: str, changelog: TopicPartition
         remedy=f"say where to go on: mainstem groups reset {group}; or delete the group with its "
         f"memory: mainstem groups delete {group}",
     )
+
+
+async def last_epoch(groups: Groups, changelog: TopicPartition) -> int:
+    """That of the last owner of a task; 0 where there has been none."""
+    epoch = 0
+    async with aclosing(_changes(groups, changelog)) as changes:
+        async for change in changes:
+            if change.store == OWNER_STORE and change.value is not None:
+                epoch = int(change.value)
+    return epoch
+
+
+async def _changes(groups: Groups, changelog: TopicPartition) -> AsyncGenerator[Change, None]:
+    """What is committed there. What a first owner has left that died in its first commit is not: it was aborted."""
+    start, end = (await groups.topics.bounds([changelog]))[changelog]
+    async with aclosing(read(groups.log, {changelog: start}, {changelog: end})) as batches:
+        async for batch in batches:
+            for key, value in zip(batch.keys, batch.values, strict=True):
+                yield change_of(key or b"", value)

@@ -1,8 +1,9 @@
 """Tasks and whose they are: the member that is given them, the owner that commits for them, and their transactions."""
 
 from mainstem.broker.kafka.tasks.member import Life, MemberThread
-from mainstem.broker.kafka.tasks.owner import OWNER_STORE, Owner, offsets_of
-from mainstem.broker.kafka.tasks.steward import BY_MEMBER, Steward
+from mainstem.broker.kafka.tasks.owner import OWNER_STORE, Owner
+from mainstem.broker.kafka.tasks.positions import BY_MEMBER, Positions, offsets_of, positions_of
+from mainstem.broker.kafka.tasks.steward import Steward
 from mainstem.broker.kafka.tasks.transaction import KafkaTransaction, LooseTransaction
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "LooseTransaction",
     "MemberThread",
     "Owner",
+    "Positions",
     "Steward",
     "offsets_of",
+    "positions_of",
 ]

@@ -12,6 +12,7 @@ from confluent_kafka import TopicPartition as At
 from mainstem.broker import Change, TopicPartition
 from mainstem.broker.kafka.copies import Copy, change_records, changed_rows
 from mainstem.broker.kafka.producers import Shipment, TransactionalProducer
+from mainstem.broker.kafka.tasks.positions import offsets_of
 from mainstem.clock import Clock
 from mainstem.errors import CommitUnknown, MainstemError
 
@@ -25,16 +26,20 @@ class Owner:
     """As of the take-over. A commit runs to its end even when nobody waits any more; closing waits for it, a while."""
 
     def __init__(
-        self, producer: TransactionalProducer, inputs: Sequence[TopicPartition], changelog: TopicPartition, epoch: int
+        self,
+        producer: TransactionalProducer,
+        inputs: Mapping[TopicPartition, str],
+        changelog: TopicPartition,
+        epoch: int,
     ) -> None:
-        """``inputs`` are all that the task reads, its inbox first."""
+        """``inputs`` are all that the task reads, its inbox first, with the ids of their topics."""
         self.where = producer.name
-        self.inputs = frozenset(inputs)
+        self.inputs = inputs.keys()
         self.changelog = changelog
         self.epoch = epoch
         self.copy: Copy | None = None
         self._producer = producer
-        self._inbox = inputs[0]
+        self._topic_ids = inputs
         self._last: Sequence[At] = ()
         self._sent = 0.0
         self._using = threading.Lock()
@@ -42,7 +47,7 @@ class Owner:
 
     def offsets(self, positions: Mapping[TopicPartition, int]) -> list[At]:
         """Positions as the cluster keeps them; that of the inbox carries the epoch."""
-        return offsets_of(positions, self._inbox, str(self.epoch))
+        return offsets_of(positions, self._topic_ids, str(self.epoch))
 
     def begin(self, positions: Mapping[TopicPartition, int], bytes_max: int, now: float) -> None:
         """Commit for the first time, so that everybody can see who owns the task."""
@@ -103,11 +108,3 @@ class Owner:
         """Let go of the producer and the copy. A commit that hangs ends in nothing, should it ever go on."""
         self.lay_down()
         self._producer.close()
-
-
-def offsets_of(positions: Mapping[TopicPartition, int], inbox: TopicPartition, metadata: str) -> list[At]:
-    """Positions as the cluster keeps them, with ``metadata`` beside that of the inbox."""
-    return [
-        At(at.topic, at.partition, offset, metadata=metadata) if at == inbox else At(at.topic, at.partition, offset)
-        for at, offset in positions.items()
-    ]

@@ -15,12 +15,11 @@ from confluent_kafka import TopicPartition as At
 from mainstem.broker import TopicPartition
 from mainstem.broker.kafka.calls import STARTING, kafka_error, translated
 from mainstem.broker.kafka.tasks.member import MemberThread
-from mainstem.broker.kafka.tasks.owner import NEARLY_SECONDS, offsets_of
+from mainstem.broker.kafka.tasks.owner import NEARLY_SECONDS
+from mainstem.broker.kafka.tasks.positions import BY_MEMBER, offsets_of
 from mainstem.clock import Clock
 from mainstem.errors import BrokerError, CommitUnknown, Fenced
 
-BY_MEMBER: Final = "at-least-once"
-"""Behind the epoch in the metadata of an inbox position: no producer need be fenced before the task is taken over."""
 RETRY_SECONDS: Final = 0.05
 _EXPELLED: Final = frozenset(
     {
@@ -40,14 +39,14 @@ class Steward:
     """The owner of a task in a group that is delivered at least once, as of the take-over."""
 
     def __init__(
-        self, thread: MemberThread, where: str, inputs: Sequence[TopicPartition], epoch: int, seconds: float
+        self, thread: MemberThread, where: str, inputs: Mapping[TopicPartition, str], epoch: int, seconds: float
     ) -> None:
-        """``thread`` is that of the member; every commit has so many ``seconds``."""
+        """``thread`` is that of the member; every commit has so many ``seconds``. ``inputs`` as an owner's."""
         self.where = where
-        self.inputs = frozenset(inputs)
+        self.inputs = inputs.keys()
         self.epoch = epoch
         self._thread = thread
-        self._inbox = inputs[0]
+        self._topic_ids = inputs
         self._seconds = seconds
         self._last: Sequence[At] = ()
         self._sent = 0.0
@@ -56,7 +55,7 @@ class Steward:
 
     def send(self, positions: Mapping[TopicPartition, int], now: float) -> None:
         """Move the positions. Raises Fenced where the group does not know the member any more."""
-        offsets = offsets_of(positions, self._inbox, f"{self.epoch} {BY_MEMBER}")
+        offsets = offsets_of(positions, self._topic_ids, f"{self.epoch} {BY_MEMBER}")
         with self._using:
             if self._over:
                 raise _expelled(self.where, "this process has given it back, or has taken it over anew")

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import GroupSpec, TopicPartition, TopicSpec
 from mainstem.errors import BrokerError, TopicExists, UnknownTopic
+from mainstem.testing.conformance.broker.cast import committed, loose, new_group, sole_member, take_over
 from mainstem.testing.conformance.broker.stage import Stage, refused, rule, values
 
 
@@ -119,6 +120,26 @@ async def a_recreated_topic_has_another_id(stage: Stage) -> None:
     assert after.starts == after.ends
     await stage.broker.log.append(TopicPartition(topic, 0), stage.records("c"))
     assert values(await stage.content(TopicPartition(topic, 0), 1)) == ["c"]
+
+
+@rule()
+async def positions_go_with_their_topic(stage: Stage) -> None:
+    """A topic that is created again under its name has none of the positions that groups had in the one before it."""
+    orders = await stage.partition("orders")
+    await stage.broker.log.append(orders, stage.records("a", "b"))
+    _, end = await stage.broker.log.bounds(orders)
+    groups = [new_group(stage, inputs={orders.topic: 1}), loose(new_group(stage, inputs={orders.topic: 1}))]
+    for group in groups:
+        member = await sole_member(stage, group)
+        await (await take_over(member, group)).transaction(moved={orders: end}).commit()
+        await member.leave()
+    await stage.broker.admin.delete(orders.topic)
+    await stage.broker.admin.create(TopicSpec(orders.topic, 1))
+    await stage.broker.log.append(orders, stage.records("c", "d", "e"))
+    for group in groups:
+        assert orders not in await committed(stage, group)
+        task = await take_over(await sole_member(stage, group), group)
+        assert orders not in task.ownership.positions
 
 
 @rule()
