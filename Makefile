@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo crash-long simulation-long kafka-long kafka kafka-fetch kafka-stop clean
+.PHONY: help setup check format test demo availability crash-long simulation-long kafka-long kafka kafka-fetch kafka-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -43,6 +43,9 @@ demo: setup ## Replay January's flights through four services, kill one, check e
 
 bench-%: setup ## Run benchmarks/%.py, for instance bench-embedded; JSON=1 prints one object, QUICK=1 bench-kafka is short
 	@JSON=$(JSON) $(BIN)/python -m benchmarks.$* $(ARGS)
+
+availability: setup ## What faults and a burst cost, on one machine and on three brokers, and the availability that comes of it
+	@JSON=$(JSON) $(BIN)/python -m benchmarks.availability $(ARGS)
 
 crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
