@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mainstem.service import Message as Message
     from mainstem.service import Producer as Producer
     from mainstem.service import Service as Service
+    from mainstem.service import StoreCache as StoreCache
     from mainstem.service import lease as lease
     from mainstem.service import running as running
     from mainstem.state import Timer as Timer
@@ -44,6 +45,7 @@ __all__ = [
     "Retry",
     "Service",
     "Store",
+    "StoreCache",
     "Timer",
     "Topic",
     "lease",
@@ -68,6 +70,7 @@ __getattr__, __dir__ = door(
             "Topic",
         ),
         "service": (
+            "StoreCache",
             "Consumer",
             "Handlers",
             "Lease",

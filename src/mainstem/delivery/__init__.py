@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 
 if TYPE_CHECKING:
+    from mainstem.delivery.caches import Cached as Cached
+    from mainstem.delivery.caches import Source as Source
     from mainstem.delivery.commands import AT_ONCE as AT_ONCE
     from mainstem.delivery.commands import Action as Action
     from mainstem.delivery.commands import Answer as Answer
@@ -96,6 +98,7 @@ __all__ = [
     "SEEN_STORE",
     "Action",
     "Answer",
+    "Cached",
     "Call",
     "Command",
     "Context",
@@ -135,6 +138,7 @@ __all__ = [
     "Retry",
     "Rollback",
     "Runnable",
+    "Source",
     "Store",
     "SubscriptionEntry",
     "Upcoming",
@@ -273,5 +277,9 @@ __getattr__, __dir__ = door(
         "tasks": ("Environment",),
         "upkeep": ("Keeper", "Remembered", "Retirement", "Rollback"),
         "works": ("Later",),
+        "caches": (
+            "Source",
+            "Cached",
+        ),
     },
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from mainstem.broker import Delivery, GroupSpec, TopicPartition, inbox_of, inputs_of
+from mainstem.delivery.caches import Bound
 from mainstem.delivery.context import Outputs, Store
 from mainstem.delivery.failures import audit_topic
 from mainstem.delivery.gates import Limit
@@ -49,6 +50,7 @@ class Plan:
     partitions: Mapping[str, int]
     outputs: Outputs
     stores: Mapping[str, Store[object]] = field(default_factory=dict)
+    caches: Mapping[str, Bound] = field(default_factory=dict)
     lanes: int = 64
     tasks: int = 1
     start: Literal["earliest", "latest"] = "earliest"

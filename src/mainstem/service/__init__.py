@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainstem.service.brokers import file_of as file_of
     from mainstem.service.brokers import in_full as in_full
     from mainstem.service.brokers import named_broker as named_broker
+    from mainstem.service.caches import StoreCache as StoreCache
     from mainstem.service.catalogue import CatalogueEntry as CatalogueEntry
     from mainstem.service.catalogue import StoreEntry as StoreEntry
     from mainstem.service.catalogue import forget_group as forget_group
@@ -68,6 +69,7 @@ __all__ = [
     "Reply",
     "Running",
     "Service",
+    "StoreCache",
     "StoreEntry",
     "TaskHealth",
     "TaskStatistics",
@@ -147,5 +149,6 @@ __getattr__, __dir__ = door(
             "Reply",
             "Later",
         ),
+        "caches": ("StoreCache",),
     },
 )

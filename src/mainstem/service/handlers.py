@@ -20,6 +20,7 @@ from mainstem.delivery import (
     Recurring,
     Registration,
     Retry,
+    Source,
     Store,
 )
 from mainstem.errors import DefinitionError
@@ -44,6 +45,7 @@ class Handlers:
     def __init__(self) -> None:
         self._own: list[Registration] = []
         self._stores: dict[str, Store[object]] = {}
+        self._sources: list[Source] = []
         self._included: list[Handlers] = []
         self._holders = 0
 
@@ -250,6 +252,11 @@ class Handlers:
         """Every store declared here and in what is included."""
         return tuple(store for each in self._family() for store in each._stores.values())  # noqa: SLF001 - our own kind
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The functions of every cache declared here and in what is included."""
+        return tuple(source for each in self._family() for source in each._sources)  # noqa: SLF001 - our own kind
+
     def _check_open(self) -> None:
         if self._holders:
             raise DefinitionError(
@@ -276,6 +283,7 @@ def with_registrations(handlers: G, choose: Callable[[Registration], Registratio
     copied = copy(handlers)
     copied._own = [made for each in handlers.registered if (made := choose(each)) is not None]  # noqa: SLF001 - our own kind
     copied._stores = {each.name: each for each in handlers.stores}  # noqa: SLF001 - our own kind
+    copied._sources = list(handlers.sources)  # noqa: SLF001 - our own kind
     copied._included = []  # noqa: SLF001 - our own kind
     return copied
 

@@ -76,6 +76,11 @@ class TaskState:
             # between the look and the keeping, and what it has changed stays.
             return view.values.setdefault(key, value)
 
+    def is_pending(self, store: str, key: bytes) -> bool:
+        """Whether the value of a key has been changed, and that is not committed yet."""
+        view = self._views.get(store)
+        return view is not None and (key in view.changed or key in view.flying)
+
     def prefetch(self, store: str, keys: Iterable[bytes]) -> None:
         """Read those keys that are not known yet, at once."""
         view = self._view(store)

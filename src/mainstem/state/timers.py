@@ -81,6 +81,11 @@ def cancel(read: Read, write: Write, name: str, key: bytes | None) -> bool:
     return True
 
 
+def is_set(read: Read, name: str, key: bytes | None) -> bool:
+    """Whether there is a timer of this name and key."""
+    return read(BY_KEY, _identity(name, key)) is not None
+
+
 def is_due(read: Read, timer: Timer) -> bool:
     """Whether the timer is still set for this very time; it may have been replaced since it was scanned."""
     row = read(BY_KEY, _identity(timer.name, timer.key))

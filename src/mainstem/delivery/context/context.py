@@ -302,6 +302,23 @@ class RunContext(Context, gc=False, eq=False):
         causes = inherited[CE_CORRELATIONID], inherited[CE_CAUSATIONID]
         self._lineage = lineage(*causes, trace.traceparent, trace.tracestate)
 
+    def beside(self, store: Readable[object]) -> object:
+        """What stands beside the store of a cache."""
+        return self._footing.caches[store.name]
+
+    def check(self, store: Readable[object]) -> None:
+        """Raise StoreRefused where the handler may not use a store, or the event has no key."""
+        self._row_key(store, None)
+
+    def kept(self, store: Readable[V]) -> V | None:
+        """The value that a store holds for the event's key, also when it has expired."""
+        row = None if self.key is None else self._read(store.name, self.key)
+        return None if row is None else store.unpack(row, 0)
+
+    def is_set(self, timer: str) -> bool:
+        """Whether a timer of this key is set."""
+        return timers.is_set(self._read, timer, self.key)
+
     def publish_result(self, result: object) -> None:
         """Publish what a handler has returned: an event, or several in a list or tuple."""
         if isinstance(result, _SEVERAL):

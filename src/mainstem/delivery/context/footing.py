@@ -55,6 +55,7 @@ class Surroundings(Struct, frozen=True):
     ``checkpoint`` commits the effects of a run, with how many outputs and timers it has caused, and notes who was
     through before; it returns once that is durable. ``stamps`` order what they schedule; None where nothing is
     remembered. ``bare`` are the inputs whose records carry no envelope, by topic. ``replaying``: events are recorded.
+    ``caches`` are what stands beside the stores of caches, by their names.
     """
 
     state: TaskState
@@ -65,6 +66,7 @@ class Surroundings(Struct, frozen=True):
     stamps: Stamps | None
     bare: Mapping[str, Declaration] = {}
     replaying: bool = False
+    caches: Mapping[str, object] = {}
 
 
 class Footing:
@@ -73,6 +75,7 @@ class Footing:
     __slots__ = (
         "bare",
         "batch",
+        "caches",
         "checkpoint",
         "clock",
         "declared",
@@ -111,6 +114,7 @@ class Footing:
         self.stamps = surroundings.stamps
         self.timers = timer_names
         self.bare = surroundings.bare
+        self.caches = surroundings.caches
         self.replaying = surroundings.replaying
         self.declared = surroundings.stores
         self.stores: set[str] = set()

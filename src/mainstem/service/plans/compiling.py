@@ -29,6 +29,7 @@ def plan_of(
         partitions={topic: drafted.topics[topic].partitions for topic in sorted(topics_read(group))},
         outputs=outputs,
         stores={store.name: store for store in group.stores},
+        caches={source.name: bound for source in group.sources if (bound := drafted.attempt(source.bind, provided))},
         lanes=group.lanes,
         tasks=tasks_of(group, drafted),
         start=group.start,
