@@ -134,28 +134,34 @@ def recovery(report: Report, load: Load, repetitions: int, folder: Path) -> None
         report.add(f"{name}_cpu", median_cpu_us(turns), "µs/event")
 
 
-async def publish_spread(path: Path, load: Load, keys: int) -> None:
+async def publish_spread(path: Path, load: Load, keys: int, prefix: str = "c") -> None:
     """Events of so many keys, each as often as the others."""
     service = shop(load.partitions)
     stock = orders(load)
     async with service.running(broker=f"sqlite:///{path}", dev=True, consume=False, settings=SETTINGS):
         for start in range(0, load.events, load.batch):
             numbered = ((n, stock[n % len(stock)]) for n in range(start, start + load.batch))
-            spread = (msgspec.structs.replace(order, customer_id=f"c-{n % keys:07d}") for n, order in numbered)
+            spread = (msgspec.structs.replace(order, customer_id=f"{prefix}-{n % keys:07d}") for n, order in numbered)
             await service.publish(*typed(list(spread)))
 
 
 def beside_parked(report: Report, load: Load, letters: int, folder: Path) -> None:
-    """The speed of other keys beside so many parked events, and of a group in which nothing is parked."""
-    path = folder / "parked.db"
+    """The speed of other keys beside so many parked events, of a thousand keys and of as many as there are events."""
+    beside_parked_of(report, load, letters, (folder, 1_000, ""))
+    beside_parked_of(report, load, letters, (folder, letters, "_keys"))
+
+
+def beside_parked_of(report: Report, load: Load, letters: int, where: tuple[Path, int, str]) -> None:
+    """The same of so many keys, and of a group in which nothing is parked; what it is called ends with the last."""
+    folder, keys, ending = where
+    path = folder / f"parked{ending}.db"
     good = typed(list(orders(load)))
-    refused = typed([msgspec.structs.replace(each, customer_id=f"bad-{each.customer_id}") for each in orders(load)])
     parked = Work(Retry.never(), lambda order, _attempt: order.customer_id.startswith("bad"))
     beside = Work(Retry.never(), lambda order, _attempt: order.customer_id.startswith("worse"))
-    asyncio.run(publish(path, replace(load, events=letters), refused))
+    asyncio.run(publish_spread(path, replace(load, events=letters), keys, "bad"))
     parking = asyncio.run(consume(path, parked, letters, "parked"))
     asyncio.run(consume(path, beside, letters, "beside"))
-    report.add("parking", parking.events_per_second, "events/s")
+    report.add(f"parking{ending}", parking.events_per_second, "events/s")
 
     turns: dict[str, list[Measurement]] = {"beside_parked": [], "beside_none": []}
     both = [("beside_parked", "parked", parked), ("beside_none", "beside", beside)]
@@ -164,9 +170,13 @@ def beside_parked(report: Report, load: Load, letters: int, folder: Path) -> Non
         for name, group, work in both if turn % 2 else reversed(both):
             turns[name].append(asyncio.run(consume(path, work, load.events, group)))
     against = turns["beside_none"]
-    report.add("beside_none", median_speed(against), "events/s")
-    ratio = speed_ratio(turns["beside_parked"], against)
-    report.add("beside_parked", median_speed(turns["beside_parked"]), "events/s", beside_none=ratio)
+    report.add(f"beside_none{ending}", median_speed(against), "events/s")
+    report.add(f"beside_none{ending}_cpu", median_cpu_us(against), "µs/event")
+    measured = turns["beside_parked"]
+    report.add(f"beside_parked{ending}", median_speed(measured), "events/s", beside_none=speed_ratio(measured, against))
+    report.add(
+        f"beside_parked{ending}_cpu", median_cpu_us(measured), "µs/event", beside_none=cpu_ratio(measured, against)
+    )
 
 
 def main() -> None:

@@ -163,9 +163,13 @@ def _letter_row(handler: str, place: bytes, number: int) -> bytes:
     return len(row).to_bytes(4, "big") + row + number.to_bytes(_NUMBER_BYTES, "big")
 
 
-def set_timer(state: TaskState, effects: Effects, name: str, place: bytes, due_ms: int | None) -> None:
-    """Set a timer of a sequence, or cancel it (None)."""
-    read = effects.over(state.get)
+def _nothing(_store: str, _key: bytes) -> None:
+    """A look at rows that sees none."""
+
+
+def set_timer(state: TaskState | None, effects: Effects, name: str, place: bytes, due_ms: int | None) -> None:
+    """Set a timer of a sequence, or cancel it (None); without a state there is none of this name and place yet."""
+    read = effects.over(_nothing if state is None else state.get)
     if due_ms is None:
         timers.cancel(read, effects.write, name, place)
     else:
@@ -181,10 +185,12 @@ def put_for(owed: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:
 class Letters:
     """The letters of one task. Changes go into the effects of whoever makes them."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_some_dropped", "_state")
 
     def __init__(self, state: TaskState) -> None:
         self._state = state
+        self._some_dropped = bool(state.scan(DROPPED, limit=1))
+        """False when surely none are still to be deleted, so that no sequence that begins need look."""
 
     def get(self, handler: str, place: bytes, number: int) -> Letter | None:
         """A letter by its number."""
@@ -279,10 +285,11 @@ class Letters:
             yield step
 
     def _dropped(self, handler: str, place: bytes) -> range:
-        row = self._state.get(DROPPED, row_of(handler, place))
+        row = self._state.get(DROPPED, row_of(handler, place)) if self._some_dropped else None
         return range(0) if row is None else range(*_numbers(row))
 
     def _leave(self, effects: Effects, handler: str, place: bytes, numbers: range, due_ms: int | None) -> None:
         row = _encode((numbers.start, numbers.stop)) if numbers else None
         effects.writes[DROPPED, row_of(handler, place)] = row
+        self._some_dropped = self._some_dropped or row is not None
         set_timer(self._state, effects, SWEEP + handler, place, due_ms)

@@ -142,8 +142,11 @@ class Parking:
 
     def is_parked(self, key: bytes) -> bool:
         """Whether a key is parked for anybody."""
-        get = self._state.get
-        return any(get(PARKING_STORE, start + b"k" + key) is not None for _, start in self._starts)
+        place, get = b"k" + key, self._state.get
+        for _, start in self._starts:  # noqa: SIM110 - asked for every event; a generator takes as long as the look
+            if get(PARKING_STORE, start + place) is not None:
+                return True
+        return False
 
     def holding(
         self, handler: str, party: frozenset[str], place: bytes, effects: Effects, *, fresh: bool = False
@@ -194,13 +197,16 @@ class Parking:
     ) -> Mark | None:
         """Begin a sequence with an event that has failed; None where there is one, and it waits behind that."""
         handler, place = sequence
-        if (mark := self.mark(handler, place, effects)) is not None:
+        if handler in self.names and (mark := self.mark(handler, place, effects)) is not None:
             self.add_behind(effects, sequence, letter, mark, handler)
             return None
         number = self.letters.first_free(handler, place)
         mark = Mark(number, number + 1, next_ms, failure)
         self.letters.put(effects, sequence, letter, number)
-        self.write_mark(effects, handler, place, mark)
+        self._put_mark(effects, handler, place, mark)
+        if next_ms is not None:
+            # There is none to be replaced: it has gone with the mark.
+            set_timer(None, effects, RETRY + handler, place, next_ms)
         return mark
 
     def add_behind(self, effects: Effects, sequence: Sequence, letter: Letter, mark: Mark, waiting: str) -> None:
