@@ -8,7 +8,7 @@ import pytest
 
 from mainstem.broker import TopicPartition
 from mainstem.delivery import Context, Processor, Retry, Store, group
-from mainstem.delivery.losses import LOSSES_MOST
+from mainstem.delivery.group.losses import LOSSES_MOST
 from mainstem.delivery.tasks import Task
 from mainstem.errors import BrokerError, CommitRefused
 from mainstem.resilience import Backoff

@@ -13,8 +13,9 @@ from contextlib import suppress
 
 from mainstem.broker import GroupSpec, Membership, Ownership, TopicPartition
 from mainstem.delivery.failures import warn_of_look_alikes
+from mainstem.delivery.group.losses import Losses
+from mainstem.delivery.group.rests import Rests
 from mainstem.delivery.ledger import Runnable
-from mainstem.delivery.losses import Losses
 from mainstem.delivery.measures import LOSSES, TAKEOVERS, Waits
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.tasks import Environment, Task
@@ -29,14 +30,9 @@ from mainstem.errors import (
     MembershipLost,
     Outdated,
 )
-from mainstem.resilience import Backoff
 from mainstem.state import FoldedRows, Rows
 from mainstem.telemetry import ERROR_TYPE, GROUP, log
 
-FULL_DISK = Backoff(first_seconds=0.5, longest_seconds=10.0, jitter="equal")
-"""When a task that finds no room tries again."""
-AWAY = Backoff(first_seconds=0.2, longest_seconds=5.0, jitter="equal")
-"""When it is tried again whether a broker answers that did not."""
 ASKS_IN_A_SESSION = 4
 """How often in a session timeout a task that seems to be ours, and is not, is asked for."""
 JOIN_AT_THE_END_SECONDS = 2.0
@@ -63,9 +59,6 @@ class GroupRunner:
         self._tasks: dict[int, Runnable] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._losses = Losses(plan.group)
-        self._declined: dict[int, float] = {}
-        self._refusals: dict[int, int] = {}
-        self._unanswered = 0
         self._assigned: frozenset[int] | None = None
         self._standing = asyncio.Event()
         self._news = asyncio.Event()
@@ -73,6 +66,7 @@ class GroupRunner:
         self._draining = asyncio.Event()
         self._joining: asyncio.Timeout | None = None
         self.waits = Waits(environment.clock)
+        self._rests = Rests(plan.group, environment, self._tasks, self._draining, self.waits)
 
     def drain(self) -> None:
         """Give everything back in order; :meth:`run` returns when that is done."""
@@ -144,17 +138,17 @@ class GroupRunner:
                     membership = await group.join(spec, static_id=settings.static_id, pinned=settings.pinned)
                 finally:
                     self._joining = None
-            self._answered(None)
+            self._rests.answered(None)
             return membership
         except (BrokerAway, DiskFull) as error:
-            await self._wait_for_broker(None, error)
+            await self._rests.wait_for_broker(None, error)
         except TimeoutError:
             log.warning("group %r: it has not been joined before the end", self._plan.group)
         return None
 
     async def _follow(self, membership: Membership) -> None:
         assert self._failed is not None
-        draining = asyncio.create_task(self._until_draining())
+        draining = asyncio.create_task(self._rests.until_draining())
         assignment = asyncio.create_task(membership.assignment())
         waiting: list[asyncio.Future[None] | asyncio.Future[frozenset[int]]]
         try:
@@ -196,9 +190,6 @@ class GroupRunner:
         ):
             self._standing.set()
 
-    async def _until_draining(self) -> None:
-        await self._draining.wait()
-
     async def _give_back(self, membership: Membership, tasks: set[int]) -> None:
         for task in tasks:
             if task in self._tasks:
@@ -228,7 +219,7 @@ class GroupRunner:
                 self._failed.set_exception(error)
         finally:
             self.waits.over(number)
-            self._environment.outage.leave(self._name(number))
+            self._rests.leave(number)
             if self._is_mine(number):
                 del self._running[number]
 
@@ -252,9 +243,8 @@ class GroupRunner:
             self.waits.note(number, "to be taken over: older owners are fenced, and what it remembers is restored")
             try:
                 ownership = await membership.take_over(number)
-                self._answered(number)
+                self._rests.over(number)
                 TAKEOVERS.add(1, {GROUP: self._plan.group})
-                self._unanswered = 0
                 self._forgive(number, loss, moved=ownership.positions != reached)
                 reached = ownership.positions
                 task = self._incarnate(ownership, self._look)
@@ -266,11 +256,11 @@ class GroupRunner:
                 log.warning("task %d of %r is lost: %s", number, self._plan.group, error)
                 LOSSES.add(1, {GROUP: self._plan.group, ERROR_TYPE: type(error).__name__})
                 loss = error
-                if self._got_on(number):
+                if self._rests.got_on(number):
                     self._losses.forgive(number)
             except (DiskFull, Outdated, BrokerAway) as error:
                 loss = None
-                await self._pause(membership, number, error)
+                await self._rests.pause(membership, number, error)
             finally:
                 self._tasks.pop(number, None)
 
@@ -284,43 +274,12 @@ class GroupRunner:
             try:
                 confirmed = await membership.confirm(number)
             except BrokerAway as error:
-                await self._wait_for_broker(number, error)
+                await self._rests.wait_for_broker(number, error)
             else:
                 if not confirmed:
-                    self._answered(number)
+                    self._rests.answered(number)
                 return confirmed
         return False
-
-    async def _pause(self, membership: Membership, number: int, error: DiskFull | Outdated | BrokerAway) -> None:
-        """Let a task rest that cannot go on now, and has lost nothing."""
-        if isinstance(error, DiskFull):
-            await self._wait_for_room(number, error)
-        elif isinstance(error, BrokerAway):
-            await self._wait_for_broker(number, error)
-        else:
-            await self._decline(membership, number, error)
-
-    async def _wait_for_broker(self, number: int | None, error: BrokerAway | DiskFull) -> None:
-        """Pause what needs a broker that answers, and has room: nothing has happened since the last commit."""
-        if self._draining.is_set():
-            return
-        self._unanswered += 1
-        seconds = AWAY.delay(self._unanswered, self._environment.chance.random)
-        if isinstance(error, BrokerAway):
-            self._environment.outage.notice(self._name(number), error, self._environment.clock.monotonic())
-        else:
-            log.error("%s pauses, and tries again in %.1f s: %s", self._name(number), seconds, error)
-        self.waits.note(number, f"for what it needs: {error.what}: {error.why}")
-        await self._stand_by(number, seconds)
-        if self._draining.is_set():
-            self._environment.outage.leave(self._name(number))
-
-    def _answered(self, number: int | None) -> None:
-        """Whatever needed the broker has been done."""
-        self._environment.outage.over(self._name(number), self._environment.clock.monotonic())
-
-    def _name(self, number: int | None) -> str:
-        return f"group {self._plan.group!r}" if number is None else f"task {number} of {self._plan.group!r}"
 
     async def _hear(self) -> None:
         """Wait until another assignment has come, but not for long."""
@@ -329,43 +288,8 @@ class GroupRunner:
             async with asyncio.timeout(self._environment.settings.session_timeout_seconds / ASKS_IN_A_SESSION):
                 await news.wait()
 
-    async def _wait_for_room(self, number: int, error: DiskFull) -> None:
-        """Pause a task that could not commit; it goes on from its last commit, for nothing since then has happened."""
-        refusals = self._refusals[number] = 1 if self._got_on(number) else self._refusals.get(number, 0) + 1
-        seconds = FULL_DISK.delay(refusals, self._environment.chance.random)
-        log.error("task %d of %r pauses, and tries again in %.1f s: %s", number, self._plan.group, seconds, error)
-        await self._stand_by(number, seconds)
-
-    async def _stand_by(self, number: int | None, seconds: float) -> None:
-        """Wait, but no longer than until the task is to be given back: whoever is to have it waits for that."""
-        task = None if number is None else self._tasks.get(number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await (self._until_draining() if task is None else task.until_draining())
-
-    async def _decline(self, membership: Membership, number: int, error: Outdated) -> None:
-        """Give a task back that a newer process has run. Raises ``error`` where nobody else could have it.
-
-        The others may be no newer, and pass it round. So each declines it once in a session timeout.
-        """
-        now = asyncio.get_running_loop().time()
-        again_at = self._declined.get(number, now)
-        if again_at > now:
-            await membership.release(number)
-            await self._stand_by(number, again_at - now)
-            return
-        log.error("%s", error)
-        self._declined[number] = now + self._environment.settings.session_timeout_seconds
-        if not await membership.decline(number):
-            raise error
-
     def _is_mine(self, number: int) -> bool:
         return self._running.get(number) is asyncio.current_task()
-
-    def _got_on(self, number: int) -> bool:
-        """Whether the task has committed anything beyond its first positions since it was taken over."""
-        task = self._tasks.get(number)
-        return task is not None and task.got_on
 
     def _forgive(self, number: int, loss: BrokerError | IncarnationOver | None, *, moved: bool) -> None:
         """A commit of unknown outcome that has moved the positions has happened: something was done after all."""
