@@ -14,8 +14,10 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from mainstem.broker import read_all
 from mainstem.errors import DatabaseMoved
 from mainstem.migration.mover import DIARY
+from mainstem.service import read_catalogue, running
+from tests.journeys.conditions import caught_up
 from tests.rooms.migration.journey import Shop, at, command, day, memory
-from tests.rooms.ops.shop import OrderPaid
+from tests.rooms.ops.shop import OrderPaid, loyalty, wide
 from tools.kafka import Cluster
 
 HERE = "sqlite:///here.db"
@@ -91,6 +93,28 @@ async def test_a_shop_goes_on_where_it_was(there: str) -> None:
     with pytest.raises(DatabaseMoved, match=there):
         await shop.trade(HERE, OrderPaid("customer-1", 1))
     await shop.close(there, 100)
+
+
+async def test_two_files_go_to_one_cluster(there: str) -> None:
+    """The second brings its service beside the first; a third with a service of the same name is refused, and stays."""
+    shop = Shop()
+    await shop.trade(HERE, *day(20))
+    for url, service in (("sqlite:///second.db", wide), ("sqlite:///third.db", loyalty)):
+        async with running(service, broker=url, dev=True) as process:
+            await caught_up(process)
+    for url in (HERE, "sqlite:///second.db"):
+        moved = await asyncio.to_thread(command, "migrate", "--from", url, "--to", there)
+        assert moved.exit_code == 0, moved.output
+    async with at(there) as broker:
+        assert {each.service for each in await read_catalogue(broker)} == {"loyalty", "wide-reader"}
+        assert set(await broker.admin.groups()) == {"loyalty", "wide-reader"}
+    refused = await asyncio.to_thread(command, "migrate", "--from", "sqlite:///third.db", "--to", there)
+    assert refused.exit_code == 1
+    assert "group loyalty" in refused.stderr
+    async with running(loyalty, broker="sqlite:///third.db", dev=True):
+        pass
+    await shop.trade(there, *day(10))
+    assert (await memory(there)).spent == shop.paid
 
 
 @pytest.mark.long

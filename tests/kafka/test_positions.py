@@ -1,6 +1,7 @@
 """Positions never fall back in silence: what a cluster has forgotten is refused, and what stands still is kept."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
@@ -110,7 +111,7 @@ def kept(admin: AdminClient, group: str, topic: str) -> list[At]:
 
 
 async def test_a_lease_that_nobody_has_asked_for_in_a_week_goes_on_counting(
-    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str]
+    kafka: str, kafka_admin: AdminClient, unique: Callable[[str], str], tmp_path: Path
 ) -> None:
     """Its positions have expired, and nothing was ever to be read there: so it is given, with a greater token."""
     broker = KafkaBroker(kafka)
@@ -118,7 +119,7 @@ async def test_a_lease_that_nobody_has_asked_for_in_a_week_goes_on_counting(
     try:
         name, tokens = unique("nightly"), []
         for _ in range(3):
-            async with lease(name, broker=f"kafka://{kafka}", wait="20s") as held:
+            async with lease(name, broker=f"kafka://{kafka}?state_folder={tmp_path}", wait="20s") as held:
                 tokens.append(held.token)
             kafka_admin.delete_consumer_groups([f"lease.{name}"])[f"lease.{name}"].result()
         assert tokens == [1, 2, 3]

@@ -18,9 +18,9 @@ from mainstem.clock import Clock
 from mainstem.database import Moved
 from mainstem.errors import BrokerError, TopicExists
 from mainstem.identifiers import Identifiers
-from mainstem.migration import groups, topics
+from mainstem.migration import groups, shared, topics
 from mainstem.migration.endpoints import Source, Target
-from mainstem.migration.mover import Begun, Diary, Finished, GivenUp, Mover, moving
+from mainstem.migration.mover import Begun, Copied, Diary, Finished, GivenUp, Mover, moving
 from mainstem.migration.topics import Heard, Likeness
 
 
@@ -33,7 +33,10 @@ class Move(Struct, frozen=True):
 
 
 class Journey(Struct, frozen=True):
-    """From where to where. ``to`` is how the target is called in what the source says from now on."""
+    """From where to where. ``to`` is how the target is called in what the source says from now on.
+
+    ``shared`` topics are those to which services elsewhere write as well, under keys of their own.
+    """
 
     source: Source
     target: Target
@@ -41,6 +44,7 @@ class Journey(Struct, frozen=True):
     clock: Clock
     identifiers: Identifiers
     heard: Heard
+    shared: frozenset[str] = frozenset()
 
     async def go(self) -> Move:
         """Move everything, or carry on with what was interrupted.
@@ -78,20 +82,30 @@ class Journey(Struct, frozen=True):
                 if diary.finished is not None:
                     await self._require_untouched(diary.finished)
                 await self._delete(diary.begun)
-                await mover.write(GivenUp(stamped.move))
+                facts, empty = await shared.take_back(self.target, diary.begun.added)
+                for name in empty:
+                    await self.target.admin.delete(name)
+                await mover.write(GivenUp(stamped.move), facts)
         await self.source.stamp(None)
         return True
 
     async def _carry(self, mover: Mover, diary: Diary) -> list[Likeness]:
-        moved = await topics.topics_of(self.source)
+        moved = await self._moved()
         registered = await groups.groups_of(self.source)
-        if diary.begun is None:
+        begun = diary.begun
+        if begun is None:
             await self._require_room()
             names = {name: each.topic_id for name, each in moved.items()}
-            await mover.write(Begun(mover.move, self.source.name, names, list(registered)))
+            added = await shared.missing(self.source, self.target, self.shared)
+            begun = Begun(mover.move, self.source.name, names, list(registered), added)
+            await mover.write(begun)
         await topics.create(self.target, moved)
+        await shared.create(self.source, self.target, begun.added)
         await topics.copy(self.source, mover, moved, diary.following, self.heard)
+        if facts := await shared.to_add(self.source, self.target, begun.added):
+            await mover.write(Copied(mover.move, []), facts)
         likenesses, places = await topics.compare(self.source, self.target, moved, self.heard)
+        likenesses += await shared.compare(self.source, self.target, begun.added)
         if places is None:
             return likenesses
         for group in registered.values():
@@ -111,17 +125,23 @@ class Journey(Struct, frozen=True):
         ends = {name: each.ends for name, each in there.items()}
         await mover.write(Finished(mover.move, ends, {name: each.epochs for name, each in groups_there.items()}))
 
+    async def _moved(self) -> dict[str, TopicDescription]:
+        found = await topics.topics_of(self.source)
+        return {name: each for name, each in found.items() if name not in self.shared}
+
     async def _require_room(self) -> None:
-        there = [*await self.target.admin.topics(await topics.topics_of(self.source))]
-        there += [*await self.target.admin.groups(await groups.groups_of(self.source))]
+        there = [f"topic {name}" for name in await self.target.admin.topics(await self._moved())]
+        there += [f"group {name}" for name in await self.target.admin.groups(await groups.groups_of(self.source))]
         if there:
             raise TopicExists(
                 f"The target has topics or groups of the same names: {', '.join(sorted(there)[:5])}",
                 where=self.target.name,
-                why="what is there would be mixed with what is moved",
-                remedy="name a target without them. Where nobody uses Mainstem on this one any more, delete them "
-                "there; mainstem.catalogue belongs to every service of it",
+                why="what is there would be mixed with what is moved: records under one order, and the memory of two "
+                "groups under one name",
+                remedy="name a target without them; or delete them there, where nobody uses them any more: "
+                "mainstem groups delete, mainstem topics apply --delete",
             )
+        await shared.missing(self.source, self.target, self.shared)
 
     async def _require_untouched(self, finished: Finished) -> None:
         there = await self.target.admin.topics(finished.ends)

@@ -32,12 +32,16 @@ BOOKKEEPING: Final = frozenset({DIARY.topic, _INBOX.topic})
 
 
 class Begun(Struct, frozen=True, tag=True):
-    """A move has begun; until it is given up, the topics and groups of its names are its own."""
+    """A move has begun; until it is given up, the topics and groups of its names are its own.
+
+    ``added`` are the keys that it adds to topics which are not.
+    """
 
     move: str
     origin: str
     topics: dict[str, str]
     groups: list[str]
+    added: dict[str, list[bytes]] = {}
 
 
 class Copied(Struct, frozen=True, tag=True):

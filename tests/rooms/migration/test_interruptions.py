@@ -66,8 +66,10 @@ class Trap:
 
 async def filled(side: Both) -> None:
     """Topics with records in several transactions, one of them limited; a group with memory and positions."""
-    for spec in (TopicSpec("orders", 1), LIMITED):
+    for spec in (TopicSpec("orders", 1), LIMITED, TopicSpec("catalogue", 1, compact=True)):
         await side.source.admin.create(spec)
+    for key in (b"shop", b"bank"):
+        await side.source.log.append(TopicPartition("catalogue", 0), [Record(key, b"entry", 1)])
     for number in range(12):
         for at in (ORDERS, TopicPartition("limited", number % 2)):
             await side.source.log.append(at, [Record(b"k%d" % (number % 3), b"%d" % number, side.clock.now_ms())])

@@ -45,7 +45,8 @@ class Both:
     @property
     def journey(self) -> Journey:
         """From one to the other."""
-        return Journey(self.source, self.target, "kafka://b:9092", self.clock, Identifiers(self.clock), lambda _: None)
+        identifiers, shared = Identifiers(self.clock), frozenset({"catalogue"})
+        return Journey(self.source, self.target, "kafka://b:9092", self.clock, identifiers, lambda _: None, shared)
 
     async def gapped(self) -> None:
         """Ten records in the source, of which compaction has left the offsets 3, 4, 8 and 9."""

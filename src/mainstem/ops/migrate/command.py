@@ -14,7 +14,7 @@ from mainstem.identifiers import Identifiers
 from mainstem.migration import Journey, Move, Source
 from mainstem.ops.arguments import json_option, opened
 from mainstem.ops.screen import print_json, print_table, progress
-from mainstem.service import in_full
+from mainstem.service import CATALOGUE, in_full
 
 HEADINGS = ("", "name", "shares", "count", "count there", "digest", "digest there", "positions", "")
 DIGITS = 12
@@ -117,7 +117,10 @@ async def _journey(request: MigrateRequest, heard: Callable[[int], None]) -> Asy
         opened(request.source, dev=False) as source,
         opened(request.target, dev=False, create=True) as target,
     ):
-        yield Journey(_movable(source), target, _plain(in_full(request.target)), clock, Identifiers(clock), heard)
+        to = _plain(in_full(request.target))
+        # Each service has its own entries there.
+        shared = frozenset({CATALOGUE})
+        yield Journey(_movable(source), target, to, clock, Identifiers(clock), heard, shared)
 
 
 def _movable(source: object) -> Source:
