@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from mainstem.broker import TopicPartition
-from mainstem.delivery import Context, Processor, Retry, Store, group
+from mainstem.delivery import Context, Processor, Retry, Store
+from mainstem.delivery.group import rests
 from mainstem.delivery.group.losses import LOSSES_MOST
 from mainstem.delivery.tasks import Task
 from mainstem.errors import BrokerError, CommitRefused
@@ -132,7 +133,7 @@ async def test_effects_count_once_whatever_happens(seed: int) -> None:
 
 async def test_a_full_disk_pauses_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often there is no room, the process lives; the task goes on from its last commit, and nothing is lost."""
-    monkeypatch.setattr(group, "FULL_DISK", Backoff(first_seconds=0.001, longest_seconds=0.001))
+    monkeypatch.setattr(rests, "FULL_DISK", Backoff(first_seconds=0.001, longest_seconds=0.001))
     refused: list[Commit] = []
 
     def ending(commit: Commit) -> Ending:
@@ -151,7 +152,7 @@ async def test_a_full_disk_pauses_a_task(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_a_full_disk_does_not_keep_a_process_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that waits for room ends when it is drained, and its work is done by the next owner."""
-    monkeypatch.setattr(group, "FULL_DISK", Backoff(first_seconds=60, longest_seconds=60, jitter="none"))
+    monkeypatch.setattr(rests, "FULL_DISK", Backoff(first_seconds=60, longest_seconds=60, jitter="none"))
     async with staged() as stage:
         faulty = Faulty(stage.broker, lambda commit: "full" if commit.records else "done")
         await stage.publish(Paid("a", 1))
