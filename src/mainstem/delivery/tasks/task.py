@@ -130,7 +130,7 @@ class Task:
         inputs = plan.inputs_of(self._ownership.task)
         described = await environment.broker.admin.topics({at.topic for at in inputs})
         topic_ids = {name: each.topic_id for name, each in described.items()}
-        positions = await first_positions(plan, self._ownership, environment.broker.log, self._state, topic_ids)
+        positions = await first_positions(plan, self._ownership, environment.broker, self._state, topic_ids)
         if self._ownership.remembers:
             note_inputs(self._state, {at: topic_ids[at.topic] for at in inputs if at.topic in topic_ids}, first)
         progress = {at: Progress(position) for at, position in positions.items()}
