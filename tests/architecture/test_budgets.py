@@ -63,7 +63,9 @@ def test_a_front_door_is_a_list() -> None:
     assert busy == []
 
 
-@pytest.mark.parametrize("room", ["mainstem", "mainstem.delivery", "mainstem.resilience", "mainstem.service"])
+@pytest.mark.parametrize(
+    "room", ["mainstem", "mainstem.delivery", "mainstem.resilience", "mainstem.service", "mainstem.service.plain"]
+)
 def test_a_lazy_door_offers_what_it_lists(room: str) -> None:
     """What a type checker sees behind a lazy door is what a program finds there."""
     door = importlib.import_module(room)

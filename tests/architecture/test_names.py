@@ -57,6 +57,7 @@ def test_types_have_no_cycles_of_their_own() -> None:
             "delivery/__init__",
             "resilience/__init__",
             "service/__init__",
+            "service/plain/__init__",
             "service/service",
             "state/__init__",
         )

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from mainstem.delivery.gates import Limit as Limit
     from mainstem.delivery.gates import relocated_seen as relocated_seen
     from mainstem.delivery.group import GroupRunner as GroupRunner
+    from mainstem.delivery.guards import GIVES_WAY as GIVES_WAY
+    from mainstem.delivery.guards import RightOfWay as RightOfWay
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
     from mainstem.delivery.handlers import declared_outputs as declared_outputs
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.ledger import Counters as Counters
     from mainstem.delivery.ledger import Places as Places
     from mainstem.delivery.ledger import Runnable as Runnable
+    from mainstem.delivery.ledger import Strain as Strain
     from mainstem.delivery.ledger import relocated_completed as relocated_completed
     from mainstem.delivery.measures import Outage as Outage
     from mainstem.delivery.measures import count_sent as count_sent
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AT_ONCE",
     "CRON",
+    "GIVES_WAY",
     "HANDLERS_STORE",
     "PARKING_STORE",
     "PROCESS_ENDS",
@@ -136,10 +140,12 @@ __all__ = [
     "Remembered",
     "Retirement",
     "Retry",
+    "RightOfWay",
     "Rollback",
     "Runnable",
     "Source",
     "Store",
+    "Strain",
     "SubscriptionEntry",
     "Upcoming",
     "answers_topic",
@@ -227,6 +233,7 @@ __getattr__, __dir__ = door(
             "relocated_seen",
         ),
         "group": ("GroupRunner",),
+        "guards": ("GIVES_WAY", "RightOfWay"),
         "handlers": (
             "Registration",
             "compile_handler",
@@ -241,6 +248,7 @@ __getattr__, __dir__ = door(
             "Counters",
             "Places",
             "Runnable",
+            "Strain",
             "relocated_completed",
         ),
         "measures": (

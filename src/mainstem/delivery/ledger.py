@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, cast
 
 import msgspec
+from msgspec import Struct
 
 from mainstem.broker import COMPLETED_STORE, Change, Record, TopicPartition, completed_key
 from mainstem.delivery.context import Effects, Facts
@@ -38,6 +39,7 @@ class Counters:
     redriven: int = 0
     discarded: int = 0
     doubles: int = 0
+    put_aside: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
 
     def skip(self, type_name: str, count: int) -> str | None:
@@ -54,7 +56,7 @@ class Counters:
         return replace(self, skipped=dict(self.skipped))
 
 
-class Completed(msgspec.Struct, frozen=True):
+class Completed(Struct, frozen=True):
     """Offsets completed beyond a position, and the topic id and position that they belong to."""
 
     topic_id: str
@@ -262,6 +264,25 @@ class Ledger:
             self._completed_rows.add(at)
 
 
+class HotKey(Struct, frozen=True):
+    """A key that makes a large share of what a task has read lately, in text where its bytes are.
+
+    So many of its events wait in its lane, the oldest of them ``wait_ms`` after it was made.
+    """
+
+    key: str
+    share: float
+    waiting: int
+    wait_ms: int
+
+
+class Strain(Struct, frozen=True):
+    """What shows that a task has too much to do: handlers that give way, for so many seconds, and a hot key."""
+
+    giving_way: Mapping[str, float] = {}
+    hot: HotKey | None = None
+
+
 class Runnable(Protocol):
     """A task that this process owns, in one incarnation. It has a ledger once it has begun, if it has one at all."""
 
@@ -283,6 +304,11 @@ class Runnable(Protocol):
     @property
     def paused(self) -> Mapping[str, float]:
         """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        ...
+
+    @property
+    def strain(self) -> Strain:
+        """What shows that it has too much to do."""
         ...
 
     @property

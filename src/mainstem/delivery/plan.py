@@ -38,8 +38,9 @@ class Plan:
     """A group, compiled. ``partitions`` are the partition counts of its inputs.
 
     ``definition`` is the number that the service gives its definition, 0 when it gives none. Without ``standbys`` there
-    are as many as the settings say. With ``dev``, in play, a handler that is not there any more is forgotten where
-    nothing is parked for it.
+    are as many as the settings say. While another group of its service is more than ``gives_way_ms`` behind in the same
+    process, and gives way later or never, its inputs stand still. With ``dev``, in play, a handler that is not there
+    any more is forgotten where nothing is parked for it.
 
     At least once, nothing is remembered: what a handler fails at for good is told in the audit topic, and passed over.
     """
@@ -58,6 +59,7 @@ class Plan:
     standbys: int | None = None
     dev: bool = False
     delivery: Delivery = "exactly_once"
+    gives_way_ms: int | None = None
 
     @property
     def at_least_once(self) -> bool:
@@ -118,6 +120,11 @@ class Plan:
             parties.update(dict.fromkeys(joined, joined))
         return {name: frozenset(party) for name, party in parties.items()}
 
+    @property
+    def giving_way(self) -> dict[str, int]:
+        """The handlers that give way, and how far behind their task is then."""
+        return {each.name: each.gives_way_ms for each in self.processors if each.gives_way_ms is not None}
+
     def routes(self) -> dict[tuple[str, str | None], Route]:
         """The routes by topic and wire name; None stands for a topic without envelope."""
         wanted: dict[tuple[str, str | None], tuple[Declaration, list[Processor]]] = {}
@@ -165,6 +172,7 @@ def faults_of(plan: Plan) -> list[MainstemError]:
         *_without_memory(plan),
         *_limits(plan),
         *_stated(plan),
+        *_giving_way(plan),
     ]
 
 
@@ -261,6 +269,27 @@ def _limits(plan: Plan) -> Iterable[MainstemError]:
                 limit.share(plan.tasks)
             except DefinitionError as error:
                 yield error
+
+
+def _giving_way(plan: Plan) -> Iterable[MainstemError]:
+    parties = plan.parties()
+    for processor in plan.processors:
+        others = sorted(parties[processor.name] - {processor.name})
+        if processor.gives_way_ms is None:
+            continue
+        if processor.batch or plan.at_least_once:
+            why = "what it is not given would wait for it, event by event, in a store"
+            why += "" if processor.batch else ", and at least once there is none"
+        elif others:
+            why = f"it may use a store that {others[0]!r} uses, which would have to wait with it for each key"
+        else:
+            continue
+        yield DefinitionError(
+            f"the handler {processor.name!r} of {plan.group!r} is to give way",
+            why=why,
+            remedy='give it a group of its own that gives way: service.group("later", gives_way="30s")'
+            + ("; or say which stores it uses: stores=()" if others else ""),
+        )
 
 
 def _shared_stores(plan: Plan) -> Iterable[MainstemError]:

@@ -59,7 +59,8 @@ class Processor(Struct, frozen=True, kw_only=True):
     ordinary function and runs in a worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take
     as long as it wants. Of those of its ``outputs`` that are ``latest``, a commit carries the last one of each topic
     and key. A ``sieve`` lets no event through that it has been given before, a ``limit`` not more than so
-    many at a time. ``stores`` are the names of those that it uses, None where it may use any of its group's.
+    many at a time. While its task is more than ``gives_way_ms`` behind, its events are put aside. ``stores`` are the
+    names of those that it uses, None where it may use any of its group's.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     where: Predicate | None = None
     sieve: Sieve | None = None
     limit: Limit | None = None
+    gives_way_ms: int | None = None
     latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
     order: KeyOrder = "key"

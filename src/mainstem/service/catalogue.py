@@ -35,7 +35,8 @@ class CatalogueEntry(Struct, frozen=True):
 
     ``fingerprint`` is the same as long as nothing else of it changes but ``at_ms``: when it was started, on the wall
     clock. ``definition`` is the number of ``Service(..., definition=)``, 0 where it has none. ``publishes`` is
-    everything its service may publish.
+    everything its service may publish. It stands still while another group of its service is more than
+    ``gives_way_ms`` behind.
     """
 
     service: str
@@ -49,6 +50,7 @@ class CatalogueEntry(Struct, frozen=True):
     publishes: tuple[EventEntry, ...]
     subscriptions: tuple[SubscriptionEntry, ...]
     stores: tuple[StoreEntry, ...]
+    gives_way_ms: int | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -72,6 +74,7 @@ def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> Catalo
         publishes=tuple(map(EventEntry.of, published)),
         subscriptions=tuple(each.describe() for each in plan.processors),
         stores=tuple(StoreEntry(each.name, each.scope, each.version) for each in plan.stores.values()),
+        gives_way_ms=plan.gives_way_ms,
     )
     return msgspec.structs.replace(entry, fingerprint=derive("definition", _encode(entry)), at_ms=at_ms)
 

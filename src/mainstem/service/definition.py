@@ -11,7 +11,7 @@ from mainstem.delivery import Registration
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, declaration_of
 from mainstem.service.brokers import Backend
-from mainstem.service.handlers import Handlers, several, with_registrations
+from mainstem.service.handlers import Handlers, several, way_given, with_registrations
 from mainstem.service.publishing import Publisher
 from mainstem.settings import Settings
 
@@ -75,6 +75,7 @@ class HandlerGroup(Handlers):
         self.start: Start = start
         self.delivery: Delivery = delivery
         self.standbys = standbys
+        self.gives_way_ms: int | None = None
 
 
 class Keeper(NamedTuple):
@@ -121,12 +122,15 @@ class Definition(HandlerGroup):
         self.shutdown: list[Callable[..., Awaitable[None] | None]] = []
         self.reaches: list[Reach] = []
 
-    def group(self, name: str, **options: Unpack[GroupOptions]) -> HandlerGroup:
+    def group(self, name: str, *, gives_way: Duration | None = None, **options: Unpack[GroupOptions]) -> HandlerGroup:
         """A group beside the service's own, for handlers that must not hold the others back or start elsewhere.
 
-        It reads, commits and remembers by itself. On the broker it is called ``service.name``.
+        It reads, commits and remembers by itself. On the broker it is called ``service.name``. One that ``gives_way``
+        stands still while another group of the service is so far behind in its process; but it does not wait for one
+        that gives way sooner.
         """
         group = HandlerGroup(f"{self.name}.{name}", **options)
+        group.gives_way_ms = way_given(gives_way)
         if group.name in [each.name for each in self.groups]:
             raise DefinitionError(f"service {self.name!r} has a group {name!r} already", remedy="choose another name")
         self.groups.append(group)

@@ -58,6 +58,7 @@ class Handlers:
         where: Predicate | None = None,
         deduplicate: Deduplicate | None = None,
         limit: Limit | None = None,
+        gives_way: Duration | None = None,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
@@ -66,13 +67,11 @@ class Handlers:
     ) -> Callable[[F], F]:
         """Let a function handle events of one type or several; the function is returned unchanged.
 
-        ``name`` is the handler's identity in its service: what it has parked and remembered is found by it. It is the
-        function's name unless stated; ``was`` are the names it had before. ``retry`` says what happens when it
-        raises, ``timeout`` how long one run may take. ``where`` looks at an event's attributes before it is decoded,
-        and says whether the handler wants it. ``deduplicate`` passes over what the handler has been given before, for
-        producers that send again what has arrived. ``limit`` says how often it may run. ``publishes`` adds to the
-        types in the return annotation. ``latest`` names those of them of which a commit publishes only the last one of
-        each topic and key. What waits with a parked event, ``order`` and ``stores`` say, as ``docs/service.md`` has it.
+        ``name`` is its identity in its service, ``was`` are the names it had before. ``retry`` says what happens when
+        it raises, ``timeout`` how long one run may take, ``limit`` how often it may run. ``where`` looks at attributes,
+        and says whether an event is wanted; ``deduplicate`` passes over what was given before. While its task is so far
+        behind it ``gives_way``, and its events wait. ``publishes`` adds to the types in the return annotation; of those
+        in ``latest`` a commit publishes the last one of each key. ``order`` and ``stores``: see ``docs/service.md``.
         """
         if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
@@ -89,6 +88,7 @@ class Handlers:
                     where=where,
                     deduplicate=deduplicate,
                     limit=limit,
+                    gives_way_ms=way_given(gives_way),
                     publishes=publishes,
                     latest=latest,
                     was=was,
@@ -286,6 +286,18 @@ def with_registrations(handlers: G, choose: Callable[[Registration], Registratio
     copied._sources = list(handlers.sources)  # noqa: SLF001 - our own kind
     copied._included = []  # noqa: SLF001 - our own kind
     return copied
+
+
+def way_given(gives_way: Duration | None) -> int | None:
+    """How old the events of the others are when somebody gives way, in milliseconds; None for never."""
+    after_ms = None if gives_way is None else milliseconds(gives_way)
+    if after_ms == 0:
+        raise DefinitionError(
+            f"gives_way={gives_way!r} says nothing",
+            why="every event is a little old when it is read: it would always give way",
+            remedy='say how old events may be before it does: gives_way="30s"',
+        )
+    return after_ms
 
 
 def several(option: str, given: tuple[T, ...]) -> tuple[T, ...]:

@@ -11,6 +11,8 @@ from mainstem import Context, IntegrationEvent, Service, running
 from mainstem.broker import GroupDescription, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
 from mainstem.events import partition_for
 from mainstem.ops.doctor.positions import drifted_inputs, idle_tasks, lost_positions, without_standby
+from mainstem.service import Running
+from mainstem.settings import Settings
 from tests.journeys.conditions import until
 from tests.rooms.ops.conftest import SHOP, Shell
 from tests.rooms.ops.shop import OrderPaid, loyalty
@@ -25,6 +27,11 @@ def examined(shell: Shell, *arguments: str) -> list[tuple[str, bool, str]]:
     assert result.exit_code == any(each["serious"] for each in found)
     assert all(each["what"] and each["remedy"] for each in found)
     return sorted((each["check"], each["serious"], each["where"]) for each in found)
+
+
+async def handled(process: Running, count: int) -> bool:
+    """Whether so many events have been."""
+    return sum(each.counters.handled for each in await process.statistics()) == count
 
 
 async def test_a_sound_broker_has_nothing(shell: Shell) -> None:
@@ -186,3 +193,55 @@ def test_a_group_that_shares_one_folder_has_no_standby() -> None:
         for places in (0, 1, 2)
     ]
     assert found == [[], ["no-standby"], []]
+
+
+async def test_a_hot_key_is_named(shell: Shell) -> None:
+    """Its share of what was published last is said; keys that are even are no matter."""
+    async with shell.running(loyalty) as process:
+        await loyalty.publish(*(OrderPaid(f"c-{number % 50}", 1) for number in range(100)))
+        await until(lambda: handled(process, 100))
+        assert await asyncio.to_thread(examined, shell) == []
+        await loyalty.publish(*(OrderPaid("c-7", 1) for _ in range(60)))
+        await until(lambda: handled(process, 160))
+    assert await asyncio.to_thread(examined, shell) == [("hot-key", False, "topic 'orders'")]
+    said = (await shell.beside("doctor", "--watch", "0.1")).stdout
+    assert "'c-7' is the key of 38 % of the last 160 records" in said
+
+
+async def test_what_gives_way_is_a_warning(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group that stands still for another one is not stuck, and what waits for a handler is no dead letter."""
+    monkeypatch.setattr("mainstem.delivery.guards.giving_way.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("mainstem.delivery.guards.giving_way.AGAIN_MS", 600_000)
+    desk, go_on = Service("desk", publishes=(Asked,), lanes=1), asyncio.Event()
+    desk.topic("asks", partitions=1)
+    reports = desk.group("reports", gives_way="50ms")
+
+    @desk.on(Asked)
+    async def answer(_: Asked) -> None:
+        await go_on.wait()
+
+    @desk.on(Asked, gives_way="50ms")
+    async def note(_: Asked) -> None: ...
+
+    @reports.on(Asked)
+    async def report(_: Asked) -> None: ...
+
+    few = Settings(buffer_events=1)
+    async with running(desk, broker=shell.broker, dev=True, settings=few) as process:
+
+        async def stands_still() -> bool:
+            await desk.publish(*(Asked(f"{number}") for number in range(3)))
+            return any(task.paused for group in (await process.health()).groups for task in group.tasks)
+
+        await until(stands_still)
+        await desk.publish(Asked("one more"))
+        found = await asyncio.to_thread(examined, shell)
+        assert ("gives-way", False, "group 'desk.reports', task 0") in found
+        assert ("stuck-task", True, "group 'desk', task 0") in found
+        go_on.set()
+
+        async def put_aside() -> bool:
+            return any(each.counters.put_aside for each in await process.statistics())
+
+        await until(put_aside)
+        assert ("gives-way", False, "group 'desk'") in await asyncio.to_thread(examined, shell)

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mainstem.broker import CopyProgress
 from mainstem.clock import ManualClock
-from mainstem.delivery import Counters
+from mainstem.delivery import Counters, Strain
 from mainstem.errors import BrokerAway, DefinitionError, DiskFull, StartRefused
 from mainstem.service import Service, serve
 from mainstem.service.process import Checkup, Entrance, checkup
@@ -34,6 +34,7 @@ class Ledger:
 class Task:
     in_flight: int = 0
     paused: dict[str, float] = field(default_factory=dict)
+    strain: Strain = field(default_factory=Strain)
     ledger: Ledger | None = field(default_factory=Ledger)
 
 

@@ -29,7 +29,7 @@ from mainstem.delivery.failures import (
     raised_at,
 )
 from mainstem.delivery.gates import Doubles, Limits
-from mainstem.delivery.guards import Pauses, Turn
+from mainstem.delivery.guards import GIVES_WAY, GivingWay, Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
 from mainstem.delivery.schedules import Orders
@@ -56,6 +56,7 @@ class Desk(Struct, frozen=True):
     handlers: Mapping[str, Handler]
     by_timer: Mapping[str, Handler]
     pauses: Pauses
+    giving_way: GivingWay
     parties: Mapping[str, frozenset[str]]
     """Who waits together with a handler, itself included: those with which it shares stores."""
     parks: bool = True
@@ -133,6 +134,8 @@ class Desk(Struct, frozen=True):
             return False
         name, mark = found
         self.parking.add_behind(gathered, (name, place), at.letter(), mark, handler.name)
+        if self.giving_way.puts_aside(handler.name):
+            self.counted.put_aside(handler.name)
         gathered.through.append((handler.name, at.batch, at.index))
         return True
 
@@ -146,11 +149,23 @@ class Desk(Struct, frozen=True):
         error: Exception | None = None,
         before: Failure | None = None,
     ) -> "Effects | Stopped":
-        """The same as :meth:`attempt`, when the handler's limit lets it run; before that it has not failed."""
+        """The same as :meth:`attempt`, when the handler does not give way and its limit lets it run.
+
+        Before that it has not failed.
+        """
+        if error is None and self.giving_way.puts_aside(handler.name):
+            self.counted.put_aside(handler.name)
+            again_ms = self.giving_way.again_ms(at.batch.timestamps[at.index])
+            return Stopped(before or self._not_now(GIVES_WAY), again_ms)
         next_ms = None if error else await self.limits.turn(handler.name, handler.limit, at.batch.keys[at.index])
         if next_ms is None:
             return await self.attempt(handler, handler.alone(event), at, gathered, error=error, before=before)
-        return Stopped(before or Failure(0, now := self.clock.now_ms(), now, "", "over its rate limit", ""), next_ms)
+        return Stopped(before or self._not_now("over its rate limit"), next_ms)
+
+    def _not_now(self, why: str) -> Failure:
+        """What stands where others have a failure."""
+        now = self.clock.now_ms()
+        return Failure(0, now, now, "", why, "")
 
     async def attempt(
         self,

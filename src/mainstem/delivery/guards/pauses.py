@@ -22,7 +22,18 @@ _Waiting = deque["asyncio.Future[bool]"]
 class Pauses:
     """The pauses of one incarnation of a task."""
 
-    __slots__ = ("_clock", "_closed", "_held", "_inputs", "_lanes", "_name", "_queues", "_reader", "standing")
+    __slots__ = (
+        "_clock",
+        "_closed",
+        "_held",
+        "_inputs",
+        "_keeping",
+        "_lanes",
+        "_name",
+        "_queues",
+        "_reader",
+        "standing",
+    )
 
     def __init__(self, name: str, clock: Clock, lanes: Lanes) -> None:
         """``name`` stands in the log."""
@@ -32,6 +43,7 @@ class Pauses:
         self._reader: Reader | None = None
         self._inputs: Sequence[TopicPartition] = ()
         self._held: dict[str, float] = {}
+        self._keeping: set[str] = set()
         self._queues: dict[str, _Waiting] = {}
         self._closed = False
         self.standing = 0
@@ -54,8 +66,14 @@ class Pauses:
         """Whether the inputs stand still."""
         return bool(self._held)
 
-    def hold(self, reason: str, because: str = "") -> None:
-        """Let the inputs stand still; told in the log once for each reason."""
+    def hold(self, reason: str, because: str = "", *, keep: bool = False) -> None:
+        """Let the inputs stand still; told in the log once for each reason.
+
+        With ``keep``, events that were read and have not begun stand still as well.
+        """
+        if keep:
+            self._keeping.add(reason)
+            self._lanes.hold()
         if reason in self._held:
             return
         self._held[reason] = self._clock.monotonic()
@@ -70,6 +88,9 @@ class Pauses:
         since = self._held.pop(reason, None)
         if since is None:
             return
+        self._keeping.discard(reason)
+        if self._lanes.held and not self._keeping:
+            self._lanes.let_go()
         log.warning("%s: no longer, after %.1f s: %s", self._name, self._clock.monotonic() - since, reason)
         if not self._held and self._reader is not None:
             self._reader.resume(self._inputs)
@@ -77,7 +98,7 @@ class Pauses:
     def close(self) -> None:
         """The task is being drained: who stands still does not go on, and nothing begins behind it."""
         self._closed = True
-        if self.standing:
+        if self.standing or self._keeping:
             self._lanes.forget_queued()
 
     async def stand(self, until: "asyncio.Future[bool] | float") -> bool:

@@ -57,6 +57,7 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         where=registration.where,
         sieve=sieve_of(registration.deduplicate, inputs, registration.place),
         limit=registration.limit,
+        gives_way_ms=registration.gives_way_ms,
         latest=latest_of(registration, outputs),
         was=registration.was,
         order=registration.order,

@@ -28,6 +28,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     where: Predicate | None = None
     deduplicate: Deduplicate | None = None
     limit: Limit | None = None
+    gives_way_ms: int | None = None
     publishes: tuple[Declarable, ...] = ()
     latest: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ real task, where ``asyncio.timeout`` and HTTP clients find the current task they
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast
 
 from mainstem.delivery.lanes.inside import enter_handlers
@@ -43,6 +43,9 @@ class Lanes:
         self.failed = failed
         self._idle = idle
         self._ready: deque[Work] = deque()
+        self._kept: deque[Work] = deque()
+        self.held = False
+        """Whether events that have not begun are kept back."""
         self._busy: set[bytes] = set()
         self._waiting: dict[bytes, deque[Work]] = {}
         self._runners: list[asyncio.Task[None]] = []
@@ -62,6 +65,30 @@ class Lanes:
         before = len(self._ready)
         self._ready.extend(works)
         self.in_flight += len(self._ready) - before
+        if self._ready and not self._spare:
+            self._call_spare()
+
+    def admit(self, works: Iterable[Work]) -> None:
+        """Queue works that come from an input, in order; while lanes are held they are kept back."""
+        if not self.held:
+            self.add(works)
+            return
+        before = len(self._kept)
+        self._kept.extend(works)
+        self.in_flight += len(self._kept) - before
+
+    def hold(self) -> None:
+        """Keep back what has not begun, and what is admitted from now on; what is added otherwise runs."""
+        if not self.held:
+            self.held = True
+            self._kept.extend(self._ready)
+            self._ready.clear()
+
+    def let_go(self) -> None:
+        """Go on with what was kept back, before anything else."""
+        self.held = False
+        self._ready.extendleft(reversed(self._kept))
+        self._kept.clear()
         if self._ready and not self._spare:
             self._call_spare()
 
@@ -91,6 +118,15 @@ class Lanes:
         self.in_flight -= count
         self._tell()
 
+    @property
+    def first(self) -> Work | None:
+        """What is to begin next; None when nothing waits for a lane."""
+        return self._ready[0] if self._ready else None
+
+    def queued(self, key: bytes) -> Sequence[Work]:
+        """What waits for the lane of a key to be free, in order."""
+        return tuple(self._waiting.get(key, ()))
+
     def release(self, keys: Iterable[bytes], first: Iterable[Work] = ()) -> None:
         """Free claimed lanes; ``first`` come next in them, in order, before what has queued up behind."""
         queue = deque(first)
@@ -109,8 +145,9 @@ class Lanes:
 
     def forget_queued(self) -> None:
         """Abandon what has not begun; what has goes on."""
-        count = len(self._ready) + sum(map(len, self._waiting.values()))
+        count = len(self._ready) + len(self._kept) + sum(map(len, self._waiting.values()))
         self._ready.clear()
+        self._kept.clear()
         for queue in self._waiting.values():
             queue.clear()
         self.finished(count)
@@ -119,6 +156,7 @@ class Lanes:
         """Abandon everything that is not finished. A work that does not let itself be cancelled is left behind."""
         self._stopped = True
         self._ready.clear()
+        self._kept.clear()
         self._waiting.clear()
         runners = [each for each in self._runners if each is not asyncio.current_task()]
         for runner in runners:

@@ -6,6 +6,7 @@ from mainstem.delivery.measures.counted import (
     Counted,
     count_sent,
 )
+from mainstem.delivery.measures.hot import HotKeys
 from mainstem.delivery.measures.lag import standing_told
 from mainstem.delivery.measures.outage import Outage
 from mainstem.delivery.measures.runs import Watch, anybody_looks
@@ -15,6 +16,7 @@ __all__ = [
     "LOSSES",
     "TAKEOVERS",
     "Counted",
+    "HotKeys",
     "Outage",
     "Waits",
     "Watch",

@@ -25,6 +25,9 @@ DISCARDED: Final = Counter("mainstem.events.discarded", "{event}", "Events that 
 DOUBLES: Final = Counter(
     "mainstem.events.doubles", "{event}", "Events that a handler had been given before, and was not given again."
 )
+PUT_ASIDE: Final = Counter(
+    "mainstem.events.put_aside", "{event}", "Events that wait because their handler gives way to others."
+)
 TAKEOVERS: Final = Counter("mainstem.tasks.taken_over", "{task}", "Tasks that this process has taken over.")
 LOSSES: Final = Counter(
     "mainstem.tasks.lost", "{task}", "Tasks that were lost: fenced, or a commit refused or unknown."
@@ -83,6 +86,11 @@ class Counted:
         """An event was not given to a handler that had been given it before."""
         self.counters.doubles += 1
         DOUBLES.add(1, _of_handler(self._name, handler))
+
+    def put_aside(self, handler: str) -> None:
+        """An event waits because its handler gives way."""
+        self.counters.put_aside += 1
+        PUT_ASIDE.add(1, _of_handler(self._name, handler))
 
     def redriven(self, handler: str, count: int) -> None:
         """Somebody has redriven so many events."""

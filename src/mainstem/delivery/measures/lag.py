@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 from mainstem.broker import Broker, CopyProgress, TopicPartition, lag_behind
 from mainstem.clock import Clock
 from mainstem.delivery.failures import Parking
-from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.ledger import Ledger, Strain
 from mainstem.delivery.plan import Plan
 from mainstem.state import timers
 from mainstem.telemetry import GROUP, HANDLER, PARTITION, TOPIC, Gauge, Reading, log
@@ -26,7 +26,28 @@ OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process 
 RESTORING: Final = Gauge("mainstem.restore.lag", "{offset}", "Offsets of its changelog that a task waits for to run.")
 STANDBY: Final = Gauge("mainstem.standby.lag", "{offset}", "Offsets that a standby's copy is behind its changelog.")
 PAUSED: Final = Gauge("mainstem.tasks.paused", "{task}", "Tasks whose inputs stand still until something is back.")
-GAUGES: Final = (RECORDS, AGE, PARKED_KEYS, DEAD_KEYS, DEAD_AGE, TIMERS, OWNED, PAUSED, RESTORING, STANDBY)
+GIVING_WAY: Final = Gauge("mainstem.handlers.giving_way", "{task}", "Tasks in which a handler gives way to others.")
+HOT_SHARE: Final = Gauge(
+    "mainstem.keys.hot.share", "1", "The share of one key in what a task reads, where it is a fifth and more."
+)
+HOT_WAITING: Final = Gauge(
+    "mainstem.keys.hot.waiting", "{event}", "Events of that key that wait for one another in its lane."
+)
+GAUGES: Final = (
+    RECORDS,
+    AGE,
+    PARKED_KEYS,
+    DEAD_KEYS,
+    DEAD_AGE,
+    TIMERS,
+    OWNED,
+    PAUSED,
+    GIVING_WAY,
+    HOT_SHARE,
+    HOT_WAITING,
+    RESTORING,
+    STANDBY,
+)
 
 COUNTED_MOST = 10_000
 """Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
@@ -54,6 +75,11 @@ class Owned(Protocol):
     @property
     def paused(self) -> Mapping[str, float]:
         """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        ...
+
+    @property
+    def strain(self) -> Strain:
+        """What shows that it has too much to do."""
         ...
 
 
@@ -153,7 +179,22 @@ async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Own
         standing[TIMERS].append((sum(_pending(ledger) for ledger, _ in tasks), group))
         standing[OWNED].append((len(tasks), group))
         standing[PAUSED].append((sum(bool(each.paused) for each in owners[plan.group].tasks.values()), group))
+        for gauge, reading in _strained(plan, owners[plan.group].tasks):
+            standing[gauge].append(reading)
     return standing
+
+
+def _strained(plan: Plan, tasks: Mapping[int, Owned]) -> Iterator[tuple[Gauge, Reading]]:
+    group, strains = {GROUP: plan.group}, {number: task.strain for number, task in tasks.items()}
+    for handler in plan.giving_way:
+        count = sum(handler in each.giving_way for each in strains.values())
+        yield GIVING_WAY, (count, {**group, HANDLER: handler})
+    for number, strain in strains.items():
+        if strain.hot is not None:
+            # Which key it is says health: as a label, each would be a series of its own for ever.
+            labels = {**group, PARTITION: str(number)}
+            yield HOT_SHARE, (strain.hot.share, labels)
+            yield HOT_WAITING, (strain.hot.waiting, labels)
 
 
 def _parked(plan: Plan, ledgers: Sequence[Ledger], now_ms: int) -> Iterator[tuple[Gauge, str, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mainstem.broker import Broker
 from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
+from mainstem.delivery.guards import RightOfWay
 from mainstem.delivery.measures import Outage
 from mainstem.delivery.works import Later
 from mainstem.settings import Settings
@@ -16,8 +17,8 @@ from mainstem.settings import Settings
 class Environment:
     """What the tasks of a process share. Without an ``executor``, plain functions run in place, as a simulation wants.
 
-    ``point`` hears the named steps of a commit. A replay of recorded events brings ``later``, which calls when these
-    have come so many seconds further.
+    ``point`` hears the named steps of a commit. ``right_of_way`` is shared with the other groups of the service. A
+    replay of recorded events brings ``later``, which calls when these have come so many seconds further.
     """
 
     broker: Broker
@@ -28,3 +29,4 @@ class Environment:
     point: Point = no_point
     later: Later | None = None
     outage: Outage = field(default_factory=Outage)
+    right_of_way: RightOfWay = field(default_factory=RightOfWay)

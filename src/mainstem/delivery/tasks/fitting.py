@@ -7,7 +7,7 @@ from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps
 from mainstem.delivery.desk import Desk, Handler
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.gates import Doubles, Limits
-from mainstem.delivery.guards import Pauses
+from mainstem.delivery.guards import GivingWay, Pauses
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan, may_use, no_checkpoint
@@ -44,6 +44,7 @@ def fit_out(
         by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
         pauses=pauses,
         parties=plan.parties(),
+        giving_way=GivingWay(incarnation.name, clock, environment.chance.random, plan.giving_way),
         parks=not plan.at_least_once,
     )
 

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from mainstem.broker import Ownership, Reader, TopicPartition
+from mainstem.broker import Batch, Ownership, Reader, TopicPartition
 from mainstem.delivery.commit import CommitClock, commit
 from mainstem.delivery.context import Incarnation, no_effects
 from mainstem.delivery.desk import Desk, Routes
-from mainstem.delivery.guards import Pauses
+from mainstem.delivery.guards import Lateness, Pauses
 from mainstem.delivery.lanes import Lanes, Progress
-from mainstem.delivery.ledger import Ledger
+from mainstem.delivery.ledger import Ledger, Strain
+from mainstem.delivery.measures import HotKeys
 from mainstem.delivery.plan import Plan
 from mainstem.delivery.roster import Roster, enter, note_inputs
 from mainstem.delivery.schedules import next_runs
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.delivery.tasks.fitting import fit_out
 from mainstem.delivery.tasks.positions import first_positions, restore
+from mainstem.delivery.tasks.strain import made_ms, strain_of
 from mainstem.delivery.works import Admission, Alarm, Hops, plain_events
 from mainstem.state import Rows, TaskState
 from mainstem.telemetry import log
@@ -56,6 +58,9 @@ class Task:
         self._in_commit = False
         self._nothing_to_read = False
         self._hops: Hops | None = None
+        self._lateness: Lateness | None = None
+        self._hot = HotKeys(environment.clock)
+        self._desk: Desk | None = None
         self.ledger: Ledger | None = None
 
     @property
@@ -72,6 +77,27 @@ class Task:
     def paused(self) -> Mapping[str, float]:
         """Why its inputs stand still, and for how many seconds; empty when they do not."""
         return self._pauses.reasons
+
+    @property
+    def next_ms(self) -> int | None:
+        """When the event was made that is to begin next; None when none waits for a lane."""
+        return made_ms(self._lanes.first)
+
+    @property
+    def held(self) -> bool:
+        """Whether its inputs stand still."""
+        return self._pauses.some
+
+    @property
+    def resting(self) -> bool:
+        """Whether there is nothing to be read, and nothing is under way."""
+        return self._nothing_to_read and not self._lanes.in_flight
+
+    @property
+    def strain(self) -> Strain:
+        """What shows that it has too much to do."""
+        desk = self._desk
+        return Strain() if desk is None else strain_of(desk.giving_way, self._hot, self._lanes, desk.clock)
 
     @property
     def got_on(self) -> bool:
@@ -95,6 +121,7 @@ class Task:
             self._begun()
             reader = self._environment.broker.log.reader(self._positions)
             self._pauses.govern(reader, [at for at in self._positions if at.topic != self._plan.inbox])
+            self._watch_lateness(admission.desk)
             loops = (
                 asyncio.create_task(self._read(reader, admission)),
                 asyncio.create_task(self._commit_when_due(admission.desk)),
@@ -115,6 +142,9 @@ class Task:
         finally:
             self._incarnation.alive = False
             self._alarm.stop()
+            if self._lateness is not None:
+                self._lateness.close()
+            self._environment.right_of_way.leave(self._plan.group, self._pauses)
             if self._ticking is not None:
                 self._ticking.cancel()
             await self._lanes.stop()
@@ -162,6 +192,13 @@ class Task:
             self._hops = Hops(environment.executor, self._lanes, plan.lanes, desk, seconds)
         return Admission(desk, routes, plan.inbox, roster.starts)
 
+    def _watch_lateness(self, desk: Desk) -> None:
+        """Look how far behind it is, where somebody gives way to it."""
+        self._desk = desk
+        waiters = desk.giving_way.waiters() + self._environment.right_of_way.join(self._plan.group, self._pauses)
+        if waiters:
+            self._lateness = Lateness(self._environment.clock, waiters, self)
+
     # -- running
 
     async def _read(self, reader: Reader, admission: Admission) -> None:
@@ -175,20 +212,35 @@ class Task:
                 self._nothing_to_read = False
                 continue
             admission.desk.counted.read(batch.topic, len(batch))
+            if batch.topic != self._plan.inbox:
+                self._look_at(batch)
             batch = admission.in_binary_mode(batch)
             intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
             works = admission.works(batch, intake)
             # What was passed over moves the position as well, and nothing else.
             self._something_came()
-            if self._hops is not None and not admission.desk.checkpoints.some and (plain := plain_events(works)):
-                await self._hops.work_off(plain)
-            else:
+            if batch.topic == self._plan.inbox:
                 lanes.add(works)
+            elif (hops := self._hops_for(admission.desk)) is not None and (plain := plain_events(works)):
+                await hops.work_off(plain)
+            else:
+                lanes.admit(works)
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:
                 event_bytes = sum(map(len, filter(None, batch.values))) // (len(batch) or 1)
                 await lanes.at_most(self._room(event_bytes), lambda: self._pauses.some)
+
+    def _hops_for(self, desk: Desk) -> Hops | None:
+        """What takes events to threads, where there is one and nothing stands in the way."""
+        return None if desk.checkpoints.some or self._lanes.held else self._hops
+
+    def _look_at(self, batch: Batch) -> None:
+        """What a batch of an input says about the load; for a batch now and then, unless somebody gives way."""
+        if self._hot.due:
+            self._hot.sample(batch)
+        if self._lateness is not None:
+            self._lateness.read(batch)
 
     def _room(self, event_bytes: int) -> int:
         """How many events may be in flight before the next batch is read, with events as large as the last ones."""
@@ -201,8 +253,7 @@ class Task:
 
     def _reconsider(self) -> None:
         """Let a commit happen when it is due as things stand now."""
-        resting = self._nothing_to_read and not self._lanes.in_flight
-        due = self._commit_clock.due(self._books.pending(resting=resting))
+        due = self._commit_clock.due(self._books.pending(resting=self.resting))
         if due is None:
             return
         loop = asyncio.get_running_loop()
@@ -247,6 +298,7 @@ class Task:
         self._commit_due.clear()
         self._commit_clock.nothing_pends()
         cut = await commit(desk.ledger, self._ownership, self._environment.point)
+        self._hot.due = True
         took = clock.monotonic() - began
         self._commit_clock.took(took)
         desk.counted.committed(cut, took)

@@ -44,7 +44,7 @@ class Admission:
             for handler in self.desk.handlers.values():
                 handler.begin()
         works = self._single(batch, intake)
-        if self._sieves:
+        if self._sieves or self.desk.giving_way.some:
             works = _sieved(works, self.desk)
         return _together(works) if self._batches else works
 
@@ -230,7 +230,8 @@ def _sieved(works: Sequence[Work], desk: Desk) -> Sequence[Work]:
 
 def _apart(work: EventWork, desk: Desk) -> Work:
     handlers = work.handlers
-    if any(each.processor.batch for each in handlers) or not any(each.sieve or each.limit for each in handlers):
+    gated = any(each.sieve or each.limit or each.processor.gives_way_ms is not None for each in handlers)
+    if not gated or any(each.processor.batch for each in handlers):
         return work
     lane = desk.doubles.lane(handlers, work.event, work.intake.batch, work.index)
     return SievedWork(lane, desk, work.intake, work.index, work.event, handlers)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +10,13 @@ import click
 
 from mainstem.clock import SystemClock
 from mainstem.database import holder_of
+from mainstem.delivery import GIVES_WAY, Entry
 from mainstem.ops.arguments import broker_options, broker_url, json_option, load_services, opened
 from mainstem.ops.doctor.findings import Finding
 from mainstem.ops.doctor.positions import (
     drifted_inputs,
     forgotten,
+    giving_way,
     idle_tasks,
     lost_positions,
     read_by,
@@ -88,9 +90,10 @@ async def _groups(broker: Backend, watch_seconds: float) -> list[Finding]:
         found += lost_positions(group, topics)
         found += idle_tasks(before[name], group, topics, watch_seconds)
         found += without_standby(group)
-    for entry in await read_catalogue(broker):
+    entries = await read_catalogue(broker)
+    for entry in entries:
         found += forgotten(entry, now.get(entry.group))
-    return found
+    return list(giving_way(found, before, topics, entries))
 
 
 async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Finding]:
@@ -112,9 +115,11 @@ async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Findi
 
 
 async def _letters(broker: Backend) -> list[Finding]:
-    found = []
+    found: list[Finding] = []
     for group in await broker.admin.groups():
-        dead = [entry for entry in await parked(broker, group) if entry.status == "dead-lettered"]
+        entries = await parked(broker, group)
+        found += _put_aside(group, entries)
+        dead = [entry for entry in entries if entry.status == "dead-lettered"]
         if dead:
             waiting = plural(sum(entry.waiting for entry in dead), "event")
             handlers = Counter(entry.handler for entry in dead).most_common()
@@ -124,6 +129,16 @@ async def _letters(broker: Backend) -> list[Finding]:
             said += ", ".join(f"{handler} ({count})" for handler, count in handlers)
             found.append(Finding("dead-letters", True, f"group {group!r}", said, f"mainstem dead-letters list {group}"))
     return found
+
+
+def _put_aside(group: str, entries: Sequence[Entry]) -> Iterator[Finding]:
+    waiting = Counter(
+        entry.handler for entry in entries if entry.status == "parked" and entry.failure.error == GIVES_WAY
+    )
+    for handler, count in waiting.items():
+        said = f"the events of {plural(count, 'key')} wait because {handler} gives way while its task is behind"
+        remedy = f"they follow by themselves when it has caught up: mainstem dead-letters list {group} --parked"
+        yield Finding("gives-way", False, f"group {group!r}", said, remedy)
 
 
 def _print(found: Sequence[Finding]) -> None:

@@ -14,6 +14,8 @@ Check: TypeAlias = Literal[
     "foreign-partitioner",
     "unhandled-type",
     "dead-letters",
+    "gives-way",
+    "hot-key",
 ]
 
 

@@ -1,6 +1,6 @@
 """Groups: positions that are lost, topics that are not what they were, tasks that do not move, or have no standby."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mainstem.broker import GroupDescription, TopicDescription, TopicPartition, inbox_of, inputs_of
 from mainstem.ops.doctor.findings import Finding
@@ -83,6 +83,34 @@ def idle_tasks(
             said = f"it has not moved for {seconds:g} s, and {waiting}; its owner is {now.owners[task]}"
             remedy = "look at its owner: /livez, its log, a handler that waits; on Kafka at transactions left open"
         yield Finding("stuck-task", True, where, said, remedy)
+
+
+def giving_way(
+    found: Iterable[Finding],
+    groups: Mapping[str, GroupDescription],
+    topics: Mapping[str, TopicDescription],
+    entries: Iterable[CatalogueEntry],
+) -> Iterator[Finding]:
+    """The same, but what stands still because it gives way to a group that has something to do is not stuck."""
+    waiting: dict[str, str] = {}
+    for entry in entries:
+        for other in groups.values() if entry.gives_way_ms is not None else ():
+            others = other.service == entry.service and other.name != entry.group
+            if others and any(_lag(other, task, topics) for task in range(other.tasks)):
+                waiting[entry.group] = other.name
+    for each in found:
+        group = next((name for name in waiting if each.where.startswith(f"group {name!r}, ")), None)
+        if each.check == "stuck-task" and group is not None:
+            said = f"{each.what}; it gives way to {waiting[group]!r}, which has something to do"
+            yield Finding(
+                "gives-way",
+                False,
+                each.where,
+                said,
+                "it goes on by itself when that has caught up: /livez says since when",
+            )
+        else:
+            yield each
 
 
 def without_standby(group: GroupDescription) -> Iterator[Finding]:

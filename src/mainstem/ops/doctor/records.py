@@ -1,7 +1,7 @@
 """The last events of each topic: types that nobody handles, and keys in partitions where nobody looks for them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from difflib import get_close_matches
 from typing import Final
@@ -15,6 +15,9 @@ from mainstem.service import CatalogueEntry
 
 SAMPLE: Final = 200
 """So many of the last records of each partition are looked at."""
+HOT_PERCENT: Final = 20
+LEAST_KEYED: Final = 64
+"""Of fewer records with a key nothing can be said."""
 
 
 class Sample:
@@ -25,6 +28,7 @@ class Sample:
         self.records = 0
         self.keyed = 0
         self.misplaced = 0
+        self.keys: Counter[bytes] = Counter()
         self.types: Counter[str] = Counter()
 
     async def take(self, broker: Broker) -> None:
@@ -39,6 +43,7 @@ class Sample:
                 keys = [key for key in plain.keys if key is not None]
                 self.records += len(plain)
                 self.keyed += len(keys)
+                self.keys.update(keys)
                 self.misplaced += sum(partition_for(key, partitions) != batch.partition for key in keys)
                 found = (plain.header(CE_TYPE, index) for index in range(len(plain)))
                 self.types.update(name.decode(errors="replace") for name in found if name is not None)
@@ -54,6 +59,7 @@ class Sample:
                 "another memory, and lose their order; for librdkafka set partitioner=murmur2_random"
             )
             found.append(Finding("foreign-partitioner", True, where, f"{said} than their key says", remedy))
+        found += self._hot_key(where)
         names = sorted(wanted)
         for name, count in sorted(self.types.items()):
             if name not in names:
@@ -63,6 +69,18 @@ class Sample:
                 remedy += 'subscribe to it, say was=("...",) where it was renamed, or stop publishing it'
                 found.append(Finding("unhandled-type", False, where, said, remedy))
         return found
+
+    def _hot_key(self, where: str) -> Iterator[Finding]:
+        """A key that has a large share of what was published last."""
+        key, count = next(iter(self.keys.most_common(1)), (b"", 0))
+        if self.keyed >= LEAST_KEYED and count * 100 >= self.keyed * HOT_PERCENT:
+            share = f"{count * 100 // self.keyed} %"
+            said = f"{key.decode(errors='replace')!r} is the key of {share} of the last {plural(self.keyed, 'record')}"
+            remedy = (
+                "its events take turns in one lane of one task: let the key be narrower, or its handler quicker; "
+                "health() says how many of them wait"
+            )
+            yield Finding("hot-key", False, where, said, remedy)
 
 
 def wanted_types(catalogue: Sequence[CatalogueEntry]) -> Mapping[str, set[str]]:

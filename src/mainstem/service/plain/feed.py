@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 from mainstem.broker import Batch, Broker, Ownership, Reader, TopicPartition
+from mainstem.delivery import Strain
 from mainstem.service.plain.message import Message
 from mainstem.settings import Settings
 from mainstem.telemetry import log
@@ -100,6 +101,11 @@ class Feed:
     def paused(self) -> Mapping[str, float]:
         """Nothing but the program itself holds it up."""
         return {}
+
+    @property
+    def strain(self) -> Strain:
+        """Who has too much to do, the program itself knows best."""
+        return Strain()
 
     @property
     def got_on(self) -> bool:

@@ -37,4 +37,5 @@ def plan_of(
         standbys=group.standbys,
         dev=drafted.dev,
         delivery=group.delivery,
+        gives_way_ms=group.gives_way_ms,
     )

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from mainstem.broker import CopyProgress
 from mainstem.clock import Clock
-from mainstem.delivery import Counters
+from mainstem.delivery import Counters, Strain
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
 
 FRESH_SECONDS: Final = 1.0
@@ -47,6 +47,11 @@ class Standing(Protocol):
     @property
     def paused(self) -> Mapping[str, float]:
         """Why its inputs stand still, and for how many seconds; empty when they do not."""
+        ...
+
+    @property
+    def strain(self) -> Strain:
+        """What shows that it has too much to do."""
         ...
 
 
@@ -122,7 +127,8 @@ class Checkup:
                 self._seen[name, number] = task, mark, since
                 still = now - since
                 paused = {reason: round(seconds, 3) for reason, seconds in task.paused.items()}
-                tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), still >= stuck_seconds, paused))
+                stuck = still >= stuck_seconds
+                tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), stuck, paused, task.strain))
             waits = group.waits.longer_than(MOMENT_SECONDS)
             groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks), waits))
         return Health.of(self._broker.name, fault, tuple(groups), tuple(self._broker.copies()))

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from mainstem.broker import CopyProgress
+from mainstem.delivery import Strain
 
 State: TypeAlias = Literal["starting", "restoring", "running", "draining"]
 
@@ -14,8 +15,9 @@ class TaskHealth(Struct, frozen=True):
     """A task that this process owns.
 
     ``in_flight`` counts the events that were read and are not finished. For ``still_seconds`` it has had work under way
-    and has got on with none of it; that is 0 for a task that has nothing to do. ``paused``
-    says why its inputs stand still, and for how many seconds; it is not stuck then, and goes on by itself.
+    and has got on with none of it; that is 0 for a task that has nothing to do. ``paused`` says why its inputs stand
+    still, and for how many seconds; it is not stuck then, and goes on by itself. The ``strain`` says which of its
+    handlers give way, for how many seconds, and which key is hot.
     """
 
     group: str
@@ -24,6 +26,7 @@ class TaskHealth(Struct, frozen=True):
     still_seconds: float
     stuck: bool
     paused: Mapping[str, float] = {}
+    strain: Strain = Strain()
 
 
 class GroupHealth(Struct, frozen=True):

@@ -72,7 +72,7 @@ def picked(service: Definition, only: Collection[str], *, outside: bool) -> Defi
     def choose(registration: Registration) -> Registration | None:
         if registration.name not in wanted and (registration.timer is None or registration.schedule is not None):
             return None
-        return replace(registration, retry=registration.retry.within(attempts=1), limit=None)
+        return replace(registration, retry=registration.retry.within(attempts=1), limit=None, gives_way_ms=None)
 
     copy = narrowed(service, choose)
     if not outside:

@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from mainstem.delivery import Environment, GroupRunner, Plan, enter_handlers
+from mainstem.delivery import Environment, GroupRunner, Plan, RightOfWay, enter_handlers
 from mainstem.service.definition import Definition, HandlerGroup, Keeper, Reach, reaching
 from mainstem.service.plans import Draft, outputs_of, plan_of, tasks_of
 from mainstem.service.providing import call_hook, open_provided
@@ -29,6 +29,7 @@ class Launch:
         self._process = process
         self._outputs = outputs_of(service, drafted)
         self._provided: Mapping[type[object], object] = {}
+        self._right_of_way = RightOfWay({group.name: group.gives_way_ms for group in service.groups})
         grace = service.grace_seconds
         self._settings = settings if grace is None else replace(settings, grace_seconds=grace)
 
@@ -75,6 +76,7 @@ class Launch:
             floor.point,
             floor.later,
             self._process.outage,
+            self._right_of_way,
         )
         runner = GroupRunner(plan, partial(broker.rows, plan.group), environment)
         self._process.runners[plan.group] = runner

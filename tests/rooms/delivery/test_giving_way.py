@@ -1,0 +1,163 @@
+"""Handlers that give way while their task is behind: their events wait, in order, and follow."""
+
+import pytest
+
+from mainstem.clock import ManualClock
+from mainstem.delivery import Command, Context, Processor, Store, faults_of
+from mainstem.delivery.guards import giving_way
+from mainstem.settings import Settings
+from tests.rooms.delivery.stage import Paid, Running, Stage, on, staged, until
+
+LATE_MS = 60_000
+
+
+class Noted:
+    """What handlers were given."""
+
+    def __init__(self) -> None:
+        self.essential: list[str] = []
+        self.waiting: list[str] = []
+
+    def handlers(self) -> tuple[Processor, Processor]:
+        """One that never waits, and one that does."""
+
+        @on(Paid, name="first")
+        async def first(event: Paid) -> None:
+            self.essential.append(f"{event.order}{event.n}")
+
+        @on(Paid, name="later", gives_way_ms=30_000)
+        async def later(event: Paid) -> None:
+            self.waiting.append(f"{event.order}{event.n}")
+
+        return first, later
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(giving_way, "LOOK_SECONDS", 0.05)
+
+
+async def late(stage: Stage, *events: Paid) -> None:
+    """Publish what was made a minute ago, as if it had been waiting since."""
+    await stage.publish(*events, timestamp_ms=stage.clock.now_ms() - LATE_MS)
+
+
+def gives_way(running: Running) -> list[str]:
+    """Which handlers of the first task do."""
+    return [name for task in running.runner.tasks.values() for name in task.strain.giving_way]
+
+
+async def test_its_events_wait_and_follow_in_order(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is lost: they are counted, listed as parked, and handled by key in order, new ones behind them."""
+    noted = Noted()
+    async with staged() as stage:
+        await late(stage, Paid("a", 1), Paid("b", 1), Paid("a", 2))
+        async with stage.running(*noted.handlers()) as running:
+            await until(lambda: len(noted.essential) == 3)
+            await stage.settled(running)
+            assert (noted.waiting, running.counters.put_aside) == ([], 3)
+            await until(lambda: not gives_way(running))
+            await stage.publish(Paid("a", 3), Paid("c", 1))
+            await stage.settled(running)
+            assert noted.waiting == ["c1"]
+            assert running.counters.failures == 0
+        entries = [each for each in await stage.entries() if each is not None]
+        assert [(each.status, each.failure.error, each.failure.failures) for each in entries] == [
+            ("parked", "it gives way", 0)
+        ] * 2
+        stage.clock.ahead_ms += 2 * LATE_MS
+        async with stage.running(*noted.handlers()) as running:
+            await until(lambda: len(noted.waiting) == 5)
+            await stage.settled(running)
+        assert [each for each in noted.waiting if "a" in each] == ["a1", "a2", "a3"]
+        assert sorted(noted.essential) == sorted(noted.waiting)
+        assert stage.rows("$parking") == []
+    assert caplog.text.count("later gives way, and its events wait") == 1
+    assert caplog.text.count("3 events were put aside, and follow") == 1
+
+
+async def test_it_goes_on_at_half_the_way(caplog: pytest.LogCaptureFixture) -> None:
+    """Between the half and the whole nothing changes: a task that is just as far behind does not begin and end."""
+    noted = Noted()
+    async with staged() as stage, stage.running(*noted.handlers()) as running:
+        await stage.publish(Paid("a", 1), timestamp_ms=stage.clock.now_ms() - 20_000)
+        await stage.settled(running)
+        assert noted.waiting == ["a1"]
+        await late(stage, Paid("b", 1))
+        await until(lambda: bool(gives_way(running)))
+        began = stage.clock.monotonic()
+        count = 1
+        while stage.clock.monotonic() - began < 0.2:  # four times as long as it must be calm
+            count += 1
+            await stage.publish(Paid(f"k{count}", 1), timestamp_ms=stage.clock.now_ms() - 20_000)
+            await stage.settled(running)
+        assert gives_way(running) == ["later"]
+        await until(lambda: not gives_way(running))
+    assert caplog.text.count("gives way, and its events wait") == 1
+
+
+async def test_a_task_with_enough_to_do_is_no_nearer_to_the_end() -> None:
+    """While it reads nothing because it is busy with what is late, its handlers go on giving way."""
+    noted, free = Noted(), False
+
+    @on(Paid, name="slow")
+    async def slow(_: Paid) -> None:
+        await until(lambda: free)
+
+    few = Settings(commit_interval_ms=1, session_timeout_seconds=5.0, grace_seconds=1.0, buffer_events=1)
+    async with staged() as stage:
+        await late(stage, Paid("a", 1), Paid("b", 1), Paid("c", 1))
+        async with stage.running(slow, *noted.handlers(), settings=few) as running:
+            await until(lambda: bool(gives_way(running)))
+            began = stage.clock.monotonic()
+            await until(lambda: stage.clock.monotonic() - began > 0.2)
+            assert gives_way(running) == ["later"]
+            free = True
+            await until(lambda: not gives_way(running))
+
+
+async def test_an_old_command_does_not_say_that_events_are_late() -> None:
+    """It is read from the inbox, which is read however much waits elsewhere."""
+    noted = Noted()
+    async with staged() as stage, stage.running(*noted.handlers()) as running:
+        await until(lambda: any(each.positions for each in running.runner.tasks.values()))
+        stage.clock.ahead_ms -= LATE_MS
+        await stage.command(Command("c", "discard", "later", b"kx"))
+        stage.clock.ahead_ms += LATE_MS
+
+        async def answered() -> bool:
+            return bool(await stage.answers())
+
+        await until(answered)
+        assert gives_way(running) == []
+
+
+async def test_a_sequence_that_still_waits_is_looked_at_less_and_less_often() -> None:
+    """An event is put aside for half as long as it is old, ten seconds at least and an hour at most."""
+    clock = ManualClock(10**12)
+    way, now = giving_way.GivingWay("task", clock, lambda: 0.5, {}), clock.now_ms()
+    waits = [way.again_ms(now - age) - now for age in (0, 10_000, 60_000, 86_400_000)]
+    assert waits == [10_000, 10_000, 30_000, 3_600_000]
+
+
+async def test_what_cannot_wait_is_refused() -> None:
+    """A batch would wait event by event, others of its stores with it; and at least once there is no store."""
+
+    @on(Paid, gives_way_ms=1_000)
+    async def many(events: list[Paid]) -> None: ...
+
+    @on(Paid, gives_way_ms=1_000)
+    async def remembers(event: Paid, context: Context) -> None: ...
+
+    @on(Paid)
+    async def too(event: Paid, context: Context) -> None: ...
+
+    spent = Store("spent", int)
+    async with staged() as stage:
+        plans = (
+            stage.plan(many, lanes=1),
+            stage.plan(*Noted().handlers(), delivery="at_least_once"),
+            stage.plan(remembers, too, stores=[spent]),
+        )
+        assert ["is to give way" in str(fault) for plan in plans for fault in faults_of(plan)] == [True] * 3
+        assert faults_of(stage.plan(remembers, *Noted().handlers()[:1], stores=[spent])) == []
