@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.commands import send as send
     from mainstem.delivery.commit import Point as Point
     from mainstem.delivery.commit import no_point as no_point
+    from mainstem.delivery.context import TIMER_TOPIC as TIMER_TOPIC
     from mainstem.delivery.context import Context as Context
     from mainstem.delivery.context import Fact as Fact
     from mainstem.delivery.context import Outputs as Outputs
@@ -100,6 +101,7 @@ __all__ = [
     "PROCESS_ENDS",
     "SCHEDULES_TASK",
     "SEEN_STORE",
+    "TIMER_TOPIC",
     "Action",
     "Answer",
     "Cached",
@@ -202,6 +204,7 @@ __getattr__, __dir__ = door(
             "no_point",
         ),
         "context": (
+            "TIMER_TOPIC",
             "waiting_fact",
             "due_ms",
             "checked_name",

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from mainstem.broker import Batch, HeaderRows, Log, Reader, TopicPartition
+from mainstem.delivery import in_binary_mode
 from mainstem.errors import BrokerError
+from mainstem.events import CE_ID, identity
 
 GRAIN_MS: Final = 1_000
 """Events of so much time are handled together; between two such steps, timers that have become due ring."""
@@ -152,6 +154,8 @@ class Recording:
         self.readers: list[RecordedReader] = []
         self.first_ms: int | None = None
         self.events = 0
+        self.causes: dict[bytes, None] = {}
+        """The ids of the events that were handed out."""
         self._tapes = {at: _Tape(at, span) for at, span in spans.items() if span.start < span.end}
         self._reader: Reader | None = None
         self._log = log
@@ -193,6 +197,7 @@ class Recording:
             if batch is None:
                 continue
             self.events += len(batch)
+            self._remember(batch)
             last_ms = max(last_ms, *batch.timestamps) if len(batch) > 1 else max(last_ms, batch.timestamps[0])
             for reader in self.readers:
                 if reader.reads(at):
@@ -200,6 +205,11 @@ class Recording:
             if not tape.batches and self._reader is not None:
                 self._reader.resume([at])
         return last_ms
+
+    def _remember(self, batch: Batch) -> None:
+        ids = in_binary_mode(batch).several((CE_ID,))[0] or [None] * len(batch)
+        for event_id, offset in zip(ids, batch.offsets, strict=True):
+            self.causes[event_id or identity(None, batch.topic, batch.partition, offset).encode()] = None
 
     def close(self) -> None:
         """Read no more."""

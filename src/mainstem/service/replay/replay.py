@@ -116,6 +116,7 @@ class _Performance:
         self._watcher = Watcher(frozenset(wanted.only or (each.name for each in _registrations(service))))
         self._refused: dict[str, int] = {}
         self._tasks: dict[str, int] = {}
+        self._letters = 0
         self._now_ms = wanted.end_ms
         self._stopped: str | None = None
 
@@ -148,6 +149,7 @@ class _Performance:
             ) as process:
                 player = Player(recording, time, lambda: _tasks(process))
                 await player.play(wanted.end_ms)
+                self._letters = sum(each.ledger.letters.count for each in _tasks(process) if each.ledger is not None)
                 self._tasks = {plan.group: plan.tasks for plan in process.plans if plan.processors}
             self._now_ms, self._stopped = time.now_ms(), player.stopped
         finally:
@@ -190,11 +192,12 @@ class _Performance:
         )
 
     def _seen(self) -> Seen:
+        causes = self._recording.causes | self._watcher.firings
         timed = {each.name for each in _registrations(self._service) if each.timer is not None}
         ids = {name: Derivation(self._service.name, runs.group, name) for name, runs in self._watcher.runs.items()}
         handlers = tuple(derivation for name, derivation in ids.items() if name not in timed)
         timers = tuple(derivation for name, derivation in ids.items() if name in timed)
-        return Seen(self._watcher.causes, self._watcher.correlations, handlers, timers, self._now_ms)
+        return Seen(causes, self._watcher.correlations, handlers, timers, self._now_ms)
 
     def _pending(self) -> Counter[str]:
         """Timers that are set and not due, by name."""
@@ -207,14 +210,14 @@ class _Performance:
 
     async def _waiting(self) -> int:
         """Events that wait behind one that has failed."""
-        count = 0
+        stopped = 0
         for group in self._tasks:
             last: dict[bytes | None, bytes | None] = {}
             async for batch in read_all(self._scratch, audit_topic(group)):
                 last.update(zip(batch.keys, batch.values, strict=True))
             entries = [decode_entry(value) for value in last.values() if value is not None]
-            count += sum(each.waiting - 1 for each in entries if each.status == "dead-lettered")
-        return count
+            stopped += sum(each.status == "dead-lettered" for each in entries)
+        return self._letters - stopped
 
 
 def _registrations(service: Definition) -> list[Registration]:

@@ -7,7 +7,7 @@ from typing import Final, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mainstem.delivery import Call, Context, Processor
+from mainstem.delivery import TIMER_TOPIC, Call, Context, Processor
 from mainstem.errors import EffectRefused
 
 FAILURES_MOST: Final = 1_000
@@ -44,8 +44,8 @@ class Watcher:
         self.runs: dict[str, HandlerRuns] = {}
         self.failures: list[FailedRun] = []
         self.unheard: dict[str, int] = {}
-        self.causes: dict[bytes, None] = {}
-        """The ids of the events that were handed to handlers."""
+        self.firings: dict[bytes, None] = {}
+        """The ids of the timers that rang."""
         self.correlations: dict[bytes, None] = {}
         self._wanted = wanted
         self._lock = Lock()  # plain handlers run in threads
@@ -91,7 +91,8 @@ class Watcher:
             self._remember(context)
 
     def _remember(self, context: Context) -> None:
-        self.causes[context.event_id.encode()] = None
+        if context.topic.startswith(TIMER_TOPIC):
+            self.firings[context.event_id.encode()] = None
         self.correlations[context.correlation_id.encode()] = None
 
     def _ended(self, runs: HandlerRuns, context: Context, error: Exception) -> None:
