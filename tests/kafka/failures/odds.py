@@ -32,10 +32,11 @@ class Late(IntegrationEvent, topic="odd-late", key="key"):
 
 
 class Rung(IntegrationEvent, topic="odd-rung", key="key"):
-    """The timer that the step with this count has set has fired."""
+    """A timer has fired, at once or when it has waited; by then so many steps were handled."""
 
     key: str
     count: int
+    due_ms: int
 
 
 class Tick(IntegrationEvent, topic="odd-ticks", key="name"):
@@ -129,7 +130,7 @@ def _waits(service: Service, counts: Counts) -> None:
 
     @service.on_timer("ring")
     async def ring(timer: Timer, context: Context) -> Rung:
-        return Rung((timer.key or b"").decode(), counts.of("later", context))
+        return Rung((timer.key or b"").decode(), counts.of("later", context), timer.due_ms)
 
     @service.schedule("* * * * *", missed="all")
     async def every_minute(timer: Timer) -> Tick:

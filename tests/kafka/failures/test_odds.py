@@ -122,13 +122,15 @@ def _timed(log: Log, steps: dict[str, list[Who]], report: Report) -> None:
     late: dict[str, list[Who]] = defaultdict(list)
     for record in log.records("odd-late"):
         late[record.key].append((record.value["producer"], record.value["number"]))
-    rung: dict[str, list[int]] = defaultdict(list)
+    rung: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for record in log.records("odd-rung"):
-        rung[record.key].append(record.value["count"])
+        rung[record.key].append((record.value["due_ms"], record.value["count"]))
     for key, given in steps.items():
         report.compare("what waits for its time comes once, in its order", key, given, late.pop(key, []))
-        counts = rung.pop(key, [])
-        report.compare("a timer fires once, for its last setting", key, sorted(set(counts)), counts)
+        firings = rung.pop(key, [])
+        due, counts = [each[0] for each in firings], [each[1] for each in firings]
+        report.compare("a setting fires once, in its order", key, sorted(set(due)), due)
+        report.compare("a firing sees what was handled before", key, sorted(counts), counts)
         report.compare("the last setting fires", key, [len(given)], counts[-1:])
     report.compare("nothing comes that nobody has asked for", "later", {}, {**late, **rung})
 
@@ -185,7 +187,7 @@ class Written:
                 for count, number in enumerate(_expected(name, numbers), 1)
             ],
             "odd-late": [self._of(number) for number in numbers],
-            "odd-rung": [{"key": "k", "count": count} for count in (2, 4)],
+            "odd-rung": [{"key": "k", "count": count, "due_ms": 10 * count} for count in (2, 4)],
             "odd-ticks": [{"key": "odds", "due_ms": minute * MINUTE_MS} for minute in (7, 8, 9)],
         }
 
