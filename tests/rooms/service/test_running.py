@@ -194,6 +194,32 @@ async def test_an_error_in_the_block_comes_out_as_it_is() -> None:
         assert (await broker.admin.groups(["shop"]))["shop"].members == ()
 
 
+async def test_a_block_that_is_cancelled_while_it_drains_leaves_nothing_running() -> None:
+    """What its groups work with is closed behind them, and not under them."""
+    shop = Service("shop", publishes=(OrderPaid,))
+    begun, leaving = asyncio.Event(), asyncio.Event()
+
+    @shop.on(OrderPaid)
+    async def wait(_order: OrderPaid) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def program() -> None:
+        async with shop.running(broker=MEMORY, dev=True, settings=Settings(grace_seconds=60)):
+            await shop.publish(OrderPaid("c-1"))
+            await begun.wait()
+            leaving.set()
+
+    mine = asyncio.all_tasks()
+    ending = asyncio.create_task(program())
+    await leaving.wait()
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait([ending])
+    assert ending.cancelled()
+    assert asyncio.all_tasks() == mine
+
+
 async def fail_within(service: Service, broker_name: object) -> None:
     """Run a service, and fail."""
     async with service.running(broker=broker_name, dev=True) as process:  # type: ignore[arg-type]

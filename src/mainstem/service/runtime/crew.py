@@ -62,6 +62,8 @@ class Crew:
             except asyncio.CancelledError:
                 for task in left:
                     task.cancel()
+                # Whatever they work with is closed behind this.
+                await asyncio.gather(*left, return_exceptions=True)
                 raise
             for task in ended:
                 del left[task]
