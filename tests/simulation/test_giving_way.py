@@ -128,4 +128,4 @@ async def scenario() -> None:
 
 def test_nothing_is_lost_and_each_key_keeps_its_order() -> None:
     """What waited follows, once and in order, whatever crashes meanwhile."""
-    search(scenario, 12)
+    search(scenario, 8)

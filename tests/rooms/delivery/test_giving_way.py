@@ -1,10 +1,14 @@
 """Handlers that give way while their task is behind: their events wait, in order, and follow."""
 
+from dataclasses import dataclass
+
 import pytest
 
+from mainstem.broker import Record, TopicPartition, single
 from mainstem.clock import ManualClock
-from mainstem.delivery import Command, Context, Processor, Store, faults_of
-from mainstem.delivery.guards import giving_way
+from mainstem.delivery import Command, Context, Processor, Store, encode_command, faults_of
+from mainstem.delivery.guards import Pauses, RightOfWay, giving_way
+from mainstem.delivery.lanes import Lanes
 from mainstem.settings import Settings
 from tests.rooms.delivery.stage import Paid, Running, Stage, on, staged, until
 
@@ -76,6 +80,17 @@ async def test_its_events_wait_and_follow_in_order(caplog: pytest.LogCaptureFixt
     assert caplog.text.count("3 events were put aside, and follow") == 1
 
 
+async def test_one_that_is_alone_gives_way_too() -> None:
+    """There are only its own events, and what is late is put aside to catch up with what is new."""
+    noted = Noted()
+    async with staged() as stage:
+        await late(stage, Paid("a", 1), Paid("b", 1))
+        async with stage.running(noted.handlers()[1]) as running:
+            await stage.settled(running)
+            assert running.counters.put_aside == 2
+        assert noted.waiting == []
+
+
 async def test_it_goes_on_at_half_the_way(caplog: pytest.LogCaptureFixture) -> None:
     """Between the half and the whole nothing changes: a task that is just as far behind does not begin and end."""
     noted = Noted()
@@ -116,20 +131,20 @@ async def test_a_task_with_enough_to_do_is_no_nearer_to_the_end() -> None:
             await until(lambda: not gives_way(running))
 
 
-async def test_an_old_command_does_not_say_that_events_are_late() -> None:
+async def test_an_old_command_does_not_say_that_events_are_late(caplog: pytest.LogCaptureFixture) -> None:
     """It is read from the inbox, which is read however much waits elsewhere."""
     noted = Noted()
     async with staged() as stage, stage.running(*noted.handlers()) as running:
         await until(lambda: any(each.positions for each in running.runner.tasks.values()))
-        stage.clock.ahead_ms -= LATE_MS
-        await stage.command(Command("c", "discard", "later", b"kx"))
-        stage.clock.ahead_ms += LATE_MS
+        command = encode_command(Command("c", "discard", "later", b"kx"))
+        old = Record(b"kx", command, stage.clock.now_ms() - LATE_MS)
+        await stage.broker.log.append(TopicPartition("shop.inbox", 0), [old])
 
         async def answered() -> bool:
             return bool(await stage.answers())
 
         await until(answered)
-        assert gives_way(running) == []
+    assert "gives way, and its events wait" not in caplog.text
 
 
 async def test_a_sequence_that_still_waits_is_looked_at_less_and_less_often() -> None:
@@ -161,3 +176,89 @@ async def test_what_cannot_wait_is_refused() -> None:
         )
         assert ["is to give way" in str(fault) for plan in plans for fault in faults_of(plan)] == [True] * 3
         assert faults_of(stage.plan(remembers, *Noted().handlers()[:1], stores=[spent])) == []
+
+
+@dataclass
+class Doing:
+    """What a task has to do."""
+
+    next_ms: int | None = None
+    held: bool = False
+    resting: bool = False
+
+
+async def test_a_task_that_stands_still_itself_is_not_behind() -> None:
+    """To give way would not help it; and what was put aside up to the bound is worked off then."""
+    told: list[str] = []
+    clock, doing = ManualClock(), Doing()
+    doing.next_ms = clock.now_ms() - LATE_MS
+    waiter = giving_way.Waiter(1_000, lambda _: told.append("begin"), lambda: told.append("end"))
+    lateness = giving_way.Lateness(clock, [waiter], doing)
+    at = TopicPartition("orders", 0)
+    lateness.read(single(at, 0, Record(None, b"", clock.now_ms() - LATE_MS)))
+    assert told == ["begin"]
+    doing.held = True
+    await until(lambda: told == ["begin", "end"])
+    doing.held = False
+    await until(lambda: told == ["begin", "end", "begin"])
+    doing.next_ms, doing.resting = None, True
+    await until(lambda: told == ["begin", "end", "begin", "end"])
+    lateness.close()
+
+
+def pauses() -> Pauses:
+    """Those of a task."""
+    return Pauses("a task", ManualClock(), Lanes(1, lambda _: None))
+
+
+def test_the_sooner_one_gives_way_the_less_it_matters() -> None:
+    """Nobody waits for one that gives way sooner, or as soon; so no two wait for each other."""
+    way = RightOfWay({"shop": None, "mails": 40, "reports": 10, "copies": 10})
+    waiters = {group: [each.after_ms for each in way.join(group, pauses())] for group in ("shop", "mails", "reports")}
+    assert waiters == {"shop": [40, 10, 10], "mails": [10, 10], "reports": []}
+
+
+def test_a_task_that_comes_later_gives_way_at_once() -> None:
+    """As long as any task of the other group is behind; one that is over holds nobody up."""
+    way = RightOfWay({"shop": None, "reports": 10})
+    first, second, reports, late_one = pauses(), pauses(), pauses(), pauses()
+    waiters = [*way.join("shop", first), *way.join("shop", second)]
+    way.join("reports", reports)
+    for each in waiters:
+        each.begin(20)
+    way.join("reports", late_one)
+    assert list(reports.reasons) == list(late_one.reasons) == ["it gives way to 'shop'"]
+    waiters[0].end()
+    assert reports.some
+    way.leave("shop", second)
+    assert [reports.some, late_one.some] == [False, False]
+
+
+async def test_what_is_kept_back_goes_on_first() -> None:
+    """In its order, before what came meanwhile; a command runs at once; and drained it is abandoned."""
+    ran: list[str] = []
+
+    @dataclass
+    class Note:
+        name: str
+        key: bytes | None = b"k"
+
+        async def run(self) -> None:
+            ran.append(self.name)
+
+    lanes = Lanes(1, lambda _: None)
+    held = Pauses("a task", ManualClock(), lanes)
+    lanes.add([Note("1"), Note("2"), Note("3")])
+    held.hold("it gives way", keep=True)
+    lanes.add([Note("command")])
+    await until(lambda: ran == ["command"])
+    assert lanes.in_flight == 3
+    lanes.add([Note("4")])
+    held.release("it gives way")
+    await until(lambda: len(ran) == 5)
+    assert ran == ["command", "1", "2", "3", "4"]
+    lanes.add([Note("5")])
+    held.hold("it gives way", keep=True)
+    held.close()
+    assert lanes.in_flight == 0
+    await lanes.stop()

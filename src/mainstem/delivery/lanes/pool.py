@@ -68,17 +68,8 @@ class Lanes:
         if self._ready and not self._spare:
             self._call_spare()
 
-    def admit(self, works: Iterable[Work]) -> None:
-        """Queue works that come from an input, in order; while lanes are held they are kept back."""
-        if not self.held:
-            self.add(works)
-            return
-        before = len(self._kept)
-        self._kept.extend(works)
-        self.in_flight += len(self._kept) - before
-
     def hold(self) -> None:
-        """Keep back what has not begun, and what is admitted from now on; what is added otherwise runs."""
+        """Keep back what has not begun; what is added from now on runs."""
         if not self.held:
             self.held = True
             self._kept.extend(self._ready)

@@ -219,21 +219,15 @@ class Task:
             works = admission.works(batch, intake)
             # What was passed over moves the position as well, and nothing else.
             self._something_came()
-            if batch.topic == self._plan.inbox:
-                lanes.add(works)
-            elif (hops := self._hops_for(admission.desk)) is not None and (plain := plain_events(works)):
-                await hops.work_off(plain)
+            if self._hops is not None and not admission.desk.checkpoints.some and (plain := plain_events(works)):
+                await self._hops.work_off(plain)
             else:
-                lanes.admit(works)
+                lanes.add(works)
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:
                 event_bytes = sum(map(len, filter(None, batch.values))) // (len(batch) or 1)
                 await lanes.at_most(self._room(event_bytes), lambda: self._pauses.some)
-
-    def _hops_for(self, desk: Desk) -> Hops | None:
-        """What takes events to threads, where there is one and nothing stands in the way."""
-        return None if desk.checkpoints.some or self._lanes.held else self._hops
 
     def _look_at(self, batch: Batch) -> None:
         """What a batch of an input says about the load; for a batch now and then, unless somebody gives way."""
