@@ -82,7 +82,7 @@ def next_runs(state: TaskState, mine: Mapping[str, Calendar], now_ms: int) -> Ef
             write_standing(effects, handler, standing)
         run_ms = None if before is None else run_of(read, before)
         kept = run_ms is not None and calendar.recurring.cron.is_run(run_ms)
-        if before is not None and (standing.paused_ms is not None or not _is_next(calendar, before, run_ms, kept=kept)):
+        if before is not None and not _is_next(calendar, before, run_ms, kept=kept):
             timers.cancel(read, effects.write, before.name, None)
             before = None
         if before is None and standing.paused_ms is None:
