@@ -43,5 +43,5 @@ def test_a_cluster_goes_on_after_an_unclean_end(clusters: list[Cluster]) -> None
     assert (first.running, second.running) == (0, 0)
     host, port = before.split(":")
     with socket.create_server((host, int(port))):
-        second.start()
-        assert second.address != before
+        first.start()
+        assert first.address != before
