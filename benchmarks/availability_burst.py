@@ -46,7 +46,7 @@ async def burst(report: Report, site: Site) -> str:
     report.add("burst_publish_median", statistics.median(waits) * 1e3, "ms")
     report.add("burst_publish_longest", max(waits) * 1e3, "ms")
     report.add("burst_refused", refused, "events")
-    shed = "nothing was refused or shed" if not refused else f"{refused} publishes were refused"
+    shed = "nothing was refused, and no handler gives way" if not refused else f"{refused} publishes were refused"
     return f"burst: {shed}; {never} of its events were never handled; what limits it is the work of the handlers"
 
 

@@ -39,6 +39,13 @@ class Machine:
             return [int(line) for line in (self.folder / "pids").read_text().split()][1:]
         return []
 
+    @property
+    def stands(self) -> bool:
+        """Whether all its workers are there. Raises when it has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            raise RuntimeError(f"it has ended:\n{(self.folder / 'log').read_text()[-2000:]}")
+        return len(self.pids) == self.workers
+
     def start(self) -> None:
         """Start it."""
         self.folder.mkdir(exist_ok=True)
@@ -74,7 +81,7 @@ class Site:
         """The process id of a worker; another one each time."""
         self._turn += 1
         machine = self.machines[self._turn % len(self.machines)]
-        until(lambda: len(machine.pids) == machine.workers, timeout_seconds=30, what="workers")
+        until(lambda: machine.stands, timeout_seconds=30, what="workers")
         return machine.pids[self._turn // len(self.machines) % machine.workers]
 
     async def worker_killed(self) -> None:
@@ -173,7 +180,7 @@ def _standing(site: Site) -> Generator[Site, None, None]:
     try:
         for machine in site.machines:
             machine.start()
-            until(lambda each=machine: len(each.pids) == each.workers, timeout_seconds=60, what="the workers")  # type: ignore[misc]
+            until(lambda each=machine: each.stands, timeout_seconds=60, what="the workers")  # type: ignore[misc]
         time.sleep(3)
         yield site
     finally:

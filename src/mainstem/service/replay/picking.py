@@ -75,6 +75,8 @@ def picked(service: Definition, only: Collection[str], *, outside: bool) -> Defi
         return replace(registration, retry=registration.retry.within(attempts=1), limit=None, gives_way_ms=None)
 
     copy = narrowed(service, choose)
+    for group in copy.groups:
+        group.gives_way_ms = None
     if not outside:
         copy.startup, copy.shutdown = [], []
         copy.provided = {kind: service.in_replay.get(kind, factory) for kind, factory in service.provided.items()}
