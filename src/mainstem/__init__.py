@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 
 if TYPE_CHECKING:
+    from mainstem.delivery import Alerts as Alerts
     from mainstem.delivery import Context as Context
     from mainstem.delivery import Deduplicate as Deduplicate
     from mainstem.delivery import Limit as Limit
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mainstem.state import Timer as Timer
 
 __all__ = [
+    "Alerts",
     "Consumer",
     "Context",
     "Deduplicate",
@@ -56,6 +58,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "delivery": (
+            "Alerts",
             "Context",
             "Deduplicate",
             "Limit",

@@ -32,14 +32,19 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import due_ms as due_ms
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
     from mainstem.delivery.context import waiting_fact as waiting_fact
+    from mainstem.delivery.failures import LASTING_KEY as LASTING_KEY
+    from mainstem.delivery.failures import NO_ALERTS as NO_ALERTS
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
+    from mainstem.delivery.failures import Alerts as Alerts
     from mainstem.delivery.failures import Decided as Decided
     from mainstem.delivery.failures import Edit as Edit
     from mainstem.delivery.failures import Entry as Entry
     from mainstem.delivery.failures import Failure as Failure
     from mainstem.delivery.failures import Letter as Letter
+    from mainstem.delivery.failures import Letters as Letters
     from mainstem.delivery.failures import Retry as Retry
     from mainstem.delivery.failures import audit_topic as audit_topic
+    from mainstem.delivery.failures import check_alerts as check_alerts
     from mainstem.delivery.failures import decode_entry as decode_entry
     from mainstem.delivery.failures import origin_of as origin_of
     from mainstem.delivery.failures import place_alone as place_alone
@@ -63,6 +68,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.ledger import Strain as Strain
     from mainstem.delivery.ledger import relocated_completed as relocated_completed
     from mainstem.delivery.measures import Outage as Outage
+    from mainstem.delivery.measures import Survey as Survey
     from mainstem.delivery.measures import count_sent as count_sent
     from mainstem.delivery.measures import standing_told as standing_told
     from mainstem.delivery.plan import HANDLERS_STORE as HANDLERS_STORE
@@ -97,12 +103,15 @@ __all__ = [
     "CRON",
     "GIVES_WAY",
     "HANDLERS_STORE",
+    "LASTING_KEY",
+    "NO_ALERTS",
     "PARKING_STORE",
     "PROCESS_ENDS",
     "SCHEDULES_TASK",
     "SEEN_STORE",
     "TIMER_TOPIC",
     "Action",
+    "Alerts",
     "Answer",
     "Cached",
     "Call",
@@ -123,6 +132,7 @@ __all__ = [
     "KeyOrder",
     "Later",
     "Letter",
+    "Letters",
     "Limit",
     "Missed",
     "NextRun",
@@ -149,9 +159,11 @@ __all__ = [
     "Store",
     "Strain",
     "SubscriptionEntry",
+    "Survey",
     "Upcoming",
     "answers_topic",
     "audit_topic",
+    "check_alerts",
     "checked_name",
     "compile_handler",
     "count_sent",
@@ -216,6 +228,10 @@ __getattr__, __dir__ = door(
             "in_binary_mode",
         ),
         "failures": (
+            "Alerts",
+            "LASTING_KEY",
+            "NO_ALERTS",
+            "Letters",
             "place_alone",
             "place_of",
             "Edit",
@@ -226,6 +242,7 @@ __getattr__, __dir__ = door(
             "PARKING_STORE",
             "Retry",
             "audit_topic",
+            "check_alerts",
             "decode_entry",
             "origin_of",
         ),
@@ -255,6 +272,7 @@ __getattr__, __dir__ = door(
             "relocated_completed",
         ),
         "measures": (
+            "Survey",
             "Outage",
             "count_sent",
             "standing_told",

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from mainstem.broker import Delivery, GroupSpec, TopicPartition, inbox_of, inputs_of
 from mainstem.delivery.caches import Bound
 from mainstem.delivery.context import Outputs, Store
-from mainstem.delivery.failures import audit_topic
+from mainstem.delivery.failures import NO_ALERTS, Alerts, audit_topic
 from mainstem.delivery.gates import Limit
 from mainstem.delivery.processor import Processor
 from mainstem.delivery.schedules import SCHEDULES_TASK, Calendar
@@ -60,6 +60,7 @@ class Plan:
     dev: bool = False
     delivery: Delivery = "exactly_once"
     gives_way_ms: int | None = None
+    alerts: Alerts = NO_ALERTS
 
     @property
     def at_least_once(self) -> bool:

@@ -36,7 +36,7 @@ class CatalogueEntry(Struct, frozen=True):
     ``fingerprint`` is the same as long as nothing else of it changes but ``at_ms``: when it was started, on the wall
     clock. ``definition`` is the number of ``Service(..., definition=)``, 0 where it has none. ``publishes`` is
     everything its service may publish. It stands still while another group of its service is more than
-    ``gives_way_ms`` behind.
+    ``gives_way_ms`` behind. ``alerts`` are the numbers of its service's.
     """
 
     service: str
@@ -51,6 +51,7 @@ class CatalogueEntry(Struct, frozen=True):
     subscriptions: tuple[SubscriptionEntry, ...]
     stores: tuple[StoreEntry, ...]
     gives_way_ms: int | None = None
+    alerts: dict[str, float] = {}
 
 
 _encode = msgspec.json.Encoder().encode
@@ -75,6 +76,7 @@ def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> Catalo
         subscriptions=tuple(each.describe() for each in plan.processors),
         stores=tuple(StoreEntry(each.name, each.scope, each.version) for each in plan.stores.values()),
         gives_way_ms=plan.gives_way_ms,
+        alerts=plan.alerts.numbers,
     )
     return msgspec.structs.replace(entry, fingerprint=derive("definition", _encode(entry)), at_ms=at_ms)
 

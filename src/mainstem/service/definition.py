@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Un
 
 from mainstem.broker import Delivery, TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
-from mainstem.delivery import Registration
+from mainstem.delivery import Alerts, Registration, check_alerts
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, declaration_of
 from mainstem.service.brokers import Backend
@@ -104,12 +104,14 @@ class Definition(HandlerGroup):
         grace: Duration | None = None,
         publishes: tuple[Declarable, ...] = (),
         definition: int = 0,
+        alerts: Alerts | None = None,
         **options: Unpack[GroupOptions],
     ) -> None:
         super().__init__(name, **options)
         if definition < 0:
             raise DefinitionError(f"{name!r} has definition={definition}", remedy="count from 1")
         self.definition = definition
+        self.alerts = check_alerts(alerts)
         self.grace_seconds = None if grace is None else seconds(grace)
         self.published: tuple[Declaration, ...] = tuple(
             declaration_of(each) for each in several("publishes", publishes)

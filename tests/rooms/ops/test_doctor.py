@@ -9,7 +9,10 @@ import pytest
 
 from mainstem import Context, IntegrationEvent, Service, running
 from mainstem.broker import GroupDescription, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
+from mainstem.delivery import NO_ALERTS, Alerts, Entry, Failure, Letter
+from mainstem.delivery.failures import Status
 from mainstem.events import partition_for
+from mainstem.ops.doctor.letters import waiting_letters
 from mainstem.ops.doctor.positions import drifted_inputs, idle_tasks, lost_positions, without_standby
 from mainstem.service import Running
 from mainstem.settings import Settings
@@ -245,3 +248,25 @@ async def test_what_gives_way_is_a_warning(shell: Shell, monkeypatch: pytest.Mon
 
         await until(put_aside)
         assert ("gives-way", False, "group 'desk'") in await asyncio.to_thread(examined, shell)
+
+
+def test_what_a_service_calls_too_much_is_a_problem() -> None:
+    """Dead letters below its threshold are a warning; parked keys are told when they pass theirs."""
+    letter = Letter("orders", 0, 1, 1, b"k", b"", {})
+    failure = Failure(1, 1_000, 2_000, "ValueError", "no", "")
+    statuses: tuple[Status, ...] = ("dead-lettered", "parked")
+    entries = [Entry(each, "tally", 0, b"kk", "k", 1, 2_000, None, failure, letter) for each in statuses]
+
+    def told(alerts: Alerts) -> list[tuple[str, bool]]:
+        return [(each.check, each.serious) for each in waiting_letters("shop", entries, alerts, 62_000)]
+
+    assert told(NO_ALERTS) == [("dead-letters", True)]
+    assert told(Alerts(dead_letters=2)) == [("dead-letters", False)]
+    assert told(Alerts(dead_letters=1)) == [("dead-letters", True)]
+    assert told(Alerts(dead_letters=2, dead_letter_age="1m")) == [("dead-letters", True)]
+    assert told(Alerts(dead_letters=2, parked=1, parked_age="61s")) == [
+        ("dead-letters", False),
+        ("parked", True),
+        ("parked", True),
+    ]
+    assert told(Alerts(dead_letters=2, parked=2, parked_age="62s")) == [("dead-letters", False)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mainstem.broker import CopyProgress
 from mainstem.clock import ManualClock
-from mainstem.delivery import Counters, Strain
+from mainstem.delivery import Counters, Letters, Strain
 from mainstem.errors import BrokerAway, DefinitionError, DiskFull, StartRefused
 from mainstem.service import Service, serve
 from mainstem.service.process import Checkup, Entrance, checkup
@@ -80,7 +80,11 @@ class Process:
         self.line = Line()
         self.task = Task()
         self.group = Group(tasks={0: self.task})
-        self.checkup = Checkup(self, {"shop": self.group}, self.line.reach, self.clock)
+        self.checkup = Checkup(self, {"shop": self.group}, self.line.reach, self.clock, self.letters)
+
+    async def letters(self) -> Mapping[str, tuple[Letters, tuple[str, ...]]]:
+        """Nothing waits."""
+        return {}
 
     name = "a broker"
     restoring: tuple[CopyProgress, ...] = ()

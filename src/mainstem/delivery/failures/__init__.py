@@ -1,6 +1,16 @@
 """When handlers fail: retry policies, checkpoints, parked keys, dead letters, and what is told of them."""
 
-from mainstem.delivery.failures.audit import PASSED_OVER, Audit, Decided, Entry, Status, audit_topic, decode_entry
+from mainstem.delivery.failures.alerts import NO_ALERTS, Alerts, Letters, check_alerts
+from mainstem.delivery.failures.audit import (
+    LASTING_KEY,
+    PASSED_OVER,
+    Audit,
+    Decided,
+    Entry,
+    Status,
+    audit_topic,
+    decode_entry,
+)
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.handover import renamed, retired
 from mainstem.delivery.failures.letters import (
@@ -20,11 +30,14 @@ from mainstem.delivery.failures.raised import raised_at
 from mainstem.delivery.failures.retry import Discard, GiveUp, Park, Pause, Retry, RunAgain, Verdict
 
 __all__ = [
+    "LASTING_KEY",
     "LETTERS",
+    "NO_ALERTS",
     "PARKING_STORE",
     "PASSED_OVER",
     "RETRY",
     "SWEEP",
+    "Alerts",
     "Audit",
     "Checkpoints",
     "Decided",
@@ -34,6 +47,7 @@ __all__ = [
     "Failure",
     "GiveUp",
     "Letter",
+    "Letters",
     "Mark",
     "Park",
     "Parking",
@@ -43,6 +57,7 @@ __all__ = [
     "Status",
     "Verdict",
     "audit_topic",
+    "check_alerts",
     "decode_entry",
     "lane_of",
     "origin_of",

@@ -26,6 +26,8 @@ Status = Literal["parked", "dead-lettered", "redriven", "edited", "discarded"]
 
 LASTING = ("edited", "discarded")
 """What has changed or left for good is told under a key of its own, which compaction keeps."""
+LASTING_KEY = b"\x00"
+"""Such a key begins as no handler's name does."""
 
 
 class Decided(NamedTuple):
@@ -120,8 +122,8 @@ def _key(sequence: Sequence) -> bytes:
 
 
 def _own_key(entry: Entry) -> bytes:
-    # Begins as no handler's name does, so that no sequence has it; a key may be discarded again, at another time.
-    return f"\x00{entry.status} {entry.letter.origin} {entry.at_ms} ".encode() + entry.sequence_key
+    # So that no sequence has it; a key may be discarded again, at another time.
+    return LASTING_KEY + f"{entry.status} {entry.letter.origin} {entry.at_ms} ".encode() + entry.sequence_key
 
 
 def _size_bytes(letter: Letter) -> int:

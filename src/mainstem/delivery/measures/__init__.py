@@ -10,6 +10,7 @@ from mainstem.delivery.measures.hot import HotKeys
 from mainstem.delivery.measures.lag import standing_told
 from mainstem.delivery.measures.outage import Outage
 from mainstem.delivery.measures.runs import Watch, anybody_looks
+from mainstem.delivery.measures.survey import Survey
 from mainstem.delivery.measures.waits import Waits
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Counted",
     "HotKeys",
     "Outage",
+    "Survey",
     "Waits",
     "Watch",
     "anybody_looks",

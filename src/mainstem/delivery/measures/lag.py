@@ -1,17 +1,16 @@
 """How far behind the tasks of this process are, and what waits in their stores; told to whoever collects."""
 
 import asyncio
-from collections import Counter as Sum
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from mainstem.broker import Broker, CopyProgress, TopicPartition, lag_behind
 from mainstem.clock import Clock
-from mainstem.delivery.failures import Parking
+from mainstem.delivery.failures import Letters
 from mainstem.delivery.ledger import Ledger, Strain
+from mainstem.delivery.measures.survey import Survey
 from mainstem.delivery.plan import Plan
 from mainstem.state import timers
 from mainstem.telemetry import GROUP, HANDLER, PARTITION, TOPIC, Gauge, Reading, log
@@ -19,8 +18,10 @@ from mainstem.telemetry import GROUP, HANDLER, PARTITION, TOPIC, Gauge, Reading,
 RECORDS: Final = Gauge("mainstem.lag.records", "{record}", "Records between the committed position and the end.")
 AGE: Final = Gauge("mainstem.lag.duration", "ms", "How old the oldest record is that was read and is not finished.")
 PARKED_KEYS: Final = Gauge("mainstem.keys.parked", "{key}", "Keys whose events wait for the next try of a handler.")
+PARKED_AGE: Final = Gauge("mainstem.keys.parked.age", "ms", "How long the oldest of these keys has waited.")
 DEAD_KEYS: Final = Gauge("mainstem.keys.dead_lettered", "{key}", "Keys whose events wait for somebody to decide.")
 DEAD_AGE: Final = Gauge("mainstem.keys.dead_lettered.age", "ms", "How long the oldest of these keys has waited.")
+ALERTS: Final = Gauge("mainstem.alerts", "{alert}", "Thresholds of the service's alerts that are passed.")
 TIMERS: Final = Gauge("mainstem.timers.pending", "{timer}", "Timers that are set.")
 OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process owns.")
 RESTORING: Final = Gauge("mainstem.restore.lag", "{offset}", "Offsets of its changelog that a task waits for to run.")
@@ -37,8 +38,10 @@ GAUGES: Final = (
     RECORDS,
     AGE,
     PARKED_KEYS,
+    PARKED_AGE,
     DEAD_KEYS,
     DEAD_AGE,
+    ALERTS,
     TIMERS,
     OWNED,
     PAUSED,
@@ -50,7 +53,7 @@ GAUGES: Final = (
 )
 
 COUNTED_MOST = 10_000
-"""Keys of a handler and timers of a task are counted up to here: the count must not hold up what is counted."""
+"""Timers of a task are counted up to here: the count must not hold up what is counted."""
 FRESH_SECONDS = 0.5
 """All gauges of one collection see the same; the next collection looks again."""
 WAIT_SECONDS = 0.25
@@ -101,9 +104,11 @@ class Keeping(Broker, Protocol):
 
 
 @contextmanager
-def standing_told(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Iterator[None]:
+def standing_told(
+    broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock, survey: Survey
+) -> Iterator[None]:
     """Inside the block, whoever collects is told how the tasks stand."""
-    lookout = _Lookout(partial(_look, broker, plans, owners, clock), clock)
+    lookout = _Lookout(partial(_look, broker, plans, owners, clock, survey), clock)
     with ExitStack() as stack:
         for gauge in GAUGES:
             stack.enter_context(gauge.told_by(partial(lookout.readings, gauge)))
@@ -155,7 +160,9 @@ class _Lookout:
             log.warning("it cannot be measured how the tasks stand: %s", error)
 
 
-async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock) -> Standing:
+async def _look(
+    broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Owner], clock: Clock, survey: Survey
+) -> Standing:
     begun = [
         (plan, [(ledger, task.positions) for task in owners[plan.group].tasks.values() if (ledger := task.ledger)])
         for plan in plans
@@ -174,13 +181,13 @@ async def _look(broker: Keeping, plans: Sequence[Plan], owners: Mapping[str, Own
                 oldest = ledger.progress[at].oldest_ms
                 standing[RECORDS].append((lag_behind(ends, at, position), labels))
                 standing[AGE].append((0 if oldest is None else max(0, clock.now_ms() - oldest), labels))
-        for gauge, handler, count in _parked(plan, [ledger for ledger, _ in tasks], clock.now_ms()):
-            standing[gauge].append((count, {**group, HANDLER: handler}))
         standing[TIMERS].append((sum(_pending(ledger) for ledger, _ in tasks), group))
         standing[OWNED].append((len(tasks), group))
         standing[PAUSED].append((sum(bool(each.paused) for each in owners[plan.group].tasks.values()), group))
-        for gauge, reading in _strained(plan, owners[plan.group].tasks):
+        waiting = _waiting(plan, (await survey.look()).get(plan.group, {}))
+        for gauge, reading in (*waiting, *_strained(plan, owners[plan.group].tasks)):
             standing[gauge].append(reading)
+        standing[ALERTS].append((len((await survey.letters())[plan.group][1]), group))
     return standing
 
 
@@ -197,20 +204,13 @@ def _strained(plan: Plan, tasks: Mapping[int, Owned]) -> Iterator[tuple[Gauge, R
             yield HOT_WAITING, (strain.hot.waiting, labels)
 
 
-def _parked(plan: Plan, ledgers: Sequence[Ledger], now_ms: int) -> Iterator[tuple[Gauge, str, int]]:
-    found: Sum[tuple[Gauge, str]] = Sum()
-    names = {each.name for each in plan.processors}
-    for ledger in ledgers:
-        parking = Parking(ledger.state)
-        names.update(parking.names)
-        for name in parking.names:
-            for _, mark in islice(parking.of(name), COUNTED_MOST):
-                found[DEAD_KEYS if mark.next_ms is None else PARKED_KEYS, name] += 1
-                if mark.next_ms is None:
-                    found[DEAD_AGE, name] = max(found[DEAD_AGE, name], now_ms - mark.failure.last_ms)
-    for gauge in (PARKED_KEYS, DEAD_KEYS, DEAD_AGE):
-        for name in sorted(names):
-            yield gauge, name, found[gauge, name]
+def _waiting(plan: Plan, found: Mapping[str, Letters]) -> Iterator[tuple[Gauge, Reading]]:
+    for name, letters in sorted(found.items()):
+        labels = {GROUP: plan.group, HANDLER: name}
+        yield PARKED_KEYS, (letters.parked, labels)
+        yield PARKED_AGE, (letters.parked_age_ms, labels)
+        yield DEAD_KEYS, (letters.dead_letters, labels)
+        yield DEAD_AGE, (letters.dead_letter_age_ms, labels)
 
 
 def _pending(ledger: Ledger) -> int:

@@ -10,9 +10,10 @@ import click
 
 from mainstem.clock import SystemClock
 from mainstem.database import holder_of
-from mainstem.delivery import GIVES_WAY, Entry
+from mainstem.delivery import GIVES_WAY, NO_ALERTS, Alerts, Entry
 from mainstem.ops.arguments import broker_options, broker_url, json_option, load_services, opened
 from mainstem.ops.doctor.findings import Finding
+from mainstem.ops.doctor.letters import waiting_letters
 from mainstem.ops.doctor.positions import (
     drifted_inputs,
     forgotten,
@@ -24,7 +25,7 @@ from mainstem.ops.doctor.positions import (
 )
 from mainstem.ops.doctor.records import Sample, wanted_types
 from mainstem.ops.letters import parked
-from mainstem.ops.screen import moment, plural, print_json
+from mainstem.ops.screen import plural, print_json
 from mainstem.ops.topics import changes_for
 from mainstem.service import Backend, Definition, file_of, read_catalogue
 from mainstem.settings import Settings
@@ -115,19 +116,12 @@ async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Findi
 
 
 async def _letters(broker: Backend) -> list[Finding]:
+    alerts = {entry.group: Alerts(**entry.alerts) for entry in await read_catalogue(broker)}  # type: ignore[arg-type]  # as it was written
     found: list[Finding] = []
     for group in await broker.admin.groups():
         entries = await parked(broker, group)
         found += _put_aside(group, entries)
-        dead = [entry for entry in entries if entry.status == "dead-lettered"]
-        if dead:
-            waiting = plural(sum(entry.waiting for entry in dead), "event")
-            handlers = Counter(entry.handler for entry in dead).most_common()
-            said = (
-                f"{plural(len(dead), 'key')} with {waiting}: somebody has to decide; since {moment(dead[0].at_ms)}, of "
-            )
-            said += ", ".join(f"{handler} ({count})" for handler, count in handlers)
-            found.append(Finding("dead-letters", True, f"group {group!r}", said, f"mainstem dead-letters list {group}"))
+        found += waiting_letters(group, entries, alerts.get(group, NO_ALERTS), SystemClock().now_ms())
     return found
 
 

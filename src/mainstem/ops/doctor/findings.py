@@ -14,6 +14,7 @@ Check: TypeAlias = Literal[
     "foreign-partitioner",
     "unhandled-type",
     "dead-letters",
+    "parked",
     "gives-way",
     "hot-key",
 ]

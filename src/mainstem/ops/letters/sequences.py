@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Broker, read_all
-from mainstem.delivery import Entry, audit_topic, decode_entry
+from mainstem.delivery import LASTING_KEY, Entry, audit_topic, decode_entry
 from mainstem.ops.arguments import group_named
 
 
@@ -67,10 +67,12 @@ def take_in(
 ) -> None:
     """Let later records of the audit topic replace earlier ones; a tombstone ends a sequence."""
     for key, value in records:
+        if key is not None and key.startswith(LASTING_KEY):
+            continue  # it has changed or left for good, and may be large
         entry = None if value is None else decode_entry(value)
         if entry is None:
             entries.pop((partition, key), None)
-        elif entry.status not in ("edited", "discarded"):
+        else:
             entries[partition, key] = entry
 
 

@@ -38,4 +38,5 @@ def plan_of(
         dev=drafted.dev,
         delivery=group.delivery,
         gives_way_ms=group.gives_way_ms,
+        alerts=service.alerts,
     )

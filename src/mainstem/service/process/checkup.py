@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from mainstem.broker import CopyProgress
 from mainstem.clock import Clock
-from mainstem.delivery import Counters, Strain
+from mainstem.delivery import Counters, Letters, Strain
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
 
 FRESH_SECONDS: Final = 1.0
@@ -101,9 +101,15 @@ class Checkup:
     """Looks at groups, and remembers since when each task has stood still."""
 
     def __init__(
-        self, broker: Backend, groups: Mapping[str, Group], reach: Callable[[], Awaitable[object]], clock: Clock
+        self,
+        broker: Backend,
+        groups: Mapping[str, Group],
+        reach: Callable[[], Awaitable[object]],
+        clock: Clock,
+        letters: Callable[[], Awaitable[Mapping[str, tuple[Letters, tuple[str, ...]]]]],
     ) -> None:
-        """``reach`` asks the broker for something small."""
+        """``reach`` asks the broker for something small, ``letters`` says what waits, and which alerts that is."""
+        self._letters = letters
         self._broker = broker
         self._groups = groups
         self._clock = clock
@@ -113,6 +119,7 @@ class Checkup:
     async def look(self, stuck_seconds: float) -> Health:
         """How things are now. A task that has stood still for ``stuck_seconds`` is stuck."""
         fault = await self._line.fault()
+        letters = await self._letters()
         now = self._clock.monotonic()
         seen, self._seen = self._seen, {}
         groups = []
@@ -130,7 +137,8 @@ class Checkup:
                 stuck = still >= stuck_seconds
                 tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), stuck, paused, task.strain))
             waits = group.waits.longer_than(MOMENT_SECONDS)
-            groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks), waits))
+            found, alerts = letters.get(name, (Letters(), ()))
+            groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks), waits, found, alerts))
         return Health.of(self._broker.name, fault, tuple(groups), tuple(self._broker.copies()))
 
     async def close(self) -> None:

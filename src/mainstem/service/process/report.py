@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from mainstem.broker import CopyProgress
-from mainstem.delivery import Strain
+from mainstem.delivery import Letters, Strain
 
 State: TypeAlias = Literal["starting", "restoring", "running", "draining"]
 
@@ -33,6 +33,8 @@ class GroupHealth(Struct, frozen=True):
     """A group that runs in this process: whether it has run what is assigned to it, and the tasks it owns now.
 
     ``waits`` say what it has waited for, for longer than a moment: to be let in, to be given tasks, to take one over.
+    ``letters`` count the keys that wait for a next try, and for a decision, in these tasks, up to 10,000 of a handler
+    in each; ``alerts`` say which thresholds of the service they pass.
     """
 
     group: str
@@ -40,6 +42,8 @@ class GroupHealth(Struct, frozen=True):
     draining: bool
     tasks: tuple[TaskHealth, ...]
     waits: tuple[str, ...] = ()
+    letters: Letters = Letters()
+    alerts: tuple[str, ...] = ()
 
 
 class Health(Struct, frozen=True):

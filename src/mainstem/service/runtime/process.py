@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from mainstem.broker import TopicPartition, lag_behind
 from mainstem.clock import Clock
-from mainstem.delivery import Counters, GroupRunner, Outage, Plan
+from mainstem.delivery import Counters, GroupRunner, Outage, Plan, Survey
 from mainstem.events import Declaration
 from mainstem.service.brokers import Backend
 from mainstem.service.catalogue import entry_of, write_catalogue
@@ -39,7 +39,10 @@ class Running:
         self.runners: dict[str, GroupRunner] = {}
         self.outage = Outage()
         self._stuck_seconds = stuck_seconds
-        self.checkup = Checkup(broker, self.runners, lambda: broker.admin.topics([CATALOGUE]), clock)
+        self.survey = Survey(self.plans, self.runners, clock)
+        self.checkup = Checkup(
+            broker, self.runners, lambda: broker.admin.topics([CATALOGUE]), clock, self.survey.letters
+        )
 
     async def health(self) -> Health:
         """How this process is. Whether a task stands still is known from one call to the next."""

@@ -86,7 +86,8 @@ async def _prepared(
                 for group in service.groups:
                     prepared.man(group, floor, crew, stack)
         await process.tell(drafted.outputs)
-        stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock))
+        stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock, process.survey))
+        await stack.enter_async_context(process.survey.telling())
         stack.enter_context(blocking_told(settings.blocked_seconds if floor.threads else None))
         await stack.enter_async_context(crew)
         yield process, crew
