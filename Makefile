@@ -50,7 +50,7 @@ availability: setup ## What faults and a burst cost, on one machine and on three
 crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
 
-simulation-long: setup ## The long form of the simulations
+simulation-long: setup ## The long form of the simulations: ten thousand seeds each
 	@$(BIN)/pytest -m long tests/simulation $(ARGS)
 
 kafka-long: setup ## The long form of the failures on Kafka

@@ -64,7 +64,15 @@ def test_a_front_door_is_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["mainstem", "mainstem.delivery", "mainstem.resilience", "mainstem.service", "mainstem.service.plain"]
+    "room",
+    [
+        "mainstem",
+        "mainstem.delivery",
+        "mainstem.resilience",
+        "mainstem.service",
+        "mainstem.service.plain",
+        "mainstem.testing",
+    ],
 )
 def test_a_lazy_door_offers_what_it_lists(room: str) -> None:
     """What a type checker sees behind a lazy door is what a program finds there."""

@@ -5,23 +5,10 @@ The checker computes what must be from what was published, and compares it with 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
-from functools import partial
 from random import Random
 
 from mainstem import Context, IntegrationEvent, Retry, Service
-from mainstem.settings import Settings
-from mainstem.testing import (
-    Fault,
-    World,
-    crash,
-    fail,
-    lose_answer,
-    lose_ownership,
-    refuse_commit,
-    simulate,
-    stall,
-)
+from mainstem.testing import GUARANTEES, USUAL, Simulation, World, fail
 
 PARTITIONS = 2
 POISON = -1
@@ -61,7 +48,6 @@ class Outside:
         self.random = random
         self.poisoned = True
         self.calls: list[tuple[str, int, str]] = []
-        self.before_checkpoint: list[tuple[str, int]] = []
 
     async def think(self) -> None:
         """Take a moment, or none."""
@@ -127,65 +113,43 @@ async def close(context: Context, outside: Outside) -> Closed:
     return Closed(key.decode(), len(context.get(numbers, [])))
 
 
-def faults(random: Random) -> list[Fault]:
-    """Some of what can go wrong, chosen by chance."""
-    unlucky: list[Callable[..., Fault]] = [
-        refuse_commit,
-        partial(lose_answer, happened=True),
-        partial(lose_answer, happened=False),
-    ]
-    every = [
-        crash("commit.*", probability=0.05, times=2),
-        crash("writer.*", probability=0.02, times=2),
-        crash("handler.*", probability=0.05, times=2),
-        lose_ownership("*", probability=0.02, times=1),
-        lose_ownership("commit.*", probability=0.1, times=1, stand_still=True),
-        stall("*", by="4s", probability=0.02, times=2),
-        random.choice(unlucky)(probability=0.05),
-        fail(apply, Flaky, probability=0.15, times=6),
-        fail(apply, Flaky, probability=0.1, times=3, after=True),
-        fail(notify, Flaky, probability=0.1, times=4, after=True),
-        fail(close, Flaky, probability=0.2, times=3),
-    ]
-    return random.sample(every, random.randint(1, 5))
+FAULTS = (
+    *USUAL,
+    fail(apply, Flaky, times=6),
+    fail(apply, Flaky, times=3, after=True),
+    fail(notify, Flaky, times=4, after=True),
+    fail(close, Flaky, times=3),
+)
 
 
-async def scenario() -> None:
-    """Moves in a few accounts, while things go wrong; then everything must add up."""
-    loop = asyncio.get_running_loop()
-    random = Random(loop.seed)  # type: ignore[attr-defined]
-    outside = Outside(random)
-    async with simulate(
-        accounts,
-        replace={Outside: outside},
-        workers=random.randint(1, 3),
-        faults=faults(random),
-        settings=Settings(session_timeout_seconds=5, commit_events=random.choice([1, 3, 1_000])),
-    ) as world:
-        moves: dict[str, list[Moved]] = defaultdict(list)
-        poisoned = random.random() < 0.3
-        for _ in range(random.randint(8, 20)):
-            account = f"a{random.randint(1, 4)}"
-            amount = POISON if poisoned and random.random() < 0.1 else random.randint(1, 100)
-            move = Moved(account, len(moves[account]), amount)
-            moves[account].append(move)
-            await world.publish(move)
-            if random.random() < 0.2:
-                await asyncio.sleep(random.random() * 2)
-            if random.random() < 0.05:
-                await world.restart(0)
-        await world.settle()
-        check(world, moves, outside, before_redrive=True)
-        outside.poisoned = False
-        for letter in world.dead_letters():
-            await world.redrive(letter)
-        await world.settle()
-        assert world.dead_letters() == []
-        check(world, moves, outside, before_redrive=False)
+async def scenario(world: World) -> None:
+    """Moves in a few accounts, while things go wrong; what was given up is redriven in the end."""
+    random, outside = world.random, world.stand_in(Outside)
+    outside.random = random
+    count: dict[str, int] = defaultdict(int)
+    poisoned = random.random() < 0.3
+    for _ in range(random.randint(8, 20)):
+        account = f"a{random.randint(1, 4)}"
+        amount = POISON if poisoned and random.random() < 0.1 else random.randint(1, 100)
+        await world.publish(Moved(account, count[account], amount))
+        count[account] += 1
+        if random.random() < 0.2:
+            await asyncio.sleep(random.random() * 2)
+        if random.random() < 0.05:
+            await world.restart(0)
+    await world.settle()
+    check_accounts(world, before_redrive=True)
+    outside.poisoned = False
+    for letter in world.dead_letters():
+        await world.redrive(letter)
 
 
-def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, before_redrive: bool) -> None:
-    """Nothing is lost, nothing is applied twice, and each account's moves are applied in their order."""
+def check_accounts(world: World, *, before_redrive: bool) -> None:
+    """What must be follows from what is in the log; a move that was published twice counts twice."""
+    outside = world.stand_in(Outside)
+    moves: dict[str, list[Moved]] = defaultdict(list)
+    for move in world.published(Moved):
+        moves[move.account].append(move)
     every_applied, every_closed = world.published(Applied), world.published(Closed)
     for account, published in moves.items():
         expected = list(published)
@@ -202,7 +166,7 @@ def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, befo
         for event, move in zip(applied, expected, strict=True):
             running += move.amount
             assert event.total == running, f"total told of {account}"
-        called = {number: set[str]() for number in range(len(published))}
+        called = {move.number: set[str]() for move in published}
         for name, number, key in outside.calls:
             if name == account:
                 called[number].add(key)
@@ -212,5 +176,18 @@ def check(world: World, moves: dict[str, list[Moved]], outside: Outside, *, befo
         last = closed[-1] if closed else 0
         # It looks at a store of the handler that has parked the key, and so its timer waits behind that.
         assert last == len(want) or (len(want) < len(published) and last < len(want)), f"the last timer of {account}"
-    ids = [fact.id for facts in (every_applied.facts, every_closed.facts) for fact in facts]
-    assert len(ids) == len(set(ids)), "an id was published twice"
+
+
+def adds_up(world: World) -> None:
+    """Each account's moves are all applied, once, in their order, and its timer tells of the last one."""
+    assert world.dead_letters() == []
+    check_accounts(world, before_redrive=False)
+
+
+simulation = Simulation(
+    accounts,
+    scenario=scenario,
+    invariants=(*GUARANTEES, adds_up),
+    faults=FAULTS,
+    replace={Outside: open_outside},
+)

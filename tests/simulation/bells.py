@@ -11,8 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mainstem import Context, IntegrationEvent, Retry, Service, Timer
-from mainstem.settings import Settings
-from mainstem.testing import Fault, crash, fail, lose_answer, lose_ownership, refuse_commit, simulate, stall
+from mainstem.testing import GUARANTEES, USUAL, Simulation, World, duplicate, fail
 from tests.simulation.bells_checked import Line, Ring, check
 
 PARTITIONS = 2
@@ -107,7 +106,7 @@ done = bells.store("done", dict[str, int])
 
 def open_smith() -> Smith:
     """In a simulation it is replaced."""
-    return Smith(Random(0), 0)
+    return Smith(Random(0), 0, calls={})
 
 
 bells.provide(Smith, open_smith)
@@ -201,76 +200,72 @@ async def echo(timer: Timer, context: Context, smith: Smith) -> Echoed:
     return Echoed(timer.due_ms)
 
 
-def faults(random: Random) -> list[Fault]:
-    """Some of what can go wrong, chosen by chance."""
-    # Once: three losses in a row, with a change of owner between, are a named error, and rightly so.
-    unlucky = [
-        refuse_commit(probability=0.05),
-        lose_answer(happened=True, probability=0.05),
-        lose_answer(happened=False, probability=0.05),
-    ]
-    every = [
-        random.choice(unlucky),
-        crash("commit.*", probability=0.05, times=3),
-        crash("writer.*", probability=0.03, times=3),
-        crash("handler.*", probability=0.05, times=3),
-        lose_ownership("*", probability=0.02, times=1),
-        lose_ownership("commit.*", probability=0.1, times=1, stand_still=True),
-        stall("*", by="4s", probability=0.02, times=2),
-        fail(high, Flaky, probability=0.2, times=3),
-        fail(low, Flaky, probability=0.2, times=3, after=True),
-        fail(echo, Flaky, probability=0.2, times=2, after=True),
-        fail(pull, Flaky, probability=0.1, times=3, after=True),
-    ]
-    return random.sample(every, random.randint(1, 6))
+FAULTS = (
+    *USUAL,
+    fail(high, Flaky, times=3),
+    fail(low, Flaky, times=3, after=True),
+    fail(echo, Flaky, times=2, after=True),
+    fail(pull, Flaky, times=3, after=True),
+)
 
 
-async def scenario() -> None:
-    """A few bells are pulled while things go wrong, also with the clock; then every setting must have had its end."""
-    random = Random(asyncio.get_running_loop().seed)  # type: ignore[attr-defined]
-    smith = Smith(random, random.randint(0, 6), calls={})
-    async with simulate(
-        bells,
-        replace={Smith: smith},
-        workers=random.randint(1, 3),
-        faults=faults(random),
-        settings=Settings(session_timeout_seconds=5, commit_events=random.choice([1, 3, 1_000])),
-    ) as world:
-        pulls: dict[str, int] = {}
-        shouts = 0
-        for _ in range(random.randint(4, 10)):
-            if random.random() < 0.2:
-                shouts += 1
-                await world.publish(Shouted(shouts))
-            else:
-                bell = f"b{random.randint(1, 3)}"
-                pulls[bell] = pulls.get(bell, 0) + 1
-                await world.publish(Pulled(bell, pulls[bell]))
-            chance = random.random()
-            if chance < 0.3:
-                await asyncio.sleep(random.random() * 3)
-            elif chance < 0.35:
-                await world.restart(0)
-            elif chance < 0.4:
-                world.clock.jump(random.choice([-30.0, -1.0, 1.0, 60.0]))
+async def scenario(world: World) -> None:
+    """A few bells are pulled while things go wrong, also with the clock; what cracked is mended in the end."""
+    random, smith = world.random, world.stand_in(Smith)
+    smith.random, smith.trips = random, random.randint(0, 6)
+    pulls: dict[str, int] = {}
+    shouts = 0
+    for _ in range(random.randint(4, 10)):
+        if random.random() < 0.2:
+            shouts += 1
+            await world.publish(Shouted(shouts))
+        else:
+            bell = f"b{random.randint(1, 3)}"
+            pulls[bell] = pulls.get(bell, 0) + 1
+            await world.publish(Pulled(bell, pulls[bell]))
+        chance = random.random()
+        if chance < 0.3:
+            await asyncio.sleep(random.random() * 3)
+        elif chance < 0.35:
+            await world.restart(0)
+    await world.settle()
+    smith.cracked = False
+    while letters := world.dead_letters():
+        for letter in letters:
+            await world.redrive(letter)
         await world.settle()
-        smith.cracked = False
-        while letters := world.dead_letters():
-            for letter in letters:
-                await world.redrive(letter)
-            await world.settle()
-        await world.publish(Shouted(shouts + 1))
-        await world.settle()
-        causes = {
-            f"{handler}/{fact.id}": len(plan_of(f"{handler}/{fact.id}", firing=False))
-            for fact in world.published(Pulled).facts
-            for handler in ("pull", "follow")
-        }
-        rings = [Ring(each.event.by, each.event.step, each.id) for each in world.published(Rung).facts]
-        lines = {key.decode(): found for key, found in world.values(book).items()}
-        check(lines, causes, rings, lambda by: len(plan_of(by, firing=True)))
-        assert all(len(keys) == 1 for keys in smith.calls.values()), f"one key for each call: {smith.calls}"
-        told = [each.due_ms for each in world.published(Echoed)]
-        assert len(told) == len(set(told)) <= shouts + 1, f"each shout is echoed once, or replaced: {told}"
-        at = {each.event.number: each.timestamp_ms for each in world.published(Shouted).facts}
-        assert at[shouts + 1] + (shouts + 1) * 100 in told, "the last shout was replaced by nothing"
+    await world.publish(Shouted(shouts + 1))
+
+
+def every_setting_has_its_end(world: World) -> None:
+    """Each setting of a timer fires once, unless it was replaced or cancelled; and each step is taken once."""
+    smith = world.stand_in(Smith)
+    causes = {
+        f"{handler}/{fact.id}": len(plan_of(f"{handler}/{fact.id}", firing=False))
+        for fact in world.published(Pulled).facts
+        for handler in ("pull", "follow")
+    }
+    rings = [Ring(each.event.by, each.event.step, each.id) for each in world.published(Rung).facts]
+    lines = {key.decode(): found for key, found in world.values(book).items()}
+    check(lines, causes, rings, lambda by: len(plan_of(by, firing=True)))
+    assert all(len(keys) == 1 for keys in smith.calls.values()), f"one key for each call: {smith.calls}"
+
+
+def shouts_are_echoed(world: World) -> None:
+    """Each shout is echoed once, or replaced by a later one."""
+    told = [each.due_ms for each in world.published(Echoed)]
+    at = {each.event.number: each.timestamp_ms for each in world.published(Shouted).facts}
+    assert len(told) == len(set(told)) <= len(at), f"each shout is echoed once, or replaced: {told}"
+    if at:
+        last = max(at)
+        assert at[last] + last * 100 in told, "the last shout was replaced by nothing"
+
+
+simulation = Simulation(
+    bells,
+    scenario=scenario,
+    invariants=(*GUARANTEES, every_setting_has_its_end, shouts_are_echoed),
+    # A pull that comes twice is for its handlers one event with one id, whose steps are taken once.
+    faults=[each for each in FAULTS if each != duplicate()],
+    replace={Smith: open_smith},
+)

@@ -6,11 +6,9 @@ have a party too: none of its handlers is given an event before those that stand
 
 import asyncio
 from collections import defaultdict
-from random import Random
 
 from mainstem import Context, IntegrationEvent, Retry, Service
-from mainstem.settings import Settings
-from mainstem.testing import Fault, SimulationLoop, World, crash, fail, lose_answer, lose_ownership, simulate, stall
+from mainstem.testing import GUARANTEES, USUAL, Simulation, World, duplicate, fail, reorder
 
 POISON = 7
 POISONED_WALK = 3
@@ -129,83 +127,88 @@ async def come_home(walk: Walk, _context: Context) -> Step:
     return Step("come_home", walk.number)
 
 
-def faults(random: Random) -> list[Fault]:
-    """Some of what can go wrong, chosen by chance."""
-    every = [
-        crash("commit.*", probability=0.05, times=3),
-        crash("writer.*", probability=0.02, times=2),
-        crash("handler.*", probability=0.05, times=3),
-        lose_ownership("*", probability=0.02, times=1),
-        lose_ownership("commit.*", probability=0.1, stand_still=True),
-        stall("*", by="4s", probability=0.02, times=2),
-        lose_answer(happened=random.random() < 0.5, probability=0.05),
-        *(fail(each, Flaky, probability=0.15, times=5, after=True) for each in (write_down, sign, file_away, look)),
-        fail(bill, Flaky, probability=0.3, times=6, after=True),
-        fail(call, Flaky, probability=0.3, times=6, after=True),
-        *(fail(each, Flaky, probability=0.2, times=5, after=True) for each in (set_out, look_on, come_home)),
-    ]
-    return random.sample(every, random.randint(1, 6))
+FAULTS = (
+    # The same treatment twice is for its patient two treatments of one number. And an event that has made a checkpoint
+    # keeps its lane only once its next owner has read it: a timer of the key that is due before that does not wait.
+    *(each for each in USUAL if each not in (duplicate(), reorder())),
+    *(fail(each, Flaky, times=5, after=True) for each in (write_down, sign, file_away, look)),
+    fail(bill, Flaky, times=6, after=True),
+    fail(call, Flaky, times=6, after=True),
+    *(fail(each, Flaky, times=5, after=True) for each in (set_out, look_on, come_home)),
+)
 
 
-async def scenario() -> None:
-    """Treatments of a few patients, while things go wrong; then everything must add up."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, SimulationLoop)
-    random, cure = Random(loop.seed), Cure()
-    settings = Settings(session_timeout_seconds=5, commit_events=random.choice([1, 3, 1_000]))
-    workers = random.randint(1, 3)
-    async with simulate(
-        clinic, replace={Cure: cure}, workers=workers, faults=faults(random), settings=settings
-    ) as world:
-        treated: dict[str, int] = defaultdict(int)
-        walks = random.randint(0, 8)
-        for done in range(random.randint(8, 25)):
-            patient = f"p{random.randint(1, 2)}"
-            await world.publish(Treated(patient, treated[patient]))
-            treated[patient] += 1
-            if done < walks:
-                await world.publish(Walk(done))
-            if random.random() < 0.2:
-                await asyncio.sleep(random.random() * 3)
-            if random.random() < 0.05:
-                await world.restart(random.randrange(workers))
+async def scenario(world: World) -> None:
+    """Treatments of a few patients, while things go wrong; then the cure is found."""
+    random = world.random
+    treated: dict[str, int] = defaultdict(int)
+    walks = random.randint(0, 8)
+    for done in range(random.randint(8, 25)):
+        patient = f"p{random.randint(1, 2)}"
+        await world.publish(Treated(patient, treated[patient]))
+        treated[patient] += 1
+        if done < walks:
+            await world.publish(Walk(done))
+        if random.random() < 0.2:
+            await asyncio.sleep(random.random() * 3)
+        if random.random() < 0.05:
+            await world.restart(0)
+    await world.settle()
+    check(world, cured=False)
+    check_walks(world, cured=False)
+    world.stand_in(Cure).found = True
+    while letters := world.dead_letters():
+        for letter in letters:
+            await world.redrive(letter)
         await world.settle()
-        check(world, treated, cured=False)
-        check_walks(world, [number for number in range(walks) if number % 5 != POISONED_WALK], walks)
-        cure.found = True
-        while letters := world.dead_letters():
-            for letter in letters:
-                await world.redrive(letter)
-            await world.settle()
-        check(world, treated, cured=True)
-        check_walks(world, list(range(walks)), walks)
 
 
-def check(world: World, treated: dict[str, int], *, cured: bool) -> None:
+def check(world: World, *, cured: bool) -> None:
     """The party's events are whole and in order; those of the others are there once, and in order but for the late."""
-    for patient, count in treated.items():
-        done = count if cured else min(count, POISON)
-        want = [f"{step}{number}" for number in range(done) for step in "wsSf"]
-        if done < count:
+    treated: dict[str, list[int]] = defaultdict(list)
+    for event in world.published(Treated):
+        treated[event.patient].append(event.number)
+    for patient, numbers in treated.items():
+        poison = numbers.index(POISON) if POISON in numbers else len(numbers)
+        done = numbers if cured else numbers[:poison]
+        want = [f"{step}{number}" for number in done for step in "wsSf"]
+        if len(done) < len(numbers):
             want += [f"w{POISON}", f"s{POISON}"]
         found = world.value(notes, patient) or []
         assert [each for each in found if each != "l"] == want, f"notes of {patient}: {found}"
         billed = world.value(bills, patient) or []
         late = [each.key for each in world.dead_letters() if each.handler == "bill"].count(patient)
-        assert len(billed) == len(set(billed)) == count - late, f"bills of {patient}: {billed}"
+        assert len(billed) == len(set(billed)) == len(numbers) - late, f"bills of {patient}: {billed}"
         if not late and not cured:
-            assert billed == list(range(count)), f"bills of {patient}: {billed}"
+            assert billed == numbers, f"bills of {patient}: {billed}"
         called = world.value(calls, patient) or []
-        assert sorted(called) == list(range(count)), f"calls of {patient}: {called}"
+        assert sorted(called) == numbers, f"calls of {patient}: {called}"
 
 
-def check_walks(world: World, begun: list[int], walks: int) -> None:
+def check_walks(world: World, *, cured: bool) -> None:
     """Who looks on has seen every walk; those who go for it have begun it and come home from it, once and in order."""
+    walks = [walk.number for walk in world.published(Walk)]
+    begun = [number for number in walks if cured or number % 5 != POISONED_WALK]
     steps = [(step.who, step.number) for step in world.published(Step).all()]
     assert len(steps) == len(set(steps)), f"a step was told twice: {steps}"
     found = {
         who: sorted(number for name, number in steps if name == who) for who in ("set_out", "look_on", "come_home")
     }
-    assert found == {"set_out": begun, "look_on": list(range(walks)), "come_home": begun}, f"steps: {found}"
+    assert found == {"set_out": begun, "look_on": walks, "come_home": begun}, f"steps: {found}"
     for number in begun:
         assert steps.index(("set_out", number)) < steps.index(("come_home", number)), f"walk {number}: {steps}"
+
+
+def the_party_is_whole(world: World) -> None:
+    """What the party leaves in its store is what it would be if nothing had ever failed."""
+    check(world, cured=True)
+    check_walks(world, cured=True)
+
+
+simulation = Simulation(
+    clinic,
+    scenario=scenario,
+    invariants=(*GUARANTEES, the_party_is_whole),
+    faults=FAULTS,
+    replace={Cure: Cure},
+)

@@ -1,13 +1,13 @@
 """Groups and handlers that give way: a burst is over sooner for the others, and nothing is lost or out of order."""
 
 import asyncio
-import random
+from random import Random
 
 import pytest
 
 from mainstem import IntegrationEvent, Service
 from mainstem.settings import Settings
-from mainstem.testing import World, crash, lose_answer, lose_ownership, refuse_commit, search, simulate, simulated
+from mainstem.testing import GUARANTEES, Simulation, World, search, simulate, simulated
 
 GROUPS = ("shop", "shop.mails", "shop.reports")
 
@@ -78,54 +78,65 @@ async def test_the_sooner_a_group_gives_way_the_later_it_is_done(caplog: pytest.
         assert len(said) == tasks
 
 
-async def scenario() -> None:
-    """A burst for a slow handler, for another one that gives way and for a group that does, while anything may fail."""
-    service = Service("shop", lanes=random.choice([1, 4]))
-    service.topic("orders", partitions=2)
-    service.topic("done", partitions=1)
-    later = service.group("later", lanes=random.choice([1, 4]), gives_way="2s")
+hurried = Service("shop", lanes=4)
+hurried.topic("orders", partitions=2)
+hurried.topic("done", partitions=1)
+later = hurried.group("later", lanes=1, gives_way="2s")
 
-    @service.on(Ordered)
-    async def charge(order: Ordered) -> Done:
-        await asyncio.sleep(0.2)
-        return Done(order.customer, order.number, "charge")
 
-    @service.on(Ordered, gives_way="3s")
-    async def recommend(order: Ordered) -> Done:
-        await asyncio.sleep(0.02)
-        return Done(order.customer, order.number, "recommend")
+@hurried.on(Ordered)
+async def charge(order: Ordered) -> Done:
+    """Slow."""
+    await asyncio.sleep(0.2)
+    return Done(order.customer, order.number, "charge")
 
-    @later.on(Ordered)
-    async def report(order: Ordered) -> Done:
-        await asyncio.sleep(0.15)
-        return Done(order.customer, order.number, "report")
 
-    faults = [
-        refuse_commit(probability=0.05),
-        lose_answer(happened=random.choice([True, False]), probability=0.05),
-        crash("commit.*", probability=0.1, times=3),
-        crash("handler.*", probability=0.02, times=3),
-        lose_ownership("*", probability=0.02, times=2),
-    ]
-    world = simulate(
-        service,
-        workers=random.randint(1, 2),
-        faults=random.sample(faults, 2),
-        settings=Settings(session_timeout_seconds=5, buffer_events=random.choice([5, 4_000])),
-    )
-    async with world as shop:
-        await burst(shop, 50)
-        for number in range(50, 70):
-            await shop.advance(random.random())
-            await shop.publish(Ordered(f"c{number % 7}", number))
-        await shop.settle()
-        for handler in ("charge", "recommend", "report"):
-            for customer in range(7):
-                mine = handler, f"c{customer}"
-                found = [each.number for each in shop.published(Done) if (each.by, each.customer) == mine]
-                assert found == list(range(customer, 70, 7)), (handler, customer)
+@hurried.on(Ordered, gives_way="3s")
+async def recommend(order: Ordered) -> Done:
+    """Gives way by itself."""
+    await asyncio.sleep(0.02)
+    return Done(order.customer, order.number, "recommend")
+
+
+@later.on(Ordered)
+async def report(order: Ordered) -> Done:
+    """Gives way with its group."""
+    await asyncio.sleep(0.15)
+    return Done(order.customer, order.number, "report")
+
+
+async def a_burst_and_then_some(world: World) -> None:
+    """More than can be handled at once."""
+    await burst(world, 50)
+    for number in range(50, 70):
+        await world.advance(world.random.random())
+        await world.publish(Ordered(f"c{number % 7}", number))
+
+
+def each_handler_has_done_everything(world: World) -> None:
+    """What waited follows, once and in order."""
+    ordered = world.published(Ordered)
+    for handler in ("charge", "recommend", "report"):
+        for customer in {each.customer for each in ordered}:
+            mine = handler, customer
+            found = [each.number for each in world.published(Done) if (each.by, each.customer) == mine]
+            assert found == [each.number for each in ordered if each.customer == customer], mine
+
+
+def settings(random: Random) -> Settings:
+    """With a small buffer, or a large one."""
+    return Settings(session_timeout_seconds=5, buffer_events=random.choice([5, 4_000]))
+
+
+simulation = Simulation(
+    hurried,
+    scenario=a_burst_and_then_some,
+    invariants=(*GUARANTEES, each_handler_has_done_everything),
+    workers=(1, 2),
+    settings=settings,
+)
 
 
 def test_nothing_is_lost_and_each_key_keeps_its_order() -> None:
-    """What waited follows, once and in order, whatever crashes meanwhile."""
-    search(scenario, 8)
+    """Whatever crashes meanwhile."""
+    search(simulation, 8)

@@ -42,6 +42,17 @@ async def test_an_owner_that_was_replaced_before_it_read_is_fenced() -> None:
 
 
 @simulated
+async def test_an_owner_that_was_replaced_before_its_first_commit_is_fenced() -> None:
+    """It finds no position, and that the topics were read before: by whoever came after it."""
+    async with simulate(questions, workers=2, faults=[lose_ownership("commit.cut", stand_still=True)]) as world:
+        await world.advance("15s")
+        await world.publish(Asked("quick", 0))
+        await world.settle()
+        assert {"stall", "go on"} <= {step.what for step in world.trace.steps}
+        assert world.values(answered) == {b"quick": 1}
+
+
+@simulated
 async def test_answers_lost_now_and_then_stop_nobody() -> None:
     """Three losses in a row mean that something else is wrong; three in a long life, with work done between, do not."""
     faults = [

@@ -16,7 +16,7 @@ from mainstem.testing import (
     lose_answer,
     lose_ownership,
     refuse_commit,
-    search,
+    run_simulation,
     simulate,
     simulated,
 )
@@ -292,7 +292,8 @@ async def mishaps() -> None:
 
 def test_what_is_written_is_committed_and_what_is_committed_is_written() -> None:
     """Whatever dies, and at whichever step."""
-    search(mishaps, 25)
+    for seed in range(25):
+        run_simulation(mishaps, seed=seed)
 
 
 async def start(service: Service) -> None:

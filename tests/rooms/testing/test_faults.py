@@ -11,10 +11,15 @@ from mainstem.testing import (
     POINTS,
     Fault,
     World,
+    assign_twice,
     crash,
+    jump,
     lose_answer,
     lose_ownership,
+    outage,
+    rebalance,
     refuse_commit,
+    reorder,
     simulate,
     simulated,
     stall,
@@ -95,6 +100,57 @@ async def test_a_commit_may_end_badly(fault: Callable[[], Fault]) -> None:
     """Refused, or nobody knows: the task is taken over again, and goes on from what is in the file."""
     world, _ = await run_with(fault())
     assert len(steps(world, "commit failed")) == 1
+
+
+@simulated
+async def test_a_worker_may_be_restarted() -> None:
+    """It drains and starts again, as in a rolling deployment, also in the middle of a commit."""
+    world, _ = await run_with(rebalance("commit.append"))
+    assert len(steps(world, "stop")) == 1
+    assert len(steps(world, "start")) == 3
+
+
+@simulated
+async def test_a_task_may_be_assigned_twice() -> None:
+    """Another worker hears that it has the tasks as well, takes them over, and both go on as the group says."""
+    world, _ = await run_with(assign_twice("handler.begin"))
+    assert len(steps(world, "assigned twice")) == 1
+    rumoured = [each for each in steps(world, "is assigned") if each == "billing: [0, 1, 2, 3, 4, 5, 6, 7]"]
+    assert rumoured
+
+
+@simulated
+async def test_the_broker_may_be_away() -> None:
+    """Commits wait, publishes wait, nothing is read; afterwards everything goes on."""
+    world, _ = await run_with(outage("handler.end", by="30s"))
+    (away,) = [step.seconds for step in world.trace.steps if step.what == "broker away"]
+    (back,) = [step.seconds for step in world.trace.steps if step.what == "broker back"]
+    assert round(back - away) == 30
+    done = [step.seconds for step in world.trace.steps if step.what in ("has committed", "published")]
+    assert not [each for each in done if away + 1 < each < back]
+
+
+@pytest.mark.parametrize("back", [False, True])
+@simulated
+async def test_the_clock_may_jump(*, back: bool) -> None:
+    """All see another time from then on."""
+    world, _ = await run_with(jump("10m", "handler.begin", back=back))
+    assert steps(world, "clock jumps") == ["-600 s" if back else "+600 s"]
+
+
+@simulated
+async def test_a_partition_may_be_read_late() -> None:
+    """What the others hold is handled first; in a partition the order stays what it is."""
+    async with simulate(billing, replace={Bank: PatientBank()}, faults=[reorder(by="5s", times=1)]) as world:
+        for order in ORDERS:
+            await world.publish(order)
+            await world.advance("1s")
+        await world.settle()
+        first = next(step for step in world.trace.steps if step.what == "handler begins")
+        late = next(step for step in world.trace.steps if step.what == "goes wrong")
+        assert "is read 5 s late" in late.about
+        assert first.places != late.places
+        assert len(world.published(PaymentTaken)) == 3
 
 
 @simulated

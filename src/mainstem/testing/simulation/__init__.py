@@ -1,28 +1,17 @@
-"""Services in virtual time: an event loop that never waits, processes that die, faults, and a machine for them all."""
+"""Services in virtual time: an event loop that never waits, processes that die, and a machine for them all."""
 
-from mainstem.testing.simulation.faults import (
-    POINTS,
-    Fault,
-    Pause,
-    crash,
-    duplicate,
-    fail,
-    lose_answer,
-    lose_ownership,
-    refuse_commit,
-    slow,
-    stall,
-)
 from mainstem.testing.simulation.loop import SimulationLoop, SimulationStuck, run_simulation, simulated
 from mainstem.testing.simulation.process import Process
 from mainstem.testing.simulation.settling import Settling
-from mainstem.testing.simulation.trace import Step, Trace
-from mainstem.testing.simulation.worker import Scene, Worker
+from mainstem.testing.simulation.trace import Place, Step, Trace
+from mainstem.testing.simulation.witnesses import AUDIT, Audited, audit_of
+from mainstem.testing.simulation.worker import Cast, Scene, Worker
 
 __all__ = [
-    "POINTS",
-    "Fault",
-    "Pause",
+    "AUDIT",
+    "Audited",
+    "Cast",
+    "Place",
     "Process",
     "Scene",
     "Settling",
@@ -31,14 +20,7 @@ __all__ = [
     "Step",
     "Trace",
     "Worker",
-    "crash",
-    "duplicate",
-    "fail",
-    "lose_answer",
-    "lose_ownership",
-    "refuse_commit",
+    "audit_of",
     "run_simulation",
     "simulated",
-    "slow",
-    "stall",
 ]

@@ -6,14 +6,26 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
-from random import Random
 from typing import Final, NamedTuple, cast
 
 from mainstem.clock import ManualClock
 from mainstem.errors import DefinitionError
 from mainstem.service import Definition
-from mainstem.testing.simulation.faults import OUTCOME, PUBLISH, Act, Armed, Fail, Fault, Function, Slow, points_of
+from mainstem.testing.faults import (
+    OUTCOME,
+    PUBLISH,
+    READ,
+    Act,
+    Arsenal,
+    Fail,
+    Function,
+    Hold,
+    LoseAnswer,
+    Refuse,
+    Slow,
+)
 from mainstem.testing.simulation.process import PROCESS, end_if_over
+from mainstem.testing.simulation.trace import Trace
 
 Strike = Callable[[Act, str], None]
 """Lets an act befall the process that is running, at a place."""
@@ -29,44 +41,44 @@ class Outcome(NamedTuple):
 class Havoc:
     """Everything that is to go wrong in one simulation."""
 
-    def __init__(self, faults: Iterable[Fault], random: Random, clock: ManualClock, strike: Strike) -> None:
+    def __init__(self, arsenal: Arsenal, trace: Trace, clock: ManualClock, strike: Strike) -> None:
+        self.arsenal = arsenal
+        self._trace = trace
         self._clock = clock
         self._strike = strike
-        self._by_point: dict[str, list[Armed]] = {}
-        self._by_function: dict[Function, list[Armed]] = {}
-        for fault in faults:
-            armed = Armed(fault, random)
-            for point in points_of(fault):
-                self._by_point.setdefault(point, []).append(armed)
-            if not isinstance(fault.at, str):
-                self._by_function.setdefault(fault.at, []).append(armed)
 
     def reach(self, point: str) -> None:
-        """The running worker has come to a point; raises what befalls it there."""
-        for armed in self._by_point.get(point, ()):
-            if armed.fires(_worker()):
-                self._strike(armed.fault.act, point)
+        """The running worker has come to a point; lets befall it what befalls it there."""
+        for act in self.arsenal.due(point, _worker()):
+            self._strike(act, point)
 
-    def outcome(self) -> Act | None:
+    def outcome(self) -> Refuse | LoseAnswer | None:
         """What befalls the commit that is being made, if anything does."""
-        firing = [armed.fault.act for armed in self._by_point.get(OUTCOME, ()) if armed.fires(_worker())]
-        return firing[0] if firing else None
+        found: Refuse | LoseAnswer | None = None
+        for act in self.arsenal.due(OUTCOME, _worker()):
+            if found is None and isinstance(act, Refuse | LoseAnswer):
+                found = act
+        return found
 
     def duplicates(self) -> bool:
         """Whether what is published now is appended twice."""
-        return any(armed.fires(None) for armed in self._by_point.get(PUBLISH, ()))
+        return bool(self.arsenal.due(PUBLISH, None))
+
+    def late_seconds(self) -> float:
+        """How much later than it is there the running worker reads what it would read now."""
+        return sum(act.seconds for act in self.arsenal.due(READ, _worker()) if isinstance(act, Hold))
 
     def befall(self, function: Function) -> Outcome:
         """A function is called; raises what befalls it before it begins."""
         delay, late = 0.0, None
-        for armed in self._by_function.get(function, ()):
-            if not armed.fires(_worker()):
+        place = self.arsenal.functions.get(function)
+        for act in () if place is None else self.arsenal.due(place, _worker()):
+            if not isinstance(act, Slow | Fail):
+                self._strike(act, function.__qualname__)
                 continue
-            act = armed.fault.act
+            self._trace.note("goes wrong", f"{function.__qualname__} {act}")
             if isinstance(act, Slow):
                 delay += act.seconds
-            elif not isinstance(act, Fail):
-                self._strike(act, function.__qualname__)
             elif act.after:
                 late = act.error
             else:
@@ -80,7 +92,7 @@ class Havoc:
             for service in services
             for group in service.groups
             for registration in group.registered
-            if registration.function in self._by_function
+            if registration.function in self.arsenal.functions
         }
 
     @contextmanager
@@ -88,7 +100,7 @@ class Havoc:
         """Until the block ends, what handlers call goes wrong where it is to."""
         handlers = set(self.handlers(services).values())
         with ExitStack() as stack:
-            for function in self._by_function.keys() - handlers:
+            for function in [each for each in self.arsenal.functions if each not in handlers]:
                 owners = _owners_of(function, replaced)
                 if not owners:
                     raise DefinitionError(

@@ -1,5 +1,6 @@
 """The machine that simulated processes share: one memory in the place of a file, and what they know of each other."""
 
+import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from mainstem.clock import Clock
 from mainstem.database import Memory, Presence
+from mainstem.errors import BrokerAway
 from mainstem.testing.simulation.process import Process
 
 Heard = Callable[[frozenset[int] | None], None]
@@ -27,12 +29,40 @@ class Machine:
         self.memory = Memory()
         self.clock = clock
         self.random = random
+        self.calm = False
+        """Everything takes as long as everything else."""
+        self.away = False
+        """The broker answers nobody."""
+        self._back: asyncio.Future[None] | None = None
         self.listening: dict[str, _Listener] = {}
         self.members: dict[str, _Member] = {}
 
     def latency(self) -> float:
         """How long the next thing takes, in seconds."""
-        return self.random.random() * LATENCY_SECONDS
+        return LATENCY_SECONDS / 5 if self.calm else self.random.random() * LATENCY_SECONDS
+
+    def lose_broker(self) -> None:
+        """From now on the broker answers nobody."""
+        self.away = True
+
+    def find_broker(self) -> None:
+        """It answers again."""
+        self.away = False
+        back, self._back = self._back, None
+        if back is not None:
+            back.set_result(None)
+
+    def require_broker(self) -> None:
+        """Raise what a client raises while the broker is away."""
+        if self.away:
+            raise BrokerAway("the broker does not answer", why="it is away, in this simulation, for a while")
+
+    async def broker_back(self) -> None:
+        """Wait until it answers."""
+        while self.away:
+            if self._back is None:
+                self._back = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._back)
 
     def hear_everything(self, process: Process) -> None:
         """After a process was deaf: it may have missed something."""

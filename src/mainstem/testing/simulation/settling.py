@@ -18,6 +18,9 @@ LEAD_SECONDS: Final = 40.0
 """The wall clock is set to so much before the next timer: the engine looks at it every thirty seconds."""
 
 
+_DAY_MS: Final = 86_400_000
+
+
 class Left(NamedTuple):
     """What is left to do now, in words, and when the next durable timer is due."""
 
@@ -51,6 +54,12 @@ class Settling:
                 why="a timer that sets itself again, or a retry that never succeeds, goes on for ever",
                 remedy='let a stretch of time pass instead: world.advance("1h")',
             )
+
+    async def quiet(self) -> None:
+        """Return when nothing is in flight and nothing waits to be read."""
+        left = await self._calm(self._now_ms() + _DAY_MS)
+        if left.work:
+            raise SimulationStuck("after a day there is something left to do", where="; ".join(left.work))
 
     async def advance(self, seconds: float) -> None:
         """Let so much time pass."""
@@ -149,7 +158,7 @@ class Settling:
         """What is left to do now."""
         admin = self._broker.admin
         work = [f"{each.name} is not there" for each in self._scene.workers if each.returning]
-        work += [run.about for each in self._scene.workers for run in each.runs.values()]
+        work += [run.about for each in self._scene.workers for run in each.runs.open.values()]
         if work:
             return Left(work, None)
         plans = [plan for plan in self._plans() if plan.processors]

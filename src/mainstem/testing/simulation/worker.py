@@ -1,65 +1,55 @@
 """A simulated worker: one process after the other, each running all services on a broker of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import copy_context
 from functools import partial
 from random import Random
-from typing import NamedTuple, cast
-
-from msgspec.structs import replace
+from typing import NamedTuple
 
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
-from mainstem.delivery import PROCESS_ENDS, Plan, Processor
-from mainstem.delivery import Context as HandlerContext
+from mainstem.delivery import PROCESS_ENDS, Plan
+from mainstem.errors import BrokerAway
 from mainstem.identifiers import Identifiers
 from mainstem.service import Definition, Floor, running
 from mainstem.settings import Settings
-from mainstem.testing.simulation.faults import Act, Crash, Fault, Pause
-from mainstem.testing.simulation.havoc import Havoc, Outcome
+from mainstem.testing.faults import Act, Arsenal, AssignTwice, Crash, Jump, Outage, Pause, Restart
+from mainstem.testing.simulation.havoc import Havoc
 from mainstem.testing.simulation.loop import SimulationLoop, place_of
 from mainstem.testing.simulation.machine import Machine, SimulatedNeighbours
 from mainstem.testing.simulation.process import PROCESS, Process, end_if_over
 from mainstem.testing.simulation.trace import Trace
-from mainstem.testing.simulation.witness import WitnessedGroup
-
-_UNTROUBLED = Outcome(0.0, None)
+from mainstem.testing.simulation.witnesses import Runs, Seen, WitnessedGroup, WitnessedLog
 
 
 class EndedInWriting(Exception):
     """Raised in a write transaction whose process has ended in it."""
 
 
-class OpenRun(NamedTuple):
-    """One run of a handler that has not ended."""
+class Cast(NamedTuple):
+    """Who plays: the services, what stands in for what they provide, and their settings."""
 
-    about: str
-    task: "asyncio.Task[object] | None"
+    services: tuple[Definition, ...]
+    replaced: Mapping[type[object], object]
+    settings: Settings
+    audited: bool = False
+    """What handlers have done is published with it, as an audit."""
 
 
 class Scene:
     """What all workers of a simulation share. What belongs to none of them runs in the context of whoever makes it."""
 
-    def __init__(
-        self,
-        services: tuple[Definition, ...],
-        faults: Iterable[Fault],
-        replaced: Mapping[type[object], object],
-        settings: Settings,
-        loop: SimulationLoop,
-        random: Random,
-    ) -> None:
-        self.services = services
-        self.replaced = replaced
-        self.settings = settings
+    def __init__(self, cast: Cast, loop: SimulationLoop, random: Random, arsenal: Arsenal) -> None:
+        self.cast = cast
         self.loop = loop
         self.random = random
         self.outside = copy_context()
         self.machine = Machine(loop.clock, random)
         self.trace = Trace(loop.clock)
-        self.havoc = Havoc(faults, random, loop.clock, self._strike)
-        self.troubled = self.havoc.handlers(services)
+        self.arsenal = arsenal
+        self.havoc = Havoc(arsenal, self.trace, loop.clock, self._strike)
+        self.audits = cast.audited
+        self.troubled = self.havoc.handlers(cast.services)
         self.workers: list[Worker] = []
         self.failures: list[BaseException] = []
         """What has made a worker fail, rather than die."""
@@ -67,6 +57,12 @@ class Scene:
         """Write transactions, and workers that came up or went on: while it stays the same, nothing has changed."""
         self.over = False
         """From the end on nothing goes wrong any more."""
+        self.chores: set[asyncio.Task[None]] = set()
+
+    def end(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.over = self.arsenal.spent = True
+        self.machine.find_broker()
 
     def broker(self, process: Process, name: str) -> SqliteBroker:
         """A broker for a process, on the memory that all share."""
@@ -83,6 +79,32 @@ class Scene:
         process = PROCESS.get()
         if process is not None and process.worker is not None:
             self.workers[process.worker].strike(act, where)
+
+    def lose_broker(self, seconds: float) -> None:
+        """Let the broker be away for so long."""
+        if self.machine.away:
+            return
+        self.trace.note("broker away", f"for {seconds:g} s")
+        self.machine.lose_broker()
+        self.loop.call_later(seconds, self._find_broker, context=self.outside)
+
+    def _find_broker(self) -> None:
+        self.changes += 1
+        self.trace.note("broker back")
+        self.machine.find_broker()
+
+    def spread_rumour(self, about: "Worker") -> None:
+        """Let another worker hear that it has the tasks of this one as well, until a session timeout later."""
+        other = next((each for each in self.workers if each is not about and each.up), None)
+        if other is None:
+            return
+        for mine in about.seen.memberships:
+            for membership in other.seen.memberships:
+                if membership.group == mine.group and mine.assigned:
+                    self.trace.note("assigned twice", f"{mine.group} {sorted(mine.assigned)} to {other.name} as well")
+                    membership.hear(mine.assigned)
+                    wait = self.cast.settings.session_timeout_seconds
+                    self.loop.call_later(wait, membership.hear, frozenset[int](), context=self.outside)
 
     def _write_reaches(self, point: str) -> None:
         if point == "committed":
@@ -106,11 +128,11 @@ class Worker:
         """It runs all services."""
         self._restarting = False
         self.plans: list[Plan] = []
-        self.runs: dict[int, OpenRun] = {}
+        self.runs = Runs(scene.havoc, scene.trace, scene.loop.clock, scene.troubled, scene.audits)
         self.process = Process(self.name, number)
+        self.seen = Seen(scene.trace, scene.havoc, scene.machine)
         self._scene = scene
         self._lives = 0
-        self._runs = 0
         self._past: list[Process] = []
         self._stop = asyncio.Event()
         self._over: asyncio.Future[None] = scene.loop.create_future()
@@ -121,7 +143,8 @@ class Worker:
     def returning(self) -> bool:
         """It has ended or stands still, and will be back."""
         process = self.process
-        return self._restarting or (process.alive and (process.stalled or process.deaf))
+        gone = process.stalled or process.deaf or self._stop.is_set()
+        return self._restarting or (process.alive and gone)
 
     def start(self) -> None:
         """Begin a life."""
@@ -130,7 +153,7 @@ class Worker:
         if scene.over:
             return
         self._lives += 1
-        self.runs = {}
+        self.runs.open.clear()
         process = self.process = Process(self.name, self.number)
         self._past.append(process)
         self._stop = asyncio.Event()
@@ -144,17 +167,25 @@ class Worker:
         await asyncio.sleep(scene.machine.latency())
         broker = scene.broker(process, f"{self.name}/{self._lives}")
         await broker.open()
-        broker.group = WitnessedGroup(broker.group, scene.trace, scene.havoc)
+        seen = self.seen = Seen(scene.trace, scene.havoc, scene.machine)
+        broker.group = WitnessedGroup(broker.group, seen)
+        broker.log = WitnessedLog(broker.log, seen)
         floor = Floor(
             clock=scene.loop.clock,
             identifiers=Identifiers(scene.loop.clock, Random(scene.random.getrandbits(64))),  # noqa: S311 - seeded
             chance=Random(scene.random.getrandbits(64)),  # noqa: S311 - seeded
             threads=False,
             point=self._commit_reaches,
-            around=self._around,
+            around=self.runs.around,
         )
+        cast = scene.cast
         async with running(
-            *scene.services, broker=broker, dev=True, settings=scene.settings, floor=floor, replaced=scene.replaced
+            *cast.services,
+            broker=broker,
+            dev=True,
+            settings=scene.cast.settings,
+            floor=floor,
+            replaced=scene.cast.replaced,
         ) as services:
             self.plans = services.plans
             self.up = True
@@ -167,9 +198,17 @@ class Worker:
     def _ended(self, process: Process, main: "asyncio.Task[None]") -> None:
         self.up = False
         error = None if main.cancelled() else main.exception()
-        process.end()
         self._is_over()
-        if error is None or self._scene.over:
+        if self._scene.over:
+            return  # what it leaves behind has to come to its end all the same
+        process.end()
+        if error is None:
+            return
+        if isinstance(error, BrokerAway):
+            # It ends, as a program does that cannot reach its broker, and whoever has started it does so again.
+            self._scene.trace.note("cannot go on", f"{self.name}: {error.what}")
+            self._restarting = True
+            self._scene.loop.call_later(1.0, self.start, context=self._scene.outside)
             return
         self._scene.trace.note("failed", f"{self.name}: {type(error).__name__}")
         if self.started.done():
@@ -189,6 +228,22 @@ class Worker:
             self.crash(act.restart_seconds, where)
         elif isinstance(act, Pause):
             self.pause(act, where)
+        elif isinstance(act, Restart):
+            self._restart_soon()
+        elif isinstance(act, Outage):
+            self._scene.lose_broker(act.seconds)
+        elif isinstance(act, AssignTwice):
+            self._scene.spread_rumour(self)
+        elif isinstance(act, Jump):
+            self._scene.trace.note("clock jumps", f"{act.seconds:+g} s")
+            self._scene.loop.clock.jump(act.seconds)
+
+    def _restart_soon(self) -> None:
+        """Be told to stop, now; whoever tells it is no part of this process."""
+        scene = self._scene
+        chore = scene.loop.create_task(self.restart(), context=scene.outside)
+        scene.chores.add(chore)
+        chore.add_done_callback(scene.chores.discard)
 
     def crash(self, restart_seconds: float | None, where: str = "") -> None:
         """End without a word; start again later."""
@@ -197,7 +252,7 @@ class Worker:
         self._scene.trace.note("crash", f"{self.name} at {where}")
         self.process.end()
         self.up = False
-        self.runs.clear()
+        self.runs.open.clear()
         self._restarting = restart_seconds is not None
         self._is_over()
         if restart_seconds is not None:
@@ -208,7 +263,7 @@ class Worker:
         process, loop = self.process, self._scene.loop
         if process.stalled or process.deaf or not process.alive:
             return
-        seconds = self._scene.settings.session_timeout_seconds * 2 if act.seconds is None else act.seconds
+        seconds = self._scene.cast.settings.session_timeout_seconds * 2 if act.seconds is None else act.seconds
         self._scene.trace.note("cut off" if act.running else "stall", f"{self.name} at {where}, {seconds:g} s")
         process.deaf = act.running
         process.stalled = not act.running
@@ -234,76 +289,11 @@ class Worker:
         scene.havoc.reach(point)
         end_if_over()
 
-    def _around(self, group: str, processor: Processor) -> Processor:
-        """Watch a handler, and let happen to it what is to happen."""
-        scene, inner = self._scene, processor.call
-        function = scene.troubled.get((group, processor.name))
-
-        async def call(event: object, context: HandlerContext) -> object:
-            with self._watched(processor.name, context):
-                await self._reach("handler.begin")
-                outcome = _UNTROUBLED if function is None else scene.havoc.befall(function)
-                await self._may_go_on(outcome.delay_seconds)
-                result = await cast("Awaitable[object]", inner(event, context))
-                if outcome.late is not None:
-                    raise outcome.late
-                await self._reach("handler.end")
-                return result
-
-        def call_now(event: object, context: HandlerContext) -> object:
-            with self._watched(processor.name, context):
-                self._reach_now("handler.begin")
-                outcome = _UNTROUBLED if function is None else scene.havoc.befall(function)
-                end_if_over()
-                scene.loop.clock.advance(outcome.delay_seconds)
-                result = inner(event, context)
-                if outcome.late is not None:
-                    raise outcome.late
-                self._reach_now("handler.end")
-                return result
-
-        return replace(processor, call=call_now if processor.plain else call)
-
-    @contextmanager
-    def _watched(self, handler: str, context: HandlerContext) -> Iterator[None]:
-        about = f"{handler} for {context.topic}[{context.partition}] offset {context.offset}"
-        if context.attempt > 1:
-            about += f", attempt {context.attempt}"
-        number = self._runs = self._runs + 1
-        runs, trace = self.runs, self._scene.trace
-        runs[number] = OpenRun(about, asyncio.current_task())
-        trace.note("handler begins", about)
-        try:
-            yield
-        except BaseException as error:
-            trace.note("handler ends", f"{about}: raised {type(error).__name__}: {error}")
-            raise
-        else:
-            trace.note("handler ends", f"{about}: done")
-        finally:
-            runs.pop(number, None)
-
-    async def _reach(self, point: str) -> None:
-        if not self._scene.over:
-            self._scene.havoc.reach(point)
-            await self._may_go_on(0.0)
-
-    def _reach_now(self, point: str) -> None:
-        if not self._scene.over:
-            self._scene.havoc.reach(point)
-            end_if_over()
-
-    async def _may_go_on(self, delay_seconds: float) -> None:
-        """Wait, for ever in a process that has ended, and until it goes on in one that stands still."""
-        process = self.process
-        if delay_seconds or process.stalled or not process.alive:
-            await asyncio.sleep(delay_seconds)
-
     def waiting(self) -> list[tuple[str, "asyncio.Task[object] | None"]]:
         """The handlers that are running: in words with the line at which each waits, and its task."""
         return [
             (f"{run.about}, in {self.name}" + ("" if run.task is None else f", at {place_of(run.task)}"), run.task)
-            for run in self.runs.values()
+            for run in self.runs.open.values()
         ]
 
     # -- the end

@@ -1,92 +1,31 @@
-"""What can go wrong, as values: where, what, how often, to whom."""
+"""What can go wrong: where, what, how often, to whom."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from random import Random
-from typing import Final, TypeAlias
+from typing import Final
 
 from mainstem.calendar import Duration, seconds
 from mainstem.errors import DefinitionError
-
-Function: TypeAlias = Callable[..., object]
-
-POINTS: Final = (
-    "handler.begin",
-    "handler.end",
-    "commit.cut",
-    "commit.append",
-    "commit.changes",
-    "commit.positions",
-    "commit.commit",
-    "writer.lock-taken",
-    "writer.begun",
-    "writer.before-commit",
-    "writer.committed",
-    "writer.before-acknowledge",
-    "commit.committed",
+from mainstem.testing.faults.acts import (
+    OUTCOME,
+    POINTS,
+    PUBLISH,
+    READ,
+    Act,
+    AssignTwice,
+    Crash,
+    Duplicate,
+    Fail,
+    Function,
+    Hold,
+    Jump,
+    LoseAnswer,
+    Outage,
+    Pause,
+    Refuse,
+    Restart,
+    Slow,
 )
-"""Where a worker can be interrupted: around a handler, at the steps of a commit, and at those of the write transaction.
-
-They are reached in this order. Up to ``writer.before-commit`` nothing of a commit is durable, after it everything is.
-"""
-
-PUBLISH: Final = "publish"
-OUTCOME: Final = "outcome"
-"""Where :func:`duplicate`, :func:`refuse_commit` and :func:`lose_answer` happen; nothing else does there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """Raise ``error``; with ``after``, when the function has done its work."""
-
-    error: Exception | type[Exception]
-    after: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Slow:
-    """Take so much longer."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """Let the process end there, as ``kill -9`` would, and start another in its place; None never does."""
-
-    restart_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Let the process stand still for a while; ``running``, let it run, but unheard and hearing nothing.
-
-    None is long enough for others to take its tasks over.
-    """
-
-    seconds: float | None
-    running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """Let the commit be refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoseAnswer:
-    """Let nobody know how the commit ended, whether it ``happened`` or not."""
-
-    happened: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """Append what is published twice, as a producer does that has not heard the first answer."""
-
-
-Act: TypeAlias = Fail | Slow | Crash | Pause | Refuse | LoseAnswer | Duplicate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +33,15 @@ class Fault:
     """One thing that goes wrong ``times`` times (None: always), in one worker or any.
 
     ``at`` is a function, or the name of a point; in a name, ``*`` stands for anything. Each time it could happen it
-    does with ``probability``, which is decided by the seed; but not the first ``skip`` times.
+    does with ``probability``, which is decided by the seed; but not the first ``skip`` times. Where no probability is
+    stated it is 1, and in a search one that each seed draws.
     """
 
     at: str | Function
     act: Act
     times: int | None = 1
     worker: int | None = None
-    probability: float = 1.0
+    probability: float | None = None
     skip: int = 0
 
 
@@ -112,7 +52,7 @@ def fail(
     times: int | None = 1,
     after: bool = False,
     worker: int | None = None,
-    probability: float = 1.0,
+    probability: float | None = None,
 ) -> Fault:
     """Let a function raise ``error``: a handler, or a function or method that handlers call.
 
@@ -127,7 +67,7 @@ def slow(
     *,
     times: int | None = None,
     worker: int | None = None,
-    probability: float = 1.0,
+    probability: float | None = None,
 ) -> Fault:
     """Let a function take longer ``by`` so much. A plain function stops everybody meanwhile, as it does in life."""
     return Fault(at=function, act=Slow(seconds(by)), times=times, worker=worker, probability=probability)
@@ -138,7 +78,7 @@ def crash(
     *,
     times: int | None = 1,
     worker: int | None = None,
-    probability: float = 1.0,
+    probability: float | None = None,
     skip: int = 0,
     restart_after: Duration | None = "1s",
 ) -> Fault:
@@ -152,7 +92,7 @@ def lose_ownership(
     *,
     times: int | None = 1,
     worker: int | None = None,
-    probability: float = 1.0,
+    probability: float | None = None,
     skip: int = 0,
     stand_still: bool = False,
 ) -> Fault:
@@ -172,7 +112,7 @@ def stall(
     by: Duration,
     times: int | None = 1,
     worker: int | None = None,
-    probability: float = 1.0,
+    probability: float | None = None,
     skip: int = 0,
 ) -> Fault:
     """Let a worker stand still for a while, as a stopped process or a busy machine does."""
@@ -182,49 +122,100 @@ def stall(
 
 
 def refuse_commit(
-    *, times: int | None = 1, worker: int | None = None, probability: float = 1.0, skip: int = 0
+    *, times: int | None = 1, worker: int | None = None, probability: float | None = None, skip: int = 0
 ) -> Fault:
     """Let a task's commit be refused: nothing of it happens."""
     return Fault(at=OUTCOME, act=Refuse(), times=times, worker=worker, probability=probability, skip=skip)
 
 
 def lose_answer(
-    *, happened: bool, times: int | None = 1, worker: int | None = None, probability: float = 1.0, skip: int = 0
+    *, happened: bool, times: int | None = 1, worker: int | None = None, probability: float | None = None, skip: int = 0
 ) -> Fault:
     """Let the outcome of a task's commit be unknown, whether it ``happened`` or not."""
     return Fault(at=OUTCOME, act=LoseAnswer(happened), times=times, worker=worker, probability=probability, skip=skip)
 
 
-def duplicate(*, times: int | None = 1, probability: float = 1.0) -> Fault:
+def duplicate(*, times: int | None = 1, probability: float | None = None) -> Fault:
     """Let ``world.publish`` append an event twice, with one id."""
     return Fault(at=PUBLISH, act=Duplicate(), times=times, probability=probability)
 
 
-@dataclass(slots=True)
-class Armed:
-    """A fault in one simulation, and how often it may still happen."""
+def rebalance(
+    at: str = "*",
+    *,
+    times: int | None = 1,
+    worker: int | None = None,
+    probability: float | None = None,
+    skip: int = 0,
+) -> Fault:
+    """Let a worker be stopped as SIGTERM does, and start again: its tasks go to others, and come back."""
+    return Fault(at=at, act=Restart(), times=times, worker=worker, probability=probability, skip=skip)
 
-    fault: Fault
-    random: Random
-    left: int | None = field(init=False)
-    passed: int = 0
 
-    def __post_init__(self) -> None:
-        self.left = self.fault.times
+def assign_twice(
+    at: str = "*",
+    *,
+    times: int | None = 1,
+    worker: int | None = None,
+    probability: float | None = None,
+    skip: int = 0,
+) -> Fault:
+    """Let another worker be told that it has this one's tasks as well. Both believe it, until the group is asked."""
+    return Fault(at=at, act=AssignTwice(), times=times, worker=worker, probability=probability, skip=skip)
 
-    def fires(self, worker: int | None) -> bool:
-        """Whether it happens now, to this worker."""
-        fault = self.fault
-        if self.left == 0 or fault.worker not in (None, worker):
-            return False
-        if fault.probability < 1.0 and self.random.random() >= fault.probability:
-            return False
-        self.passed += 1
-        if self.passed <= fault.skip:
-            return False
-        if self.left is not None:
-            self.left -= 1
-        return True
+
+def outage(
+    at: str = "*", *, by: Duration = "20s", times: int | None = 1, probability: float | None = None, skip: int = 0
+) -> Fault:
+    """Let the broker be away for a while: nobody commits, reads, publishes or is heard."""
+    return Fault(at=at, act=Outage(seconds(by)), times=times, probability=probability, skip=skip)
+
+
+def jump(
+    by: Duration,
+    at: str = "*",
+    *,
+    back: bool = False,
+    times: int | None = 1,
+    probability: float | None = None,
+    skip: int = 0,
+) -> Fault:
+    """Set the wall clock forward, or ``back``, as an operator does, or a machine that has found its time server."""
+    length = seconds(by)
+    return Fault(at=at, act=Jump(-length if back else length), times=times, probability=probability, skip=skip)
+
+
+def reorder(
+    *,
+    by: Duration = "2s",
+    times: int | None = 3,
+    worker: int | None = None,
+    probability: float | None = None,
+    skip: int = 0,
+) -> Fault:
+    """Let what one partition holds be read later than what others hold; in a partition the order stays what it is."""
+    return Fault(at=READ, act=Hold(seconds(by)), times=times, worker=worker, probability=probability, skip=skip)
+
+
+USUAL: Final = (
+    crash("commit.*", times=2),
+    crash("writer.*", times=2),
+    crash("handler.*", times=2),
+    lose_ownership("*"),
+    lose_ownership("commit.*", stand_still=True),
+    stall("*", by="4s", times=2),
+    refuse_commit(),
+    lose_answer(happened=True),
+    lose_answer(happened=False),
+    duplicate(),
+    rebalance(),
+    assign_twice(),
+    outage(),
+    jump("2m"),
+    jump("30s", back=True),
+    reorder(),
+)
+"""What goes wrong around any service sooner or later: a search draws some of these for each seed."""
 
 
 def points_of(fault: Fault) -> tuple[str, ...]:
@@ -232,7 +223,7 @@ def points_of(fault: Fault) -> tuple[str, ...]:
     name = fault.at
     if not isinstance(name, str):
         return ()
-    if isinstance(fault.act, Duplicate | Refuse | LoseAnswer):
+    if isinstance(fault.act, Duplicate | Refuse | LoseAnswer | Hold):
         return (name,)
     found = tuple(point for point in POINTS if fnmatchcase(point, name))
     if not found:
