@@ -56,6 +56,8 @@ def test_types_have_no_cycles_of_their_own() -> None:
             "__init__",
             "delivery/__init__",
             "resilience/__init__",
+            "resilience/breaker/__init__",
+            "resilience/limits/__init__",
             "service/__init__",
             "service/plain/__init__",
             "service/service",
