@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from array import array
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Load:
 
     def count_due(self, since: float) -> int:
         """The number of the first event that was due then or later."""
-        return next((n for n in range(len(self.due)) if self.due[n] >= since), len(self.due))
+        return bisect_left(self.due, since)
 
     def lost(self, since: float, until: float) -> Lost:
         """What was lost of the events that were due in this stretch; it must have ended some seconds ago."""
@@ -80,7 +81,7 @@ class Load:
     @property
     def backlog(self) -> int:
         """Events that were accepted and are not handled."""
-        return sum(1 for n in range(len(self.due)) if self.accepted[n] and not self.handled[n])
+        return self.handled.count(0.0) - self.accepted.count(0.0)
 
     def set_rate(self, rate: float) -> None:
         """From now on so many events a second."""
