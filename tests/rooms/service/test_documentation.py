@@ -58,6 +58,6 @@ def test_every_option_is_documented_with_its_default(heading: str) -> None:
 
 def test_no_way_of_declaring_is_left_out() -> None:
     """Every public method by which a service is declared has a section, or is named on the page."""
-    looking = {"publish", "transaction", "running", "held", "registered", "stores"}
+    looking = {"publish", "transaction", "running", "held", "registered", "stores", "sources"}
     methods = {name for name, _ in inspect.getmembers(Service) if not name.startswith("_")} - looking
     assert [name for name in sorted(methods) if f"service.{name}" not in PAGE] == []
