@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,11 @@ from mainstem.ops.doctor.records import Sample, wanted_types
 from mainstem.ops.letters import parked
 from mainstem.ops.screen import plural, print_json
 from mainstem.ops.topics import changes_for
-from mainstem.service import Backend, Definition, file_of, read_catalogue
+from mainstem.service import Backend, CatalogueEntry, Definition, file_of, read_catalogue
 from mainstem.settings import Settings
 
 WATCH_SECONDS: Final = 3.0
+AT_A_TIME: Final = 8
 
 
 @click.command
@@ -65,9 +66,14 @@ async def _examine(
     path = file_of(broker_url(given, Settings.load(), dev=dev))
     found = [] if path is None or not path.exists() else await _lock(path)
     async with opened(given, dev=dev) as broker:
-        found += await _groups(broker, watch_seconds)
-        found += await _topics(broker, services)
-        found += await _letters(broker)
+        catalogue = await read_catalogue(broker)
+        # Topics and letters are read while the groups are watched.
+        for some in await asyncio.gather(
+            _groups(broker, catalogue, watch_seconds),
+            _topics(broker, catalogue, services),
+            _letters(broker, catalogue),
+        ):
+            found += some
     return sorted(found, key=lambda each: not each.serious)
 
 
@@ -79,7 +85,7 @@ async def _lock(path: Path) -> list[Finding]:
     return [Finding("lock", True, str(path), said, "when that process stands still, end it: it will lose nothing")]
 
 
-async def _groups(broker: Backend, watch_seconds: float) -> list[Finding]:
+async def _groups(broker: Backend, catalogue: Sequence[CatalogueEntry], watch_seconds: float) -> list[Finding]:
     before = await broker.admin.groups()
     topics = await broker.admin.topics({name for group in before.values() for name in read_by(group)})
     if before:
@@ -91,20 +97,23 @@ async def _groups(broker: Backend, watch_seconds: float) -> list[Finding]:
         found += lost_positions(group, topics)
         found += idle_tasks(before[name], group, topics, watch_seconds)
         found += without_standby(group)
-    entries = await read_catalogue(broker)
-    for entry in entries:
+    for entry in catalogue:
         found += forgotten(entry, now.get(entry.group))
-    return list(giving_way(found, before, topics, entries))
+    return list(giving_way(found, before, topics, catalogue))
 
 
-async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Finding]:
-    wanted = wanted_types(await read_catalogue(broker))
-    described = await broker.admin.topics()
-    found: list[Finding] = []
-    for name in sorted(wanted.keys() & described.keys()):
+async def _topics(
+    broker: Backend, catalogue: Sequence[CatalogueEntry], services: Sequence[Definition]
+) -> list[Finding]:
+    wanted = wanted_types(catalogue)
+    described = await broker.admin.topics(wanted)
+
+    async def of(name: str) -> list[Finding]:
         sample = Sample(described[name])
         await sample.take(broker)
-        found += sample.findings(wanted[name])
+        return sample.findings(wanted[name])
+
+    found = await _side_by_side(of, sorted(wanted.keys() & described.keys()))
     for change in await changes_for(services, broker) if services else ():
         if change.action != "keep":
             differs = ", ".join(f"{name} is {was}, declared {should}" for name, (was, should) in change.differs.items())
@@ -115,14 +124,26 @@ async def _topics(broker: Backend, services: Sequence[Definition]) -> list[Findi
     return found
 
 
-async def _letters(broker: Backend) -> list[Finding]:
-    alerts = {entry.group: Alerts(**entry.alerts) for entry in await read_catalogue(broker)}  # type: ignore[arg-type]  # as it was written
-    found: list[Finding] = []
-    for group in await broker.admin.groups():
+async def _letters(broker: Backend, catalogue: Sequence[CatalogueEntry]) -> list[Finding]:
+    alerts = {entry.group: Alerts(**entry.alerts) for entry in catalogue}  # type: ignore[arg-type]  # as it was written
+
+    async def of(group: str) -> list[Finding]:
         entries = await parked(broker, group)
-        found += _put_aside(group, entries)
-        found += waiting_letters(group, entries, alerts.get(group, NO_ALERTS), SystemClock().now_ms())
-    return found
+        passed = waiting_letters(group, entries, alerts.get(group, NO_ALERTS), SystemClock().now_ms())
+        return [*_put_aside(group, entries), *passed]
+
+    return await _side_by_side(of, list(await broker.admin.groups()))
+
+
+async def _side_by_side(look: Callable[[str], Awaitable[list[Finding]]], names: Sequence[str]) -> list[Finding]:
+    """What is found of each, in their order; a few are looked at at a time, for each waits for the broker mostly."""
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def of(name: str) -> list[Finding]:
+        async with places:
+            return await look(name)
+
+    return [each for some in await asyncio.gather(*map(of, names)) for each in some]
 
 
 def _put_aside(group: str, entries: Sequence[Entry]) -> Iterator[Finding]:
