@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo availability crash-long simulation-long kafka-long kafka kafka-fetch kafka-stop clean
+.PHONY: help setup check format test demo availability crash-long simulation simulation-long kafka-long kafka kafka-fetch kafka-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,9 @@ availability: setup ## What faults and a burst cost, on one machine and on three
 
 crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
+
+simulation: setup ## Two thousand seeds of our own invariants, on two cores: a minute or two
+	@$(BIN)/pytest tests/simulation/test_invariants.py --mainstem-seeds=500 --mainstem-processes=2 $(ARGS)
 
 simulation-long: setup ## The long form of the simulations: ten thousand seeds each
 	@$(BIN)/pytest -m long tests/simulation $(ARGS)
