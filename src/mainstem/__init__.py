@@ -9,8 +9,10 @@ from mainstem.doors import door
 
 if TYPE_CHECKING:
     from mainstem.delivery import Alerts as Alerts
+    from mainstem.delivery import Breaker as Breaker
     from mainstem.delivery import Context as Context
     from mainstem.delivery import Deduplicate as Deduplicate
+    from mainstem.delivery import KillSwitch as KillSwitch
     from mainstem.delivery import Limit as Limit
     from mainstem.delivery import Retry as Retry
     from mainstem.delivery import Store as Store
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Alerts",
+    "Breaker",
     "Consumer",
     "Context",
     "Deduplicate",
@@ -39,6 +42,7 @@ __all__ = [
     "Envelope",
     "Handlers",
     "IntegrationEvent",
+    "KillSwitch",
     "Lease",
     "Limit",
     "Message",
@@ -59,8 +63,10 @@ __getattr__, __dir__ = door(
     {
         "delivery": (
             "Alerts",
+            "Breaker",
             "Context",
             "Deduplicate",
+            "KillSwitch",
             "Limit",
             "Retry",
             "Store",

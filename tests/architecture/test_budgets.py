@@ -17,7 +17,7 @@ LINES_OF_A_FUNCTION = 50
 LINES_OF_A_ROOM = 2_500
 MODULES_OF_A_ROOM = 9
 PARAMETERS = 6
-OPTIONS_OF_A_REGISTRATION = 12
+OPTIONS_OF_A_REGISTRATION = 13
 PUBLIC_METHODS = 15
 PUBLIC_NAMES = 24
 
@@ -116,13 +116,13 @@ def too_many_parameters(module: Module) -> list[str]:
 
 
 def test_parameters_are_few() -> None:
-    """At most six; keyword options of a registration do not count, up to twelve."""
+    """At most six; keyword options of a registration do not count, up to thirteen."""
     assert [each for module in modules() for each in too_many_parameters(module)] == []
 
 
 def test_the_parameter_rule_can_fail(tmp_path: Path) -> None:
-    """Seven parameters are too many, and so are thirteen options of a decorator; twelve are not."""
-    options = [f"o{number}" for number in range(13)]
+    """Seven parameters are too many, and so are fourteen options of a decorator; thirteen are not."""
+    options = [f"o{number}" for number in range(14)]
     text = f"""
 def seven(a, b, c, d, e, f, g): ...
 def six(self, a, b, c, *, d, e, f): ...

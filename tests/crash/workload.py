@@ -20,7 +20,7 @@ from mainstem import Service
 from mainstem.broker import Record, TopicPartition, read
 from mainstem.broker.sqlite import SqliteBroker, SqliteOptions
 from mainstem.clock import SystemClock
-from mainstem.delivery import Command, decode_entry, encode_command
+from mainstem.delivery import Command, decode_entry, encode_command, is_notice
 from mainstem.errors import CommitUnknown, DiskFull, MainstemError, UnknownTopic
 from mainstem.identifiers import Identifiers
 from mainstem.service import Backend, Floor, running, serve
@@ -207,8 +207,8 @@ async def _redrive_once(process: Process, asked: set[tuple[bytes, int]]) -> None
         async with aclosing(read(log, {at: start}, {at: end})) as batches:
             async for batch in batches:
                 latest.update(zip(batch.keys, batch.values, strict=True))
-        for value in latest.values():
-            if value is None:
+        for key, value in latest.items():
+            if value is None or is_notice(key):
                 continue
             entry = decode_entry(value)
             if entry.status == "dead-lettered" and (entry.place, entry.at_ms) not in asked:

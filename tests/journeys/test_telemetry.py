@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from mainstem import Context, IntegrationEvent, Retry, Service, running, telemetry
+from mainstem.delivery.guards import gate
 from mainstem.delivery.measures import counted, lag, runs
 from mainstem.errors import MainstemError
 from mainstem.telemetry import Counter, Gauge, Histogram
@@ -369,7 +370,7 @@ def test_every_measurement_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text(encoding="utf-8")
     declared = {
         (each.name, type(each).__name__.lower(), each.unit, each.description)
-        for module in (counted, lag, runs)
+        for module in (counted, gate, lag, runs)
         for each in vars(module).values()
         if isinstance(each, Counter | Histogram | Gauge)
     }

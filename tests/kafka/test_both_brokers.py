@@ -13,7 +13,7 @@ import pytest
 from mainstem import Context, Deduplicate, IntegrationEvent, Limit, Retry, Service, Timer, running
 from mainstem.broker import Record, TopicPartition, read_all
 from mainstem.clock import SystemClock
-from mainstem.delivery import decode_entry
+from mainstem.delivery import decode_entry, is_notice
 from mainstem.identifiers import Identifiers
 from mainstem.resilience import TokenBucket
 from mainstem.service import Floor, Running
@@ -116,7 +116,8 @@ class Shop:
         """What the group says of its failures: what has become of them, and why."""
         entries = []
         async for batch in read_all(process.broker, f"{self.name}.dead-letters"):
-            entries += [decode_entry(value) for value in batch.values if value is not None]
+            told = zip(batch.keys, batch.values, strict=True)
+            entries += [decode_entry(value) for key, value in told if value is not None and not is_notice(key)]
         return [(each.status, each.reason) for each in entries]
 
 

@@ -42,10 +42,13 @@ if TYPE_CHECKING:
     from mainstem.delivery.failures import Failure as Failure
     from mainstem.delivery.failures import Letter as Letter
     from mainstem.delivery.failures import Letters as Letters
+    from mainstem.delivery.failures import Notice as Notice
     from mainstem.delivery.failures import Retry as Retry
     from mainstem.delivery.failures import audit_topic as audit_topic
     from mainstem.delivery.failures import check_alerts as check_alerts
     from mainstem.delivery.failures import decode_entry as decode_entry
+    from mainstem.delivery.failures import decode_notice as decode_notice
+    from mainstem.delivery.failures import is_notice as is_notice
     from mainstem.delivery.failures import origin_of as origin_of
     from mainstem.delivery.failures import place_alone as place_alone
     from mainstem.delivery.failures import place_of as place_of
@@ -55,6 +58,9 @@ if TYPE_CHECKING:
     from mainstem.delivery.gates import relocated_seen as relocated_seen
     from mainstem.delivery.group import GroupRunner as GroupRunner
     from mainstem.delivery.guards import GIVES_WAY as GIVES_WAY
+    from mainstem.delivery.guards import KILL_SWITCH as KILL_SWITCH
+    from mainstem.delivery.guards import Breaker as Breaker
+    from mainstem.delivery.guards import KillSwitch as KillSwitch
     from mainstem.delivery.guards import RightOfWay as RightOfWay
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
@@ -103,6 +109,7 @@ __all__ = [
     "CRON",
     "GIVES_WAY",
     "HANDLERS_STORE",
+    "KILL_SWITCH",
     "LASTING_KEY",
     "NO_ALERTS",
     "PARKING_STORE",
@@ -113,6 +120,7 @@ __all__ = [
     "Action",
     "Alerts",
     "Answer",
+    "Breaker",
     "Cached",
     "Call",
     "Command",
@@ -130,12 +138,14 @@ __all__ = [
     "GroupRunner",
     "Keeper",
     "KeyOrder",
+    "KillSwitch",
     "Later",
     "Letter",
     "Letters",
     "Limit",
     "Missed",
     "NextRun",
+    "Notice",
     "Order",
     "Outage",
     "Outputs",
@@ -170,6 +180,7 @@ __all__ = [
     "declared_outputs",
     "decode_answer",
     "decode_entry",
+    "decode_notice",
     "decode_page",
     "due_ms",
     "encode_command",
@@ -178,6 +189,7 @@ __all__ = [
     "faults_of",
     "in_binary_mode",
     "inside_handler",
+    "is_notice",
     "next_by_calendar",
     "no_point",
     "origin_of",
@@ -239,11 +251,14 @@ __getattr__, __dir__ = door(
             "Failure",
             "Decided",
             "Entry",
+            "Notice",
             "PARKING_STORE",
             "Retry",
             "audit_topic",
             "check_alerts",
             "decode_entry",
+            "decode_notice",
+            "is_notice",
             "origin_of",
         ),
         "gates": (
@@ -253,7 +268,7 @@ __getattr__, __dir__ = door(
             "relocated_seen",
         ),
         "group": ("GroupRunner",),
-        "guards": ("GIVES_WAY", "RightOfWay"),
+        "guards": ("GIVES_WAY", "KILL_SWITCH", "Breaker", "KillSwitch", "RightOfWay"),
         "handlers": (
             "Registration",
             "compile_handler",

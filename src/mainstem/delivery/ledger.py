@@ -126,6 +126,7 @@ class Ledger:
         "events",
         "letters",
         "on_change",
+        "on_parked",
         "on_wake",
         "progress",
         "remembers",
@@ -155,6 +156,8 @@ class Ledger:
         self.remembers = True
         """Otherwise what is completed beyond a position is handled again by the next owner."""
         self.on_change = on_change
+        self.on_parked: Callable[[Effects], None] = lambda _: None
+        """Hears of changes with which events are parked, or worked off, once they are in the books."""
         self.events = 0
         self.changed = False
         self._topic_ids = topic_ids
@@ -186,6 +189,7 @@ class Ledger:
             self._facts.add(effects.facts)
         if effects.letters:
             self.letters.add(effects)
+            self.on_parked(effects)
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
         if not self.changed and (effects.writes or effects.facts):
@@ -309,6 +313,11 @@ class Runnable(Protocol):
     @property
     def strain(self) -> Strain:
         """What shows that it has too much to do."""
+        ...
+
+    @property
+    def open_breakers(self) -> Mapping[str, float]:
+        """The breakers of its handlers that are not closed, and for how many seconds."""
         ...
 
     @property

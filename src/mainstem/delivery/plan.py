@@ -233,8 +233,9 @@ def _without_memory(plan: Plan) -> Iterable[MainstemError]:
             remedy=remedy,
         )
     for processor in plan.processors:
-        if processor.sieve is not None or processor.limit is not None:
-            what = "a limit" if processor.sieve is None else "doubles to know"
+        parks = processor.fuse is not None and processor.fuse.fields is not None
+        if processor.sieve is not None or processor.limit is not None or parks:
+            what = "a breaker that parks" if parks else "a limit" if processor.sieve is None else "doubles to know"
             yield DefinitionError(
                 f"handler {processor.name!r} of {plan.group!r} has {what}, and the group is delivered at least once",
                 why="what it was given is kept in a store, and at least once there is none",

@@ -9,6 +9,7 @@ from msgspec import Struct
 from mainstem.delivery.context import Context
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.gates import Limit, Sieve
+from mainstem.delivery.guards import Fuse
 from mainstem.delivery.schedules import Recurring
 from mainstem.events import Declaration, Envelope
 
@@ -59,8 +60,8 @@ class Processor(Struct, frozen=True, kw_only=True):
     ordinary function and runs in a worker thread; a ``batch`` one takes a list. ``timeout_seconds`` None lets it take
     as long as it wants. Of those of its ``outputs`` that are ``latest``, a commit carries the last one of each topic
     and key. A ``sieve`` lets no event through that it has been given before, a ``limit`` not more than so
-    many at a time. While its task is more than ``gives_way_ms`` behind, its events are put aside. ``stores`` are the
-    names of those that it uses, None where it may use any of its group's.
+    many at a time, a ``fuse`` none while what it needs is away. While its task is over ``gives_way_ms`` behind, its
+    events are put aside. ``stores`` are the names of those that it uses, None where it may use any of its group's.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Processor(Struct, frozen=True, kw_only=True):
     sieve: Sieve | None = None
     limit: Limit | None = None
     gives_way_ms: int | None = None
+    fuse: Fuse | None = None
     latest: tuple[Declaration, ...] = ()
     was: tuple[str, ...] = ()
     order: KeyOrder = "key"

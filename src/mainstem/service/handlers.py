@@ -10,9 +10,12 @@ from typing import Final, Literal, TypeVar, get_args
 from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.delivery import (
     CRON,
+    KILL_SWITCH,
+    Breaker,
     Cron,
     Deduplicate,
     KeyOrder,
+    KillSwitch,
     Limit,
     Missed,
     Predicate,
@@ -59,6 +62,7 @@ class Handlers:
         deduplicate: Deduplicate | None = None,
         limit: Limit | None = None,
         gives_way: Duration | None = None,
+        breaker: Breaker | KillSwitch | None = KILL_SWITCH,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
@@ -67,11 +71,9 @@ class Handlers:
     ) -> Callable[[F], F]:
         """Let a function handle events of one type or several; the function is returned unchanged.
 
-        ``name`` is its identity in its service, ``was`` are the names it had before. ``retry`` says what happens when
-        it raises, ``timeout`` how long one run may take, ``limit`` how often it may run. ``where`` looks at attributes,
-        and says whether an event is wanted; ``deduplicate`` passes over what was given before. While its task is so far
-        behind it ``gives_way``, and its events wait. ``publishes`` adds to the types in the return annotation; of those
-        in ``latest`` a commit publishes the last one of each key. ``order`` and ``stores``: see ``docs/service.md``.
+        ``name`` is its identity, ``was`` are the names it had before. ``retry`` says what happens when it raises,
+        ``timeout`` how long a run may take, ``limit`` how often it may run, ``breaker`` when it is not run for a while.
+        ``where`` says which events it wants; ``publishes`` adds to its annotation. ``docs/service.md`` has the others.
         """
         if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")
@@ -89,6 +91,7 @@ class Handlers:
                     deduplicate=deduplicate,
                     limit=limit,
                     gives_way_ms=way_given(gives_way),
+                    breaker=breaker,
                     publishes=publishes,
                     latest=latest,
                     was=was,
@@ -107,6 +110,7 @@ class Handlers:
         name: str | None = None,
         retry: Retry = DEFAULT_RETRY,
         timeout: Duration | None = None,
+        breaker: Breaker | KillSwitch | None = KILL_SWITCH,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
@@ -133,6 +137,7 @@ class Handlers:
                     timer=timer,
                     retry=retry,
                     timeout_seconds=None if timeout is None else seconds(timeout),
+                    breaker=breaker,
                     publishes=publishes,
                     latest=latest,
                     was=was,

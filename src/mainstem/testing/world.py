@@ -9,7 +9,7 @@ from mainstem.broker import Record, TopicPartition, inbox_of
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.calendar import Duration, seconds
 from mainstem.clock import ManualClock
-from mainstem.delivery import Action, Command, Entry, Outputs, Plan, Store, decode_entry, encode_command
+from mainstem.delivery import Action, Command, Entry, Outputs, Plan, Store, decode_entry, encode_command, is_notice
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.events import Attributes, Declaration, declaration_of
 from mainstem.identifiers import Identifiers
@@ -203,7 +203,7 @@ class World:
             last: dict[bytes | None, bytes | None] = {}
             for row in self.records.rows(plan.audit):
                 last[row.key] = row.value
-            entries = [decode_entry(value) for value in last.values() if value is not None]
+            entries = [decode_entry(value) for key, value in last.items() if value is not None and not is_notice(key)]
             found += [DeadLetter(plan.group, entry) for entry in entries if entry.status == "dead-lettered"]
         return found
 

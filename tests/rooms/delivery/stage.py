@@ -29,7 +29,9 @@ from mainstem.delivery import (
     compile_handler,
     decode_answer,
     decode_entry,
+    decode_notice,
     encode_command,
+    is_notice,
 )
 from mainstem.events import IntegrationEvent, Topic, declaration_of
 from mainstem.identifiers import Identifiers
@@ -259,8 +261,17 @@ class Stage:
     async def entries(self) -> list[Entry | None]:
         """The audit stream; None for a tombstone."""
         return [
-            None if value is None else decode_entry(value) for _, value, _ in await self.read(f"{GROUP}.dead-letters")
+            None if value is None else decode_entry(value)
+            for key, value, _ in await self.read(f"{GROUP}.dead-letters")
+            if not is_notice(key)
         ]
+
+    async def notices(self) -> list[str]:
+        """What has held up the group, in short."""
+        found = [
+            decode_notice(value or b"") for key, value, _ in await self.read(f"{GROUP}.dead-letters") if is_notice(key)
+        ]
+        return [f"{'not ' if each.over else ''}{each.held}: {each.subject}" for each in found]
 
     async def history(self) -> list[str]:
         """The audit stream in short."""

@@ -7,7 +7,8 @@ import pytest
 from mainstem.broker import Record, TopicPartition, single
 from mainstem.clock import ManualClock
 from mainstem.delivery import Command, Context, Processor, Store, encode_command, faults_of
-from mainstem.delivery.guards import Pauses, RightOfWay, giving_way
+from mainstem.delivery.failures import Audit
+from mainstem.delivery.guards import Notices, Pauses, RightOfWay, giving_way
 from mainstem.delivery.lanes import Lanes
 from mainstem.settings import Settings
 from tests.rooms.delivery.stage import Paid, Running, Stage, on, staged, until
@@ -208,7 +209,7 @@ async def test_a_task_that_stands_still_itself_is_not_behind() -> None:
 
 def pauses() -> Pauses:
     """Those of a task."""
-    return Pauses("a task", ManualClock(), Lanes(1, lambda _: None))
+    return Pauses("a task", ManualClock(), Lanes(1, lambda _: None), Notices(Audit("shop", 0), ManualClock()))
 
 
 def test_the_sooner_one_gives_way_the_less_it_matters() -> None:
@@ -247,7 +248,7 @@ async def test_what_is_kept_back_goes_on_first() -> None:
             ran.append(self.name)
 
     lanes = Lanes(1, lambda _: None)
-    held = Pauses("a task", ManualClock(), lanes)
+    held = Pauses("a task", ManualClock(), lanes, Notices(Audit("shop", 0), ManualClock()))
     lanes.add([Note("1"), Note("2"), Note("3")])
     held.hold("it gives way", keep=True)
     lanes.add([Note("command")])

@@ -9,7 +9,17 @@ from mainstem import Context, IntegrationEvent, Service
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, Outputs, Plan, Processor, Retirement, Retry
 from mainstem.delivery.context import Gathered, no_effects
-from mainstem.delivery.failures import Audit, Checkpoints, Failure, Letter, Parking, handover, letters, place_of
+from mainstem.delivery.failures import (
+    Audit,
+    Checkpoints,
+    Failure,
+    Letter,
+    Parking,
+    Stopped,
+    handover,
+    letters,
+    place_of,
+)
 from mainstem.delivery.roster.roster import Roster
 from mainstem.delivery.works import works
 from mainstem.errors import DefinitionError
@@ -319,7 +329,7 @@ def looks_at_take_over(count: int) -> int:
     effects, failure = no_effects(), Failure(1, 1, 1, "ValueError", "no", "")
     for number in range(count):
         letter = Letter("orders", 0, number, 1, b"k-%d" % number, b"", {})
-        Parking(state).park(effects, ("handle", place_of(letter)), letter, failure, None if number % 2 else 5)
+        Parking(state).park(effects, ("handle", place_of(letter)), letter, Stopped(failure, None if number % 2 else 5))
         state.apply(effects.writes)
     for page in Roster(plan, state, Parking(state), Checkpoints(state), Audit(GROUP, 0)).call([refusing()], {}, 1):
         state.apply(page.writes)

@@ -18,6 +18,7 @@ from mainstem.delivery.failures import (
     Letter,
     Mark,
     Parking,
+    Stopped,
     lane_of,
     place_of,
     renamed,
@@ -76,7 +77,7 @@ class AgainstAModel(RuleBasedStateMachine):
         mark = self.parking.mark(handler, place)
         assert (mark is not None) == ((handler, place) in self.parked)
         if mark is None:
-            self.parking.park(effects, (handler, place), event, FAILURE, next_ms)
+            self.parking.park(effects, (handler, place), event, Stopped(FAILURE, next_ms))
             self.parked[handler, place] = ([event], next_ms)
         else:
             self.parking.add_behind(effects, (handler, place), event, mark, handler)
@@ -92,7 +93,7 @@ class AgainstAModel(RuleBasedStateMachine):
             mark = self.parking.mark(handler, place, effects)
             assert (mark is not None) == ((handler, place) in self.parked)
             if mark is None:
-                self.parking.park(effects, (handler, place), event, FAILURE, None)
+                self.parking.park(effects, (handler, place), event, Stopped(FAILURE, None))
                 self.parked[handler, place] = ([event], None)
             else:
                 self.parking.add_behind(effects, (handler, place), event, mark, handler)
@@ -261,7 +262,7 @@ def test_any_exception_can_be_written_down(error: Exception) -> None:
     state = TaskState(DictRows())
     parking, effects = Parking(state), no_effects()
     failure = Failure.of(error, 1)
-    parking.park(effects, ("h", b"kk"), letter(b"k"), failure, None)
+    parking.park(effects, ("h", b"kk"), letter(b"k"), Stopped(failure, None))
     state.apply(effects.writes)
     mark = parking.mark("h", b"kk")
     assert mark is not None

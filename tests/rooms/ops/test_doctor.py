@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from mainstem import Context, IntegrationEvent, Service, running
+from mainstem import Breaker, Context, IntegrationEvent, Retry, Service, running
 from mainstem.broker import GroupDescription, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
 from mainstem.delivery import NO_ALERTS, Alerts, Entry, Failure, Letter
 from mainstem.delivery.failures import Status
 from mainstem.events import partition_for
 from mainstem.ops.doctor.letters import waiting_letters
 from mainstem.ops.doctor.positions import drifted_inputs, idle_tasks, lost_positions, without_standby
+from mainstem.resilience import BreakerRule, CallsWindow
 from mainstem.service import Running
 from mainstem.settings import Settings
 from tests.journeys.conditions import until
@@ -82,6 +83,48 @@ async def test_a_group_that_nobody_runs_falls_behind(shell: Shell) -> None:
     async with loyalty.running(broker=shell.broker, dev=True, consume=False):
         await loyalty.publish(OrderPaid("c-1", 1))
     assert await asyncio.to_thread(examined, shell) == [("not-running", False, "group 'loyalty'")]
+
+
+class Needed(IntegrationEvent, topic="needs", key="who"):
+    who: str
+    provider: str
+
+
+async def test_what_holds_a_task_up_is_told(shell: Shell) -> None:
+    """A task that stands still is paused, and not stuck; a breaker of one key is told beside it, until it closes."""
+    service, away = Service("clerk", publishes=(Needed,)), asyncio.Event()
+    rule = BreakerRule(window=CallsWindow(2), minimum_calls=2, open_ms=50, probes=1)
+    service.topic("needs", partitions=1)
+
+    @service.on(Needed, retry=Retry.on(OSError).pause("50ms"), breaker=None)
+    async def wait(_event: Needed) -> None:
+        if not away.is_set():
+            raise OSError
+
+    @service.on(Needed, breaker=Breaker(rule, by="provider"))
+    async def send(_event: Needed) -> None:
+        if not away.is_set():
+            raise OSError
+
+    async with service.running(broker=shell.broker, dev=True) as process:
+        await service.publish(*(Needed(f"n{number}", "east") for number in range(10)))
+
+        async def held() -> bool:
+            return any(task.paused for group in (await process.health()).groups for task in group.tasks)
+
+        await until(held)
+        found = await asyncio.to_thread(examined, shell)
+        assert ("paused", True, "group 'clerk', task 0") in found
+        assert "stuck-task" not in [check for check, _, _ in found]
+        away.set()
+
+        async def over() -> bool:
+            tasks = [task for group in (await process.health()).groups for task in group.tasks]
+            return not any(task.paused or task.open_breakers for task in tasks)
+
+        await until(over)
+    found = await asyncio.to_thread(examined, shell)
+    assert not {"paused", "open-breaker"} & {check for check, _, _ in found}
 
 
 class Asked(IntegrationEvent, topic="asks", key=None):

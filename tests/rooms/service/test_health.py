@@ -35,6 +35,7 @@ class Task:
     in_flight: int = 0
     paused: dict[str, float] = field(default_factory=dict)
     strain: Strain = field(default_factory=Strain)
+    open_breakers: dict[str, float] = field(default_factory=dict)
     ledger: Ledger | None = field(default_factory=Ledger)
 
 

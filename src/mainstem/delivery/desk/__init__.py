@@ -1,7 +1,7 @@
 """From an event to what its handlers have done: routes, handlers, and what becomes of those that fail."""
 
-from mainstem.delivery.desk.desk import Desk, Slot, Stopped, lets_pass
+from mainstem.delivery.desk.desk import Desk, Slot, lets_pass
 from mainstem.delivery.desk.handler import RAISED, Handler, Raised, failure_of
 from mainstem.delivery.desk.routes import Bound, Routes
 
-__all__ = ["RAISED", "Bound", "Desk", "Handler", "Raised", "Routes", "Slot", "Stopped", "failure_of", "lets_pass"]
+__all__ = ["RAISED", "Bound", "Desk", "Handler", "Raised", "Routes", "Slot", "failure_of", "lets_pass"]

@@ -22,14 +22,16 @@ from mainstem.delivery.failures import (
     Pause,
     RunAgain,
     Status,
+    Stopped,
     Verdict,
+    Wait,
     place_alone,
     place_at,
     place_of,
     raised_at,
 )
 from mainstem.delivery.gates import Doubles, Limits
-from mainstem.delivery.guards import GIVES_WAY, GivingWay, Pauses, Turn
+from mainstem.delivery.guards import GIVES_WAY, Breakers, GivingWay, Passage, Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
 from mainstem.delivery.schedules import Orders
@@ -57,6 +59,7 @@ class Desk(Struct, frozen=True):
     by_timer: Mapping[str, Handler]
     pauses: Pauses
     giving_way: GivingWay
+    breakers: Breakers
     parties: Mapping[str, frozenset[str]]
     """Who waits together with a handler, itself included: those with which it shares stores."""
     parks: bool = True
@@ -71,6 +74,10 @@ class Desk(Struct, frozen=True):
     def checkpointed(self) -> bool:
         """Whether something has been checkpointed; asked behind a run, in which that may have happened."""
         return self.checkpoints.some
+
+    def must_look(self, key: bytes | None) -> bool:
+        """Whether an event of a key may have to wait, or somebody counts what becomes of it."""
+        return self.breakers.some or (key is not None and self.parking.is_parked(key))
 
     async def handle(
         self, handler: Handler, event: object, at: "Slot", gathered: Gathered, error: Exception | None = None
@@ -183,35 +190,36 @@ class Desk(Struct, frozen=True):
         """
         failure, again = before, None
         turn = Turn(self.pauses, handler.name)
+        passage = Passage(self.breakers, turn, handler.processor.retry, at.place())
         slot = None if isinstance(given, list) and len(given) > 1 else at
         at = at.keyless() if handler.processor.batch else at
         while True:
             context = handler.context(at.batch, at.index, gathered, attempt=1 + (failure.failures if failure else 0))
             self.checkpoints.resume(context)
             try:
-                if again is not None:
-                    await turn.wait(again, failure)
                 if error is not None:
                     raise error
+                if not await passage.open(given, again, failure):
+                    turn.end(well=False)
+                    return passage.held(failure, self.clock.now_ms())
                 effects = await handler.run(given, context) or no_effects()
             except RAISED as raised:  # its policy decides
                 found = failure_of(raised, handler.name)
                 self.incarnation.check()
                 failure = Failure.of(found, self.clock.now_ms(), failure)
-                verdict = self._verdict(handler, context, found, failure, given)
+                verdict = passage.failed(found, self._verdict(handler, found, failure), parks=self.parks)
+                self._tell_failed(handler, context, (found, failure), given, verdict)
                 if not isinstance(verdict, RunAgain | Pause):
                     turn.end(well=False)
-                    return self._stop(context, slot, failure, verdict)
+                    return self._stop(context, slot, passage, failure, verdict)
                 error, again = None, verdict
             else:
-                turn.end(well=True)
+                passage.went_well()
                 if self.checkpoints.some:
                     self.checkpoints.done(context, effects)
                 return effects
 
-    def _verdict(
-        self, handler: Handler, context: Context, error: Exception, failure: Failure, given: object
-    ) -> Verdict:
+    def _verdict(self, handler: Handler, error: Exception, failure: Failure) -> Verdict:
         self.counted.failed()
         age_ms = failure.last_ms - failure.first_ms
         verdict = handler.processor.retry.verdict(error, failure.failures, self.chance, age_ms)
@@ -219,6 +227,12 @@ class Desk(Struct, frozen=True):
             self.counted.retried(handler.name)
         elif not (self.parks or isinstance(verdict, Discard)):
             verdict = GiveUp()
+        return verdict
+
+    def _tell_failed(
+        self, handler: Handler, context: Context, how: tuple[Exception, Failure], given: object, verdict: Verdict
+    ) -> None:
+        error, failure = how
         count, place = failure.failures, raised_at(error)
         if handler.processor.batch and isinstance(given, list) and len(given) > 1:
             # Any of them may be the cause: the line must not name the first.
@@ -230,7 +244,6 @@ class Desk(Struct, frozen=True):
         else:
             logger = event_logger(context.event_id, handler.name, context.trace)
             logger.warning("failed (%d) at %s: %s: %s; %s", count, place, failure.error_type, failure.error, verdict)
-        return verdict
 
     def park(self, handler: Handler, letter: Letter, stopped: "Stopped", effects: Effects) -> None:
         """Park the key of an event, or make it a dead letter."""
@@ -241,12 +254,16 @@ class Desk(Struct, frozen=True):
             return
         place = place_alone(letter) if lets_pass(handler, stopped) else place_of(letter)
         sequence = handler.name, place
-        mark = self.parking.park(effects, sequence, letter, stopped.failure, stopped.next_ms)
+        mark = self.parking.park(effects, sequence, letter, stopped)
         if mark is not None:
             self.tell_stopped(effects, handler.name, sequence, letter, mark)
 
-    def _stop(self, context: Context, at: "Slot | None", failure: Failure, verdict: Verdict) -> "Effects | Stopped":
+    def _stop(
+        self, context: Context, at: "Slot | None", passage: Passage, failure: Failure, verdict: Verdict
+    ) -> "Effects | Stopped":
         """No further run. All that an event does which its policy discards is to say so; its key's later ones go on."""
+        if isinstance(verdict, Wait):
+            return passage.held(failure, self.clock.now_ms())
         if not isinstance(verdict, Discard) or at is None:
             return Stopped(failure, self.clock.now_ms() + verdict.after_ms if isinstance(verdict, Park) else None)
         self.counted.discarded(context.handler)
@@ -269,13 +286,6 @@ class Desk(Struct, frozen=True):
             status = "parked"
         now = self.clock.now_ms()
         effects.facts.append(self.audit.tell(status, sequence, mark, letter, now))
-
-
-class Stopped(Struct, frozen=True):
-    """A handler that is not run again now; ``next_ms`` None means never by itself."""
-
-    failure: Failure
-    next_ms: int | None
 
 
 def lets_pass(handler: Handler, stopped: Stopped) -> bool:

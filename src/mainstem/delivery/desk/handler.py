@@ -23,6 +23,7 @@ class Handler:
     __slots__ = (
         "_executor",
         "_watch",
+        "apart",
         "awaitable",
         "call",
         "footing",
@@ -42,6 +43,10 @@ class Handler:
         self.sieve = processor.sieve
         self.limit = processor.limit
         self.was = processor.was
+        fuse = processor.fuse
+        gated = processor.sieve or processor.limit or processor.gives_way_ms is not None
+        self.apart = bool(gated or (fuse and not fuse.kills))
+        """Whether something is asked before each run, so that its events never take the short way."""
         self.footing = footing
         self._executor = executor
         self._watch = watch

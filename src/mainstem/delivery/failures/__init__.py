@@ -7,9 +7,13 @@ from mainstem.delivery.failures.audit import (
     Audit,
     Decided,
     Entry,
+    Held,
+    Notice,
     Status,
     audit_topic,
     decode_entry,
+    decode_notice,
+    is_notice,
 )
 from mainstem.delivery.failures.checkpoints import Checkpoints
 from mainstem.delivery.failures.handover import renamed, retired
@@ -23,13 +27,27 @@ from mainstem.delivery.failures.letters import (
     place_alone,
     place_at,
     place_of,
+    row_of,
 )
 from mainstem.delivery.failures.look_alikes import warn_of_look_alikes
-from mainstem.delivery.failures.parking import PARKING_STORE, RETRY, Failure, Mark, Parking
+from mainstem.delivery.failures.parking import (
+    HELD_STORE,
+    PARKING_STORE,
+    RETRY,
+    Failure,
+    Mark,
+    Parking,
+    Sequence,
+    Stopped,
+    held_by,
+    held_in,
+)
 from mainstem.delivery.failures.raised import raised_at
-from mainstem.delivery.failures.retry import Discard, GiveUp, Park, Pause, Retry, RunAgain, Verdict
+from mainstem.delivery.failures.retry import HOPELESS, Discard, GiveUp, Park, Pause, Retry, RunAgain, Verdict, Wait
 
 __all__ = [
+    "HELD_STORE",
+    "HOPELESS",
     "LASTING_KEY",
     "LETTERS",
     "NO_ALERTS",
@@ -46,19 +64,28 @@ __all__ = [
     "Entry",
     "Failure",
     "GiveUp",
+    "Held",
     "Letter",
     "Letters",
     "Mark",
+    "Notice",
     "Park",
     "Parking",
     "Pause",
     "Retry",
     "RunAgain",
+    "Sequence",
     "Status",
+    "Stopped",
     "Verdict",
+    "Wait",
     "audit_topic",
     "check_alerts",
     "decode_entry",
+    "decode_notice",
+    "held_by",
+    "held_in",
+    "is_notice",
     "lane_of",
     "origin_of",
     "place_alone",
@@ -67,5 +94,6 @@ __all__ = [
     "raised_at",
     "renamed",
     "retired",
+    "row_of",
     "warn_of_look_alikes",
 ]

@@ -3,7 +3,8 @@
 It is written in the same commit as the change it tells of. One key per sequence, so that its last records are the
 list of what is parked now; a sequence that has been worked off ends with a tombstone. What was discarded is told under
 a key of its own, which nothing follows: nothing leaves without a record, and compaction keeps that one with its reason.
-Partition n speaks of task n.
+What holds up a whole task, or all events that need one thing, is told in a notice: one key for each such cause, so that
+the last one says whether it holds still. Partition n speaks of task n.
 """
 
 from typing import Literal, NamedTuple
@@ -68,6 +69,23 @@ class Entry(Struct, frozen=True):
         return _key((self.handler, self.place))
 
 
+Held = Literal["paused", "open"]
+
+
+class Notice(Struct, frozen=True):
+    """What holds up more than one key: the inputs of a task are paused, or a breaker is open; or it is ``over``.
+
+    ``subject`` says what it is about, ``because`` why, ``at_ms`` since when, or when it ended.
+    """
+
+    held: Held
+    subject: str
+    task: int
+    at_ms: int
+    because: str = ""
+    over: bool = False
+
+
 def audit_topic(group: str) -> str:
     """Where a group tells what it has parked, given up, redriven and discarded; partition n speaks of task n."""
     return f"{group}.dead-letters"
@@ -111,9 +129,22 @@ class Audit:
         """One event has failed for good and waits nowhere; it is told of under a key of its own."""
         return self.tell("discarded", sequence, Mark(0, 1, None, failure), letter, failure.last_ms, Decided(reason))
 
+    def notice(self, held: Held, subject: str, at_ms: int, *, because: str = "", over: bool = False) -> Fact:
+        """Something holds up more than one key, or does not any more."""
+        notice = Notice(held, subject, self._task, at_ms, because, over)
+        return self._at, Record(_NOTICE + f"{held} {subject}".encode(), encode_entry(notice), at_ms)
+
     def worked_off(self, sequence: Sequence, at_ms: int) -> Fact:
         """Nothing waits in a sequence any more."""
         return self._at, Record(_key(sequence), None, at_ms)
+
+
+_NOTICE = b"\x00notice "
+
+
+def is_notice(key: bytes | None) -> bool:
+    """Whether a record of the audit topic is no entry, but a notice."""
+    return key is not None and key.startswith(_NOTICE)
 
 
 def _key(sequence: Sequence) -> bytes:
@@ -142,3 +173,4 @@ def _shown(letter: Letter) -> Letter:
 
 encode_entry = msgspec.json.Encoder().encode
 decode_entry = msgspec.json.Decoder(Entry).decode
+decode_notice = msgspec.json.Decoder(Notice).decode

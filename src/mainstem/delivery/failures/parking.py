@@ -18,6 +18,8 @@ from mainstem.delivery.failures.raised import trace_of
 from mainstem.state import TaskState
 
 PARKING_STORE = "$parking"
+HELD_STORE = "$held"
+"""An index: the sequences that wait for a breaker, by breaker. A mark says whether a row of it holds still."""
 RETRY = "$retry:"
 """A timer whose name begins so belongs to a parked sequence of the handler named behind it."""
 
@@ -61,6 +63,7 @@ class Mark(Struct, frozen=True):
     """A parked sequence. ``next_ms`` None makes it a dead letter; ``failure`` is that of its first event.
 
     ``owes`` are all handlers that have yet to handle some of its events; none stand for the one that it is named by.
+    ``held`` names the breaker that it waits for, as its first event does, or nothing.
     """
 
     first: int
@@ -68,6 +71,7 @@ class Mark(Struct, frozen=True):
     next_ms: int | None
     failure: Failure
     owes: tuple[str, ...] = ()
+    held: bytes = b""
 
     def owed_by(self, sequence: str) -> tuple[str, ...]:
         """The handlers that wait for its end, in a sequence of this name."""
@@ -84,7 +88,15 @@ class Mark(Struct, frozen=True):
 
     def untried(self) -> "Mark":
         """The same sequence; who handles its first event next has not failed yet."""
-        return msgspec.structs.replace(self, failure=msgspec.structs.replace(self.failure, failures=0))
+        return msgspec.structs.replace(self, failure=msgspec.structs.replace(self.failure, failures=0), held=b"")
+
+
+class Stopped(Struct, frozen=True):
+    """A handler that is not run again now; ``next_ms`` None means never by itself, ``held`` names a breaker."""
+
+    failure: Failure
+    next_ms: int | None
+    held: bytes = b""
 
 
 Sequence: TypeAlias = tuple[str, bytes]
@@ -92,6 +104,19 @@ Sequence: TypeAlias = tuple[str, bytes]
 
 _encode = msgspec.msgpack.Encoder().encode
 _mark = msgspec.msgpack.Decoder(Mark).decode
+
+
+def held_by(breaker: bytes) -> tuple[bytes, bytes]:
+    """The bounds of the rows of those that wait for a breaker."""
+    start = len(breaker).to_bytes(2, "big") + breaker
+    # Behind it comes the length of a handler's name, of which the first byte is never that.
+    return start, start + b"\xff"
+
+
+def held_in(row: bytes) -> tuple[bytes, Sequence]:
+    """The breaker in a row of what waits for one, and the sequence."""
+    end = 2 + int.from_bytes(row[:2], "big")
+    return row[2:end], _named(row[end:])
 
 
 def _named(row: bytes) -> Sequence:
@@ -192,21 +217,19 @@ class Parking:
 
     # -- changes
 
-    def park(
-        self, effects: Effects, sequence: Sequence, letter: Letter, failure: Failure, next_ms: int | None
-    ) -> Mark | None:
+    def park(self, effects: Effects, sequence: Sequence, letter: Letter, stopped: Stopped) -> Mark | None:
         """Begin a sequence with an event that has failed; None where there is one, and it waits behind that."""
         handler, place = sequence
         if handler in self.names and (mark := self.mark(handler, place, effects)) is not None:
             self.add_behind(effects, sequence, letter, mark, handler)
             return None
         number = self.letters.first_free(handler, place)
-        mark = Mark(number, number + 1, next_ms, failure)
+        mark = Mark(number, number + 1, stopped.next_ms, stopped.failure, held=stopped.held)
         self.letters.put(effects, sequence, letter, number)
         self._put_mark(effects, handler, place, mark)
-        if next_ms is not None:
+        if stopped.next_ms is not None:
             # There is none to be replaced: it has gone with the mark.
-            set_timer(None, effects, RETRY + handler, place, next_ms)
+            set_timer(None, effects, RETRY + handler, place, stopped.next_ms)
         return mark
 
     def add_behind(self, effects: Effects, sequence: Sequence, letter: Letter, mark: Mark, waiting: str) -> None:
@@ -267,6 +290,8 @@ class Parking:
         if handler not in self.names:
             self._name((*self.names, handler))
         effects.writes[PARKING_STORE, row_of(handler, place)] = _encode(mark)
+        if mark.held:
+            effects.writes[HELD_STORE, held_by(mark.held)[0] + row_of(handler, place)] = b""
 
     def _forget(self, effects: Effects, handler: str, place: bytes) -> None:
         effects.writes[PARKING_STORE, row_of(handler, place)] = None

@@ -58,7 +58,14 @@ class Pause(NamedTuple):
         return f"its task reads no more; to be tried in {self.after_seconds:g} s"
 
 
-Verdict = RunAgain | Park | Pause | GiveUp | Discard
+class Wait(NamedTuple):
+    """The event waits, with its key, until the breaker of its handler closes; what it has tried goes on counting."""
+
+    def __str__(self) -> str:
+        return "waits until the breaker closes"
+
+
+Verdict = RunAgain | Park | Pause | GiveUp | Discard | Wait
 
 INLINE_BACKOFF = Backoff(first_seconds=0.05, longest_seconds=2.0)
 AGE = "7d"
@@ -238,6 +245,11 @@ class Retry:
         """Whether it says of anything that it is to be tried later."""
         return any(rule.later_ms for rule in self._rules)
 
+    def names(self, error: Exception) -> bool:
+        """Whether a rule names an exception by more than ``Exception``, so that its author knew of it."""
+        rule = next((each for each in self._rules if isinstance(error, each.exceptions)), None)
+        return rule is not None and rule.exceptions != (Exception,)
+
     @property
     def listed(self) -> tuple[type[Exception], ...]:
         """The exceptions that its rules name."""
@@ -260,7 +272,7 @@ class Retry:
         """
         rule = next((each for each in self._rules if isinstance(error, each.exceptions)), None)
         if rule is None:
-            rule = _HOPELESS if isinstance(error, _NO_USE) else _DEFAULT
+            rule = _NO_USE if isinstance(error, HOPELESS) else _DEFAULT
         found = rule.verdict(failures, chance)
         wait_ms = _wait_ms(found)
         ends_ms = _AGE_MS if self._age_ms is None else self._age_ms
@@ -288,6 +300,7 @@ def _wait_ms(verdict: Verdict) -> float:
 
 
 _AGE_MS = milliseconds(AGE)
-_NO_USE = (DecodingFailed, EventRefused, RecordTooLarge, StoreRefused, DefinitionError)
-_HOPELESS = Rule(_NO_USE)
+HOPELESS = (DecodingFailed, EventRefused, RecordTooLarge, StoreRefused, DefinitionError)
+"""What waiting does not mend."""
+_NO_USE = Rule(HOPELESS)
 _DEFAULT = Rule((Exception,), 2, INLINE_BACKOFF, (10_000, 60_000, 600_000))

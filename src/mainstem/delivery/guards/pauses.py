@@ -13,6 +13,7 @@ from msgspec import Struct
 from mainstem.broker import Reader, TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.failures import Failure, Pause, RunAgain
+from mainstem.delivery.guards.notices import Notices
 from mainstem.delivery.lanes import Lanes
 from mainstem.telemetry import log
 
@@ -30,16 +31,18 @@ class Pauses:
         "_keeping",
         "_lanes",
         "_name",
+        "_notices",
         "_queues",
         "_reader",
         "standing",
     )
 
-    def __init__(self, name: str, clock: Clock, lanes: Lanes) -> None:
-        """``name`` stands in the log."""
+    def __init__(self, name: str, clock: Clock, lanes: Lanes, notices: Notices) -> None:
+        """``name`` stands in the log; ``notices`` tell of it elsewhere."""
         self._name = name
         self._clock = clock
         self._lanes = lanes
+        self._notices = notices
         self._reader: Reader | None = None
         self._inputs: Sequence[TopicPartition] = ()
         self._held: dict[str, float] = {}
@@ -67,7 +70,7 @@ class Pauses:
         return bool(self._held)
 
     def hold(self, reason: str, because: str = "", *, keep: bool = False) -> None:
-        """Let the inputs stand still; told in the log once for each reason.
+        """Let the inputs stand still; told once for each reason, in the log and in the audit topic.
 
         With ``keep``, events that were read and have not begun stand still as well.
         """
@@ -77,6 +80,7 @@ class Pauses:
         if reason in self._held:
             return
         self._held[reason] = self._clock.monotonic()
+        self._notices.say("paused", reason, because)
         log.warning("%s: its inputs stand still: %s%s", self._name, reason, f": {because}" if because else "")
         if len(self._held) == 1 and self._reader is not None:
             self._reader.pause(self._inputs)
@@ -91,6 +95,7 @@ class Pauses:
         self._keeping.discard(reason)
         if self._lanes.held and not self._keeping:
             self._lanes.let_go()
+        self._notices.over("paused", reason)
         log.warning("%s: no longer, after %.1f s: %s", self._name, self._clock.monotonic() - since, reason)
         if not self._held and self._reader is not None:
             self._reader.resume(self._inputs)

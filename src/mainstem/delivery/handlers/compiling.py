@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Mapping
 
 from mainstem.delivery.gates import sieve_of
+from mainstem.delivery.guards import fuse_of
 from mainstem.delivery.handlers.calls import bound, collect, collect_async, timed
 from mainstem.delivery.handlers.outputs import check_returns, latest_of, output_declarations
 from mainstem.delivery.handlers.registration import Registration
@@ -58,6 +59,7 @@ def compile_handler(registration: Registration, provided: Mapping[type, object])
         sieve=sieve_of(registration.deduplicate, inputs, registration.place),
         limit=registration.limit,
         gives_way_ms=registration.gives_way_ms,
+        fuse=fuse_of(registration.breaker, inputs, registration.name, registration.place, batch=signature.batch),
         latest=latest_of(registration, outputs),
         was=registration.was,
         order=registration.order,

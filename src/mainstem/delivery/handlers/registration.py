@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from mainstem.delivery.failures import Retry
 from mainstem.delivery.gates import Deduplicate, Limit, check_deduplicate
+from mainstem.delivery.guards import Declared
 from mainstem.delivery.processor import KeyOrder, Predicate, written_at
 from mainstem.delivery.schedules import Recurring
 from mainstem.errors import DefinitionError
@@ -29,6 +30,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     deduplicate: Deduplicate | None = None
     limit: Limit | None = None
     gives_way_ms: int | None = None
+    breaker: Declared = None
     publishes: tuple[Declarable, ...] = ()
     latest: tuple[Declarable, ...] = ()
     was: tuple[str, ...] = ()

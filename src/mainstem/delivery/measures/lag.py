@@ -27,6 +27,7 @@ OWNED: Final = Gauge("mainstem.tasks.owned", "{task}", "Tasks that this process 
 RESTORING: Final = Gauge("mainstem.restore.lag", "{offset}", "Offsets of its changelog that a task waits for to run.")
 STANDBY: Final = Gauge("mainstem.standby.lag", "{offset}", "Offsets that a standby's copy is behind its changelog.")
 PAUSED: Final = Gauge("mainstem.tasks.paused", "{task}", "Tasks whose inputs stand still until something is back.")
+BREAKERS: Final = Gauge("mainstem.breakers.open", "{breaker}", "Breakers of handlers that are not closed.")
 GIVING_WAY: Final = Gauge("mainstem.handlers.giving_way", "{task}", "Tasks in which a handler gives way to others.")
 HOT_SHARE: Final = Gauge(
     "mainstem.keys.hot.share", "1", "The share of one key in what a task reads, where it is a fifth and more."
@@ -45,6 +46,7 @@ GAUGES: Final = (
     TIMERS,
     OWNED,
     PAUSED,
+    BREAKERS,
     GIVING_WAY,
     HOT_SHARE,
     HOT_WAITING,
@@ -83,6 +85,11 @@ class Owned(Protocol):
     @property
     def strain(self) -> Strain:
         """What shows that it has too much to do."""
+        ...
+
+    @property
+    def open_breakers(self) -> Mapping[str, float]:
+        """The breakers of its handlers that are not closed, and for how many seconds."""
         ...
 
 
@@ -183,7 +190,9 @@ async def _look(
                 standing[AGE].append((0 if oldest is None else max(0, clock.now_ms() - oldest), labels))
         standing[TIMERS].append((sum(_pending(ledger) for ledger, _ in tasks), group))
         standing[OWNED].append((len(tasks), group))
-        standing[PAUSED].append((sum(bool(each.paused) for each in owners[plan.group].tasks.values()), group))
+        owned = owners[plan.group].tasks.values()
+        standing[PAUSED].append((sum(bool(each.paused) for each in owned), group))
+        standing[BREAKERS].append((sum(len(each.open_breakers) for each in owned), group))
         waiting = _waiting(plan, (await survey.look()).get(plan.group, {}))
         for gauge, reading in (*waiting, *_strained(plan, owners[plan.group].tasks)):
             standing[gauge].append(reading)

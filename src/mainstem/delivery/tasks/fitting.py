@@ -7,7 +7,7 @@ from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps
 from mainstem.delivery.desk import Desk, Handler
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
 from mainstem.delivery.gates import Doubles, Limits
-from mainstem.delivery.guards import GivingWay, Pauses
+from mainstem.delivery.guards import Breakers, GivingWay, HeldSequences, Notices, Pauses, Shared
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan, may_use, no_checkpoint
@@ -18,9 +18,15 @@ from mainstem.identifiers import Derivation
 
 
 def fit_out(
-    plan: Plan, task: int, environment: Environment, incarnation: Incarnation, ledger: Ledger, pauses: Pauses
+    plan: Plan,
+    task: int,
+    environment: Environment,
+    incarnation: Incarnation,
+    ledger: Ledger,
+    guards: tuple[Pauses, Breakers],
 ) -> Desk:
     """The desk of a task, with its handlers."""
+    pauses, breakers = guards
     clock, checkpoints = environment.clock, Checkpoints(ledger.state)
     counted = Counted(plan.group)
     ledger.counters = counted.counters
@@ -43,10 +49,31 @@ def fit_out(
         handlers=handlers,
         by_timer={timer: handlers[each.name] for timer, each in plan.timers().items()},
         pauses=pauses,
+        breakers=breakers,
         parties=plan.parties(),
         giving_way=GivingWay(incarnation.name, clock, environment.chance.random, plan.giving_way),
         parks=not plan.at_least_once,
     )
+
+
+def stand_guard(desk: Desk, notices: Notices) -> None:
+    """Let breakers go on as an earlier owner has left them, and tell from now on what holds the task up."""
+    shared = Shared(
+        task=desk.incarnation.name,
+        group=desk.group,
+        clock=desk.clock,
+        pauses=desk.pauses,
+        notices=notices,
+        held=HeldSequences(desk.ledger.state, desk.parking),
+        absorb=desk.ledger.absorb,
+        free=desk.breakers.free,
+        uneasy=desk.breakers.look,
+        keeps=desk.parks,
+    )
+    desk.ledger.on_parked = desk.breakers.parked
+    desk.breakers.begin(shared, desk.ledger.state)
+    if desk.parks:
+        notices.begin(desk.ledger.state, desk.ledger.absorb)
 
 
 def _handlers(

@@ -7,7 +7,8 @@ from mainstem.broker import Batch, Ownership, Reader, TopicPartition
 from mainstem.delivery.commit import CommitClock, commit
 from mainstem.delivery.context import Incarnation, no_effects
 from mainstem.delivery.desk import Desk, Routes
-from mainstem.delivery.guards import Lateness, Pauses
+from mainstem.delivery.failures import Audit
+from mainstem.delivery.guards import Breakers, Lateness, Notices, Pauses
 from mainstem.delivery.lanes import Lanes, Progress
 from mainstem.delivery.ledger import Ledger, Strain
 from mainstem.delivery.measures import HotKeys
@@ -15,7 +16,7 @@ from mainstem.delivery.plan import Plan
 from mainstem.delivery.roster import Roster, enter, note_inputs
 from mainstem.delivery.schedules import next_runs
 from mainstem.delivery.tasks.environment import Environment
-from mainstem.delivery.tasks.fitting import fit_out
+from mainstem.delivery.tasks.fitting import fit_out, stand_guard
 from mainstem.delivery.tasks.positions import first_positions, restore
 from mainstem.delivery.tasks.strain import made_ms, strain_of
 from mainstem.delivery.works import Admission, Alarm, Hops, plain_events
@@ -43,7 +44,9 @@ class Task:
         self._state = TaskState(rows)
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
         self._lanes = Lanes(plan.lanes, self._fail, self._something_came)
-        self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes)
+        self._notices = Notices(Audit(plan.group, ownership.task), environment.clock)
+        self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes, self._notices)
+        self._breakers = Breakers({each.name: each.fuse for each in plan.processors if each.fuse is not None})
         self._alarm = Alarm(self._state, environment.clock, self._lanes.add, environment.later)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Also where nobody comes to ask any more, because something else has ended the task first.
@@ -100,6 +103,11 @@ class Task:
         return Strain() if desk is None else strain_of(desk.giving_way, self._hot, self._lanes, desk.clock)
 
     @property
+    def open_breakers(self) -> Mapping[str, float]:
+        """The breakers of its handlers that are not closed, and for how many seconds."""
+        return self._notices.of("open")
+
+    @property
     def got_on(self) -> bool:
         """Whether it has committed anything beyond its first positions."""
         return self.ledger is not None and self.ledger.counters.commits > 1
@@ -145,6 +153,7 @@ class Task:
             if self._lateness is not None:
                 self._lateness.close()
             self._environment.right_of_way.leave(self._plan.group, self._pauses)
+            self._breakers.stop()
             if self._ticking is not None:
                 self._ticking.cancel()
             await self._lanes.stop()
@@ -175,7 +184,9 @@ class Task:
         ledger.letters.limit(self._settings.parked_events_most, self._pauses)
         ledger.remembers = self._ownership.remembers
         await restore(ledger, self._ownership, positions)
-        desk = fit_out(plan, self._ownership.task, environment, self._incarnation, ledger, self._pauses)
+        desk = fit_out(
+            plan, self._ownership.task, environment, self._incarnation, ledger, (self._pauses, self._breakers)
+        )
         routes = Routes(plan, desk.handlers)
         roster = Roster(plan, self._state, desk.parking, desk.checkpoints, desk.audit)
         ledger.absorb(first)
@@ -187,6 +198,7 @@ class Task:
             self._positions = await self._commit(desk)
         ledger.absorb(next_runs(self._state, plan.schedules_of(self._ownership.task), environment.clock.now_ms()))
         self._alarm.begin(desk, routes)
+        stand_guard(desk, self._notices)
         if environment.executor is not None and any(each.plain for each in plan.processors):
             seconds = self._settings.commit_interval_ms / 1000
             self._hops = Hops(environment.executor, self._lanes, plan.lanes, desk, seconds)
@@ -279,7 +291,7 @@ class Task:
                 self._incarnation.alive = False
                 raise
             self._in_commit = False
-            busy = self._lanes.in_flight or self._pauses.standing
+            busy = self._lanes.in_flight or self._pauses.standing or self._breakers.some
             if not (desk.plain_sailing or busy or ledger.moved(self._positions)):
                 # Nothing is under way that could be parking a key just now.
                 desk.parking.look_again()

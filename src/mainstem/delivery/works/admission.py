@@ -28,7 +28,7 @@ class Admission:
         self._inbox = inbox
         self._starts = starts
         self._looked_at = False
-        self._sieves = any(each.sieve or each.limit for each in desk.handlers.values())
+        self._sieves = any(each.apart for each in desk.handlers.values())
         self._batches = any(each.processor.batch for each in desk.handlers.values())
 
     def in_binary_mode(self, batch: Batch) -> Batch:
@@ -220,7 +220,7 @@ class Admission:
 
 
 def _sieved(works: Sequence[Work], desk: Desk) -> Sequence[Work]:
-    """The same works, with those that may be doubles set apart."""
+    """The same works, with those set apart that a handler may not be given at once."""
     events = [each for each in works if isinstance(each, EventWork)]
     desk.doubles.prefetch(
         (handler, each.event, each.intake.batch, each.index) for each in events for handler in each.handlers
@@ -230,8 +230,7 @@ def _sieved(works: Sequence[Work], desk: Desk) -> Sequence[Work]:
 
 def _apart(work: EventWork, desk: Desk) -> Work:
     handlers = work.handlers
-    gated = any(each.sieve or each.limit or each.processor.gives_way_ms is not None for each in handlers)
-    if not gated or any(each.processor.batch for each in handlers):
+    if any(each.processor.batch for each in handlers) or not any(each.apart for each in handlers):
         return work
     lane = desk.doubles.lane(handlers, work.event, work.intake.batch, work.index)
     return SievedWork(lane, desk, work.intake, work.index, work.event, handlers)

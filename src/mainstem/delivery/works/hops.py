@@ -58,7 +58,7 @@ class Hops:
         """
         lanes = self._lanes
         parked = self._parked(works)
-        if self._width == 1 and (lanes.in_flight or parked):
+        if self._desk.breakers.open or (self._width == 1 and (lanes.in_flight or parked)):
             lanes.add(works)
             return
         free = lanes.claim({work.key for work in works if work.key is not None and work.key not in parked})
@@ -97,11 +97,17 @@ class Hops:
             for work, effects in zip(works, finished.effects, strict=False):
                 desk.ledger.settle(work.intake, work.index, effects)
             count = len(finished.effects)
+            if count and desk.breakers.some:
+                for name in {handler.name for work in works[:count] for handler in work.handlers}:
+                    desk.breakers.went_well(name)
             self._slow = finished.seconds / (count + (finished.broken is not None)) > SLOW_SECONDS
             works = self._release(works[:count], works[count:])
             lanes.finished(count)
             if finished.broken is not None:
                 works = self._set_aside(works, finished.broken)
+                if desk.breakers.open:
+                    self._hand_over(works)
+                    works = []
         self._spread(works)
         self._open -= 1
         if not self._open:

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from mainstem.delivery.commands import Command, Decisions, answered
 from mainstem.delivery.context import Effects, Gathered, RunContext, no_effects
-from mainstem.delivery.desk import RAISED, Desk, Handler, Routes, Slot, Stopped, failure_of, lets_pass
-from mainstem.delivery.failures import Failure, Letter, Mark, place_alone
+from mainstem.delivery.desk import RAISED, Desk, Handler, Routes, Slot, failure_of, lets_pass
+from mainstem.delivery.failures import Failure, Letter, Mark, Stopped, place_alone
 from mainstem.delivery.lanes import Intake
 from mainstem.state import Timer, timers
 
@@ -31,11 +31,7 @@ class EventWork(Struct, gc=False, eq=False):
         """Handle the event; its effects and its completion enter the books together."""
         desk = self.desk
         handlers = self.handlers
-        if (
-            len(handlers) != 1
-            or desk.checkpoints.some
-            or (desk.parking.some and self.key is not None and desk.parking.is_parked(self.key))
-        ):
+        if len(handlers) != 1 or desk.checkpoints.some or (desk.parking.some and desk.must_look(self.key)):
             await _one_after_the_other(self, handlers, Gathered())
             return
         # The common case, with nothing between the event and its handler.
@@ -237,7 +233,7 @@ async def _stops_at(desk: Desk, routes: Routes, sequence: tuple[str, bytes], mar
         elif lets_pass(handler, attempt) and sequence[1] != place_alone(letter):
             desk.park(handler, replace(letter, owed=None), attempt, effects)
         else:
-            mark = replace(mark, next_ms=attempt.next_ms, failure=attempt.failure)
+            mark = replace(mark, next_ms=attempt.next_ms, failure=attempt.failure, held=attempt.held)
             letter = replace(letter, owed=owed[number:])
             parking.letters.put_again(effects, sequence, letter, mark.first)
             parking.write_mark(effects, *sequence, mark)

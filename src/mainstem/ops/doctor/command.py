@@ -24,8 +24,8 @@ from mainstem.ops.doctor.positions import (
     without_standby,
 )
 from mainstem.ops.doctor.records import Sample, wanted_types
-from mainstem.ops.letters import parked
-from mainstem.ops.screen import plural, print_json
+from mainstem.ops.letters import held_up, parked
+from mainstem.ops.screen import moment, plural, print_json
 from mainstem.ops.topics import changes_for
 from mainstem.service import Backend, CatalogueEntry, Definition, file_of, read_catalogue
 from mainstem.settings import Settings
@@ -72,8 +72,12 @@ async def _examine(
             _groups(broker, catalogue, watch_seconds),
             _topics(broker, catalogue, services),
             _letters(broker, catalogue),
+            _held_up(broker),
         ):
             found += some
+        # It says more than that a task does not move.
+        paused = {each.where for each in found if each.check == "paused"}
+        found = [each for each in found if each.check != "stuck-task" or each.where not in paused]
     return sorted(found, key=lambda each: not each.serious)
 
 
@@ -154,6 +158,24 @@ def _put_aside(group: str, entries: Sequence[Entry]) -> Iterator[Finding]:
         said = f"the events of {plural(count, 'key')} wait because {handler} gives way while its task is behind"
         remedy = f"they follow by themselves when it has caught up: mainstem dead-letters list {group} --parked"
         yield Finding("gives-way", False, f"group {group!r}", said, remedy)
+
+
+async def _held_up(broker: Backend) -> list[Finding]:
+    found = []
+    for group in await broker.admin.groups():
+        for each in await held_up(broker, group):
+            because = f": {each.because}" if each.because else ""
+            since = moment(each.at_ms)
+            where = f"group {group!r}, task {each.task}"
+            if each.held == "paused":
+                said = f"it has read nothing since {since}: {each.subject}{because}"
+                remedy = "it goes on by itself when that is over: see what its handler needs, or what is parked"
+                found.append(Finding("paused", True, where, said, remedy))
+            else:
+                said = f"the breaker of {each.subject} has been open since {since}{because}"
+                remedy = "it closes by itself when its probes succeed; until then what needs it waits"
+                found.append(Finding("open-breaker", False, where, said, remedy))
+    return found
 
 
 def _print(found: Sequence[Finding]) -> None:

@@ -17,6 +17,8 @@ Check: TypeAlias = Literal[
     "parked",
     "gives-way",
     "hot-key",
+    "paused",
+    "open-breaker",
 ]
 
 

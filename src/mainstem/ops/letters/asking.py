@@ -17,6 +17,7 @@ from mainstem.delivery import (
     decode_answer,
     decode_entry,
     ends_of,
+    is_notice,
     send,
 )
 
@@ -116,7 +117,7 @@ class Asking:
         for key, value in zip(batch.keys, batch.values, strict=True):
             if answers:
                 self._answered(value)
-            else:
+            elif not is_notice(key):
                 entry = None if value is None else decode_entry(value)
                 self._told((batch.partition, key if entry is None else entry.sequence_key), entry)
 

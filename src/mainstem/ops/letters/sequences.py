@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Broker, read_all
-from mainstem.delivery import LASTING_KEY, Entry, audit_topic, decode_entry
+from mainstem.delivery import LASTING_KEY, Entry, Notice, audit_topic, decode_entry, decode_notice, is_notice
 from mainstem.ops.arguments import group_named
 
 
@@ -60,6 +60,16 @@ async def parked(broker: Broker, group: str) -> list[Entry]:
     return sorted(entries.values(), key=lambda entry: (entry.at_ms, entry.task, entry.place))
 
 
+async def held_up(broker: Broker, group: str) -> list[Notice]:
+    """What holds up more than one key of a group, longest first, as its audit topic has it now."""
+    notices: dict[tuple[int, bytes | None], Notice] = {}
+    async for batch in read_all(broker, audit_topic(group)):
+        for key, value in zip(batch.keys, batch.values, strict=True):
+            if value is not None and is_notice(key):
+                notices[batch.partition, key] = decode_notice(value)
+    return sorted((each for each in notices.values() if not each.over), key=lambda each: (each.at_ms, each.task))
+
+
 def take_in(
     entries: dict[tuple[int, bytes | None], Entry],
     partition: int,
@@ -68,7 +78,7 @@ def take_in(
     """Let later records of the audit topic replace earlier ones; a tombstone ends a sequence."""
     for key, value in records:
         if key is not None and key.startswith(LASTING_KEY):
-            continue  # it has changed or left for good, and may be large
+            continue  # it has changed or left for good, and may be large; or it is a notice
         entry = None if value is None else decode_entry(value)
         if entry is None:
             entries.pop((partition, key), None)

@@ -108,6 +108,11 @@ class Feed:
         return Strain()
 
     @property
+    def open_breakers(self) -> Mapping[str, float]:
+        """There are none."""
+        return {}
+
+    @property
     def got_on(self) -> bool:
         """Whether it has committed anything beyond its first positions."""
         return self._commits > 1

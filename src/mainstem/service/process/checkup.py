@@ -54,6 +54,11 @@ class Standing(Protocol):
         """What shows that it has too much to do."""
         ...
 
+    @property
+    def open_breakers(self) -> Mapping[str, float]:
+        """The breakers of its handlers that are not closed, and for how many seconds."""
+        ...
+
 
 class Waiting(Protocol):
     """What a group waits for."""
@@ -133,9 +138,10 @@ class Checkup:
                     since = now
                 self._seen[name, number] = task, mark, since
                 still = now - since
-                paused = {reason: round(seconds, 3) for reason, seconds in task.paused.items()}
+                paused, opened = _rounded(task.paused), _rounded(task.open_breakers)
                 stuck = still >= stuck_seconds
-                tasks.append(TaskHealth(name, number, task.in_flight, round(still, 3), stuck, paused, task.strain))
+                seconds = round(still, 3)
+                tasks.append(TaskHealth(name, number, task.in_flight, seconds, stuck, paused, task.strain, opened))
             waits = group.waits.longer_than(MOMENT_SECONDS)
             found, alerts = letters.get(name, (Letters(), ()))
             groups.append(GroupHealth(name, group.stands, group.draining, tuple(tasks), waits, found, alerts))
@@ -144,6 +150,10 @@ class Checkup:
     async def close(self) -> None:
         """Ask no more."""
         await self._line.close()
+
+
+def _rounded(held: Mapping[str, float]) -> Mapping[str, float]:
+    return {what: round(seconds, 3) for what, seconds in held.items()}
 
 
 def _mark(task: Standing) -> object:

@@ -18,6 +18,7 @@ class TaskHealth(Struct, frozen=True):
     and has got on with none of it; that is 0 for a task that has nothing to do. ``paused`` says why its inputs stand
     still, and for how many seconds; it is not stuck then, and goes on by itself. The ``strain`` says which of its
     handlers give way, for how many seconds, and which key is hot.
+    ``open_breakers`` are those of its handlers that are not closed, and for how many seconds.
     """
 
     group: str
@@ -27,6 +28,7 @@ class TaskHealth(Struct, frozen=True):
     stuck: bool
     paused: Mapping[str, float] = {}
     strain: Strain = Strain()
+    open_breakers: Mapping[str, float] = {}
 
 
 class GroupHealth(Struct, frozen=True):

@@ -72,7 +72,8 @@ def picked(service: Definition, only: Collection[str], *, outside: bool) -> Defi
     def choose(registration: Registration) -> Registration | None:
         if registration.name not in wanted and (registration.timer is None or registration.schedule is not None):
             return None
-        return replace(registration, retry=registration.retry.within(attempts=1), limit=None, gives_way_ms=None)
+        attempt = registration.retry.within(attempts=1)
+        return replace(registration, retry=attempt, limit=None, breaker=None, gives_way_ms=None)
 
     copy = narrowed(service, choose)
     for group in copy.groups:

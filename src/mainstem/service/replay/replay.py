@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mainstem.broker import TopicDescription, TopicPartition, read_all
 from mainstem.clock import SystemClock
-from mainstem.delivery import Registration, Runnable, audit_topic, decode_entry
+from mainstem.delivery import Registration, Runnable, audit_topic, decode_entry, is_notice
 from mainstem.errors import UnknownTopic
 from mainstem.events import declaration_of
 from mainstem.identifiers import Derivation, Identifiers
@@ -215,7 +215,7 @@ class _Performance:
             last: dict[bytes | None, bytes | None] = {}
             async for batch in read_all(self._scratch, audit_topic(group)):
                 last.update(zip(batch.keys, batch.values, strict=True))
-            entries = [decode_entry(value) for value in last.values() if value is not None]
+            entries = [decode_entry(value) for key, value in last.items() if value is not None and not is_notice(key)]
             stopped += sum(each.status == "dead-lettered" for each in entries)
         return self._letters - stopped
 

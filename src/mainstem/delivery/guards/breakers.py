@@ -1,0 +1,127 @@
+"""The breakers of the handlers of one task, in one incarnation of it."""
+
+import asyncio
+from collections.abc import Mapping
+
+from mainstem.delivery.context import Effects
+from mainstem.delivery.failures import HELD_STORE, held_in
+from mainstem.delivery.guards.breaker import Fuse
+from mainstem.delivery.guards.gate import BREAKERS_STORE, Gate, Shared, decode_state
+from mainstem.state import TaskState
+
+GATES_MOST = 10_000
+"""Of one handler; of more, those are forgotten that are closed and have no failure to remember."""
+
+FREED_AT_ONCE = 500
+_MOMENT_SECONDS = 0.02
+"""Between so many: the other keys and the commits want a turn."""
+
+HELD_MS = 3_600_000
+"""What waits for a breaker is tried after this time in any case: it may be one that nobody knows any more."""
+
+_ALL = b""
+
+
+class Breakers:
+    """Finds the breaker of an event, and lets go on what was parked by one that has closed."""
+
+    __slots__ = ("_ended", "_fuses", "_gates", "_uneasy", "shared", "some")
+
+    def __init__(self, fuses: Mapping[str, Fuse]) -> None:
+        self._fuses = fuses
+        self._gates: dict[str, dict[bytes, Gate]] = {handler: {} for handler in fuses}
+        self._uneasy: set[str] = set()
+        self._ended = False
+        self.some = False
+        """Whether the kill switch of some handler has to be told of every event of it."""
+        self.shared: Shared | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the kill switch of some handler is not closed."""
+        return any(self._gates[each][_ALL].state.phase != "closed" for each in self._uneasy)
+
+    def begin(self, shared: Shared, state: TaskState) -> None:
+        """Go on with what an earlier owner has left."""
+        self.shared = shared
+        for row_key, row in state.walk(BREAKERS_STORE) if shared.keeps else ():
+            end = 2 + int.from_bytes(row_key[:2], "big")
+            handler, rest = row_key[2:end].decode(), row_key[end:]
+            fuse = self._fuses.get(handler)
+            if fuse is None or (fuse.fields is None) != (rest == _ALL):
+                shared.absorb(Effects([], {(BREAKERS_STORE, row_key): None}))
+                continue
+            gate = Gate(handler, rest[1:] if rest else None, fuse, shared, decode_state(row))
+            self._gates[handler][rest[1:]] = gate
+            gate.begin()
+        for name in [*shared.held.breakers()] if shared.keeps else ():
+            self.free(name)
+
+    def gate(self, handler: str, event: object) -> Gate | None:
+        """The breaker of a handler for an event. Raises :class:`~mainstem.errors.EventRefused`."""
+        gates = self._gates.get(handler)
+        if gates is None:
+            return None
+        fuse = self._fuses[handler]
+        key = None if fuse.fields is None else fuse.fields[type(event)](event) or b""
+        gate = gates.get(key or _ALL)
+        if gate is None:
+            if len(gates) >= GATES_MOST:
+                gates = self._gates[handler] = {each: gate for each, gate in gates.items() if not gate.at_rest}
+            assert self.shared is not None
+            gate = gates[key or _ALL] = Gate(handler, key, fuse, self.shared)
+        return gate
+
+    def kill_switch(self, handler: str) -> Gate | None:
+        """That of a handler, if it has one."""
+        fuse = self._fuses.get(handler)
+        return self.gate(handler, None) if fuse is not None and fuse.kills else None
+
+    def went_well(self, handler: str) -> None:
+        """A handler has succeeded at an event somewhere else than in a lane."""
+        if handler in self._uneasy:
+            self._gates[handler][_ALL].went_well(None)
+
+    def look(self, gate: Gate) -> None:
+        """Note whether a kill switch has to be told of every event."""
+        if gate.state.phase == "closed" and gate.at_rest:
+            self._uneasy.discard(gate.handler)
+        else:
+            self._uneasy.add(gate.handler)
+            # Whoever takes the short way asks no one else.
+            gate.shared.held.parking.some = True
+        self.some = bool(self._uneasy)
+
+    def free(self, name: bytes) -> None:
+        """Let go on what was parked by a breaker, if that is closed; many of them a page at a time."""
+        shared = self.shared
+        assert shared is not None
+        if self._ended or any(each.state.phase != "closed" for each in self._of(name)):
+            return
+        effects = shared.held.free(name, FREED_AT_ONCE, shared.clock.now_ms())
+        if effects is not None:
+            shared.absorb(effects)
+            asyncio.get_running_loop().call_later(_MOMENT_SECONDS, _free, self, name)
+
+    def parked(self, effects: Effects) -> None:
+        """Changes have entered the books: what waits, since then, for a breaker that has closed before, goes on."""
+        for (store, key), value in effects.writes.items():
+            if store == HELD_STORE and value is not None:
+                self.free(held_in(key)[0])
+
+    def stop(self) -> None:
+        """Do nothing more."""
+        self._ended = True
+        for gates in self._gates.values():
+            for gate in gates.values():
+                gate.stop()
+
+    def _of(self, name: bytes) -> list[Gate]:
+        end = 2 + int.from_bytes(name[:2], "big")
+        gate = self._gates.get(name[2:end].decode(), {}).get(name[end + 1 :])
+        return [] if gate is None else [gate]
+
+
+def _free(breakers: Breakers, name: bytes) -> None:
+    # As in ``gate``: somebody waits for it.
+    breakers.free(name)
