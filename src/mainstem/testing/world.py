@@ -97,9 +97,9 @@ class World:
     async def settle(self, horizon: Duration = "366d") -> None:
         """Let time pass until nothing is left to do: no lag, nothing in flight, no retry and no timer.
 
-        Dead letters are not waited for. Raises :class:`SimulationStuck` when something is left after ``horizon``,
-        when a handler waits for what never comes, or when it has reached out of the simulation; and what has made a
-        worker fail.
+        Dead letters are not waited for, nor is the next run of a schedule. Raises :class:`SimulationStuck` when
+        something is left after ``horizon``, when a handler waits for what never comes, or when it has reached out of
+        the simulation; and what has made a worker fail.
         """
         await self._settling.settle(seconds(horizon))
         self.complain()

@@ -293,6 +293,17 @@ async def test_what_gives_way_is_a_warning(shell: Shell, monkeypatch: pytest.Mon
         assert ("gives-way", False, "group 'desk'") in await asyncio.to_thread(examined, shell)
 
 
+async def test_what_a_service_calls_too_much_is_read_back_as_it_was_stated(shell: Shell) -> None:
+    """It is kept as plain numbers, and one that could not be read would hide what is to be said of all others."""
+    desk = Service("desk", alerts=Alerts(dead_letters=2, parked=3, parked_age="1h"))
+
+    @desk.on(OrderPaid)
+    async def see(_order: OrderPaid) -> None: ...
+
+    async with shell.running(desk):
+        assert await asyncio.to_thread(examined, shell) == []
+
+
 def test_what_a_service_calls_too_much_is_a_problem() -> None:
     """Dead letters below its threshold are a warning; parked keys are told when they pass theirs."""
     letter = Letter("orders", 0, 1, 1, b"k", b"", {})

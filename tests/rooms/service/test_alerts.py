@@ -111,7 +111,9 @@ def test_thresholds() -> None:
         "parked_age",
     }
     assert Alerts().passed(Letters(10**6, 10**6, 10**9, 10**9)) == {}
-    assert Alerts(**alerts.numbers).passed(Letters(2, 9, 60_000, 0)).keys() == {"dead_letter_age"}  # type: ignore[arg-type]
+    kept = {name: float(number) for name, number in alerts.numbers.items()}
+    assert Alerts.of(kept) == Alerts(dead_letters=3, parked=10, dead_letter_age=60.0, parked_age=60.0)
+    assert Alerts.of({}) == Alerts()
 
 
 def test_what_is_no_threshold_is_refused() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mainstem import Context, IntegrationEvent, Service
+from mainstem import Context, IntegrationEvent, Service, Timer
 from mainstem.errors import DefinitionError, NotFound, StartRefused
 from mainstem.testing import Published, SimulationStuck, duplicate, fail, run_simulation, simulate, simulated, slow
 from tests.rooms.testing.billing import (
@@ -185,6 +185,33 @@ def poked(handler: Callable[..., object]) -> Service:
     service = Service("poked")
     service.on(Poked, name="handle_poke")(handler)
     return service
+
+
+@simulated
+async def test_the_next_run_of_a_schedule_is_not_waited_for() -> None:
+    """Behind each there is another; a timer that is set beside it is waited for, and what it does with its runs."""
+    service, runs, woken = Service("nightly"), list[int](), list[int]()
+
+    @service.schedule("0 * * * *")
+    async def tick(context: Context) -> None:
+        runs.append(context.now_ms)
+
+    @service.on(Poked)
+    async def set_out(_event: Poked, context: Context) -> None:
+        context.wake("come_home", after="150m")
+
+    @service.on_timer("come_home")
+    async def come_home(_timer: Timer, context: Context) -> None:
+        woken.append(context.now_ms)
+
+    async with simulate(service) as world:
+        await world.settle()
+        assert runs == []
+        await world.advance("2h")
+        assert len(runs) == 2
+        await world.publish(Poked("a"))
+        await world.settle()
+        assert (len(woken), len(runs)) == (1, 4)
 
 
 @simulated

@@ -1,6 +1,6 @@
 """From when on somebody is to be told of what waits: thresholds of a service, and whether they are passed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -48,9 +48,21 @@ class Alerts(Struct, frozen=True, kw_only=True):
             if age is not None:
                 milliseconds(age)
 
+    @classmethod
+    def of(cls, numbers: Mapping[str, float]) -> "Alerts":
+        """What was stated, of :attr:`numbers` that have been kept or sent, as numbers that may all be floats."""
+        ages = {name: each for name, each in numbers.items() if name.endswith("_age")}
+        counts = {name: int(each) for name, each in numbers.items() if name not in ages}
+        return cls(
+            dead_letters=counts.get("dead_letters"),
+            dead_letter_age=ages.get("dead_letter_age"),
+            parked=counts.get("parked"),
+            parked_age=ages.get("parked_age"),
+        )
+
     @property
     def numbers(self) -> dict[str, float]:
-        """What is stated, with ages in seconds, for who keeps or sends it; ``Alerts(**numbers)`` is the same."""
+        """What is stated, with ages in seconds, for who keeps or sends it; :meth:`of` is the way back."""
         stated = {name: getattr(self, name) for name in self.__struct_fields__}
         return {
             name: seconds(each) if name.endswith("_age") else each for name, each in stated.items() if each is not None

@@ -129,7 +129,7 @@ async def _topics(
 
 
 async def _letters(broker: Backend, catalogue: Sequence[CatalogueEntry]) -> list[Finding]:
-    alerts = {entry.group: Alerts(**entry.alerts) for entry in catalogue}  # type: ignore[arg-type]  # as it was written
+    alerts = {entry.group: Alerts.of(entry.alerts) for entry in catalogue}
 
     async def of(group: str) -> list[Finding]:
         entries = await parked(broker, group)

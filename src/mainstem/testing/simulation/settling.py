@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mainstem.broker.sqlite import SqliteBroker
-from mainstem.delivery import Plan
+from mainstem.delivery import CRON, Plan
 from mainstem.state import TaskState, timers
 from mainstem.testing.simulation.loop import SimulationStuck
 from mainstem.testing.simulation.machine import LATENCY_SECONDS
@@ -26,6 +26,8 @@ class Left(NamedTuple):
 
     work: list[str]
     due_ms: int | None
+    waits: bool = False
+    """Whether any timer is set but the next runs of schedules, behind each of which there is another."""
 
 
 class Settling:
@@ -43,11 +45,16 @@ class Settling:
         scene.loop.waiting = self._handlers_waiting
 
     async def settle(self, horizon_seconds: float) -> None:
-        """Return when nothing is left to do. Raises :class:`SimulationStuck` when that is not within the horizon."""
+        """Return when nothing is left to do. Raises :class:`SimulationStuck` when that is not within the horizon.
+
+        The next run of a schedule is not waited for, because behind each there is another.
+        """
         horizon_ms = self._now_ms() + round(horizon_seconds * 1_000)
-        while (left := await self._calm(horizon_ms)).due_ms is not None and not left.work and left.due_ms <= horizon_ms:
+        while not (left := await self._calm(horizon_ms)).work and left.waits:
+            if left.due_ms is None or left.due_ms > horizon_ms:
+                break
             await self._wait_for(left.due_ms)
-        if left.work or left.due_ms is not None:
+        if left.work or (left.due_ms is not None and left.waits):
             raise SimulationStuck(
                 f"something is left to do after {horizon_seconds:g} s",
                 where="; ".join(left.work) or f"a timer is due at {left.due_ms}",
@@ -165,6 +172,7 @@ class Settling:
         groups = await admin.groups([plan.group for plan in plans])
         topics = await admin.topics({topic for plan in plans for topic in (*plan.partitions, plan.inbox)})
         due: list[int] = []
+        waits = False
         for plan in plans:
             if plan.group not in groups:
                 work.append(f"group {plan.group} has not begun")
@@ -175,11 +183,13 @@ class Settling:
                     lag = topics[at.topic].ends[at.partition] - positions.get(at, -1)
                     if lag:
                         work.append(f"{lag} of {at.topic}[{at.partition}] in {plan.group}")
-                first = timers.next_due_ms(TaskState(self._broker.rows(plan.group, task)))
+                state = TaskState(self._broker.rows(plan.group, task))
+                first = timers.next_due_ms(state)
                 due += [] if first is None else [first]
+                waits = waits or any(not each.name.startswith(CRON) for each in timers.walk_due(state))
         now_ms = self._now_ms()
         work += [f"a timer is due since {each}" for each in due if each <= now_ms]
-        return Left(work, min(due, default=None))
+        return Left(work, min(due, default=None), waits)
 
     def _plans(self) -> Sequence[Plan]:
         return next((worker.plans for worker in self._scene.workers if worker.plans), ())
