@@ -112,11 +112,13 @@ class Plan:
     def parties(self) -> dict[str, frozenset[str]]:
         """By handler, all those that wait with it: that use a store that it uses, or that another of them does.
 
-        One that says nothing of its stores may use any. One without order waits for nobody, and nobody for it.
+        One that says nothing of its stores may use any. One without order waits for nobody, and nobody for it; nor does
+        a schedule, whose runs have no key.
         """
         parties = {each.name: {each.name} for each in self.processors}
         for store in self.stores:
-            using = [each for each in self.processors if each.order != "none" and may_use(each, store)]
+            keyed = [each for each in self.processors if each.order != "none" and each.schedule is None]
+            using = [each for each in keyed if may_use(each, store)]
             joined = set[str]().union(*(parties[each.name] for each in using))
             parties.update(dict.fromkeys(joined, joined))
         return {name: frozenset(party) for name, party in parties.items()}
@@ -295,15 +297,15 @@ def _giving_way(plan: Plan) -> Iterable[MainstemError]:
 
 
 def _shared_stores(plan: Plan) -> Iterable[MainstemError]:
-    if all(store.scope != "key" for store in plan.stores.values()):
-        return
+    stores = [name for name, store in plan.stores.items() if store.scope == "key"]
+    using = [p for p in plan.processors if any(may_use(p, name) for name in stores)]
     # An event of our own that is declared without a key has none, and so no place in a store.
-    keyed = {each.topic for p in plan.processors for each in p.inputs if each.key or each.kind is None}
+    keyed = {each.topic for p in using for each in p.inputs if each.key or each.kind is None}
     counts = {topic: plan.partitions[topic] for topic in sorted(keyed) if topic in plan.partitions}
     if len(set(counts.values())) > 1:
         yield DefinitionError(
             f"inputs that share stores have different partition counts: {counts}",
-            where=f"group {plan.group!r}, stores {', '.join(sorted(plan.stores))}",
+            where=f"group {plan.group!r}, stores {', '.join(sorted(stores))}",
             why="a key would live in one task for one topic and in another task for the other",
             remedy="create the topics with equal partition counts, or give one input a group of its own",
         )

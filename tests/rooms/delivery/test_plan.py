@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mainstem.broker import TopicPartition
-from mainstem.delivery import Outputs, Plan, Processor, Retry, Store, faults_of, tasks_for
+from mainstem.delivery import Cron, Outputs, Plan, Processor, Recurring, Retry, Store, faults_of, tasks_for
 from mainstem.events import IntegrationEvent, Topic, declaration_of
 from mainstem.settings import Settings
 
@@ -82,11 +82,28 @@ FREE = {"top": Store("top", int, scope="partition")}
         plan(handler("a", BARE), handler("b", BARE)),
         plan(handler("a", Paid, retry=Retry.on(OSError).inline(1)), handler("b", Paid), delivery="at_least_once"),
         plan(),
+        plan(
+            handler("a", Paid),
+            handler("b", Shipped, stores=frozenset()),
+            partitions={"orders": 3, "parcels": 12},
+            stores=KEYED,
+        ),
     ],
 )
 def test_what_works_has_no_faults(right: Plan) -> None:
     """Different counts without shared stores, several handlers of a type, batches in a single lane: all fine."""
     assert faults_of(right) == []
+
+
+def test_a_schedule_waits_with_nobody() -> None:
+    """Its runs have no key; whoever uses a store would wait behind all of it otherwise, and for one another."""
+    hourly = Recurring(Cron("0 * * * *", "UTC"), "skip")
+    made = plan(handler("a", Paid), handler("b", Paid), handler("s", timer="$cron:s", schedule=hourly), stores=KEYED)
+    assert {name: sorted(party) for name, party in made.parties().items()} == {
+        "a": ["a", "b"],
+        "b": ["a", "b"],
+        "s": ["s"],
+    }
 
 
 @pytest.mark.parametrize(
