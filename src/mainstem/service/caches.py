@@ -20,7 +20,8 @@ class StoreCache(Handlers, Generic[V]):
     ``service.include(cache)`` lets handlers use it, with ``await cache.get(context)`` and ``await
     cache.put(context, value)``. A value counts for ``expire_after``. Without ``behind``, what is put is written before
     the handler goes on. With it, it is written so much later, after the commit, once for all that was put meanwhile,
-    and at least once; when ``most`` keys of a task wait for that, what is put is written at once again.
+    and at least once; when ``most`` keys of a task wait for that, as dead letters too, what is put is written at once
+    again.
     """
 
     def __init__(

@@ -192,6 +192,24 @@ async def test_what_is_written_makes_room() -> None:
 
 
 @simulated
+async def test_no_more_wait_while_the_other_system_is_away() -> None:
+    """A key whose writing has failed waits still, also for who takes the task over; what is refused is not kept."""
+    shop = Shop(behind="1s", most=5, retry=Retry.on(ConnectionError).later("10h"))
+    shop.service.topics.clear()
+    shop.service.topic("orders", partitions=1)
+    async with simulate(shop.service, faults=[fail(Other.tell, ConnectionError, times=1_000)]) as world:
+        for number in range(12):
+            await world.publish(Ordered(f"c-{number + 2}"))
+            await world.advance("5s")
+        assert len(world.values(shop.totals.values)) == 5
+        world.crash()
+        for number in range(12):
+            await world.publish(Ordered(f"d-{number}"))
+            await world.advance("5s")
+        assert len(world.values(shop.totals.values)) == 5
+
+
+@simulated
 async def test_what_cannot_be_kept_is_not_written() -> None:
     """The other system would have it, and the cache the one before."""
     shop = Shop()

@@ -13,6 +13,8 @@ V = TypeVar("V")
 
 WRITE: Final = "$write:"
 """A timer whose name begins so: a value of the cache named behind it is to be written."""
+WRITER: Final = ".write"
+"""What ends the name of the handler that does so."""
 
 
 class Cached(Generic[V]):
@@ -23,7 +25,7 @@ class Cached(Generic[V]):
     def __init__(self, store: Store[V], behind_ms: int | None) -> None:
         self.store = store
         self.timer = WRITE + store.name
-        self.handler = f"{store.name}.write"
+        self.handler = store.name + WRITER
         self._behind_ms = behind_ms
 
     async def get(self, context: Context) -> V | None:
@@ -94,7 +96,7 @@ class Cached(Generic[V]):
     def _waits(self, run: RunContext, task: TaskCache) -> bool:
         if self._behind_ms is None or run.key is None:
             return False
-        return run.is_set(self.timer) or task.is_parked(self.handler, run.key)
+        return run.is_set(self.timer) or task.is_parked(run.key)
 
     async def _write(self, run: RunContext, task: TaskCache, value: V | None) -> None:
         if task.bound.write is not None:

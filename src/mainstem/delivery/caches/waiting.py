@@ -1,6 +1,9 @@
-"""What the caches of a task have still to write: kept as timers of the keys, and counted, so that they stay bounded."""
+"""What the caches of a task have still to write: kept as timers of the keys, and counted, so that they stay bounded.
 
-from itertools import islice
+A key whose writing has failed has no timer any more: it is parked, and waits as well.
+"""
+
+from itertools import chain, islice
 
 from mainstem.delivery.caches.bound import Bound
 from mainstem.delivery.failures import Parking, place_at
@@ -13,12 +16,13 @@ _COUNTED_ANEW_PERCENT = 10
 class TaskCache:
     """A cache in one incarnation of a task."""
 
-    __slots__ = ("_count", "_ledger", "_parking", "_since", "_timer", "bound")
+    __slots__ = ("_count", "_handler", "_ledger", "_parking", "_since", "_timer", "bound")
 
-    def __init__(self, bound: Bound, timer: str, ledger: Ledger) -> None:
-        """``timer`` is the name of the timers of those keys that wait to be written."""
+    def __init__(self, bound: Bound, timer: str, handler: str, ledger: Ledger) -> None:
+        """``timer`` is the name of the timers of those keys that wait to be written, and ``handler`` writes them."""
         self.bound = bound
         self._timer = timer
+        self._handler = handler
         self._ledger = ledger
         self._parking = Parking(ledger.state)
         self._count = self._counted()
@@ -41,9 +45,9 @@ class TaskCache:
         """A key waits no more."""
         self._count = max(0, self._count - 1)
 
-    def is_parked(self, handler: str, key: bytes) -> bool:
+    def is_parked(self, key: bytes) -> bool:
         """Whether writing a key has failed, and is to be tried again, or is a dead letter."""
-        return self._parking.mark(handler, place_at(key, "", 0, 0)) is not None
+        return self._parking.mark(self._handler, place_at(key, "", 0, 0)) is not None
 
     async def committed(self, store: str, key: bytes) -> None:
         """Return when the value that is kept for a key is committed."""
@@ -52,4 +56,8 @@ class TaskCache:
 
     def _counted(self) -> int:
         state: TaskState = self._ledger.state
-        return sum(1 for _ in islice(timers.named(state, self._timer), self.bound.most)) if self.bound.most else 0
+        if not self.bound.most:
+            return 0
+        begun = (firing for firing in timers.begun(state) if firing.timer.name == self._timer)
+        waiting = chain(timers.named(state, self._timer), begun, self._parking.of(self._handler))
+        return sum(1 for _ in islice(waiting, self.bound.most))

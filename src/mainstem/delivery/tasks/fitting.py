@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from mainstem.delivery.caches import WRITE, TaskCache
+from mainstem.delivery.caches import WRITE, WRITER, TaskCache
 from mainstem.delivery.context import Effects, Footing, Incarnation, Run, Stamps, Surroundings, Through
 from mainstem.delivery.desk import Desk, Handler
 from mainstem.delivery.failures import Audit, Checkpoints, Parking
@@ -95,7 +95,7 @@ def _handlers(
     clock = environment.clock
     bare = {each.topic: each for processor in plan.processors for each in processor.inputs if not each.envelope}
     replaying = environment.later is not None
-    caches = {name: TaskCache(bound, WRITE + name, ledger) for name, bound in plan.caches.items()}
+    caches = {name: TaskCache(bound, WRITE + name, name + WRITER, ledger) for name, bound in plan.caches.items()}
     surroundings = Surroundings(
         ledger.state, plan.outputs, clock, plan.stores, checkpoint, stamps, bare, replaying, caches
     )
