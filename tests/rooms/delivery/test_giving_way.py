@@ -207,6 +207,29 @@ async def test_a_task_that_stands_still_itself_is_not_behind() -> None:
     lateness.close()
 
 
+async def test_one_that_hangs_does_not_hold_the_others_up_for_ever() -> None:
+    """A task that reads and begins nothing is not behind after ten seconds; it is once it begins something late."""
+    told: list[str] = []
+    clock, doing = ManualClock(), Doing()
+    waiter = giving_way.Waiter(1_000, lambda _: told.append("begin"), lambda: told.append("end"))
+    lateness = giving_way.Lateness(clock, [waiter], doing)
+    late_one = single(TopicPartition("orders", 0), 0, Record(None, b"", clock.now_ms() - LATE_MS))
+    lateness.read(late_one)
+    await until(lambda: lateness._still_since is not None)
+    clock.advance(giving_way.STILL_SECONDS - 1)
+    looks = 0
+    while looks < 3:
+        before = lateness._handle
+        await until(lambda before=before: lateness._handle is not before)
+        looks += 1
+    assert told == ["begin"]
+    clock.advance(1)
+    await until(lambda: told == ["begin", "end"])
+    lateness.read(late_one)
+    assert told == ["begin", "end", "begin"]
+    lateness.close()
+
+
 def pauses() -> Pauses:
     """Those of a task."""
     return Pauses("a task", ManualClock(), Lanes(1, lambda _: None), Notices(Audit("shop", 0), ManualClock()))

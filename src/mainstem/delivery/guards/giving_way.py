@@ -19,6 +19,8 @@ from mainstem.telemetry import log
 
 LOOK_SECONDS: Final = 1.0
 """So often a task to which somebody gives way looks how far behind it is, while it has something to do."""
+STILL_SECONDS: Final = 10.0
+"""A task that has read and begun nothing for so long, though it has something to do, hangs, and is not behind."""
 GIVES_WAY: Final = "it gives way"
 """Stands where other parked sequences have what went wrong."""
 AGAIN_MS: Final = 10_000
@@ -59,13 +61,14 @@ class Lateness:
     One that hangs for long says nothing about the others, and does not count.
     """
 
-    __slots__ = ("_clock", "_handle", "_load", "_oldest_ms", "_waiters")
+    __slots__ = ("_clock", "_handle", "_load", "_oldest_ms", "_still_since", "_waiters")
 
     def __init__(self, clock: Clock, waiters: Iterable[Waiter], load: Load) -> None:
         self._clock = clock
         self._waiters = list(waiters)
         self._load = load
         self._oldest_ms: int | None = None
+        self._still_since: float | None = None
         self._handle: asyncio.TimerHandle | None = None
 
     def read(self, batch: Batch) -> None:
@@ -109,13 +112,15 @@ class Lateness:
                 each.end()
 
     def _behind_ms(self) -> int | None:
-        """How far behind it is; None where it reads and begins nothing, because it has enough to do."""
-        if self._load.held:
-            return 0
+        """How far behind it is; None where it has read and begun nothing for a while, because it has enough to do."""
         found = [each for each in (self._oldest_ms, self._load.next_ms) if each is not None]
-        if not found:
-            return 0 if self._load.resting else None
-        return self._clock.now_ms() - min(found)
+        if self._load.held or self._load.resting or found:
+            self._still_since = None
+            return self._clock.now_ms() - min(found) if found and not self._load.held else 0
+        now = self._clock.monotonic()
+        if self._still_since is None:
+            self._still_since = now
+        return 0 if now - self._still_since >= STILL_SECONDS else None
 
 
 class GivingWay:
