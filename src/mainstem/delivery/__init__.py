@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from mainstem.delivery.gates import relocated_seen as relocated_seen
     from mainstem.delivery.group import GroupRunner as GroupRunner
     from mainstem.delivery.guards import GIVES_WAY as GIVES_WAY
-    from mainstem.delivery.guards import KILL_SWITCH as KILL_SWITCH
     from mainstem.delivery.guards import Breaker as Breaker
     from mainstem.delivery.guards import KillSwitch as KillSwitch
     from mainstem.delivery.guards import RightOfWay as RightOfWay
@@ -109,7 +108,6 @@ __all__ = [
     "CRON",
     "GIVES_WAY",
     "HANDLERS_STORE",
-    "KILL_SWITCH",
     "LASTING_KEY",
     "NO_ALERTS",
     "PARKING_STORE",
@@ -268,7 +266,7 @@ __getattr__, __dir__ = door(
             "relocated_seen",
         ),
         "group": ("GroupRunner",),
-        "guards": ("GIVES_WAY", "KILL_SWITCH", "Breaker", "KillSwitch", "RightOfWay"),
+        "guards": ("GIVES_WAY", "Breaker", "KillSwitch", "RightOfWay"),
         "handlers": (
             "Registration",
             "compile_handler",

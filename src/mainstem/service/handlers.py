@@ -10,7 +10,6 @@ from typing import Final, Literal, TypeVar, get_args
 from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.delivery import (
     CRON,
-    KILL_SWITCH,
     Breaker,
     Cron,
     Deduplicate,
@@ -62,7 +61,7 @@ class Handlers:
         deduplicate: Deduplicate | None = None,
         limit: Limit | None = None,
         gives_way: Duration | None = None,
-        breaker: Breaker | KillSwitch | None = KILL_SWITCH,
+        breaker: Breaker | KillSwitch | None = None,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),
@@ -110,7 +109,7 @@ class Handlers:
         name: str | None = None,
         retry: Retry = DEFAULT_RETRY,
         timeout: Duration | None = None,
-        breaker: Breaker | KillSwitch | None = KILL_SWITCH,
+        breaker: Breaker | KillSwitch | None = None,
         publishes: tuple[Declarable, ...] = (),
         latest: tuple[Declarable, ...] = (),
         was: tuple[str, ...] = (),

@@ -39,7 +39,7 @@ def mended() -> bool:
     return Path("mended").exists()
 
 
-@loyalty.on(OrderPaid, retry=Retry.never(), breaker=None)
+@loyalty.on(OrderPaid, retry=Retry.never())
 async def tally(order: OrderPaid, context: Context) -> GoldReached | None:
     """Count what a customer has spent."""
     if order.amount_cents < 0 and not mended():

@@ -96,7 +96,7 @@ async def test_what_holds_a_task_up_is_told(shell: Shell) -> None:
     rule = BreakerRule(window=CallsWindow(2), minimum_calls=2, open_ms=50, probes=1)
     service.topic("needs", partitions=1)
 
-    @service.on(Needed, retry=Retry.on(OSError).pause("50ms"), breaker=None)
+    @service.on(Needed, retry=Retry.on(OSError).pause("50ms"))
     async def wait(_event: Needed) -> None:
         if not away.is_set():
             raise OSError

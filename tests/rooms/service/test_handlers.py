@@ -7,6 +7,7 @@ import pytest
 
 from mainstem import Handlers, Retry, Service, Topic
 from mainstem.errors import DefinitionError
+from mainstem.testing import simulate, simulated
 from tests.rooms.service.events import GoldReached, OrderPaid, SeatTaken
 
 
@@ -112,3 +113,32 @@ def test_a_topic_of_others_may_be_handled() -> None:
     topic = Topic("erp.orders", Foreign)
     handlers.on(topic, publishes=(topic,))(tally)
     assert handlers.registered[0].types == (topic,)
+
+
+@simulated
+async def test_no_handler_has_a_breaker_that_it_does_not_declare() -> None:
+    """A hundred bad events become dead letters at once, and another handler of their task does not wait for them."""
+    service = Service("shop")
+    service.topic("orders", partitions=1)
+    service.topic("loyalty", partitions=1)
+    praised: list[str] = []
+
+    @service.on(OrderPaid, retry=Retry.never())
+    async def broken(order: OrderPaid) -> None:
+        raise ValueError(order.customer_id)
+
+    @service.on(GoldReached)
+    async def praise(gold: GoldReached) -> None:
+        praised.append(gold.customer_id)
+
+    @service.on_timer("remind")
+    async def remind() -> None: ...
+
+    assert [each.breaker for each in service.registered] == [None, None, None]
+    async with simulate(service) as world:
+        await world.publish(*[OrderPaid(f"c-{number}") for number in range(100)])
+        await world.advance("5s")
+        await world.publish(GoldReached("c-1"))
+        await world.advance("5s")
+        assert praised == ["c-1"]
+        assert len(world.dead_letters()) == 100

@@ -1,7 +1,7 @@
 """What keeps a task from harm when what its handlers need is away, when too much waits, or when it is behind."""
 
 from mainstem.delivery.guards.bound import COUNT_STORE, LetterCount
-from mainstem.delivery.guards.breaker import KILL_SWITCH, Breaker, Declared, Fuse, KillSwitch, fuse_of
+from mainstem.delivery.guards.breaker import Breaker, Declared, Fuse, KillSwitch, fuse_of
 from mainstem.delivery.guards.breakers import Breakers
 from mainstem.delivery.guards.gate import Shared
 from mainstem.delivery.guards.giving_way import GIVES_WAY, GivingWay, Lateness, RightOfWay
@@ -13,7 +13,6 @@ from mainstem.delivery.guards.pauses import Pauses, Turn
 __all__ = [
     "COUNT_STORE",
     "GIVES_WAY",
-    "KILL_SWITCH",
     "NOTICES_STORE",
     "Breaker",
     "Breakers",

@@ -1,7 +1,7 @@
 """What a handler says of its breaker: when its failures are no longer those of single events."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -45,11 +45,12 @@ class Breaker(Struct, frozen=True):
 
 
 class KillSwitch(Struct, frozen=True):
-    """The breaker that every handler has unless it states another one, or None.
+    """A breaker for the code of a handler: a release with a bug must not make dead letters of all it is given.
 
     When so many events of different keys have failed one after the other, with none between them that succeeded, it is
     the code or what it calls that is broken, and not the events. Then the inputs stand still, and one event is
     probed after ``probe``, twice as late each further time up to ``longest``; the first that succeeds lets all go on.
+    Other handlers of the group wait as long: hours, when nobody mends it. So it is declared, and no handler's default.
 
     An event counts when its policy has no further run at once for it, whatever was raised, a bug as well. What the
     policy discards, or parks by a rule that names the exception, was foreseen, and does not count.
@@ -67,7 +68,7 @@ class KillSwitch(Struct, frozen=True):
             raise DefinitionError(
                 f"{self!r} could never open, or never close again",
                 why=error.what,
-                remedy='write KillSwitch(failures=50, probe="1s", longest="1m"), or breaker=None for none',
+                remedy='write KillSwitch(failures=50, probe="1s", longest="1m"), or leave breaker out',
             ) from error
 
     def rule(self) -> BreakerRule:
@@ -83,8 +84,6 @@ class KillSwitch(Struct, frozen=True):
 
 
 Declared: TypeAlias = Breaker | KillSwitch | None
-
-KILL_SWITCH: Final = KillSwitch()
 
 
 class Fuse(Struct, frozen=True):

@@ -169,11 +169,11 @@ async def _held_up(broker: Backend) -> list[Finding]:
             where = f"group {group!r}, task {each.task}"
             if each.held == "paused":
                 said = f"it has read nothing since {since}: {each.subject}{because}"
-                remedy = "it goes on by itself when that is over: see what its handler needs, or what is parked"
+                remedy = "all its handlers wait until that is over: see what one of them needs, or what is parked"
                 found.append(Finding("paused", True, where, said, remedy))
             else:
                 said = f"the breaker of {each.subject} has been open since {since}{because}"
-                remedy = "it closes by itself when its probes succeed; until then what needs it waits"
+                remedy = "it closes by itself when its probes succeed: see what the handler needs, or mend its code"
                 found.append(Finding("open-breaker", False, where, said, remedy))
     return found
 
