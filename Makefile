@@ -51,7 +51,7 @@ crash-long: setup ## The long form of the crash tests
 	@$(BIN)/pytest -m long tests/crash $(ARGS)
 
 simulation: setup ## Two thousand seeds of our own invariants, on two cores: a minute or two
-	@$(BIN)/pytest tests/simulation/test_invariants.py --mainstem-seeds=500 --mainstem-processes=2 $(ARGS)
+	@$(BIN)/pytest tests/simulation/test_invariants.py --timeout=900 --mainstem-seeds=500 --mainstem-processes=2 $(ARGS)
 
 simulation-long: setup ## The long form of the simulations: ten thousand seeds each
 	@$(BIN)/pytest -m long tests/simulation $(ARGS)

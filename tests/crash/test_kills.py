@@ -51,7 +51,11 @@ def seen_everything(folder: Path) -> bool:
     if min(numbers) < 200:
         return False
     with Database(folder / DATABASE) as database:
-        told = [record.value["status"] for record in database.records("fragile.dead-letters") if record.value]
+        told = [
+            record.value["status"]
+            for record in database.records("fragile.dead-letters")
+            if record.value and "status" in record.value
+        ]
     return "dead-lettered" in told
 
 

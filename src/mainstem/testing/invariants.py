@@ -127,7 +127,8 @@ def _given_up(world: World, audit_topic: str) -> tuple[set[bytes | None], set[tu
         if value is None:
             continue
         entry = msgspec.json.decode(value)
-        if entry["status"] in ("parked", "dead-lettered", "discarded"):
+        # A notice, of what holds a whole task up, is no entry and has no status.
+        if entry.get("status") in ("parked", "dead-lettered", "discarded"):
             key, letter = entry["key"], entry["letter"]
             keys.add(None if key is None else key.encode())
             places.add((letter["topic"], letter["partition"], letter["offset"]))

@@ -43,7 +43,11 @@ def seen_everything(crew: KafkaCrew) -> bool:
     """Whether the producer has come far, and some key is parked as a dead letter."""
     if read_journal(crew.folder / "producer-1.journal").next_number < 150:
         return False
-    told = [record.value["status"] for record in crew.log.records("fragile.dead-letters") if record.value]
+    told = [
+        record.value["status"]
+        for record in crew.log.records("fragile.dead-letters")
+        if record.value and "status" in record.value
+    ]
     return "dead-lettered" in told
 
 

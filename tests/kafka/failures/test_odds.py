@@ -57,7 +57,11 @@ class OddCrew(KafkaCrew):
 
     def told(self) -> Counter[str]:
         """What was said of events that have failed."""
-        return Counter(record.value["status"] for record in self.log.records(f"{NAME}.dead-letters") if record.value)
+        return Counter(
+            record.value["status"]
+            for record in self.log.records(f"{NAME}.dead-letters")
+            if record.value and "status" in record.value
+        )
 
     def unsettled(self) -> list[str]:
         """What is still to come."""
