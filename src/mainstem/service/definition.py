@@ -1,8 +1,9 @@
 """A service as it is written down: its groups, what it provides, its hooks and its topics."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mainstem.broker import Delivery, TopicSpec
@@ -53,16 +54,16 @@ class HandlerGroup(Handlers):
         standbys: int | None = None,
     ) -> None:
         super().__init__()
-        if not _NAME.fullmatch(name):
+        given: object = name
+        if not isinstance(given, str) or not _NAME.fullmatch(given):
             raise DefinitionError(
                 f"{name!r} cannot be the name of a service or group",
                 why="topics are named after it",
                 remedy="begin with a letter or digit; go on with letters, digits, dots, underscores and hyphens",
             )
-        if lanes < 1 or (tasks is not None and tasks < 1):
-            raise DefinitionError(f"{name!r} has lanes={lanes}, tasks={tasks}", remedy="count from 1")
-        if standbys is not None and standbys < 0:
-            raise DefinitionError(f"{name!r} has standbys={standbys}", remedy="0 is none, 1 usually enough")
+        _check_count(f"{name!r} has lanes", lanes, 1)
+        _check_count(f"{name!r} has tasks", 1 if tasks is None else tasks, 1)
+        _check_count(f"{name!r} has standbys", standbys or 0, 0)
         if start not in ("earliest", "latest"):
             raise DefinitionError(f"{name!r} has start={start!r}", remedy='write "earliest" or "latest"')
         if delivery not in ("exactly_once", "at_least_once"):
@@ -107,9 +108,9 @@ class Definition(HandlerGroup):
         alerts: Alerts | None = None,
         **options: Unpack[GroupOptions],
     ) -> None:
+        _check_options("Service", options, ("grace", "publishes", "definition", "alerts"))
         super().__init__(name, **options)
-        if definition < 0:
-            raise DefinitionError(f"{name!r} has definition={definition}", remedy="count from 1")
+        _check_count(f"{name!r} has definition", definition, 0)
         self.definition = definition
         self.alerts = check_alerts(alerts)
         self.grace_seconds = None if grace is None else seconds(grace)
@@ -131,6 +132,7 @@ class Definition(HandlerGroup):
         stands still while another group of the service is so far behind in its process; but it does not wait for one
         that gives way sooner.
         """
+        _check_options("group", options, ("gives_way",))
         group = HandlerGroup(f"{self.name}.{name}", **options)
         group.gives_way_ms = way_given(gives_way)
         if group.name in [each.name for each in self.groups]:
@@ -163,8 +165,8 @@ class Definition(HandlerGroup):
             )
         counts = {"partitions": partitions, "record_bytes_max": record_bytes_max, "retention_bytes": retention_bytes}
         for option, number in counts.items():
-            if number is not None and number < 1:
-                raise DefinitionError(f"topic {name!r} has {option}={number}", remedy="count from 1")
+            if number is not None:
+                _check_count(f"topic {name!r} has {option}", number, 1)
         if name in self.topics:
             raise DefinitionError(f"topic {name!r} is declared twice", where=f"service {self.name!r}")
         kept_ms = None if retention is None else milliseconds(retention)
@@ -208,6 +210,24 @@ class Definition(HandlerGroup):
         """Call a function, sync or async, after the last event, while everything provided is still open."""
         self.shutdown.append(hook)
         return hook
+
+
+def _check_count(what: str, given: object, least: int) -> None:
+    if type(given) is not int or given < least:
+        raise DefinitionError(f"{what}={given!r}", remedy=f"give a whole number from {least} on")
+
+
+def _check_options(what: str, given: Iterable[str], others: tuple[str, ...]) -> None:
+    """Refuse an option that there is none of, in the name of what was called, and not of what it builds upon."""
+    known = (*others, *GroupOptions.__annotations__)
+    for each in given:
+        if each not in known:
+            near = get_close_matches(each, known, n=1)
+            raise DefinitionError(
+                f"{what}(...) has no option {each!r}",
+                why=f"its options are {', '.join(known)}",
+                remedy=f"did you mean {near[0]}?" if near else "leave it out, or name one of them",
+            )
 
 
 def narrowed(service: Definition, choose: Callable[[Registration], Registration | None]) -> Definition:

@@ -120,6 +120,7 @@ class Handlers:
 
         It takes the :class:`~mainstem.Timer` first, or leaves it out; the options are those of :meth:`on`.
         """
+        _check_text("on_timer", timer, "timer", "remind")
         if not _NAME.fullmatch(timer):
             raise DefinitionError(
                 f"a timer cannot be called {timer!r}",
@@ -169,6 +170,7 @@ class Handlers:
         to run. It takes the :class:`~mainstem.Timer` first, or leaves it out; the other options are those of
         :meth:`on`.
         """
+        _check_text("schedule", cron, "time", "0 8 * * mon-fri")
         recurring = Recurring(Cron(cron, tz), missed, milliseconds(jitter))
         _check(several("publishes", publishes), was)
 
@@ -317,6 +319,16 @@ def _check(declared: Iterable[Declarable], was: tuple[str, ...]) -> None:
     for each in declared:
         declaration_of(each)
     several("was", was)
+
+
+def _check_text(decorator: str, given: object, what: str, example: str) -> None:
+    """Refuse what is no text; it is the function itself where somebody has left the brackets out."""
+    if not isinstance(given, str):
+        raise DefinitionError(
+            f"{decorator}() names no {what}",
+            why=f"it was given {given!r}",
+            remedy=f'write @service.{decorator}("{example}")',
+        )
 
 
 def _order(given: KeyOrder) -> KeyOrder:

@@ -13,7 +13,7 @@ log: Final = logging.getLogger("mainstem")
 
 
 class EventLogger(logging.LoggerAdapter[logging.Logger]):
-    """The logger of one event in one handler: both stand in every line, and as fields of the record.
+    """The logger of one event in one handler: both stand in the first line of each text, and as fields of the record.
 
     In the text, what is not a plain character is replaced by ``_``: an id may come from outside, and must not forge a
     line of its own. The fields ``event_id`` and ``handler`` have them as they are. Where there is a trace, its id
@@ -34,7 +34,8 @@ class EventLogger(logging.LoggerAdapter[logging.Logger]):
         """Add the event and its handler to a line."""
         extra = kwargs.get("extra")
         kwargs["extra"] = {**extra, **self._fields} if isinstance(extra, dict) else self._fields
-        return f"{msg}{self._suffix}", kwargs
+        first, newline, more = str(msg).partition("\n")
+        return f"{first}{self._suffix}{newline}{more}", kwargs
 
 
 _NOT_PLAIN: Final = re.compile(r"[^\w .:/@+=~\[\]-]")

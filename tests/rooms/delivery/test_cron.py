@@ -182,6 +182,9 @@ def test_short_forms(short: str) -> None:
     [
         ("", "0 fields"),
         ("0 8 * *", "4 fields"),
+        ("8", "1 field, "),
+        ("@hour", "did you mean @hourly?"),
+        ("@noon", "the words that stand for one are @yearly"),
         ("0 0 8 * * *", "6 fields"),
         ("60 * * * *", "'60' is no minute"),
         ("* 24 * * *", "'24' is no hour"),

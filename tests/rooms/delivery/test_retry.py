@@ -89,7 +89,7 @@ def test_never_means_never() -> None:
     assert table(Retry.never(), TimeoutError(), 2) == [GiveUp(), GiveUp()]
 
 
-@given(inline=st.integers(0, 5), later=st.integers(0, 5), chance=st.floats(0, 0.999))
+@given(inline=st.integers(0, 5), later=st.integers(1, 5), chance=st.floats(0, 0.999))
 def test_tries_are_finite(inline: int, later: int, chance: float) -> None:
     """Every policy gives up after as many failures as it has steps, plus one; waits are never negative."""
     policy = Retry.on(Exception).inline(inline).later(*range(later))
@@ -109,6 +109,7 @@ def test_policies_are_values() -> None:
     ("make", "what"),
     [
         (lambda: Retry.on(TimeoutError).inline(-1), r"inline\(-1\)"),
+        (lambda: Retry.on(TimeoutError).later(), r"later\(\) names no time"),
         (lambda: Retry.on(TimeoutError).later("ten"), "'ten' is not a duration"),
         (lambda: Retry.on(TimeoutError).later(-1), "-1 is not a duration"),
         (lambda: Retry.on(TimeoutError("an instance")), "is not an exception type"),  # type: ignore[arg-type]
@@ -189,6 +190,8 @@ def test_a_policy_prints_as_its_sentence(sentence: str) -> None:
         (lambda: Retry.on(OSError).also_on(TimeoutError), "TimeoutError stands behind a rule that has it already"),
         (lambda: Retry.never().otherwise(), "Exception stands behind"),
         (lambda: Retry.on(OSError).discard(" "), "discard"),
+        (lambda: Retry.on(OSError).dead_letter().inline(2), r"dead_letter\(\) has ended, and something follows"),
+        (lambda: Retry.on(OSError).discard("no").later("1s"), r"discard\('no'\) has ended, and something follows"),
         (lambda: Retry.on(OSError).within(), "states no limit"),
         (lambda: Retry.on(OSError).within(attempts=0), "attempts=0"),
         (lambda: Retry.on(OSError).later(1, jitter="decorrelated"), "decorrelated"),

@@ -10,6 +10,7 @@ import pytest
 
 from mainstem.delivery import Context, Processor, Retry
 from mainstem.delivery.failures import raised_at
+from mainstem.errors import DefinitionError
 from tests.rooms.delivery.stage import Paid, Told, on, staged
 
 
@@ -54,6 +55,25 @@ async def test_a_time_out_is_told_at_the_line_that_waited(caplog: pytest.LogCapt
 
     [line] = await told_of(on(Paid, retry=Retry.never(), timeout_seconds=0.01)(wait), caplog, Paid("a"))
     assert f"failed (1) at {line_behind(wait, 1)}: HandlerTimeout" in line
+
+
+async def test_the_verdict_stands_in_the_first_line(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of several lines goes on below what becomes of the event, for one event as for a batch."""
+
+    async def refuse(event: Paid) -> None:
+        raise DefinitionError("not so", why="because", remedy="otherwise")
+
+    async def refuse_many(events: list[Paid]) -> None:
+        await refuse(events[0])
+
+    [line] = await told_of(on(Paid, retry=Retry.never())(refuse), caplog, Paid("a"))
+    first, *more = line.splitlines()
+    assert "DefinitionError: not so [definition]; a dead letter now [handler=refuse event=" in first
+    assert more == ["  why: because", "  next: otherwise"]
+    caplog.clear()
+    [line, *_] = await told_of(on(Paid, retry=Retry.never())(refuse_many), caplog, Paid("a"), Paid("b"))
+    assert line.splitlines()[0].endswith("not so [definition]; each event alone now")
+    assert line.splitlines()[1:] == more
 
 
 def test_an_error_that_was_never_raised_has_no_place() -> None:

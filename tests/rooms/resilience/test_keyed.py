@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.errors import DefinitionError
-from mainstem.resilience import Count, FixedWindow, KeyedLimit, Level, SlidingLog, TokenBucket
+from mainstem.resilience import Count, FixedWindow, KeyedLimit, Level, RateLimiter, SlidingLog, TokenBucket
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abc")), max_size=60))
@@ -43,3 +43,9 @@ def test_a_cost_that_is_refused_forgets_nothing() -> None:
     assert not keyed.ask("a", 0).allowed
     with pytest.raises(DefinitionError):
         KeyedLimit(FixedWindow(limit=1, period_ms=1), keys=0)
+
+
+def test_a_number_is_no_limit() -> None:
+    """It says nothing of the time within which; that is told where it is written."""
+    with pytest.raises(DefinitionError, match="5 is not a rate limit"):
+        RateLimiter(5)  # type: ignore[arg-type]

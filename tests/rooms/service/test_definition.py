@@ -47,6 +47,12 @@ def test_a_topic_is_declared_with_its_retention() -> None:
         lambda: Service(""),
         lambda: Service("two words"),
         lambda: Service("shop", lanes=0),
+        lambda: Service("shop", lanes="4"),  # type: ignore[arg-type]
+        lambda: Service("shop", lanes=None),  # type: ignore[arg-type]
+        lambda: Service("shop", tasks=True, standbys="1"),  # type: ignore[arg-type]
+        lambda: Service("shop", standbys=-1),
+        lambda: Service("shop", definition="2"),  # type: ignore[arg-type]
+        lambda: Service(7),  # type: ignore[arg-type]
         lambda: Service("shop", definition=-1),
         lambda: Service("shop", tasks=0),
         lambda: Service("shop", start="now"),  # type: ignore[arg-type]
@@ -68,6 +74,22 @@ def test_a_definition_that_cannot_work_is_refused(mistake: Callable[[], object])
     """Numbers, names and types are looked at when they are written down."""
     with pytest.raises(DefinitionError):
         mistake()
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "words"),
+    [
+        (lambda: Service("shop", lane=4), r"Service\(\.\.\.\) has no option 'lane'"),  # type: ignore[call-arg]
+        (lambda: Service("shop").group("mailer", lane=4), r"group\(\.\.\.\) has no option 'lane'"),  # type: ignore[call-arg]
+    ],
+)
+def test_an_option_that_is_misspelt_is_told_in_the_name_of_what_was_called(
+    misspelt: Callable[[], object], words: str
+) -> None:
+    """Not in the name of a class that nobody has written, and with what may have been meant."""
+    with pytest.raises(DefinitionError, match=words) as refused:
+        misspelt()
+    assert refused.value.remedy == "did you mean lanes?"
 
 
 def test_nothing_is_declared_twice() -> None:

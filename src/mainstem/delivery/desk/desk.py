@@ -234,16 +234,17 @@ class Desk(Struct, frozen=True):
     ) -> None:
         error, failure = how
         count, place = failure.failures, raised_at(error)
+        # The verdict belongs into the first line, also where the error goes on below.
+        what, *more = failure.error.split("\n", 1)
+        text = "failed (%d) at %s: %s: %s; %s" + "\n%s" * len(more)
         if handler.processor.batch and isinstance(given, list) and len(given) > 1:
             # Any of them may be the cause: the line must not name the first.
             where = f"{handler.name}, {len(given)} events from {context.topic}[{context.partition}]"
             then = verdict if isinstance(verdict, RunAgain | Pause) else "each event alone now"
-            log.warning(
-                "%s: failed (%d) at %s: %s: %s; %s", where, count, place, failure.error_type, failure.error, then
-            )
+            log.warning("%s: " + text, where, count, place, failure.error_type, what, then, *more)
         else:
             logger = event_logger(context.event_id, handler.name, context.trace)
-            logger.warning("failed (%d) at %s: %s: %s; %s", count, place, failure.error_type, failure.error, verdict)
+            logger.warning(text, count, place, failure.error_type, what, verdict, *more)
 
     def park(self, handler: Handler, letter: Letter, stopped: "Stopped", effects: Effects) -> None:
         """Park the key of an event, or make it a dead letter."""

@@ -74,7 +74,8 @@ AGE = "7d"
 class Rule(NamedTuple):
     """What to do about some exceptions. ``reason`` is that of a discard; None ends in a dead letter.
 
-    With ``probe_ms`` it pauses after the last try, until the policy's limits end that.
+    With ``probe_ms`` it pauses after the last try, until the policy's limits end that. One that has ``ended`` has had
+    its last word.
     """
 
     exceptions: tuple[type[Exception], ...]
@@ -84,6 +85,7 @@ class Rule(NamedTuple):
     jitter: Jitter = "none"
     reason: str | None = None
     probe_ms: int | None = None
+    ended: bool = False
 
     def verdict(self, failures: int, chance: Callable[[], float]) -> Verdict:
         """What to do after so many failures of one event in one handler."""
@@ -192,6 +194,12 @@ class Retry:
             raise DefinitionError(
                 f"later(..., jitter={jitter!r})", remedy='a stated time is spread by "full", by "equal", or by "none"'
             )
+        if not after:
+            raise DefinitionError(
+                "later() names no time",
+                why="it would be tried no more often than without it",
+                remedy='say when: later("10s", "1m", "10m")',
+            )
         return self._with(later_ms=tuple(milliseconds(each) for each in after), jitter=jitter)
 
     def pause(self, probe: Duration = "10s") -> Self:
@@ -213,11 +221,11 @@ class Retry:
                 why="whoever looks for the event later wants to know why it has gone",
                 remedy='say why: discard("the order was cancelled meanwhile")',
             )
-        return self._with(reason=reason)
+        return self._with(reason=reason, ended=True)
 
     def dead_letter(self) -> Self:
         """Then give up. It is what happens anyway; saying it makes the sentence complete."""
-        return self._with(reason=None)
+        return self._with(reason=None, ended=True)
 
     def within(self, *, attempts: int | None = None, age: Duration | None = None) -> Self:
         """Never run an event more than ``attempts`` times, or again later than ``age`` after its first failure.
@@ -237,6 +245,12 @@ class Retry:
     def _with(self, **values: object) -> Self:
         if not self._rules:
             raise DefinitionError("a retry policy begins with the exceptions it is for", remedy="write Retry.on(...)")
+        if self._rules[-1].ended:
+            raise DefinitionError(
+                f"{self!r} has ended, and something follows",
+                why="dead_letter() and discard() say what happens when nothing else does",
+                remedy="put them last in their rule; also_on(...) begins another one",
+            )
         rules = (*self._rules[:-1], self._rules[-1]._replace(**values))  # type: ignore[arg-type]
         return type(self)(rules, self._attempts, self._age_ms)
 

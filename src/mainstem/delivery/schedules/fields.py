@@ -1,6 +1,7 @@
 """The five fields of a cron expression, each as the set of numbers that it stands for."""
 
 import re
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from mainstem.errors import DefinitionError
@@ -54,7 +55,9 @@ def fields_of(text: str) -> Fields:
     """Read an expression such as ``0 8 * * mon-fri``. Raises :class:`~mainstem.errors.DefinitionError`."""
     parts = _SHORT.get(text.strip().lower(), text).lower().split()
     if len(parts) != len(_KINDS):
-        raise _unreadable(text, f"it has {len(parts)} fields, and not five")
+        if parts and parts[0].startswith("@"):
+            raise _unknown_word(text)
+        raise _unreadable(text, f"it has {len(parts)} field{'s' * (len(parts) != 1)}, and not five")
     sets = [_numbers(part, kind, text) for part, kind in zip(parts, _KINDS, strict=True)]
     minutes, hours, days, months, weekdays = sets
     either = not parts[2].startswith("*") and not parts[4].startswith("*")
@@ -86,6 +89,15 @@ def _number(word: str, kind: _Kind, text: str) -> int:
     if number is None or not kind.first <= number <= kind.last:
         raise _unreadable(text, f"{word!r} is no {kind.name}")
     return number
+
+
+def _unknown_word(text: str) -> DefinitionError:
+    near = get_close_matches(text.strip().lower(), _SHORT, n=1)
+    return DefinitionError(
+        f"{text!r} is not a schedule",
+        why=f"the words that stand for one are {', '.join(_SHORT)}",
+        remedy=f"did you mean {near[0]}?" if near else "write one of them, or five fields",
+    )
 
 
 def _unreadable(text: str, why: str) -> DefinitionError:

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from mainstem.errors import DefinitionError
 from mainstem.resilience.limits.verdict import RateLimit, Verdict, demand_whole
 
 S = TypeVar("S")
@@ -22,6 +23,13 @@ class KeyedLimit(Generic[K, S]):
     def __init__(self, limit: RateLimit[S], keys: int = 10_000) -> None:
         """Hold at most ``keys`` states of ``limit``. Raises ``DefinitionError`` for fewer than one."""
         demand_whole("a KeyedLimit", keys=keys)
+        given: object = limit
+        if not hasattr(given, "step"):
+            raise DefinitionError(
+                f"{given!r} is not a rate limit",
+                why="how often something may happen, and within which time, is said by a value of its own",
+                remedy="write one, such as TokenBucket(limit=100, period_ms=1_000)",
+            )
         self.limit = limit
         self.forgotten = 0
         self._keys = keys
