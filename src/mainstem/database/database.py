@@ -101,6 +101,13 @@ class Database:
             memory = self._shared_memory or Memory()
             self._lock, self._turn, self._connection = memory.lock, memory.turn, memory.connection
         else:
+            if not self.path.parent.is_dir():
+                raise DatabaseError(
+                    "The folder of the database file is not there",
+                    where=self.where,
+                    why="a file is made where there is none, and a folder never: it may be another disk's",
+                    remedy=f"create it: mkdir -p {self.path.parent}",
+                )
             require_local(self.path.parent)
             if self.path.exists() and not self.path.with_name(self.path.name + LOCK_SUFFIX).exists():
                 file.require_ours(self.where, self._options.vfs)

@@ -25,12 +25,16 @@ _COLOURS: Final = {"create": "green", "alter": "yellow", "by-hand": "yellow", "d
 
 
 class TopicLine(Struct, frozen=True):
-    """A topic as it is listed. ``records`` counts offsets: what compaction has removed is counted still."""
+    """A topic as it is listed.
+
+    ``offsets`` is how many there are from its oldest record to its end. It may hold fewer records: compaction leaves
+    gaps, and on Kafka each transaction takes an offset as well.
+    """
 
     name: str
     topic_id: str
     partitions: int
-    records: int
+    offsets: int
     retention_ms: int | None
     compact: bool
     record_bytes_max: int
@@ -51,14 +55,14 @@ def list_them(*, broker: str | None, dev: bool, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    columns = ("topic", "partitions", "records", "retention", "compact", "largest record")
+    columns = ("topic", "partitions", "offsets", "retention", "compact", "largest record")
     print_table(
         columns,
         [
             (
                 each.name,
                 each.partitions,
-                each.records,
+                each.offsets,
                 _kept(each),
                 "yes" if each.compact else "no",
                 each.record_bytes_max,

@@ -99,10 +99,13 @@ async def test_a_file_that_is_no_database_is_refused(opened: Opener, tmp_path: P
 
 
 async def test_a_missing_folder_is_named(opened: Opener, tmp_path: Path) -> None:
-    """Where there is no folder, the error says so."""
+    """Where there is no folder, the error says so, and how to make it; the file has not failed."""
     refused = await outcome(opened(tmp_path / "nowhere" / "log.db").__aenter__())
-    assert isinstance(refused, DatabaseError)
-    assert "nowhere" in str(refused)
+    assert type(refused) is DatabaseError
+    assert (refused.what, refused.remedy) == (
+        "The folder of the database file is not there",
+        f"create it: mkdir -p {tmp_path / 'nowhere'}",
+    )
 
 
 @pytest.mark.parametrize("on_disk", [True, False])

@@ -45,6 +45,8 @@ def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_do(shell: Shel
     found = {topic["name"]: topic for topic in shell.json("topics", "list")}
     assert found.keys() == {"other", *actions(planned)}
     assert (found["gold"]["partitions"], found["gold"]["retention_ms"]) == (1, 7 * 86_400_000)
+    assert (found["gold"]["offsets"], found["other"]["offsets"]) == (0, 0)
+    assert "offsets" in shell("topics", "list").stdout.splitlines()[0]
 
 
 def test_a_plan_needs_no_file_and_makes_none(shell: Shell) -> None:

@@ -217,6 +217,25 @@ async def test_whoever_looks_does_not_wait_for_the_broker(monkeypatch: pytest.Mo
     await process.checkup.close()
 
 
+async def test_an_old_answer_is_not_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks first after a long pause hears what the broker says now, or that it does not say anything."""
+    monkeypatch.setattr(checkup, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(checkup, "ANEW_SECONDS", 0.01)
+    process = Process()
+    process.line.error = BrokerAway("gone")
+    await process.said()
+    await until(lambda: process.checkup._line._asking is None)  # the answer has come
+    process.line.error = None
+    process.line.answers.clear()
+    assert (await process.said())[3] == ("the broker does not answer: gone [broker-away]",)
+    said = (await process.said(checkup.OLD_SECONDS))[3]
+    assert said == ("the broker does not answer: it was asked just now, and for a while nobody has asked it before",)
+    monkeypatch.setattr(checkup, "ANEW_SECONDS", BOUND)
+    looking = asyncio.create_task(process.said())
+    process.line.answers.set()
+    assert await looking == ("running", True, True, ())
+
+
 async def test_nothing_is_asked_of_a_broker_that_is_being_closed() -> None:
     """And who waits for its answer is let go."""
     process = Process()

@@ -13,6 +13,7 @@ from mainstem.testing import (
     World,
     assign_twice,
     crash,
+    fail,
     jump,
     lose_answer,
     lose_ownership,
@@ -22,6 +23,7 @@ from mainstem.testing import (
     reorder,
     simulate,
     simulated,
+    slow,
     stall,
 )
 from tests.rooms.testing.billing import Bank, OrderPlaced, PatientBank, PaymentTaken, billing, charged, take_payment
@@ -204,9 +206,19 @@ async def test_a_worker_that_dies_while_it_drains_starts_once() -> None:
 @simulated
 async def test_an_unknown_point_is_refused() -> None:
     """A fault at a point that does not exist would never happen."""
-    with pytest.raises(DefinitionError, match=r"commit\.apend"):
+    with pytest.raises(DefinitionError, match=r"commit\.apend") as refused:
         async with simulate(billing, replace={Bank: PatientBank()}, faults=[crash("commit.apend")]):
             pass
+    assert refused.value.remedy == "did you mean 'commit.append'?"
+
+
+@pytest.mark.parametrize("make", [lambda: fail("send", OSError), lambda: slow("send", "1s")])  # type: ignore[arg-type]
+def test_a_function_is_not_called_by_a_name(make: Callable[[], Fault]) -> None:
+    """A handler that is to fail is passed itself; that is said where its name was written."""
+    with pytest.raises(DefinitionError, match=r"\('send', \.\.\.\) names no function") as refused:
+        make()
+    assert refused.value.remedy.startswith("pass the function itself: ")
+    assert refused.value.remedy.endswith("(send, ...)")
 
 
 # -- the same again

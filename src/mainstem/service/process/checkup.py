@@ -17,6 +17,10 @@ FRESH_SECONDS: Final = 1.0
 """The broker is asked no more often than that."""
 PATIENCE_SECONDS: Final = 0.25
 """An answer to whoever looks waits no longer for the broker's: probes give up after a second."""
+OLD_SECONDS: Final = 30.0
+"""What the broker has said so long ago says nothing of now: nobody has looked since."""
+ANEW_SECONDS: Final = 0.75
+"""Whoever looks first after such a pause waits so long for a new answer."""
 MOMENT_SECONDS: Final = 5.0
 """A group that has waited for no longer is worth no word: it does so whenever others come and go."""
 ANSWER_SECONDS: Final = 5.0
@@ -173,6 +177,7 @@ class _Line:
         self._clock = clock
         self._asking: asyncio.Task[None] | None = None
         self._asked = clock.monotonic() - FRESH_SECONDS
+        self._answered = clock.monotonic()
         self._fault: str | None = None
         self._closed = False
 
@@ -182,11 +187,18 @@ class _Line:
             self._asked = self._clock.monotonic()
             self._asking = asyncio.create_task(self._ask())
         if self._asking is not None:
-            await asyncio.wait([self._asking], timeout=PATIENCE_SECONDS)
+            await asyncio.wait([self._asking], timeout=ANEW_SECONDS if self._old else PATIENCE_SECONDS)
+        if self._asking is None:
+            return self._fault
         silent = self._clock.monotonic() - self._asked
-        if self._fault is None and self._asking is not None and silent >= ANSWER_SECONDS:
+        if self._fault is None and silent >= ANSWER_SECONDS:
             return f"it was asked {silent:.0f} s ago"
-        return self._fault
+        return "it was asked just now, and for a while nobody has asked it before" if self._old else self._fault
+
+    @property
+    def _old(self) -> bool:
+        """Whether the last answer is worth nothing any more."""
+        return self._clock.monotonic() - self._answered >= OLD_SECONDS
 
     async def _ask(self) -> None:
         try:
@@ -196,6 +208,7 @@ class _Line:
             self._fault = str(error).partition("\n")[0]
         finally:
             self._asking = None
+            self._answered = self._clock.monotonic()
 
     async def close(self) -> None:
         self._closed = True

@@ -1,6 +1,7 @@
 """What can go wrong: where, what, how often, to whom."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -58,6 +59,7 @@ def fail(
 
     It is not run then; with ``after=True`` it is run first, as a bank that has charged and whose answer is lost.
     """
+    _check_function("fail", function)
     return Fault(at=function, act=Fail(error, after), times=times, worker=worker, probability=probability)
 
 
@@ -70,6 +72,7 @@ def slow(
     probability: float | None = None,
 ) -> Fault:
     """Let a function take longer ``by`` so much. A plain function stops everybody meanwhile, as it does in life."""
+    _check_function("slow", function)
     return Fault(at=function, act=Slow(seconds(by)), times=times, worker=worker, probability=probability)
 
 
@@ -218,6 +221,16 @@ USUAL: Final = (
 """What goes wrong around any service sooner or later: a search draws some of these for each seed."""
 
 
+def _check_function(what: str, given: object) -> None:
+    if not callable(given):
+        name = given if isinstance(given, str) and given.isidentifier() else "send"
+        raise DefinitionError(
+            f"{what}({given!r}, ...) names no function",
+            why="a name could be that of several; only points are named",
+            remedy=f"pass the function itself: {what}({name}, ...)",
+        )
+
+
 def points_of(fault: Fault) -> tuple[str, ...]:
     """The points that a fault names. Raises ``DefinitionError`` for a name that fits none."""
     name = fault.at
@@ -227,9 +240,12 @@ def points_of(fault: Fault) -> tuple[str, ...]:
         return (name,)
     found = tuple(point for point in POINTS if fnmatchcase(point, name))
     if not found:
+        near = get_close_matches(name, POINTS, n=1)
         raise DefinitionError(
             f"no point is called {name!r}",
             why=f"the points are {', '.join(POINTS)}",
-            remedy="name one of them, with * for any part of it; or a function",
+            remedy=f"did you mean {near[0]!r}?"
+            if near
+            else "name one of them, with * for any part; or pass a function",
         )
     return found
