@@ -159,7 +159,18 @@ def _unfit(key: str, value: object, where: str, error: msgspec.ValidationError) 
         plain = value.partition("?")[0]  # behind it there may be a password
         remedy = "write sqlite:////var/lib/shop.db for a file, or kafka://broker-1:9092"
         return DefinitionError(f"broker = {plain!r}", where=where, why="that is not the URL of a broker", remedy=remedy)
-    return DefinitionError(f"{key} = {value!r}", where=where, why=str(error))
+    return DefinitionError(f"{key} = {value!r}", where=where, why=why_unfit(key, error))
+
+
+def why_unfit(key: str, error: msgspec.ValidationError) -> str:
+    """Why a value does not fit a setting, in words where the error would show a pattern."""
+    return _SHAPES.get(key, str(error)) if "regex" in str(error) else str(error)
+
+
+_SHAPES: Final = {
+    "static_id": "it is up to 100 letters, digits, dots, underscores and hyphens, with a letter or digit first",
+    "pinned_tasks": "it is numbers of tasks with commas between them, such as 0,3",
+}
 
 
 def _unknown(key: str, where: str, known: list[str]) -> DefinitionError:

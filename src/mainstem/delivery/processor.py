@@ -43,7 +43,8 @@ class EventEntry(Struct, frozen=True, order=True):
 class SubscriptionEntry(Struct, frozen=True):
     """A processor as printable data: what it wants, what it publishes, or which timer it waits for.
 
-    Stores are those of its group, and described there.
+    ``schedule`` is the cron expression and time zone of one that runs by the calendar. Stores are those of its group,
+    and described there.
     """
 
     handler: str
@@ -51,6 +52,7 @@ class SubscriptionEntry(Struct, frozen=True):
     publishes: tuple[EventEntry, ...]
     timer: str | None
     batch: bool
+    schedule: str | None = None
 
 
 class Processor(Struct, frozen=True, kw_only=True):
@@ -87,7 +89,9 @@ class Processor(Struct, frozen=True, kw_only=True):
     def describe(self) -> SubscriptionEntry:
         """What it is, as the catalogue says it."""
         wants, publishes = map(EventEntry.of, self.inputs), map(EventEntry.of, self.outputs)
-        return SubscriptionEntry(self.name, tuple(wants), tuple(publishes), self.timer, self.batch)
+        cron = None if self.schedule is None else self.schedule.cron
+        schedule = None if cron is None else f"{cron.text} {cron.zone_name}"
+        return SubscriptionEntry(self.name, tuple(wants), tuple(publishes), self.timer, self.batch, schedule)
 
 
 def written_at(function: Callable[..., object]) -> str:

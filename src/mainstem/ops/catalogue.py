@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import click
 
-from mainstem.delivery import EventEntry
+from mainstem.delivery import EventEntry, SubscriptionEntry
 from mainstem.ops.arguments import broker_options, json_option, opened
 from mainstem.ops.screen import plural, print_json
 from mainstem.service import CatalogueEntry, read_catalogue
@@ -41,12 +41,17 @@ def _print_entry(entry: CatalogueEntry) -> None:
     if entry.publishes:
         click.echo(f"  publishes {_events(entry.publishes)}")
     for each in entry.subscriptions:
-        wants = f"the timer {each.timer}" if each.timer else _events(each.wants)
         becomes = f" -> {', '.join(event.name for event in each.publishes)}" if each.publishes else ""
-        click.echo(f"  {each.handler} takes {wants}{becomes}")
+        click.echo(f"  {each.handler} {_cause(each)}{becomes}")
     if entry.stores:
         stores = ", ".join(f"{store.name} v{store.version} by {store.scope}" for store in entry.stores)
         click.echo(f"  remembers {stores}")
+
+
+def _cause(handler: SubscriptionEntry) -> str:
+    if handler.schedule is not None:
+        return f"runs at {handler.schedule}"
+    return f"takes the timer {handler.timer}" if handler.timer else f"takes {_events(handler.wants)}"
 
 
 def _events(events: Iterable[EventEntry]) -> str:

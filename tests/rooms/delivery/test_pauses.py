@@ -1,6 +1,7 @@
 """Pauses: what concerns every event alike makes the task read no more, and go on by itself."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -40,6 +41,7 @@ def paused(running: Running) -> list[str]:
 
 async def test_one_event_tries_and_the_others_wait(caplog: pytest.LogCaptureFixture) -> None:
     """Each fails once at most; then one tries again and again, and when it succeeds all go on, none lost or parked."""
+    caplog.set_level(logging.INFO, logger="mainstem")
     needed = Dependency()
     async with staged() as stage:
         await stage.publish(*[Paid(f"k{n}", n) for n in range(10)])
@@ -51,7 +53,9 @@ async def test_one_event_tries_and_the_others_wait(caplog: pytest.LogCaptureFixt
             await stage.settled(running)
             assert sorted(await stage.told()) == [f"k{n}{n}" for n in range(10)]
             assert (await stage.history(), paused(running)) == ([], [])
-    assert caplog.text.count("its inputs stand still") == caplog.text.count("no longer, after") == 1
+    told = [(each.levelname, each.getMessage()) for each in caplog.records]
+    assert [level for level, said in told if "its inputs stand still" in said] == ["WARNING"]
+    assert [level for level, said in told if "no longer, after" in said] == ["INFO"]
 
 
 async def test_nothing_is_read_meanwhile_but_the_inbox() -> None:

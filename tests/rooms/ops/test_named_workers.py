@@ -21,8 +21,11 @@ def test_each_worker_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("typed", [("--pin", "one"), ("--pin", ""), ("--static-id", "a b"), ("--static-id", "")])
 def test_what_no_setting_would_be_is_refused(shell: Shell, typed: tuple[str, str]) -> None:
-    """With the code of a wrong command, before anything is loaded."""
-    assert shell("run", "nothing:here", *typed).exit_code == 2
+    """With the code of a wrong command, before anything is loaded; in words, and not as a pattern."""
+    result = shell("run", "nothing:here", *typed)
+    assert result.exit_code == 2
+    assert "it is numbers of tasks" in result.stderr or "it is up to 100 letters" in result.stderr
+    assert "regex" not in result.stderr
 
 
 def test_several_workers_cannot_run_the_same_tasks_alone(shell: Shell) -> None:

@@ -102,6 +102,7 @@ def test_what_waits_is_listed_in_the_order_in_which_it_is_due(shell: Shell) -> N
 def test_a_schedule_and_an_event_are_shown_in_full(shell: Shell) -> None:
     """The next runs of the one, headers and payload of the other."""
     filled(shell)
+    assert "nightly runs at 0 8 * * * Europe/Berlin\n" in shell("services").stdout
     [event] = shell.json("schedules", "show", "office", "first")
     assert event["payload"] == {"customer_id": "c-3", "text": "from outside"}
     assert event["headers"]["ce_type"] == "Reminder"

@@ -122,5 +122,7 @@ def test_what_is_no_threshold_is_refused() -> None:
         Alerts(dead_letters=0)
     with pytest.raises(DefinitionError, match="is not a duration"):
         Alerts(parked_age="soon")
+    with pytest.raises(TypeError, match=r"Alerts.*'dead_leters'"):
+        Alerts(dead_leters=1)  # type: ignore[call-arg]
     with pytest.raises(DefinitionError, match="says nothing of what is too much"):
         Service("shop", alerts=3)  # type: ignore[arg-type]

@@ -25,6 +25,9 @@ def loyalty() -> Service:
     @service.on_timer("remind")
     async def remind(context: Context) -> None: ...
 
+    @service.schedule("0 8 * * mon-fri", tz="Europe/Berlin")
+    async def nightly() -> None: ...
+
     @mailer.on(GoldReached)
     async def mail(gold: GoldReached) -> None: ...
 
@@ -46,6 +49,7 @@ async def test_who_publishes_and_who_listens_can_be_asked() -> None:
     assert entry.subscriptions == (
         SubscriptionEntry("tally", (PAID,), (GOLD,), None, batch=False),
         SubscriptionEntry("remind", (), (), "remind", batch=False),
+        SubscriptionEntry("nightly", (), (), "$cron:nightly", batch=False, schedule="0 8 * * mon-fri Europe/Berlin"),
     )
     assert entry.stores == (StoreEntry("spent", "key", 2),)
     assert by_group["loyalty.mailer"].subscriptions[0].wants == (GOLD,)

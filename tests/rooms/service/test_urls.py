@@ -52,6 +52,7 @@ def test_all_faults_in_options_are_listed_at_once() -> None:
     assert "did you mean reserve_bytes?" in said
     assert "the options are reserve_bytes, checkpoint_pages" in said
     assert "reserve_bytes is given twice" in said
+    assert "leave it out for 86400.0: retention waits so long for a live group" in said
     for name in ("hold_seconds=-1", "checkpoint_pages=many", "tombstone_seconds=inf"):
         assert name in said
 

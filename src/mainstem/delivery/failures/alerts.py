@@ -1,6 +1,7 @@
 """From when on somebody is to be told of what waits: thresholds of a service, and whether they are passed."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Final
 
 from msgspec import Struct
@@ -27,7 +28,9 @@ class Letters(Struct, frozen=True):
         )
 
 
-class Alerts(Struct, frozen=True, kw_only=True):
+# A keyword that there is none of is refused in its name; a Struct would not say whose it is.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
     """When dead letters, and parked keys, are too many or too old for nobody to know; None is never.
 
     Each is passed when so many keys of a group wait, or when the oldest of them has waited for so long.
@@ -63,7 +66,7 @@ class Alerts(Struct, frozen=True, kw_only=True):
     @property
     def numbers(self) -> dict[str, float]:
         """What is stated, with ages in seconds, for who keeps or sends it; :meth:`of` is the way back."""
-        stated = {name: getattr(self, name) for name in self.__struct_fields__}
+        stated = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: seconds(each) if name.endswith("_age") else each for name, each in stated.items() if each is not None
         }

@@ -96,7 +96,7 @@ class Pauses:
         if self._lanes.held and not self._keeping:
             self._lanes.let_go()
         self._notices.over("paused", reason)
-        log.warning("%s: no longer, after %.1f s: %s", self._name, self._clock.monotonic() - since, reason)
+        log.info("%s: no longer, after %.1f s: %s", self._name, self._clock.monotonic() - since, reason)
         if not self._held and self._reader is not None:
             self._reader.resume(self._inputs)
 

@@ -127,7 +127,7 @@ class Survey:
                     log.error("group %r: %s: mainstem dead-letters list %s", plan.group, said, plan.group)
             for group, name in [each for each in self._standing if each[0] == plan.group and each[1] not in passed]:
                 self._standing.discard((group, name))
-                log.info("group %r: %s: no longer", group, name)
+                log.info("group %r: the threshold %s is not passed any more", group, name)
 
 
 def _total(found: ByHandler) -> Letters:

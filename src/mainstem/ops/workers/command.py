@@ -22,7 +22,7 @@ from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.supervisor import Crew, Supervisor
 from mainstem.service import Running, end_within, longest_grace, serve
-from mainstem.settings import Settings, environment_naming
+from mainstem.settings import Settings, environment_naming, why_unfit
 from mainstem.telemetry import configure_logging
 from mainstem.web import Address
 
@@ -60,7 +60,7 @@ def _fitting(setting: str) -> Callable[[click.Context, click.Parameter, str | No
         try:
             msgspec.convert({setting: text}, Settings)
         except msgspec.ValidationError as error:
-            raise click.BadParameter(str(error)) from None
+            raise click.BadParameter(f"{text!r}: {why_unfit(setting, error)}") from None
         return text
 
     return check

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias, get_origin
+from typing import Annotated, Final, TypeAlias, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -106,7 +106,8 @@ def options_of(url: str, kind: type[Struct]) -> dict[str, object]:
 
     Raises :class:`~mainstem.errors.StartRefused` with all faults: options that do not exist, values that do not fit.
     """
-    types = {each.name: each.type for each in fields(kind) if get_origin(each.type) is Annotated}
+    known = {each.name: each for each in fields(kind) if get_origin(each.type) is Annotated}
+    types = {name: each.type for name, each in known.items()}
     where = _without_options(url)
     values: dict[str, object] = {}
     faults: list[MainstemError] = []
@@ -124,11 +125,17 @@ def options_of(url: str, kind: type[Struct]) -> dict[str, object]:
                 values[name] = msgspec.convert(text, types[name], strict=False)
             except msgspec.ValidationError as error:
                 values[name] = text
-                faults.append(DefinitionError(f"{name}={text}", where=where, why=str(error)))
+                remedy = f"give another value, or leave it out for {known[name].default}: {_meaning(types[name])}"
+                faults.append(DefinitionError(f"{name}={text}", where=where, why=str(error), remedy=remedy))
     if faults:
         said = f"{len(faults)} faults" if faults[1:] else "a fault"
         raise StartRefused(f"{said} in the options of the broker", tuple(faults))
     return values
+
+
+def _meaning(option: object) -> str:
+    said = next((each.description for each in get_args(option) if isinstance(each, msgspec.Meta)), None) or ""
+    return said[:1].lower() + said[1:]
 
 
 def _without_options(url: str) -> str:
