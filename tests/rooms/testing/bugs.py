@@ -1,6 +1,7 @@
 """Services with a bug each, as people write them; and what of them does not hold."""
 
 import asyncio
+import multiprocessing
 
 from mainstem import Context, IntegrationEvent, Retry, Service
 from mainstem.testing import GUARANTEES, USUAL, Simulation, World, fail
@@ -158,6 +159,13 @@ def search_of(service: Service, scenario: object, invariant: object, stand_in: t
     )
 
 
+async def fails_in_another_process(world: World) -> None:
+    """Here it holds."""
+    await orders_come_in(world)
+    assert multiprocessing.parent_process() is None
+
+
+elsewhere = Simulation(careful, scenario=fails_in_another_process, replace={Bank: Bank})
 outside = search_of(forgetful, orders_come_in, every_order_is_charged_once, Bank)
 with_key = search_of(careful, orders_come_in, every_order_is_charged_once, Bank)
 in_a_global = Simulation(

@@ -129,6 +129,31 @@ def test_seeds_may_be_chosen_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     assert search(bugs.with_key, 50) == 1
 
 
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_what_does_not_fail_again_is_not_made_small(times: int) -> None:
+    """Nor is the story told of a run that has gone well: something else than the seed decides."""
+    runs: list[World] = []
+
+    async def fails_at_first(world: World) -> None:
+        await bugs.orders_come_in(world)
+        runs.append(world)
+        assert len(runs) > times
+
+    failed = failure_of(Simulation(careful, scenario=fails_at_first, invariants=(), replace={Bank: Bank}))
+    assert (failed.seed, failed.by) == (0, "the scenario")
+    assert "found: AssertionError" in failed.story
+    assert "It did not fail again: not the seed alone decides" in failed.story
+    assert "smallest" not in failed.story
+    assert "calls Bank.charge(" not in failed.story
+
+
+def test_what_fails_in_another_process_alone_is_told() -> None:
+    """It is not lost because it holds in the process of whoever has asked."""
+    with pytest.raises(SeedFailed, match="It did not fail again") as failed:
+        search(bugs.elsewhere, 4, processes=2)
+    assert (failed.value.seed, failed.value.by) == (0, "the scenario")
+
+
 def test_several_processes_find_the_same_seed() -> None:
     """They share the seeds; the first that fails is told by the one who has asked."""
     seed = failure_of(bugs.outside).seed

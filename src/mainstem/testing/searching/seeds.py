@@ -4,7 +4,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Final
+from typing import Final, NamedTuple
 
 from mainstem.errors import DefinitionError
 from mainstem.testing.searching.options import OPTIONS
@@ -17,13 +17,35 @@ from mainstem.testing.world import World
 SEEDS: Final = 200
 
 
+_ONCE: Final = """It did not fail again: not the seed alone decides. So there is no smaller run to tell of.
+Something outlives a run, or comes from outside of it: what a module remembers, the time of day, other chance."""
+
+
+class _Found(NamedTuple):
+    """What a search found with a seed, told in text: so it comes over from another process."""
+
+    seed: int
+    by: str
+    expected: str
+    found: str
+
+    @classmethod
+    def of(cls, ending: Ending) -> "_Found":
+        assert ending.failure is not None
+        return cls(ending.seed, ending.failure.by, ending.failure.expected, str(ending.failure))
+
+
 class SeedFailed(AssertionError):
-    """Something does not hold. Printed, it is a story: of the smallest run that was found to fail in that way."""
+    """Something does not hold. Printed, it is a story: of the smallest run that was found to fail in that way.
+
+    Where it did not fail again the story says so instead: then it is not the seed alone that decides.
+    """
 
     def __init__(self, seed: int, by: str, error: str, story: str) -> None:
         super().__init__(seed, by, error, story)
         self.seed = seed
-        """It makes the search fail again: ``search(simulation, [seed])``, or ``--mainstem-seed`` of pytest."""
+        """It makes the search fail again, unless the story says otherwise: ``search(simulation, [seed])``, or pytest's
+        ``--mainstem-seed``."""
         self.by = by
         """The name of the invariant; or what else was at work."""
         self.error = error
@@ -45,7 +67,10 @@ def search(simulation: Simulation, seeds: int | Iterable[int] = SEEDS, *, proces
     if processes == 1 or len(chosen) < processes * 2:
         failed = _first_failure(simulation, chosen)
     else:
-        failed = _first_of_all(simulation, chosen, processes)
+        found = _first_of_all(simulation, chosen, processes)
+        failed = None if found is None else play(simulation, found.seed)
+        if found is not None and failed is not None and failed.failure is None:
+            raise _failed(found, [_ONCE])
     if failed is not None:
         raise _explained(simulation, failed)
     return len(chosen)
@@ -71,36 +96,35 @@ def _explained(simulation: Simulation, first: Ending) -> SeedFailed:
     def look(world: World) -> None:
         lines.extend(tell(world))
 
-    last = play(simulation, best.seed, best.script, look)
-    failure = last.failure or first.failure
-    assert failure is not None
-    return SeedFailed(first.seed, failure.by, str(failure), _story(first, best, lines, shrinking.runs))
+    assert best.failure is not None
+    last = play(simulation, best.seed, best.script, look) if shrinking.repeats else None
+    if last is None or last.failure is None or not last.failure.is_like(best.failure):
+        return _failed(_Found.of(first), [_ONCE])
+    return _failed(_Found.of(last), [_measure(first, best, shrinking.runs), "", *lines])
 
 
-def _story(first: Ending, best: Ending, lines: Sequence[str], runs: int) -> str:
-    failure = best.failure
-    assert failure is not None
-    found = "\n    ".join(str(failure).splitlines())
+def _measure(first: Ending, best: Ending, runs: int) -> str:
     deeds = best.deeds - len(best.script.left_out)
     incidents, most = len(best.script.incidents or ()), len(first.script.incidents or ())
-    smallest = (
+    return (
         f"The smallest run that fails so, of {runs} tried: {_count(deeds, 'event')} of {first.deeds},"
         f" {_count(incidents, 'fault')} of {most}, {_count(best.script.workers, 'worker')} of {first.script.workers}."
     )
-    again = f"{OPTIONS.again} --mainstem-seed={first.seed}" if OPTIONS.again else f"search(simulation, [{first.seed}])"
-    return "\n".join(
-        [
-            f"seed {first.seed}: {failure.by} does not hold",
-            *([f"    expected: {failure.expected}"] if failure.expected else []),
-            f"    found: {found}",
-            "",
-            smallest,
-            "",
-            *lines,
-            "",
-            f"Run it again: {again}",
-        ]
-    )
+
+
+def _failed(found: _Found, lines: Sequence[str]) -> SeedFailed:
+    again = f"{OPTIONS.again} --mainstem-seed={found.seed}" if OPTIONS.again else f"search(simulation, [{found.seed}])"
+    what = "\n    ".join(found.found.splitlines())
+    story = [
+        f"seed {found.seed}: {found.by} does not hold",
+        *([f"    expected: {found.expected}"] if found.expected else []),
+        f"    found: {what}",
+        "",
+        *lines,
+        "",
+        f"Run it again: {again}",
+    ]
+    return SeedFailed(found.seed, found.by, found.found, "\n".join(story))
 
 
 def _count(number: int, thing: str) -> str:
@@ -110,22 +134,22 @@ def _count(number: int, thing: str) -> str:
 # -- several processes
 
 
-def _first_of_all(simulation: Simulation, seeds: Sequence[int], processes: int) -> Ending | None:
+def _first_of_all(simulation: Simulation, seeds: Sequence[int], processes: int) -> _Found | None:
     module, name = _named(simulation)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         parts = [pool.submit(_search_there, module, name, seeds[n::processes]) for n in range(processes)]
-        found = [seed for part in parts if (seed := part.result()) is not None]
-    return play(simulation, min(found)) if found else None
+        found = [each for part in parts if (each := part.result()) is not None]
+    return min(found, default=None)
 
 
-def _search_there(module: str, name: str, seeds: Sequence[int]) -> int | None:
+def _search_there(module: str, name: str, seeds: Sequence[int]) -> _Found | None:
     __import__(module)
     found: object = getattr(sys.modules[module], name)
     simulation = found if isinstance(found, Simulation) else getattr(found, "simulation")  # noqa: B009
     assert isinstance(simulation, Simulation)
     ending = _first_failure(simulation, seeds)
-    return None if ending is None else ending.seed
+    return None if ending is None else _Found.of(ending)
 
 
 def _named(simulation: Simulation) -> tuple[str, str]:

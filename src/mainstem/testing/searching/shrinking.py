@@ -24,13 +24,16 @@ class Shrinking:
         assert first.failure is not None
         self.best = first
         self.runs = 0
+        self.repeats = False
+        """Whether the first script has failed again; when not, the seed alone does not decide."""
         self._simulation = simulation
         self._failure = first.failure
 
     def shrink(self) -> Ending:
-        """The smallest run found."""
-        if not self._try(self.best.script):
-            return self.best  # it is not the seed alone that decides
+        """The smallest run found; the first one where it does not fail again."""
+        self.repeats = self._try(self.best.script)
+        if not self.repeats:
+            return self.best
         self._fewer_incidents()
         self._try(replace(self.best.script, calm=True))
         self._fewer_workers()
