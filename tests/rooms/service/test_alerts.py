@@ -65,6 +65,27 @@ async def test_what_is_too_much_is_told_once_and_shown(
         assert by_group(told, "mainstem.keys.dead_lettered", "shop") == {"sell": 2}
 
 
+async def test_what_is_too_much_no_more_is_told_as_well(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a line that says which threshold of which group it was."""
+    monkeypatch.setattr(survey, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(survey, "FRESH_SECONDS", 0.0)
+    caplog.set_level(logging.INFO, logger="mainstem")
+    service, closed = Service("shop", publishes=(Sold,), alerts=Alerts(parked=1)), asyncio.Event()
+
+    @service.on(Sold, retry=Retry.on(ConnectionError).later(*["20ms"] * 1_000))
+    async def sell(_sold: Sold) -> None:
+        if not closed.is_set():
+            raise ConnectionError
+
+    async with running(service, broker=f"sqlite:///{tmp_path}/shop.db", dev=True):
+        await service.publish(Sold("book"))
+        await until(lambda: "1 keys are parked, of which 1 are to be told" in caplog.text)
+        closed.set()
+        await until(lambda: "group 'shop': the threshold parked is not passed any more" in caplog.text)
+
+
 async def test_without_alerts_nobody_watches(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What waits is counted when somebody asks, and not otherwise."""
     service = shop(None)
