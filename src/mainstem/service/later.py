@@ -64,8 +64,9 @@ class Later:
 
         It is encoded at once, and durable once the answer is there; the service need not run then. The answer is its
         handle for :meth:`cancel`: ``name``, or else one that is made. What waits under a name is replaced by a later
-        call with it, by whichever process; so a call whose outcome is unknown may be repeated. With ``at`` it has the
-        same id then as well. A name is one of the service, and says where it waits: those without a name that are due
+        call with it, by whichever process; so a call whose outcome is unknown may be repeated while the event waits.
+        Repeated after that, it is published again; with ``at`` under the same id, by which a reader's ``Deduplicate``
+        knows it. A name is one of the service, and says where it waits: those without a name that are due
         at the same time keep the order of their events' keys. ``at`` is milliseconds since 1970 (UTC), or an aware
         ``datetime``.
 
@@ -102,7 +103,8 @@ class Later:
     def cancel(self, handle: str, *, wait: Duration = WAIT) -> Reply[bool]:
         """Let an event not be published that :meth:`publish` has put off, in whichever process.
 
-        The answer comes from the task that keeps it: False when it has been published, or never was to be. Raises
+        The answer comes from the task that would keep it now: False when it has been published, or never was to be, or
+        was put off when another group of the service came first, and still waits there. Raises
         :class:`~mainstem.errors.NotAnswered` where nobody answers within ``wait``; the event is taken back all the
         same, unless it is due before the group is run again.
         """

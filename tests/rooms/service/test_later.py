@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mainstem import Context, Service
+from mainstem import Context, Deduplicate, Service
 from mainstem.broker import Record, TopicPartition
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.delivery import Command, encode_command
@@ -83,13 +83,18 @@ async def test_a_call_under_a_name_replaces_what_waits() -> None:
 
 
 async def test_with_a_time_the_same_name_gives_the_same_id() -> None:
-    """So that a call which is repeated after the event was published is known again."""
+    """So that a call which is repeated after the event was published is known again, by who keeps doubles away."""
     ids: list[str] = []
+    kept: list[str] = []
     reader = Service("reader")
 
     @reader.on(GoldReached)
     async def look(_gold: GoldReached, context: Context) -> None:
         ids.append(context.event_id)
+
+    @reader.on(GoldReached, deduplicate=Deduplicate("1d"))
+    async def once(_gold: GoldReached, context: Context) -> None:
+        kept.append(context.event_id)
 
     async with embedded() as broker:
         service = shop()
@@ -101,6 +106,8 @@ async def test_with_a_time_the_same_name_gives_the_same_id() -> None:
             await service.later.publish(GoldReached("c-1"), at=1_000_000_000_001, name="gold")
             await until(lambda: len(ids) == 3)
             assert ids[2] != ids[0]
+            await until(lambda: len(kept) == 2)
+        assert kept == ids[1:]
 
 
 async def test_events_of_a_key_keep_their_order() -> None:

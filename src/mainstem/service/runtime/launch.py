@@ -42,7 +42,10 @@ class Launch:
         stack.enter_context(reaching(service, reach))
 
     def _keeper(self) -> Keeper | None:
-        """The group that keeps what is to be published later: the first one with handlers and a memory."""
+        """The group that keeps what is to be published later: the first one with handlers and a memory.
+
+        Nobody records which one it was: when another comes first, what waits is published, and not found any more.
+        """
         for group in self._service.groups:
             if group.registered and group.delivery == "exactly_once":
                 return Keeper(group.name, tasks_of(group, self._drafted))
