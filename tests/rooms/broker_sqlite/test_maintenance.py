@@ -87,6 +87,25 @@ async def test_what_a_dead_group_has_not_read_goes_with_a_record(
         assert "offset 1 of the group gone" in caplog.text
 
 
+async def test_a_command_leaves_a_day_after_it_was_carried_out(opened: Opener, clock: ManualClock) -> None:
+    """An inbox keeps what its group has yet to do, also where no member lives; other topics keep for ever."""
+    inbox = TopicPartition("shop.inbox", 0)
+    async with opened(clock=clock, options=SqliteOptions(latency=lambda: 0.0)) as broker:
+        membership = await broker.group.join(GroupSpec("shop", "s", 1, {AT.topic: 1}))
+        transaction = (await membership.take_over(0)).transaction()
+        for at in (inbox, AT):
+            for number in range(4):
+                await broker.log.append(at, records(f"{number}", timestamp_ms=clock.now_ms()))
+        transaction.positions({AT: 4, inbox: 3})
+        await transaction.commit()
+        await membership.leave()
+        await broker.maintain()
+        assert await broker.log.bounds(inbox) == (0, 4)
+        clock.advance(DAY_MS / 1_000 + 1)
+        await broker.maintain()
+        assert (await broker.log.bounds(inbox), await broker.log.bounds(AT)) == ((3, 4), (0, 4))
+
+
 async def test_it_works_in_small_steps(opened: Opener, clock: ManualClock) -> None:
     """Retention of many rows is many short transactions, between which others write."""
     points: Counter[str] = Counter()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
-from mainstem.broker import Record, TopicPartition, TopicSpec
+from mainstem.broker import Record, TopicPartition, TopicSpec, inbox_of
 from mainstem.broker.sqlite.admin import Catalogue, bounds
 from mainstem.broker.sqlite.layout import ROW_BYTES_MAX, ROW_RECORDS_MAX, Segment, SegmentColumns, decode, encode
 from mainstem.clock import Clock
@@ -15,6 +15,8 @@ Row: TypeAlias = tuple[int, int, int, int]
 """A row of the log: its id, its last offset, its newest timestamp, and its size in bytes."""
 
 _SLICE_ROWS: Final = 32
+_INBOX_KEPT_MS: Final = 86_400_000
+"""So long the commands of a group stay in its inbox that it has carried out."""
 _SLICE_ENTRIES: Final = 2_000
 _TURN_SECONDS: Final = 0.05
 _OFFSET_MASK: Final = (1 << OFFSET_BITS) - 1
@@ -46,6 +48,10 @@ _BEHIND = Query[tuple[int, str, int]](
     "select groups.number, groups.name, position.next from position join groups on groups.number = position.grp"
     " join partition on partition.number = position.partition"
     " where position.partition = ? and position.next < ? and position.next >= partition.start order by position.next"
+)
+_READ_BY = Query[tuple[str, int]](
+    "select groups.name, position.next from position join groups on groups.number = position.grp"
+    " where position.partition = ?"
 )
 _ALARM = Query[tuple[int, int]]("select position, raised_ms from alarm where partition = ? and grp = ?")
 _RAISE = Query[tuple[()]]("insert or replace into alarm(partition, grp, position, raised_ms) values(?, ?, ?, ?)")
@@ -139,15 +145,20 @@ class Maintenance:
 
     async def _retain(self, at: TopicPartition, number: int, spec: TopicSpec) -> None:
         low, high = number << OFFSET_BITS, (number + 1) << OFFSET_BITS
-        if spec.retention_ms is None and spec.retention_bytes is None:
-            return
-        until_ms = None if spec.retention_ms is None else self._clock.now_ms() - spec.retention_ms
+        kept_ms, carried_out = spec.retention_ms, self._carried_out(at, number)
+        if kept_ms is None and spec.retention_bytes is None:
+            if not carried_out:
+                return
+            kept_ms = _INBOX_KEPT_MS
+        until_ms = None if kept_ms is None else self._clock.now_ms() - kept_ms
         surplus = -1
         if spec.retention_bytes is not None:
             surplus = sum(size for (size,) in self._database.all(_SIZE, low, high)) - spec.retention_bytes
         while True:
             rows = list(_leaving(self._database.all(_OLD_ROWS, low, high, _SLICE_ROWS), until_ms, surplus))
-            limit = await self._limit(at, number, rows[-1][1] + 1) if rows else 0
+            wanted = rows[-1][1] + 1 if rows else 0
+            # What a group has yet to carry out is nowhere else.
+            limit = await self._limit(at, number, wanted if carried_out is None else min(wanted, carried_out))
             rows = [row for row in rows if row[1] < limit]
             if not rows:
                 return
@@ -160,6 +171,14 @@ class Maintenance:
 
             await self._write(remove)
             surplus -= sum(size for *_, size in rows)
+
+    def _carried_out(self, at: TopicPartition, number: int) -> int | None:
+        """How far the group has come whose inbox this is; None where it is no inbox, or nobody's."""
+        if not at.topic.endswith(inbox_of("")):
+            return None
+        return next(
+            (next_ for group, next_ in self._database.all(_READ_BY, number) if inbox_of(group) == at.topic), None
+        )
 
     async def _limit(self, at: TopicPartition, number: int, wanted: int) -> int:
         """How far retention may go: to ``wanted``, or to the position of the live group that is furthest behind."""
