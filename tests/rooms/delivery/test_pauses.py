@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from mainstem.delivery import Command, Context, Processor, Retry
+from mainstem.delivery import Breaker, Command, Context, Processor, Retry
+from mainstem.resilience import BreakerRule, CallsWindow
 from mainstem.settings import Settings
 from tests.rooms.delivery.stage import Paid, Running, Told, on, staged, until
 
@@ -76,6 +77,46 @@ async def test_nothing_is_read_meanwhile_but_the_inbox() -> None:
             needed.back = True
             await stage.settled(running)
             assert len(await stage.told()) == 6
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("guard", ["pause", "breaker"])
+async def test_the_inbox_goes_on_when_all_lanes_stand(lanes: int, guard: str) -> None:
+    """Many events were read at once, and more stand than there are lanes; a command is applied all the same."""
+    rule = BreakerRule(window=CallsWindow(1), minimum_calls=1, open_ms=3_600_000, longest_open_ms=3_600_000)
+    needed, begun, most = Dependency(), 0, 0
+
+    @on(Paid, name="handle", **({"retry": PATIENT} if guard == "pause" else {"breaker": Breaker(rule)}))
+    async def handle(event: Paid) -> Told:
+        nonlocal begun, most
+        begun += 1
+        most = max(most, begun)
+        try:
+            await asyncio.sleep(0)
+            if not needed.back:
+                raise ConnectionError("away")
+            return Told(event.order)
+        finally:
+            begun -= 1
+
+    async with staged() as stage:
+        await stage.publish_at_once(*[Paid(f"k{n}") for n in range(20)])
+        async with stage.running(handle, lanes=lanes) as running:
+            await until(lambda: bool(paused(running)))
+            await stage.command(Command("c-1", "discard", "handle", b"knobody"))
+
+            async def answered() -> bool:
+                return bool(await stage.answers())
+
+            await until(answered)
+            assert paused(running)
+            if guard == "pause":
+                needed.back = True
+                await stage.settled(running)
+                told = await stage.told()
+                assert sorted(told) == sorted(f"k{n}" for n in range(20))
+                assert lanes > 1 or told == [f"k{n}" for n in range(20)]
+        assert most <= lanes
 
 
 async def test_a_task_that_stands_still_drains_at_once() -> None:

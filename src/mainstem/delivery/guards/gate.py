@@ -264,7 +264,7 @@ class Gate:
             return
         reason = f"the breaker of {self.handler} is open"
         if still:
-            self.shared.pauses.hold(reason)
+            self.shared.pauses.hold_standing(reason)
         else:
             self.shared.pauses.release(reason)
 

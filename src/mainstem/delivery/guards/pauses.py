@@ -87,6 +87,10 @@ class Pauses:
             # The inbox is read, however many events wait.
             self._lanes.stir()
 
+    def hold_standing(self, reason: str, because: str = "") -> None:
+        """As :meth:`hold`, for events that stand in their lanes; nothing overtakes them where there is one lane."""
+        self.hold(reason, because, keep=self._lanes.count == 1)
+
     def release(self, reason: str) -> None:
         """That is no reason any more."""
         since = self._held.pop(reason, None)
@@ -108,7 +112,7 @@ class Pauses:
 
     async def stand(self, until: "asyncio.Future[bool] | float") -> bool:
         """Keep the lane, and wait for a future, or for so many seconds; what the future says."""
-        self._lanes.finished(1)
+        self._lanes.step_aside()
         self.standing += 1
         if self._closed:
             self._lanes.forget_queued()
@@ -117,10 +121,13 @@ class Pauses:
             if self._closed:
                 # Nothing of a run that began now would be committed.
                 await asyncio.get_running_loop().create_future()
-            return said
-        finally:
+        except BaseException:
             self.standing -= 1
-            self._lanes.claimed(1)
+            await self._lanes.step_in(at_once=True)
+            raise
+        self.standing -= 1
+        await self._lanes.step_in()
+        return said
 
     def queue(self, handler: str) -> _Waiting | None:
         """Who waits for the one that tries for this handler; None when nobody does."""
@@ -129,7 +136,7 @@ class Pauses:
     def begin(self, handler: str, because: str) -> None:
         """Somebody tries for this handler from now on."""
         self._queues[handler] = deque()
-        self.hold(_reason(handler), because)
+        self.hold_standing(_reason(handler), because)
 
     def end(self, handler: str) -> None:
         """Nobody need wait for this handler any more."""

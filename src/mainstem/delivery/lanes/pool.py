@@ -4,6 +4,9 @@ A pool of runner tasks, as many as lanes. A runner takes the next work whose key
 of a busy key queue behind it. One spare runner is always already scheduled: it runs only when the current one
 suspends, and schedules the next spare. So handlers that never wait all stay in one runner, and each handler runs in a
 real task, where ``asyncio.timeout`` and HTTP clients find the current task they need.
+
+A work that stands and waits for something to come back takes no part in that count, for hours if need be: it keeps its
+key and its runner, and another runner goes on in its place. Before it goes on itself it waits until there is room.
 """
 
 import asyncio
@@ -33,13 +36,22 @@ class Lanes:
     """Runs works, at most ``count`` at a time, those of one key in the order they were added."""
 
     def __init__(
-        self, count: int, failed: Callable[[BaseException], None], idle: Callable[[], None] = lambda: None
+        self,
+        count: int,
+        failed: Callable[[BaseException], None],
+        idle: Callable[[], None] = lambda: None,
+        keeps: Callable[[Work], bool] = lambda _: True,
     ) -> None:
         """``failed`` hears what a work has raised: a defect of the runtime, not of a handler.
 
         ``idle`` is called when nothing is in flight any more; not for every work, but when a runner goes to rest.
+        ``keeps`` says whether :meth:`hold` keeps back a work.
         """
-        self._count = count
+        self.count = count
+        """How many works run at a time."""
+        self._free = count
+        self._returning: deque[asyncio.Future[None]] = deque()
+        self._keeps = keeps
         self.failed = failed
         self._idle = idle
         self._ready: deque[Work] = deque()
@@ -69,11 +81,13 @@ class Lanes:
             self._call_spare()
 
     def hold(self) -> None:
-        """Keep back what has not begun; what is added from now on runs."""
+        """Keep back what has not begun and is to be kept; what is added from now on runs."""
         if not self.held:
             self.held = True
-            self._kept.extend(self._ready)
+            works = tuple(self._ready)
             self._ready.clear()
+            for work in works:
+                (self._kept if self._keeps(work) else self._ready).append(work)
 
     def let_go(self) -> None:
         """Go on with what was kept back, before anything else."""
@@ -108,6 +122,21 @@ class Lanes:
         """So many events of claimed keys are done."""
         self.in_flight -= count
         self._tell()
+
+    def step_aside(self) -> None:
+        """The work that calls this stands from now on: it is not in flight, and another may run in its place."""
+        self.finished(1)
+        self._make_room()
+
+    async def step_in(self, *, at_once: bool = False) -> None:
+        """It goes on, as soon as there is room: before what has not begun, and in the order they come back."""
+        self.in_flight += 1
+        if at_once or self._free > 0:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._returning.append(turn)
+        await turn
 
     @property
     def first(self) -> Work | None:
@@ -162,17 +191,30 @@ class Lanes:
 
     # -- the runners
 
-    def _call_spare(self) -> None:
+    def _make_room(self) -> None:
+        while self._returning:
+            turn = self._returning.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+        if self._ready and not self._spare:
+            self._call_spare()
+
+    def _call_spare(self) -> bool:
+        """Have another runner scheduled, if there is room; whether somebody who comes back waits for it."""
+        if self._free <= 0:
+            return bool(self._returning)
+        self._free -= 1
+        self._spare = True
         if self._resting:
             self._resting.pop().set_result(None)
-        elif len(self._runners) < self._count:
+        else:
             number = self._begun
             self._begun += 1
             runner = asyncio.get_running_loop().create_task(self._run(number), name=f"lane {number}")
             self._runners.append(runner)
-        else:
-            return
-        self._spare = True
+        return False
 
     async def _run(self, number: int) -> None:
         enter_handlers(lambda: self._stopped)
@@ -182,6 +224,11 @@ class Lanes:
                 self._spare = False
                 await self._work_off(number, runner)
                 if self._stopped:
+                    return
+                if len(self._resting) >= self.count:
+                    # One of those that went on in place of others that stood.
+                    self._runners.remove(runner)
+                    self._leave()
                     return
                 await self._rest(runner)
         except asyncio.CancelledError:
@@ -194,9 +241,7 @@ class Lanes:
     async def _rest(self, runner: "asyncio.Task[None]") -> None:
         rest = asyncio.get_running_loop().create_future()
         self._resting.append(rest)
-        self._tell()
-        if not self.in_flight:
-            self._idle()
+        self._leave()
         try:
             await rest
         except asyncio.CancelledError:
@@ -206,6 +251,12 @@ class Lanes:
                 self._runners.remove(runner)
                 raise
             await self._shake_off(runner)
+
+    def _leave(self) -> None:
+        self._make_room()
+        self._tell()
+        if not self.in_flight:
+            self._idle()
 
     async def _shake_off(self, runner: "asyncio.Task[None]") -> None:
         """Let a cancellation that is a handler's own doing end with that handler; one that ends the lanes goes on."""
@@ -227,8 +278,8 @@ class Lanes:
             if cancelling():
                 await self._shake_off(runner)
                 continue
-            if not self._spare:
-                self._call_spare()
+            if not self._spare and self._call_spare():
+                break
             work = ready.popleft()
             key = work.key
             if key is None:

@@ -5,7 +5,7 @@ from mainstem.delivery.guards import GivingWay
 from mainstem.delivery.lanes import Lanes, Work
 from mainstem.delivery.ledger import HotKey, Strain
 from mainstem.delivery.measures import HotKeys
-from mainstem.delivery.works import BatchWork, EventWork, SievedWork
+from mainstem.delivery.works import BatchWork, BrokenWork, EventWork, SievedWork, SpoiltWork
 
 
 def made_ms(work: Work | None) -> int | None:
@@ -15,6 +15,11 @@ def made_ms(work: Work | None) -> int | None:
     if isinstance(work, BatchWork):
         return work.intake.batch.timestamps[work.events[0][0]]
     return None
+
+
+def is_input(work: Work) -> bool:
+    """Whether a work was read from an input; timers, retries and commands were not."""
+    return isinstance(work, EventWork | SievedWork | BrokenWork | BatchWork | SpoiltWork)
 
 
 def strain_of(giving_way: GivingWay, hot: HotKeys, lanes: Lanes, clock: Clock) -> Strain:

@@ -18,7 +18,7 @@ from mainstem.delivery.schedules import next_runs
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.delivery.tasks.fitting import fit_out, stand_guard
 from mainstem.delivery.tasks.positions import first_positions, restore
-from mainstem.delivery.tasks.strain import made_ms, strain_of
+from mainstem.delivery.tasks.strain import is_input, made_ms, strain_of
 from mainstem.delivery.works import Admission, Alarm, Hops, plain_events
 from mainstem.state import Rows, TaskState
 from mainstem.telemetry import log
@@ -43,7 +43,7 @@ class Task:
         self._settings = environment.settings
         self._state = TaskState(rows)
         self._incarnation = Incarnation(f"task {ownership.task} of {plan.group!r}, epoch {ownership.epoch}")
-        self._lanes = Lanes(plan.lanes, self._fail, self._something_came)
+        self._lanes = Lanes(plan.lanes, self._fail, self._something_came, is_input)
         self._notices = Notices(Audit(plan.group, ownership.task), environment.clock)
         self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes, self._notices)
         self._breakers = Breakers({each.name: each.fuse for each in plan.processors if each.fuse is not None})
