@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from mainstem import Context, Deduplicate, IntegrationEvent, Limit, Retry, Service, Timer, running
+from mainstem import Breaker, Context, Deduplicate, IntegrationEvent, KillSwitch, Limit, Retry, Service, Timer, running
 from mainstem.broker import Record, TopicPartition, read_all
 from mainstem.clock import SystemClock
 from mainstem.delivery import decode_entry, is_notice
 from mainstem.identifiers import Identifiers
-from mainstem.resilience import TokenBucket
-from mainstem.service import Floor, Running
+from mainstem.resilience import BreakerRule, CallsWindow, TokenBucket
+from mainstem.service import Floor, HandlerGroup, Running
 from mainstem.settings import Settings
 from tests.journeys.conditions import caught_up, until
 from tests.rooms.ops.conftest import Shell
@@ -51,6 +51,7 @@ class Shop:
         class Paid(IntegrationEvent, topic=f"{name}-paid", key="customer"):
             customer: str
             number: int
+            provider: str = ""
 
         class Told(IntegrationEvent, topic=f"{name}-told", key="customer"):
             customer: str
@@ -66,7 +67,9 @@ class Shop:
         self.add(service, "handle", handler or self.note, **options)
         return service
 
-    def add(self, service: Service, name: str, handler: Callable[..., Awaitable[None]], **options: Any) -> None:
+    def add(
+        self, service: Service | HandlerGroup, name: str, handler: Callable[..., Awaitable[None]], **options: Any
+    ) -> None:
         """One more handler of the same event."""
 
         async def handle(paid: Any, context: Context) -> None:
@@ -111,6 +114,22 @@ class Shop:
     async def has_told(self, process: Running) -> bool:
         """Whether anything was told."""
         return bool(only("limited", await self.published(process)))
+
+    async def has_told_all(self, process: Running, count: int) -> bool:
+        """Whether handlers that need a provider have told so much."""
+        return len(self.given) >= count and len(await self.published(process)) >= count
+
+    def needing(self, name: str, calls: list[str]) -> Callable[[Any, Context], Awaitable[None]]:
+        """A handler that needs a provider. The one in the east is away until it is mended, or both are."""
+
+        async def ask(paid: Any, context: Context) -> None:
+            calls.append(f"{name} {paid.provider}")
+            if (paid.provider == "east" or name != "keyed") and not (self.folder / "mended").exists():
+                raise ConnectionError(paid.provider)
+            context.publish(self.Told(f"{name} {paid.customer}", paid.number))
+            self.given.append((f"{name} {paid.customer}", paid.number))
+
+        return ask
 
     async def audited(self, process: Running) -> list[tuple[str, str]]:
         """What the group says of its failures: what has become of them, and why."""
@@ -242,6 +261,46 @@ async def test_what_one_owner_knows_the_next_one_knows(shop: Shop) -> None:
             assert sum(each.counters.failures for each in await process.statistics()) == 0
     assert only("doubled", shop.given) == [0, 1]
     assert due == [due[0] + number * MINUTE_MS for number in range(len(due))]
+
+
+async def test_what_a_breaker_holds_back_follows_when_it_closes(shop: Shop) -> None:
+    """One for all events, one for each provider, and a kill switch as it is: each is open for the next owner.
+
+    Then everything is handled once and in its order, and nothing has become a dead letter.
+    """
+    rule = BreakerRule(window=CallsWindow(4), minimum_calls=4, open_ms=2 * MINUTE_MS, probes=2)
+    customers = [f"c{number}" for number in range(60)]
+    calls: list[str] = []
+
+    for life, ahead_ms in enumerate((0, 0, 3 * MINUTE_MS)):
+        service = shop.service(shop.needing("bare", calls), breaker=KillSwitch(), publishes=(shop.Told,))
+        for name, breaker in (("wide", Breaker(rule)), ("keyed", Breaker(rule, by="provider"))):
+            shop.add(service.group(name), name, shop.needing(name, calls), breaker=breaker, publishes=(shop.Told,))
+        async with shop.run(service, ahead_ms=ahead_ms) as process:
+            if life == 0:
+                await service.publish(*(shop.Paid(each, number, "east") for number in (0, 1) for each in customers))
+            if life < 2:
+                await until(lambda: sorted(open_breakers(process)) == ["handle", "keyed for east", "wide"])
+                await service.publish(shop.Paid("other", life, "west"))
+                await until(partial(shop.has_told_all, process, life + 1))
+                assert await shop.published(process) == [("keyed other", number) for number in range(life + 1)]
+                assert life == 0 or {"wide east", "wide west", "keyed east"}.isdisjoint(calls)
+            else:
+                await until(partial(shop.has_told_all, process, 3 * 2 * (len(customers) + 1)))
+                assert open_breakers(process) == []
+                told = await shop.published(process)
+                for name in ("bare", "wide", "keyed"):
+                    assert [only(f"{name} {each}", told) for each in (*customers, "other")] == [[0, 1]] * 61
+            assert sum(each.counters.dead_lettered for each in await process.statistics()) == 0
+        calls.clear()
+        if life == 1:
+            (shop.folder / "mended").touch()
+
+
+def open_breakers(process: Running) -> list[str]:
+    """The breakers that are not closed."""
+    tasks = [task for runner in process.runners.values() for task in runner.tasks.values()]
+    return [each for task in tasks for each in task.open_breakers]
 
 
 def only(customer: str, given: list[tuple[str, int]]) -> list[int]:
