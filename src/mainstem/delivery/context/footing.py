@@ -48,6 +48,26 @@ class Run(Protocol):
         """The id of the event it runs for."""
         ...
 
+    @property
+    def key(self) -> bytes | None:
+        """Its key."""
+        ...
+
+    @property
+    def topic(self) -> str:
+        """Where it was read from."""
+        ...
+
+    @property
+    def partition(self) -> int:
+        """The partition of that topic."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Its place there."""
+        ...
+
 
 class Surroundings(Struct, frozen=True):
     """What a task lends its handlers.

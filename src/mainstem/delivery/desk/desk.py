@@ -285,6 +285,8 @@ class Desk(Struct, frozen=True):
         else:
             self.counted.parked(handler)
             status = "parked"
+        if self.checkpoints.some:
+            self.checkpoints.parked(handler, letter.batch(), effects)
         now = self.clock.now_ms()
         effects.facts.append(self.audit.tell(status, sequence, mark, letter, now))
 

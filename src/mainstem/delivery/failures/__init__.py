@@ -15,7 +15,7 @@ from mainstem.delivery.failures.audit import (
     decode_notice,
     is_notice,
 )
-from mainstem.delivery.failures.checkpoints import Checkpoints
+from mainstem.delivery.failures.checkpoints import Checkpoints, Halfway
 from mainstem.delivery.failures.handover import renamed, retired
 from mainstem.delivery.failures.letters import (
     LETTERS,
@@ -64,6 +64,7 @@ __all__ = [
     "Entry",
     "Failure",
     "GiveUp",
+    "Halfway",
     "Held",
     "Letter",
     "Letters",

@@ -227,7 +227,8 @@ class Task:
             if batch.topic != self._plan.inbox:
                 self._look_at(batch)
             batch = admission.in_binary_mode(batch)
-            intake = ledger.progress[TopicPartition(batch.topic, batch.partition)].admit(batch)
+            at = TopicPartition(batch.topic, batch.partition)
+            intake = ledger.progress[at].admit(batch)
             works = admission.works(batch, intake)
             # What was passed over moves the position as well, and nothing else.
             self._something_came()
@@ -235,6 +236,8 @@ class Task:
                 await self._hops.work_off(plain)
             else:
                 lanes.add(works)
+            if self._alarm.awaits_events:
+                self._alarm.read(at, batch.next_offset)
             # One turn of the loop: handlers that do not wait are through with the batch after it.
             await asyncio.sleep(0)
             if lanes.in_flight:

@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from mainstem.broker import TopicPartition
 from mainstem.clock import Clock
 from mainstem.delivery.context import TIMER_TOPIC, no_effects
 from mainstem.delivery.desk import Desk, Routes
@@ -14,9 +15,11 @@ from mainstem.delivery.gates import FORGET, ForgetWork
 from mainstem.delivery.lanes import Work
 from mainstem.delivery.schedules import is_schedule
 from mainstem.delivery.works.firings import FiringWork, PublicationWork, ScheduleWork, TimerWork
+from mainstem.delivery.works.halfway import LONGEST_SECONDS, Returning
 from mainstem.delivery.works.works import RetryWork
 from mainstem.errors import DefinitionError
 from mainstem.state import TaskState, Timer, schedules, timers
+from mainstem.telemetry import log
 
 AT_ONCE = 500
 """So many are in flight at most: a million that are due must not lie in memory, or keep the events waiting."""
@@ -47,6 +50,8 @@ class Alarm:
         self._state = state
         self._clock = clock
         self._add = add
+        self._returning = Returning(add)
+        self._patience: Waiting | None = None
         self._handle: Waiting | None = None
         self._next_ms: int | None = None
         self._firing: set[Timer] = set()
@@ -62,6 +67,8 @@ class Alarm:
         begun = timers.begun(self._state)
         _check_known({each.timer.name for each in begun} | set(timers.names(self._state)), desk)
         self._add([FiringWork(_firing_lane(each.timer, desk), desk, each) for each in begun])
+        if desk.checkpoints.some:
+            self._await_events(desk)
         self._make = make
         first = timers.next_due_ms(self._state)
         if first is not None:
@@ -74,11 +81,38 @@ class Alarm:
         self._next_ms = due_ms
         self._sleep()
 
+    @property
+    def awaits_events(self) -> bool:
+        """Whether timers wait for events that an earlier owner has left halfway, and so for :meth:`read`."""
+        return self._returning.some
+
+    def read(self, at: TopicPartition, next_offset: int) -> None:
+        """What a partition holds before this offset has been added to the lanes."""
+        self._returning.read(at, next_offset)
+
     def stop(self) -> None:
         """Ring no more."""
         self._make = None
-        if self._handle is not None:
-            self._handle.cancel()
+        for each in (self._handle, self._patience):
+            if each is not None:
+                each.cancel()
+
+    def _await_events(self, desk: Desk) -> None:
+        """What an earlier owner has left halfway keeps its lane again once it has been read; timers wait for that."""
+        self._returning = returning = Returning(self._add, desk.checkpoints.halfway(), desk.ledger.progress)
+
+        def give_up() -> None:
+            if count := returning.give_up():
+                log.warning(
+                    "%s: timers go on without %d events of their keys that have made a checkpoint, and were not read "
+                    "again in %g s",
+                    desk.incarnation.name,
+                    count,
+                    LONGEST_SECONDS,
+                )
+
+        if returning.some:
+            self._patience = self._later(LONGEST_SECONDS, give_up)
 
     def _sleep(self) -> None:
         if self._handle is not None:
@@ -99,7 +133,7 @@ class Alarm:
         room = AT_ONCE - len(self._firing)
         fresh = [each for each in timers.due_until(self._state, now, AT_ONCE + 1) if each not in self._firing]
         self._firing.update(fresh[:room])
-        self._add([make(each) for each in fresh[:room]])
+        self._returning.add([make(each) for each in fresh[:room]])
         self._full = len(fresh) > room
         self._next_ms = None if self._full else self._first_ms()
         if self._next_ms is not None:
