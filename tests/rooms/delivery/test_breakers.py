@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mainstem.delivery import Breaker, KillSwitch, Processor, Retry, faults_of
+from mainstem.delivery.guards import breakers
 from mainstem.errors import DefinitionError
 from mainstem.events import IntegrationEvent
 from mainstem.resilience import BreakerRule, CallsWindow
@@ -214,6 +215,32 @@ async def test_a_field_of_another_type_is_its_events_own_fault() -> None:
         await stage.append("orders", b"k", b'{"order":"k","n":1}', ce_id=b"1", ce_type=b"Paid")
         counters = await stage.run(handler)
         assert counters.dead_lettered == 0
+
+
+async def test_a_breaker_is_not_forgotten_while_a_run_has_its_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many values come while it runs; when it fails, that opens the breaker that the next event asks."""
+    monkeypatch.setattr(breakers, "GATES_MOST", 2)
+    go, calls = asyncio.Event(), []
+    rule = BreakerRule(window=CallsWindow(1), minimum_calls=1, open_ms=3_600_000, longest_open_ms=3_600_000)
+
+    @on(Paid, name="call", retry=NEVER, breaker=Breaker(rule, by="n"))
+    async def call(event: Paid) -> None:
+        calls.append(event.order)
+        if event.order == "first":
+            await go.wait()
+            raise ConnectionError
+
+    async with staged() as stage:
+        await stage.publish(Paid("first", 1), *[Paid(f"k{n}", n) for n in range(2, 9)])
+        async with stage.running(call, lanes=4) as running:
+            await until(lambda: len(calls) == 8)
+            go.set()
+            await until(lambda: any(task.open_breakers for task in running.runner.tasks.values()))
+            await stage.publish(Paid("second", 1), Paid("last", 9))
+            await until(lambda: "last" in calls)
+            await until(lambda: bool(stage.rows("$held")))
+            assert "second" not in calls
+            assert calls.count("first") == 1
 
 
 # -- the kill switch

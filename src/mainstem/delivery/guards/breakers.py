@@ -10,7 +10,7 @@ from mainstem.delivery.guards.gate import BREAKERS_STORE, Gate, Shared, decode_s
 from mainstem.state import TaskState
 
 GATES_MOST = 10_000
-"""Of one handler; of more, those are forgotten that are closed and have no failure to remember."""
+"""Of one handler; of more, those are forgotten that are closed, have no failure to remember, and nobody running."""
 
 FREED_AT_ONCE = 500
 _MOMENT_SECONDS = 0.02
@@ -67,7 +67,8 @@ class Breakers:
         gate = gates.get(key or _ALL)
         if gate is None:
             if len(gates) >= GATES_MOST:
-                gates = self._gates[handler] = {each: gate for each, gate in gates.items() if not gate.at_rest}
+                kept = {each: gate for each, gate in gates.items() if gate.under_way or not gate.at_rest}
+                gates = self._gates[handler] = kept
             assert self.shared is not None
             gate = gates[key or _ALL] = Gate(handler, key, fuse, self.shared)
         return gate

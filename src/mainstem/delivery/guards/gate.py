@@ -71,6 +71,7 @@ class Gate:
         "key",
         "shared",
         "state",
+        "under_way",
     )
 
     def __init__(
@@ -82,6 +83,8 @@ class Gate:
         self.fuse = fuse
         self.shared = shared
         self.state = state or BreakerState()
+        self.under_way = 0
+        """How many runs have leave, and have not ended."""
         self._stored = state is not None
         self._tried: set[bytes] = set()
         self._waiting: deque[_Waiter] = deque()
@@ -119,7 +122,10 @@ class Gate:
 
     def ask(self) -> Permit | None:
         """Leave for one run; None where it has to wait, or the event to be parked."""
-        return None if self._waiting else self._admit()
+        permit = None if self._waiting else self._admit()
+        if permit is not None:
+            self.under_way += 1
+        return permit
 
     async def turn(self) -> Permit:
         """Keep the lane, and wait for leave to run."""
@@ -136,10 +142,12 @@ class Gate:
                 self._stir()
             raise
         assert waiter.permit is not None
+        self.under_way += 1
         return waiter.permit
 
     def went_well(self, permit: Permit | None) -> None:
         """A run has succeeded."""
+        self._back(permit)
         if self.fuse.kills and self.state.phase == "closed":
             if self._tried or self._failing:
                 self._tried.clear()
@@ -150,6 +158,7 @@ class Gate:
 
     def failed(self, permit: Permit | None, error: Exception, verdict: Verdict, retry: Retry, place: bytes) -> bool:
         """A run has failed, of an event at this place; whether that is why the breaker is not closed."""
+        self._back(permit)
         ending = self.fuse.ending(error, verdict, retry)
         if self.fuse.kills and self.state.phase == "closed":
             if ending == "failed" and is_final(verdict) and place not in self._tried:
@@ -158,6 +167,10 @@ class Gate:
         elif permit is not None:
             self._end(permit, ending)
         return ending == "failed" and self.state.phase != "closed"
+
+    def _back(self, permit: Permit | None) -> None:
+        if permit is not None:
+            self.under_way -= 1
 
     # -- taking over and ending
 

@@ -29,6 +29,8 @@ class Passage(Struct, gc=False):
         # While a breaker is not closed, its waits take the place of those between runs.
         if again is not None and (closed or isinstance(again, Pause)):
             await self.turn.wait(again, failure)
+            # It may have been forgotten meanwhile.
+            gate = self.gate = self.breakers.gate(self.turn.handler, event)
         if gate is None or (gate.fuse.kills and gate.state.phase == "closed"):
             return True
         self.permit = gate.ask()
