@@ -158,7 +158,7 @@ async def archived(stage: Stage, running: Running, place: bytes = K) -> Command:
     page = decode_page((await stage.answers())[-1].contents)
     assert await said(stage, running, Command("d", "discard", "a", place, "for now"))
     assert stage.rows("$parked") == []
-    return Command("b", "restore", "a", place, letters=tuple(page.letters), failure=page.failure)
+    return Command("b", "restore", "a", place, letters=tuple(page.letters), failure=page.failure, archive="f")
 
 
 async def test_what_is_restored_is_owed_to_all_that_it_was_owed_to() -> None:
@@ -171,7 +171,7 @@ async def test_what_is_restored_is_owed_to_all_that_it_was_owed_to() -> None:
             assert await said(stage, running, restore) == "restore: 2 events"
             entry = (await stage.entries())[-1]
             assert entry is not None
-            assert (entry.status, entry.owes, entry.waiting) == ("dead-lettered", ("a", "b"), 1)
+            assert (entry.status, entry.owes, entry.waiting) == ("dead-lettered", ("a", "b"), 2)
             await stage.publish(Paid("k", 2))
             await stage.settled(running)
             assert stage.stored(one, "k") is None

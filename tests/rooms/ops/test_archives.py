@@ -40,6 +40,11 @@ def lines_of(name: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in Path(name).read_bytes().splitlines()]
 
 
+def letters_of(name: str) -> list[str]:
+    """The lines of a file, in any order, without the id of the file."""
+    return sorted(str({**line, "archive": ""}) for line in lines_of(name))
+
+
 def test_an_edit_is_handled_and_the_original_is_told(shell: Shell) -> None:
     """A patch is shown first, done with --yes, and then handled; the audit topic keeps the original."""
     failed(shell, "c-1", later=1)
@@ -181,11 +186,8 @@ def test_an_archive_comes_back_as_dead_letters(shell: Shell) -> None:
     restored = asked(shell, "restore", "loyalty", "old.jsonl", "--yes")
     assert "302 events restored" in restored.stdout, restored.output
     assert sorted(str(each["key"]) for each in shell.json("dead-letters", "list")) == ["c-1", "c-2"]
-    twice = asked(shell, "restore", "loyalty", "old.jsonl", "--yes")
-    assert twice.exit_code == 1
-    assert "151 events of tally wait there already" in twice.stdout
     asked(shell, "export", "loyalty", "new.jsonl", "--all")
-    assert sorted(map(str, lines_of("new.jsonl"))) == sorted(map(str, lines_of("old.jsonl")))
+    assert letters_of("new.jsonl") == letters_of("old.jsonl")
     Path("mended").touch()
     assert "2 worked off" in asked(shell, "redrive", "loyalty", "--all", "--yes").stdout
 
@@ -211,7 +213,7 @@ def test_an_archive_keeps_who_has_yet_to_handle_what(shell: Shell) -> None:
     planned = asked(shell, "discard", "post", "--handler", "sort_it", "--reason", "x", service=post).stdout
     assert "Together wait: deliver_it, sort_it. discard is for all of them." in planned
     asked(shell, "export", "post", "new.jsonl", "--all", service=post)
-    assert sorted(map(str, lines_of("new.jsonl"))) == sorted(map(str, lines_of("old.jsonl")))
+    assert letters_of("new.jsonl") == letters_of("old.jsonl")
     Path("mended").touch()
     assert "3 worked off" in asked(shell, "redrive", "post", "--all", "--yes", service=post).stdout
 

@@ -2,7 +2,7 @@
 
 from mainstem.delivery.commands.asking import AT_ONCE, Order, Questions, ends_of, send
 from mainstem.delivery.commands.contents import Page, decode_page
-from mainstem.delivery.commands.decisions import Applied, Decisions, answered
+from mainstem.delivery.commands.decisions import Decisions, answered
 from mainstem.delivery.commands.inbox import (
     LATER_ACTIONS,
     Action,
@@ -14,6 +14,7 @@ from mainstem.delivery.commands.inbox import (
     decode_command,
     encode_command,
 )
+from mainstem.delivery.commands.restoring import Applied
 
 __all__ = [
     "AT_ONCE",

@@ -1,40 +1,27 @@
 """What somebody has decided about a parked sequence, applied by the task that has it, and told in the audit topic."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mainstem.delivery.commands.contents import encode_page, letter_at, page_of, parts_of
 from mainstem.delivery.commands.inbox import Answer, Command, answer
+from mainstem.delivery.commands.restoring import Applied, refused, restored, said
 from mainstem.delivery.context import Effects, Fact
 from mainstem.delivery.failures import (
     Audit,
     Checkpoints,
     Decided,
     Edit,
-    Failure,
     Letter,
     Mark,
     Parking,
     Status,
-    place_alone,
-    place_of,
 )
 
 EDITED_BYTES_MAX = 900_000
 """A letter keeps its first value beside the new one, in a row that has room for a record and for so much more."""
-
-
-class Applied(NamedTuple):
-    """What a command has done: about how many events it was, and whether they are to be handled now."""
-
-    found: int
-    text: str
-    begins: bool = False
-    refused: bool = False
-    contents: bytes = b""
 
 
 class Decisions(Struct, frozen=True):
@@ -56,10 +43,11 @@ class Decisions(Struct, frozen=True):
         if command.action == "restore":
             return self._restore(command, mark, effects)
         if mark is None:
+            self._keep_here(command, effects)
             return Applied(0, f"{command.action}: nothing is parked there")
         if command.action == "read":
             page = page_of(self.parking, (command.handler, command.place), mark, command.number)
-            return Applied(mark.waiting, _said(command, mark.waiting), contents=encode_page(page))
+            return Applied(mark.waiting, said(command, mark.waiting), contents=encode_page(page))
         if command.action == "edit":
             return self._edit(command, mark, effects, now_ms)
         if command.action == "redrive":
@@ -68,86 +56,62 @@ class Decisions(Struct, frozen=True):
 
     def _redrive(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
         handler, place = command.handler, command.place
+        if self.parking.restored.of(handler, place).unfinished:
+            why = "letters that go before them are missing: repeat the restore that was cut off, or discard these"
+            return refused(command, f"{mark.waiting} events wait there, and {why}")
         # Later is a durable timer, the one that a retry has.
         at_ms = now_ms if command.at_ms is None else max(now_ms, command.at_ms)
         fresh = mark.again(at_ms)
         self.parking.write_mark(effects, handler, place, fresh)
         letter = self.parking.first(handler, place, mark)
         effects.facts.append(self.audit.tell("redriven", (handler, place), fresh, letter, now_ms, _decided(command)))
-        return Applied(mark.waiting, _said(command, mark.waiting), at_ms == now_ms)
+        return Applied(mark.waiting, said(command, mark.waiting), at_ms == now_ms)
 
     def _discard(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
         handler, place = command.handler, command.place
         letter = self.parking.first(handler, place, mark)
         if command.origin and (command.origin, command.number) != (letter.origin, mark.waiting):
-            return _refused(command, f"{mark.waiting} events wait there now, from {letter.origin} on")
+            self._keep_here(command, effects)
+            return refused(command, f"{mark.waiting} events wait there now, from {letter.origin} on")
         effects.facts.append(self.audit.tell("discarded", (handler, place), mark, letter, now_ms, _decided(command)))
         self.parking.drop(effects, handler, place, mark, now_ms)
         for each in letter.owed_by(handler):
             self.checkpoints.forget(each, letter.batch(), effects)
         effects.facts.append(self.audit.worked_off((handler, place), now_ms))
-        return Applied(mark.waiting, _said(command, mark.waiting, mark.owed_by(handler)))
+        return Applied(mark.waiting, said(command, mark.waiting, mark.owed_by(handler)))
 
     def _edit(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
         handler, place = command.handler, command.place
         letter = letter_at(self.parking, (handler, place), mark, command.number)
         if letter is None or (letter.origin, len(letter.edits)) != (command.origin, command.edits):
-            return _refused(command, "the letter has changed since it was read, or is not there any more")
+            return refused(command, "the letter has changed since it was read, or is not there any more")
         new = letter.edited(command.value, Edit(now_ms, command.by, command.reason))
         if max(len(new.original or b""), len(command.value)) > EDITED_BYTES_MAX:
-            return _refused(command, f"an edit keeps the original, and neither may have over {EDITED_BYTES_MAX} bytes")
+            return refused(command, f"an edit keeps the original, and neither may have over {EDITED_BYTES_MAX} bytes")
         try:
             self.opened(new)
         except Exception as error:  # noqa: BLE001 - a decoder of the user's may raise anything
-            return _refused(command, f"the handler could not be given it: {error}")
+            return refused(command, f"the handler could not be given it: {error}")
         self.parking.letters.put_again(effects, (handler, place), new, mark.first + command.number)
         effects.facts.append(self.audit.tell("edited", (handler, place), mark, new, now_ms, _decided(command)))
         if command.number == 0:
             self._tell_standing(command, mark, new, effects)
-        return Applied(1, _said(command, 1))
+        return Applied(1, said(command, 1))
 
     def _restore(self, command: Command, mark: Mark | None, effects: Effects) -> Applied:
-        handler, letters, waiting = command.handler, command.letters, 0 if mark is None else mark.waiting
-        sequence = handler, command.place
-        if waiting != command.number:
-            return _refused(command, f"{waiting} events of {handler} wait there already: redrive or discard them first")
-        if command.failure is None or any(command.place not in (place_of(it), place_alone(it)) for it in letters):
-            return _refused(command, "the letters are of another key, or without their failure")
-        if mark is not None and mark.next_ms is not None:
-            return _refused(command, "what waits there is being tried again")
-        owed = sorted({each for letter in letters for each in letter.owed_by(handler)})
-        if refusal := self._cannot_wait(sequence, owed, effects):
-            return _refused(command, refusal)
-        for letter in letters:
-            begins = mark is None
-            mark = self._put_back(sequence, letter, mark or command.failure, effects)
-            if begins:
-                self._tell_standing(command, mark, letter, effects)
-        return Applied(len(letters), _said(command, len(letters)))
+        applied, mark = restored(self.parking, self.parties, command, mark, effects)
+        if applied.found and mark is not None:
+            first = command.letters[0]
+            self._tell_standing(command, mark, first, effects)
+        return applied
 
-    def _put_back(self, sequence: tuple[str, bytes], letter: Letter, before: Mark | Failure, effects: Effects) -> Mark:
-        """Let a letter wait as it did: behind the others of a dead sequence, or, with its failure, as the first one."""
-        parking, (handler, place) = self.parking, sequence
-        if isinstance(before, Failure):
-            first = parking.letters.first_free(handler, place)
-            before = Mark(first, first, None, before, letter.owed_by(handler))
-        owes = before.owed_by(handler)
-        owes += tuple(each for each in letter.owed_by(handler) if each not in owes)
-        mark = replace(before, end=before.end + 1, owes=owes)
-        parking.letters.put(effects, sequence, letter, before.end)
-        parking.write_mark(effects, handler, place, mark)
-        return mark
-
-    def _cannot_wait(self, sequence: tuple[str, bytes], owed: list[str], effects: Effects) -> str:
-        """Why letters cannot wait there for these handlers, or nothing."""
-        handler, place = sequence
-        for each in owed:
-            if each not in self.parties:
-                return f"{each}, which has yet to handle some of it, is no handler of this group"
-            found = self.parking.holding(each, self.parties[each], place, effects)
-            if found is not None and found[0] != handler:
-                return f"events wait there for {found[0]}, with which {each} waits: redrive or discard them first"
-        return ""
+    def _keep_here(self, command: Command, effects: Effects) -> None:
+        """What a file was to be the archive of is not given up: it does not come back from there."""
+        if command.archive:
+            sequence = command.handler, command.place
+            taken = self.parking.restored.of(*sequence)
+            letters = {**taken.letters, command.archive: (0, command.number)}
+            self.parking.restored.put(effects, sequence, replace(taken, letters=letters))
 
     def _tell_standing(self, command: Command, mark: Mark, letter: Letter, effects: Effects) -> None:
         """The sequence stands as before, since it stopped; its first letter is this one."""
@@ -166,11 +130,3 @@ def answered(group: str, task: int, command_id: str, applied: Applied, at_ms: in
 
 def _decided(command: Command) -> Decided:
     return Decided(command.reason, command.by)
-
-
-def _said(command: Command, count: int, owed: tuple[str, ...] = ()) -> str:
-    return f"{command.action}: {count} events" + (f", of {', '.join(owed)}" if len(owed) > 1 else "")
-
-
-def _refused(command: Command, why: str) -> Applied:
-    return Applied(0, f"{command.action}: refused: {why}", refused=True)

@@ -27,8 +27,11 @@ class Command(Struct, frozen=True, omit_defaults=True):
     ``by`` is who asks for it. A redrive begins at ``at_ms``, in wall-clock milliseconds; without it, or when that has
     passed, at once. A discard that names the ``origin`` of the first event does nothing unless ``number`` events wait,
     as whoever asks has seen. An edit gives ``value`` to the letter of this origin, ``number`` places behind the first
-    one, which has been edited so many times. A read answers with letters, from the ``number``th on. A restore puts
-    ``letters`` behind the ``number`` ones that wait.
+    one, which has been edited so many times. A read answers with letters, from the ``number``th on.
+
+    A restore brings ``letters`` back from the file of the id ``archive``; the first of them has ``number`` before it in
+    its sequence, and those behind them have been brought before. Where a discard with an ``archive`` does nothing, that
+    file holds copies of what is not given up, and they cannot be brought back from it.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Command(Struct, frozen=True, omit_defaults=True):
     value: bytes = b""
     letters: tuple[Letter, ...] = ()
     failure: Failure | None = None
+    archive: str = ""
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):

@@ -28,6 +28,7 @@ def renamed(
     old, new = names
     yield from _paged(parking.letters.sweep_all(old))
     yield from _paged(_moved(parking, audit, names, now_ms))
+    yield from _paged(parking.restored.move(old, new))
     yield from _paged(checkpoints.rename(old, new))
 
 
@@ -40,6 +41,7 @@ def retired(
     """
     yield from _paged(_dropped(parking, audit, handler, now_ms, reason))
     yield from _paged(parking.letters.sweep_all(handler))
+    yield from _paged(parking.restored.forget_all(handler))
     yield from _paged(checkpoints.forget_all(handler))
 
 
@@ -81,6 +83,7 @@ def _dropped(parking: Parking, audit: Audit, handler: str, now_ms: int, reason: 
             # The events are the others' too, and it may have been this one's failure that they were waiting behind.
             fresh = replace(mark, owes=left).again(now_ms)
             parking.write_mark(step, name, place, fresh)
+            parking.restored.end(step, (name, place))
             step.facts.append(audit.tell("redriven", (name, place), fresh, letter, now_ms, Decided(reason)))
         else:
             parking.drop(step, name, place, mark, now_ms)

@@ -17,6 +17,8 @@ from mainstem.state import TaskState, Timer, timers
 LETTERS = "$parked"
 DROPPED = "$dropped"
 """The numbers of letters that are still to be deleted, of sequences that were dropped: the first, and the end."""
+RESTORED = "$restored"
+"""What sequences have got back from files."""
 SWEEP = "$sweep:"
 """A timer whose name begins so is for deleting letters of the handler named behind it."""
 
@@ -94,6 +96,25 @@ class Letter(Struct, frozen=True, omit_defaults=True):
 _encode = msgspec.msgpack.Encoder().encode
 _letter = msgspec.msgpack.Decoder(Letter).decode
 _numbers = msgspec.msgpack.Decoder(tuple[int, int]).decode
+
+
+class Taken(Struct, frozen=True, omit_defaults=True):
+    """Which letters a sequence has got back: by the file's id, the number of the first one, and the end.
+
+    They come back from the last one to the first. While some are missing, ``unfinished`` names their file.
+    """
+
+    letters: dict[str, tuple[int, int]] = {}
+    unfinished: str = ""
+
+    def after(self, archive: str, numbers: range) -> "Taken":
+        """The same, with these letters of a file in front of those that have come from it before."""
+        end = self.letters[archive][1] if archive in self.letters else numbers.stop
+        letters = {**self.letters, archive: (numbers.start, end)}
+        return Taken(letters, archive if numbers.start else "")
+
+
+_taken = msgspec.msgpack.Decoder(Taken).decode
 
 
 def place_of(letter: Letter) -> bytes:
@@ -293,3 +314,45 @@ class Letters:
         effects.writes[DROPPED, row_of(handler, place)] = row
         self._some_dropped = self._some_dropped or row is not None
         set_timer(self._state, effects, SWEEP + handler, place, due_ms)
+
+
+class Restored:
+    """What the sequences of one task have got back from files, so that nothing comes back twice.
+
+    A row for a sequence that has ever been restored; it stays as long as its handler does, for so does the file.
+    """
+
+    __slots__ = ("_some", "_state")
+
+    def __init__(self, state: TaskState) -> None:
+        self._state = state
+        self._some = bool(state.scan(RESTORED, limit=1))
+        """False when surely nothing was ever restored, so that no decision need look."""
+
+    def of(self, handler: str, place: bytes) -> Taken:
+        """What a sequence has got back."""
+        row = self._state.get(RESTORED, row_of(handler, place)) if self._some else None
+        return Taken() if row is None else _taken(row)
+
+    def put(self, effects: Effects, sequence: tuple[str, bytes], taken: Taken) -> None:
+        """Remember it, in the commit in which the letters come back."""
+        self._some = True
+        effects.writes[RESTORED, row_of(*sequence)] = _encode(taken)
+
+    def end(self, effects: Effects, sequence: tuple[str, bytes]) -> None:
+        """Nobody waits for the missing letters any more; they may still come, when nothing else waits there."""
+        taken = self.of(*sequence)
+        if taken.unfinished:
+            self.put(effects, sequence, Taken(taken.letters))
+
+    def move(self, old: str, new: str) -> Iterator[Effects]:
+        """Give what is remembered of a handler to another name, a row with each step."""
+        for key, row in self._state.walk(RESTORED, *rows_of(old)):
+            self._some = True
+            place = key[2 + len(old.encode()) :]
+            yield Effects([], {(RESTORED, key): None, (RESTORED, row_of(new, place)): row})
+
+    def forget_all(self, handler: str) -> Iterator[Effects]:
+        """The handler is not there any more, and nothing can be restored for it."""
+        for key, _ in self._state.walk(RESTORED, *rows_of(handler)):
+            yield Effects([], {(RESTORED, key): None})

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.delivery.context import Effects
-from mainstem.delivery.failures.letters import Letter, Letters, put_for, row_of, rows_of, set_timer
+from mainstem.delivery.failures.letters import Letter, Letters, Restored, put_for, row_of, rows_of, set_timer
 from mainstem.delivery.failures.raised import trace_of
 from mainstem.state import TaskState
 
@@ -128,11 +128,12 @@ def _named(row: bytes) -> Sequence:
 class Parking:
     """The parked sequences of one task. Changes go into the effects of whoever makes them."""
 
-    __slots__ = ("_starts", "_state", "letters", "names", "some")
+    __slots__ = ("_starts", "_state", "letters", "names", "restored", "some")
 
     def __init__(self, state: TaskState) -> None:
         self._state = state
         self.letters = Letters(state)
+        self.restored = Restored(state)
         self._starts: list[tuple[str, bytes]] = []
         self.names: tuple[str, ...] = ()
         """By which handlers sequences are named, in order; by others surely none is."""
@@ -268,6 +269,7 @@ class Parking:
     def drop(self, effects: Effects, handler: str, place: bytes, mark: Mark, now_ms: int) -> None:
         """Give a whole sequence up. It is gone with this; letters that are too many for a commit are swept later."""
         self._forget(effects, handler, place)
+        self.restored.end(effects, (handler, place))
         self.letters.drop(effects, handler, place, range(mark.first, mark.end), now_ms)
 
     def move_mark(self, effects: Effects, old: str, new: str, place: bytes, mark: Mark) -> None:

@@ -1,16 +1,18 @@
 """Dead letters in files: a line holds a letter of a sequence, with the failure of the sequence."""
 
 import asyncio
+import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 import click
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, Decided, Edit, Entry, Failure, Letter, Order, place_alone, place_of
@@ -32,6 +34,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     """A letter in a file. What is no text stands as base64; ``number`` counts the letters of a sequence from 0.
 
     Of handlers that wait together it names those that have yet to handle it. One that waits ``alone`` holds up nobody.
+    ``archive`` is the id of the file that it was written to; older files have none.
     """
 
     group: str
@@ -53,6 +56,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
     original_base64: bytes | None = None
     owed: tuple[str, ...] | None = None
     alone: bool = False
+    archive: str = ""
 
     @property
     def letter(self) -> Letter:
@@ -79,13 +83,17 @@ class Line(Struct, frozen=True, omit_defaults=True):
 
 
 class Filed(Struct):
-    """What went into a file or came from it, as JSON shows it; ``refused`` says why some did not."""
+    """What went into a file or came from it, as JSON shows it; ``refused`` says why some did not.
+
+    ``passed_over`` events are not restored, because they came back before, or were never given up.
+    """
 
     file: str
     sequences: int = 0
     events: int = 0
     discarded: int = 0
     restored: int = 0
+    passed_over: int = 0
     refused: list[str] = []
 
 
@@ -123,19 +131,21 @@ async def _file(request: BulkRequest, file: Path, *, discards: bool) -> tuple[Fi
         if not request.yes:
             return filed, len(entries)
         questions = Reading(broker, group, clock, request.patience_seconds)
-        written = await _write(questions, entries, file, filed)
+        archive = Identifiers(clock).new()
+        written = await _write(questions, entries, archive, filed)
         if discards:
-            await _discard(questions, written, request.decided, filed)
+            await _discard(questions, written, (archive, request.decided), filed)
     return filed, len(entries)
 
 
-async def _write(questions: Reading, entries: list[Entry], file: Path, filed: Filed) -> list[tuple[Entry, str, int]]:
+async def _write(questions: Reading, entries: list[Entry], archive: str, filed: Filed) -> list[tuple[Entry, str, int]]:
     """Write all letters; the sequences with their first letter's origin and how many were written."""
     written: dict[tuple[int, bytes], tuple[Entry, str, int]] = {}
-    with _new(file) as lines:
+    with _new(Path(filed.file)) as lines:
         async for entry, number, page in questions.pages(entries):
             for at, letter in enumerate(page.letters, number):
-                lines.write(msgspec.json.encode(_line(questions.group, entry, at, letter, page.failure)) + b"\n")
+                line = replace(_line(questions.group, entry, at, letter, page.failure), archive=archive)
+                lines.write(msgspec.json.encode(line) + b"\n")
             which = entry.task, entry.sequence_key
             origin = written[which][1] if number else page.letters[0].origin
             written[which] = entry, origin, number + len(page.letters)
@@ -164,8 +174,9 @@ def _new(file: Path) -> Iterator[IO[bytes]]:
 
 
 async def _discard(
-    questions: Reading, written: Iterable[tuple[Entry, str, int]], decided: Decided, filed: Filed
+    questions: Reading, written: Iterable[tuple[Entry, str, int]], why: tuple[str, Decided], filed: Filed
 ) -> None:
+    archive, (reason, by) = why
     identifiers = Identifiers(questions.clock)
     rest = iter(written)
     while some := list(itertools.islice(rest, 500)):
@@ -173,7 +184,15 @@ async def _discard(
             Order(
                 entry.task,
                 Command(
-                    identifiers.new(), "discard", entry.handler, entry.place, *decided, number=waiting, origin=origin
+                    identifiers.new(),
+                    "discard",
+                    entry.handler,
+                    entry.place,
+                    reason,
+                    by,
+                    number=waiting,
+                    origin=origin,
+                    archive=archive,
                 ),
             )
             for entry, origin, waiting in some
@@ -209,24 +228,51 @@ async def _restore(request: Request, file: Path, *, yes: bool) -> Filed:
     async with opened(request.broker, dev=request.dev) as broker:
         [group] = await groups_of(broker, request.group)
         questions = Reading(broker, group, clock, request.patience_seconds)
-        for _, lines in itertools.groupby(_lines(file), lambda line: line.sequence):
-            filed.sequences += 1
-            refused = ""
-            for piece in _pieces(lines):
-                filed.events += len(piece)
-                if not yes or refused:
-                    continue
-                order = _order(Identifiers(clock), piece, request.decided)
-                answer = (await questions.ask([order]))[order.command.id].answer
-                filed.restored += answer.found
-                refused = "" if answer.found else answer.text
-            filed.refused += [refused] if refused else []
+        with _opened(file) as lines:
+            for _, found in itertools.groupby(_read(lines), lambda read: (read.line.sequence, read.line.archive)):
+                pieces = list(_pieces(found))
+                filed.sequences += 1
+                filed.events += sum(piece.events for piece in pieces)
+                if yes:
+                    await _restore_sequence(questions, lines, pieces, request.decided, filed)
     return filed
 
 
-def _order(identifiers: Identifiers, piece: list[Line], decided: Decided) -> Order:
-    first = piece[0]
-    letters = tuple(line.letter for line in piece)
+async def _restore_sequence(
+    questions: Reading, lines: IO[bytes], pieces: list["Piece"], decided: Decided, filed: Filed
+) -> None:
+    """Send the last piece first: each goes in front of those before, and later events of the key wait behind all."""
+    identifiers, behind_bytes = Identifiers(questions.clock), lines.tell()
+    for piece in reversed(pieces):
+        lines.seek(piece.start_bytes)
+        order = _order(identifiers, list(itertools.islice(_read(lines), piece.events)), pieces[0].archive, decided)
+        answer = (await questions.ask([order]))[order.command.id].answer
+        if answer.refused:
+            filed.refused.append(answer.text)
+            break
+        filed.restored += answer.found
+        filed.passed_over += piece.events - answer.found
+    lines.seek(behind_bytes)
+
+
+class ReadLine(NamedTuple):
+    """A line of a file, where it begins, and the id of the archive that begins with it."""
+
+    start_bytes: int
+    line: Line
+    archive: str
+
+
+class Piece(NamedTuple):
+    """Some letters of a sequence that follow each other in a file, as many and as large as a command takes."""
+
+    start_bytes: int
+    events: int
+    archive: str
+
+
+def _order(identifiers: Identifiers, piece: list[ReadLine], archive: str, decided: Decided) -> Order:
+    first = piece[0].line
     command = Command(
         identifiers.new(),
         "restore",
@@ -234,43 +280,58 @@ def _order(identifiers: Identifiers, piece: list[Line], decided: Decided) -> Ord
         first.sequence[2],
         *decided,
         number=first.number,
-        letters=letters,
+        letters=tuple(read.line.letter for read in piece),
         failure=first.failure,
+        archive=archive,
     )
     return Order(first.task, command)
 
 
-def _pieces(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """The letters of a sequence, so many and so large as a command takes."""
-    piece: list[Line] = []
-    size_bytes = 0
-    for line in lines:
-        letter = line.letter
+def _pieces(lines: Iterable[ReadLine]) -> Iterator[Piece]:
+    """The letters of a sequence, in pieces that begin anew where letters are missing."""
+    piece: Piece | None = None
+    size_bytes, number = 0, 0
+    for read in lines:
+        letter = read.line.letter
         more_bytes = len(letter.value or b"") + len(letter.original or b"") + sum(map(len, letter.headers.values()))
-        if piece and (len(piece) == RESTORED_LETTERS or size_bytes + more_bytes > RESTORED_BYTES):
-            yield piece
-            piece, size_bytes = [], 0
-        piece.append(line)
+        full = piece is not None and (piece.events == RESTORED_LETTERS or size_bytes + more_bytes > RESTORED_BYTES)
+        if piece is None or full or read.line.number != number:
+            if piece is not None:
+                yield piece
+            piece, size_bytes = Piece(read.start_bytes, 0, read.archive), 0
+        piece = piece._replace(events=piece.events + 1)
         size_bytes += more_bytes
-    if piece:
+        number = read.line.number + 1
+    if piece is not None:
         yield piece
 
 
-def _lines(file: Path) -> Iterator[Line]:
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
     if not file.exists():
         raise NotFound("the file is not there", where=str(file), remedy="name one that export or archive has written")
-    decode = msgspec.json.Decoder(Line).decode
     with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield decode(line)
-            except msgspec.DecodeError as error:
-                raise DefinitionError(
-                    "a line is no letter",
-                    where=f"{file}, line {number}",
-                    why=str(error),
-                    remedy="name a file that mainstem dead-letters export or archive has written",
-                ) from None
+        yield lines
+
+
+def _read(lines: IO[bytes]) -> Iterator[ReadLine]:
+    """The lines from here on. A file without ids has for an id what its sequence begins with."""
+    decode = msgspec.json.Decoder(Line).decode
+    for number in itertools.count(1):
+        start_bytes = lines.tell()
+        raw = lines.readline()
+        if not raw:
+            return
+        try:
+            line = decode(raw)
+        except msgspec.DecodeError as error:
+            raise DefinitionError(
+                "a line is no letter",
+                where=f"{lines.name}, line {number}",
+                why=str(error),
+                remedy="name a file that mainstem dead-letters export or archive has written",
+            ) from None
+        yield ReadLine(start_bytes, line, line.archive or hashlib.sha256(raw).hexdigest())
 
 
 def _line(group: str, entry: Entry, number: int, letter: Letter, failure: Failure) -> Line:
@@ -319,6 +380,10 @@ def _say(action: str, filed: Filed, request: Request) -> None:
         said = f"{action}: {plural(filed.sequences, 'sequence')}, {plural(filed.events, 'event')}, {filed.file}"
         said += f": {filed.discarded} discarded" if action == "archive" else ""
         click.echo(said + (f": {plural(filed.restored, 'event')} restored" if action == "restore" else ""))
+        if filed.passed_over:
+            click.echo(
+                f"  {plural(filed.passed_over, 'event')} came back before, or never left: nothing is restored twice"
+            )
         for each in filed.refused:
             click.echo(f"  {each}")
     if filed.refused:

@@ -28,6 +28,7 @@ class Outcome(Struct):
     ``answered`` of the ``sent`` ones were, about ``events`` in all. ``done`` sequences are worked off or discarded,
     ``failed_again`` have stopped again, ``gone`` were not there any more, ``scheduled`` begin later; the rest of the
     answered is under way. ``held_back`` were not even sent, because too many before them had failed again.
+    ``refused`` says of some why they were left as they are; they are not among the others.
     """
 
     sent: int = 0
@@ -38,6 +39,7 @@ class Outcome(Struct):
     gone: int = 0
     scheduled: int = 0
     held_back: int = 0
+    refused: list[str] = []
 
     @property
     def unanswered(self) -> int:
@@ -47,7 +49,8 @@ class Outcome(Struct):
     @property
     def under_way(self) -> int:
         """Sequences that are being worked off."""
-        return self.answered - self.done - self.failed_again - self.gone - self.scheduled
+        over = self.done + self.failed_again + self.gone + self.scheduled + len(self.refused)
+        return self.answered - over
 
     @property
     def over(self) -> bool:
@@ -110,7 +113,13 @@ class Asking:
         return self.outcome
 
     def _over(self) -> int:
-        return self.outcome.done + self.outcome.failed_again + self.outcome.gone + self.outcome.scheduled
+        return (
+            self.outcome.done
+            + self.outcome.failed_again
+            + self.outcome.gone
+            + self.outcome.scheduled
+            + len(self.outcome.refused)
+        )
 
     def _hear(self, batch: Batch) -> None:
         answers = batch.topic == answers_topic(self._group)
@@ -128,6 +137,9 @@ class Asking:
             return
         self.outcome.answered += 1
         self.outcome.events += answer.found
+        if answer.refused:
+            self.outcome.refused.append(answer.text)
+            return
         self.outcome.gone += not answer.found
         self.outcome.scheduled += bool(answer.found) and order.later
 

@@ -109,7 +109,7 @@ async def _decide(action: Action, request: BulkRequest, schedule: Schedule) -> N
         if outcome.unanswered:
             questions = Reading(broker, group, clock, request.patience_seconds)
             raise await questions.unanswered(outcome.unanswered, outcome.sent)
-        if outcome.held_back:
+        if outcome.held_back or outcome.refused:
             raise SystemExit(1)
 
 
@@ -171,4 +171,7 @@ def _say(decision: Decision, entries: Sequence[Entry], request: BulkRequest) -> 
     said += [f"{outcome.scheduled} scheduled"] if outcome.scheduled else []
     said += [f"{outcome.held_back} held back"] if outcome.held_back else []
     said += [f"{outcome.under_way} under way"] if outcome.under_way else []
+    said += [f"{len(outcome.refused)} refused"] if outcome.refused else []
     click.echo(f"{decision.action}: {sequences}: {', '.join(said)}")
+    for each in outcome.refused[:EXAMPLES]:
+        click.echo(f"  {each}")
