@@ -1,0 +1,79 @@
+"""What a task remembers of letters that came back from a file: for as long as their handler exists."""
+
+from msgspec.structs import replace
+
+from mainstem.clock import SystemClock
+from mainstem.delivery import Command, Failure, Letter, Processor, Retirement, Retry
+from tests.rooms.delivery.stage import Paid, Running, Stage, on, staged, until
+
+K = b"kk"
+GONE = Failure(1, 0, 0, "ValueError", "too tired", "")
+LETTERS = tuple(Letter("orders", 0, offset, 0, b"k", b"{}", {}) for offset in range(4))
+LAST = Command("1", "restore", "a", K, number=2, letters=LETTERS[2:], failure=GONE, archive="file")
+FIRST = replace(LAST, number=0, letters=LETTERS[:2])
+
+
+def handler(name: str, **options: object) -> Processor:
+    """A handler that has nothing to do."""
+
+    async def handle(_paid: Paid) -> None:
+        """Nothing."""
+
+    return on(Paid, name=name, retry=Retry.never(), **options)(handle)
+
+
+async def said(stage: Stage, running: Running, command: Command) -> str:
+    """What a command is answered."""
+    before = len(await stage.answers())
+    await stage.command(command)
+
+    async def answered() -> bool:
+        return len(await stage.answers()) > before
+
+    await until(answered)
+    await stage.settled(running)
+    return (await stage.answers())[before].text
+
+
+async def test_it_is_there_in_the_next_life_and_under_the_next_name() -> None:
+    """A piece is taken once; the handler that is renamed in the middle gets the others, and no redrive before."""
+    async with staged() as stage:
+        await stage.run(handler("a"))
+        async with stage.running(handler("a")) as running:
+            assert await said(stage, running, LAST) == "restore: 2 events"
+        async with stage.running(handler("a")) as running:
+            assert await said(stage, running, LAST) == "restore: 0 events"
+        async with stage.running(handler("b", was=("a",))) as running:
+            assert await said(stage, running, replace(LAST, handler="b")) == "restore: 0 events"
+            assert "letters that go before them are missing" in await said(
+                stage, running, Command("2", "redrive", "b", K)
+            )
+            assert await said(stage, running, replace(FIRST, handler="b")) == "restore: 2 events"
+            assert await said(stage, running, Command("2", "redrive", "b", K)) == "redrive: 4 events"
+
+
+async def test_it_goes_with_the_handler() -> None:
+    """Nothing can be restored for a handler that was retired."""
+    async with staged() as stage:
+        await stage.run(handler("a"))
+        async with stage.running(handler("a")) as running:
+            await said(stage, running, LAST)
+        assert len(stage.rows("$restored")) == 1
+        [group] = (await stage.broker.admin.groups()).values()
+        await Retirement(stage.broker, group, "a").carry_out(SystemClock(), "gone", lambda _: None)
+        assert stage.rows("$restored") == []
+
+
+async def test_letters_of_two_files_do_not_mix() -> None:
+    """While one file is missing letters nothing of another is put between; and none without the id of its file."""
+    async with staged() as stage:
+        await stage.run(handler("a"))
+        async with stage.running(handler("a")) as running:
+            await said(stage, running, LAST)
+            assert "the restore of another file was cut off" in await said(
+                stage, running, replace(LAST, archive="other")
+            )
+            assert "older than the process" in await said(stage, running, replace(LAST, archive=""))
+            longer = replace(LAST, number=4)
+            assert "had 4 letters when it was restored" in await said(stage, running, longer)
+            assert len(stage.rows("$parked")) == 2
