@@ -104,6 +104,7 @@ def test_what_fails_again_is_counted_and_stays(shell: Shell) -> None:
             assert outcome == {"sent": 2, "answered": 2, "events": 2, "done": 0, "failed_again": 2, "gone": 0} | {
                 "scheduled": 0,
                 "held_back": 0,
+                "refused": [],
             }
 
     asyncio.run(redrive())
