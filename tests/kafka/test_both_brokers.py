@@ -1,5 +1,6 @@
 """What a service may be told about failures and time, played on both brokers: the same code, the same outcome."""
 
+import json
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -93,9 +94,10 @@ class Shop:
         usual = Settings(session_timeout_seconds=3, grace_seconds=5)
         return running(service, broker=self.url, dev=True, settings=settings or usual, floor=floor)
 
-    def lines(self, name: str) -> list[str]:
-        """The lines of a file."""
-        return (self.folder / name).read_text().splitlines()
+    def letters(self, name: str) -> list[dict[str, Any]]:
+        """What the lines of a file say, but for which file it is."""
+        lines = map(json.loads, (self.folder / name).read_text().splitlines())
+        return [{name: value for name, value in line.items() if name != "archive"} for line in lines]
 
     async def send_doubles(self, process: Running, number: int) -> None:
         """Two events of a stranger: one of an id that he has used before, and the other not, the first time apart."""
@@ -217,7 +219,7 @@ async def test_dead_letters_are_edited_kept_in_files_and_redriven(shop: Shop) ->
         assert shop.given[2:] == [("a", 1), ("a", 2)]
         assert "1 sequence, 2 events" in await letters("export", shop.name, "new.jsonl", "--all")
         assert "1 discarded" in await letters("archive", shop.name, "old.jsonl", "--all", "--reason", "later", "--yes")
-        assert shop.lines("old.jsonl") == shop.lines("new.jsonl")
+        assert shop.letters("old.jsonl") == shop.letters("new.jsonl")
         assert "2 events restored" in await letters("restore", shop.name, "old.jsonl", "--yes")
         (shop.folder / "mended").touch()
         assert "1 worked off" in await letters("redrive", shop.name, "--all", "--yes")
