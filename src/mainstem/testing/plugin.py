@@ -54,9 +54,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]"):  # type: ignore[no-untyped-def]  # noqa: ANN201, ARG001 - as pytest has it
-    """Of a seed that does not hold, the story is told; what stands around it is of no help."""
+    """Of a seed that does not hold, the story is told, once; what stands around it is of no help."""
     report = yield
-    error = call.excinfo.value if call.excinfo is not None else None
-    if report.when == "call" and type(error).__name__ == "SeedFailed":
-        report.longrepr = str(error)
+    failed = call.excinfo
+    if report.when == "call" and failed is not None and type(failed.value).__name__ == "SeedFailed":
+        report.longrepr = failed.getrepr(style="value", chain=False)
+        # What pytest's summary repeats of it. On a CI server it would repeat the whole.
+        report.longrepr.reprcrash.message = str(failed.value).partition("\n")[0]
     return report

@@ -1,5 +1,6 @@
 """What pytest knows once Mainstem is installed: options for searches, stories, and tests in virtual time."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -34,8 +35,8 @@ async def test_orders(world):
 """
 
 
-def run(folder: Path, page: str, *options: str) -> str:
-    """All that is said of a page of tests."""
+def run(folder: Path, page: str, *options: str, ci: bool = False) -> str:
+    """All that is said of a page of tests, here or on a CI server, where pytest shortens nothing."""
     (folder / "test_page.py").write_text(page)
     command = [
         sys.executable,
@@ -50,7 +51,10 @@ def run(folder: Path, page: str, *options: str) -> str:
         str(folder),
     ]
     here = Path(__file__).parents[3]
-    return subprocess.run(command, cwd=here, capture_output=True, text=True, check=False).stdout
+    environment = {name: value for name, value in os.environ.items() if name not in {"CI", "BUILD_NUMBER"}}
+    if ci:
+        environment["CI"] = "true"
+    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False).stdout
 
 
 def test_a_mark_lets_a_coroutine_run_in_virtual_time(tmp_path: Path) -> None:
@@ -67,9 +71,10 @@ def test_without_a_mark_it_is_for_the_ini_file_to_say(tmp_path: Path) -> None:
     assert "1 failed, 1 passed" in run(tmp_path, page, "-c", str(tmp_path / "pytest.ini"))
 
 
-def test_a_seed_that_does_not_hold_is_told_as_a_story(tmp_path: Path) -> None:
-    """The story alone, with the command that fails again; and that command does."""
-    said = run(tmp_path, SEARCH, "--mainstem-seeds=300", "--import-mode=importlib")
+@pytest.mark.parametrize("ci", [False, True])
+def test_a_seed_that_does_not_hold_is_told_as_a_story(tmp_path: Path, ci: bool) -> None:  # noqa: FBT001 - a parameter
+    """The story alone, and once, with the command that fails again; and that command does."""
+    said = run(tmp_path, SEARCH, "--mainstem-seeds=300", "--import-mode=importlib", ci=ci)
     assert "every_order_is_charged_once does not hold" in said
     assert "calls Bank.charge(" in said
     assert "Traceback" not in said
