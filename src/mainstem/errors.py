@@ -8,6 +8,7 @@ an anchor in ``docs/errors.md``.
     ├── StartRefused               bad configuration; carries all its faults at once
     ├── EventRefused               an event that cannot be encoded, keyed or routed
     ├── DecodingFailed             bytes that are not what their envelope says
+    ├── SchemaRefused              a text that is no schema, or one that passes a bound
     ├── BrokerError
     │   ├── BrokerAway             it does not answer; it may do so later
     │   ├── NotAllowed             the cluster refuses it to this user, or does not know the user
@@ -101,6 +102,12 @@ class DecodingFailed(MainstemError):
     """Bytes that are not what their envelope says; the record is parked with its bytes intact."""
 
     code = "decoding-failed"
+
+
+class SchemaRefused(MainstemError):
+    """A text that is no schema of its format, or one that passes a bound; ``where`` is the place in it."""
+
+    code = "schema-refused"
 
 
 class BrokerError(MainstemError):

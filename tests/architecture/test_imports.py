@@ -12,7 +12,17 @@ import pytest
 from tests.architecture.contracts import FrontDoors, Owners
 from tests.architecture.source import PACKAGE, ROOT
 
-NOT_LOADED = ("opentelemetry", "rich", "click", "confluent_kafka", "httpx", "aiohttp", "starlette", "http.client")
+NOT_LOADED = (
+    "opentelemetry",
+    "rich",
+    "click",
+    "confluent_kafka",
+    "httpx2",
+    "pydantic",
+    "fastavro",
+    "starlette",
+    "http.client",
+)
 IMPORT_BUDGET_MODULES = 300
 
 
