@@ -9,6 +9,8 @@ an anchor in ``docs/errors.md``.
     ├── EventRefused               an event that cannot be encoded, keyed or routed
     ├── DecodingFailed             bytes that are not what their envelope says
     ├── SchemaRefused              a text that is no schema, or one that passes a bound
+    ├── RegistryRefused            what a registry of schemas answers to a request that it does not grant
+    ├── ServerAway                 an HTTP server cannot be reached; it may answer later
     ├── BrokerError
     │   ├── BrokerAway             it does not answer; it may do so later
     │   ├── NotAllowed             the cluster refuses it to this user, or does not know the user
@@ -108,6 +110,25 @@ class SchemaRefused(MainstemError):
     """A text that is no schema of its format, or one that passes a bound; ``where`` is the place in it."""
 
     code = "schema-refused"
+
+
+class RegistryRefused(MainstemError):
+    """What a registry of schemas answers to a request that it does not grant.
+
+    ``error_code`` is the number in its answer: its first three digits are the HTTP status, the others say more.
+    """
+
+    code = "registry-refused"
+
+    def __init__(self, what: str, error_code: int, *, where: str = "", why: str = "", remedy: str = "") -> None:
+        super().__init__(what, where=where, why=why, remedy=remedy)
+        self.error_code = error_code
+
+
+class ServerAway(MainstemError):
+    """An HTTP server cannot be reached, or says that it cannot answer just now; it may do so later."""
+
+    code = "server-away"
 
 
 class BrokerError(MainstemError):

@@ -1,0 +1,70 @@
+"""What a registry can be asked, whoever keeps it: another server, this broker, a folder, or memory."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from mainstem.schemas.compatibility import Level
+from mainstem.schemas.documents import Schema
+
+
+class Registered(Struct, frozen=True):
+    """A schema as it stands in a registry, or, where it was registered or looked up, as it was asked for.
+
+    ``guid`` is ``None`` where the registry has none.
+    """
+
+    subject: str
+    version: int
+    id: int
+    schema: Schema
+    guid: str | None = None
+
+
+class SchemaRegistry(Protocol):
+    """A registry. A subject may be qualified with a context, as in ``:.shop:shop.order.placed``.
+
+    Each method raises ``RegistryRefused`` for what the registry does not grant, and ``ServerAway`` (or what its broker
+    raises) where it cannot be asked.
+    """
+
+    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+        """Add a version, or find the one that has this schema already. Refused where it is not compatible."""
+        ...
+
+    async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:
+        """The version of a subject that has this schema; ``None`` when none has."""
+        ...
+
+    async def by_id(self, id: int, subject: str = "") -> Schema:
+        """The schema of an id, in the context of a subject."""
+        ...
+
+    async def by_guid(self, guid: str) -> Schema:
+        """The schema of a GUID."""
+        ...
+
+    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+        """A version of a subject; ``None`` when there is none."""
+        ...
+
+    async def versions(self, subject: str) -> Sequence[int]:
+        """The numbers of a subject's versions, in order; empty when there is no such subject."""
+        ...
+
+    async def subjects(self, prefix: str = "") -> Sequence[str]:
+        """All subjects whose name begins so, in order; ``:*:`` stands for every context."""
+        ...
+
+    async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
+        """Why a schema cannot become the next version of a subject, by the level that is set; empty when it can."""
+        ...
+
+    async def level(self, subject: str) -> Level:
+        """The level that counts for a subject."""
+        ...
+
+    async def set_level(self, subject: str, level: Level) -> None:
+        """Set the level of a subject, which need not be there yet."""
+        ...

@@ -1,0 +1,93 @@
+"""A registry in front of another: what can never change there is asked for once."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from mainstem.resilience import Cache
+from mainstem.schemas.compatibility import Level
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.registries.registry import Registered, SchemaRegistry
+
+REMEMBERED: Final = 1_000
+"""So many schemas by id, and as many by text. A service has a few dozen."""
+
+
+class Remembering:
+    """The schema of an id or a GUID, and the id of a schema in a subject, are asked for once; all else each time.
+
+    A version that is deleted is remembered all the same: what was written with it can still be read. For one event
+    loop.
+    """
+
+    def __init__(self, registry: SchemaRegistry, size: int = REMEMBERED) -> None:
+        self._registry = registry
+        self._schemas: Cache[str, Schema] = Cache(size)
+        self._registered: Cache[tuple[str, Schema, bool], Registered] = Cache(size)
+
+    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+        """As the protocol says."""
+        known = self._registered.get((subject, _hashable(schema), normalize), 0)
+        return known or self._keep(
+            schema, await self._registry.register(subject, schema, normalize=normalize), normalize=normalize
+        )
+
+    async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:
+        """As the protocol says. That a schema is not there is not remembered."""
+        known = self._registered.get((subject, _hashable(schema), normalize), 0)
+        if known is not None:
+            return known
+        found = await self._registry.lookup(subject, schema, normalize=normalize)
+        return found and self._keep(schema, found, normalize=normalize)
+
+    async def by_id(self, id: int, subject: str = "") -> Schema:
+        """As the protocol says."""
+        # An id stands for one schema in its context.
+        context = subject[: subject.index(":", 1) + 1] if subject.startswith(":.") else ""
+        known = self._schemas.get(f"{context}{id}", 0)
+        if known is None:
+            known = await self._registry.by_id(id, subject)
+            self._schemas.put(f"{context}{id}", known, 0)
+        return known
+
+    async def by_guid(self, guid: str) -> Schema:
+        """As the protocol says."""
+        known = self._schemas.get(guid, 0)
+        if known is None:
+            known = await self._registry.by_guid(guid)
+            self._schemas.put(guid, known, 0)
+        return known
+
+    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+        """As the protocol says."""
+        return await self._registry.version(subject, version)
+
+    async def versions(self, subject: str) -> Sequence[int]:
+        """As the protocol says."""
+        return await self._registry.versions(subject)
+
+    async def subjects(self, prefix: str = "") -> Sequence[str]:
+        """As the protocol says."""
+        return await self._registry.subjects(prefix)
+
+    async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
+        """As the protocol says."""
+        return await self._registry.problems(subject, schema)
+
+    async def level(self, subject: str) -> Level:
+        """As the protocol says."""
+        return await self._registry.level(subject)
+
+    async def set_level(self, subject: str, level: Level) -> None:
+        """As the protocol says."""
+        await self._registry.set_level(subject, level)
+
+    def _keep(self, schema: Schema, found: Registered, *, normalize: bool) -> Registered:
+        self._registered.put((found.subject, _hashable(schema), normalize), found, 0)
+        return found
+
+
+def _hashable(schema: Schema) -> Schema:
+    """Metadata and rules are mappings, which make no key; they are part of what was written, so they go in as text."""
+    if schema.metadata is None and schema.rule_set is None:
+        return schema
+    return Schema(f"{schema.text}\0{schema.metadata!r}\0{schema.rule_set!r}", schema.format, schema.references)

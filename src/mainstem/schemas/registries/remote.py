@@ -1,0 +1,193 @@
+"""A registry behind HTTP: ours, or any other that speaks as Confluent's does.
+
+The interface is documented as "Schema Registry API Reference"; what is asked here is understood by Confluent's
+registry, Karapace and Apicurio alike.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from mainstem.errors import RegistryRefused
+from mainstem.schemas.compatibility import Level
+from mainstem.schemas.documents import Format, Reference, Schema
+from mainstem.schemas.registries.registry import Registered
+from mainstem.web.client import Client, Reply
+
+MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+
+_NOT_FOUND: Final = frozenset({404, 40401, 40402, 40403})
+_HEADERS: Final = {"accept": f"{MEDIA_TYPE}, application/json", "content-type": MEDIA_TYPE}
+
+
+class _Body(Struct, rename="camel"):
+    """A schema as it is sent and answered. Of what is answered everything may be missing, and more may be there."""
+
+    schema: str | None = None
+    schema_type: Format = "AVRO"
+    references: tuple[Reference, ...] | None = None
+    metadata: dict[str, object] | None = None
+    rule_set: dict[str, object] | None = None
+    subject: str | None = None
+    version: int | None = None
+    id: int | None = None
+    guid: str | None = None
+
+    def read(self) -> Schema:
+        return Schema(self.schema or "", self.schema_type, self.references or (), self.metadata, self.rule_set)
+
+
+class _Said(Struct, rename="camel"):
+    """The other answers, each of which has a few of these."""
+
+    message: str = ""
+    error_code: int = msgspec.field(default=0, name="error_code")
+    is_compatible: bool = msgspec.field(default=False, name="is_compatible")
+    messages: tuple[str, ...] = ()
+    compatibility_level: Level | None = None
+    compatibility: Level | None = None
+
+
+_body = msgspec.json.Decoder(_Body).decode
+_said = msgspec.json.Decoder(_Said).decode
+
+
+class RemoteRegistry:
+    """A registry that is asked over HTTP; every answer comes from it, none from memory."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+        """As the protocol says. Two requests: what is answered to the first need not name the version."""
+        path = f"/subjects/{_escaped(subject)}/versions?normalize={str(normalize).lower()}"
+        first = _body(_granted(await self._ask("POST", path, _sent(schema)), subject).body)
+        if first.version is not None and first.id is not None:
+            return Registered(subject, first.version, first.id, schema, first.guid)
+        found = await self.lookup(subject, schema, normalize=normalize)
+        if found is None:
+            raise RegistryRefused(
+                "a schema that was just registered is not there",
+                40403,
+                where=f"subject {subject!r}",
+                why="somebody has deleted it, or the registry asks another instance that lags behind",
+                remedy="register it again",
+            )
+        return found
+
+    async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:
+        """As the protocol says."""
+        path = f"/subjects/{_escaped(subject)}?normalize={str(normalize).lower()}"
+        found = _registered(subject, await self._found("POST", path, subject, _sent(schema)))
+        # Some answer in their own spelling of it.
+        return found and msgspec.structs.replace(found, schema=schema)
+
+    async def by_id(self, id: int, subject: str = "") -> Schema:
+        """As the protocol says."""
+        asked = f"?subject={_escaped(subject)}" if subject else ""
+        return _body(_granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}").body).read()
+
+    async def by_guid(self, guid: str) -> Schema:
+        """As the protocol says."""
+        return _body(_granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}").body).read()
+
+    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+        """As the protocol says."""
+        return _registered(
+            subject, await self._found("GET", f"/subjects/{_escaped(subject)}/versions/{version}", subject)
+        )
+
+    async def versions(self, subject: str) -> Sequence[int]:
+        """As the protocol says."""
+        found = await self._found("GET", f"/subjects/{_escaped(subject)}/versions", subject)
+        return [] if found is None else msgspec.json.decode(found.body, type=list[int])
+
+    async def subjects(self, prefix: str = "") -> Sequence[str]:
+        """As the protocol says."""
+        asked = f"?subjectPrefix={_escaped(prefix)}" if prefix else ""
+        found = _granted(await self._ask("GET", f"/subjects{asked}"), "subjects")
+        # Not every registry knows the prefix.
+        names = msgspec.json.decode(found.body, type=list[str])
+        return sorted(each for each in names if each.startswith(prefix) or prefix.startswith(":"))
+
+    async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
+        """As the protocol says."""
+        path = f"/compatibility/subjects/{_escaped(subject)}/versions?verbose=true"
+        found = await self._found("POST", path, subject, _sent(schema))
+        said = _Said(is_compatible=True) if found is None else _said(found.body)
+        return () if said.is_compatible else said.messages or ("the registry does not say why",)
+
+    async def level(self, subject: str) -> Level:
+        """As the protocol says."""
+        asked = await self._ask("GET", f"/config/{_escaped(subject)}?defaultToGlobal=true")
+        return _said(_granted(asked, subject).body).compatibility_level or "BACKWARD"
+
+    async def set_level(self, subject: str, level: Level) -> None:
+        """As the protocol says."""
+        asked = msgspec.json.encode({"compatibility": level})
+        _granted(await self._ask("PUT", f"/config/{_escaped(subject)}", asked), subject)
+
+    async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        return await self._client.ask(method, path, body, _HEADERS)
+
+    async def _found(self, method: str, path: str, subject: str, body: bytes | None = None) -> Reply | None:
+        reply = await self._ask(method, path, body)
+        return None if _code_of(reply) in _NOT_FOUND else _granted(reply, subject)
+
+
+def _escaped(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _sent(schema: Schema) -> bytes:
+    body: dict[str, object] = {"schema": schema.text, "schemaType": schema.format}
+    if schema.references:
+        body["references"] = schema.references
+    if schema.metadata is not None:
+        body["metadata"] = schema.metadata
+    if schema.rule_set is not None:
+        body["ruleSet"] = schema.rule_set
+    return msgspec.json.encode(body)
+
+
+def _registered(subject: str, reply: Reply | None) -> Registered | None:
+    if reply is None:
+        return None
+    body = _body(reply.body)
+    return Registered(body.subject or subject, body.version or 0, body.id or 0, body.read(), body.guid)
+
+
+def _code_of(reply: Reply) -> int:
+    if reply.status < 400:
+        return 0
+    try:
+        return _said(reply.body).error_code or reply.status
+    except msgspec.DecodeError:
+        return reply.status
+
+
+def _granted(reply: Reply, asked: str) -> Reply:
+    code = _code_of(reply)
+    if not code:
+        return reply
+    try:
+        message = _said(reply.body).message
+    except msgspec.DecodeError:
+        message = ""
+    raise RegistryRefused(
+        f"the registry answers {code}: {message or 'nothing more'}",
+        code,
+        where=f"{asked} at {reply.server}",
+        remedy=_REMEDIES.get(reply.status, ""),
+    )
+
+
+_REMEDIES: Final = {
+    401: "name a user who may do this: https://user:password@host, or a token",
+    403: "name a user who may do this: https://user:password@host, or a token",
+    409: "mainstem schema diff shows what differs; a change that must be gets a new major version",
+    422: "correct the schema",
+}
