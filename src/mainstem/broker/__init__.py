@@ -1,6 +1,7 @@
 """The broker protocol: records, batches, the roles log, group, transaction and admin; and reading without a group."""
 
 from mainstem.broker.descriptions import (
+    GROUPS_TOPIC,
     Change,
     CopyProgress,
     Delivery,
@@ -9,6 +10,7 @@ from mainstem.broker.descriptions import (
     Preparation,
     TopicDescription,
     TopicSpec,
+    changelog_of,
     inbox_of,
     inputs_of,
     lag_behind,
@@ -37,6 +39,7 @@ from mainstem.broker.roles import Admin, Broker, Group, Log, Membership, Ownersh
 
 __all__ = [
     "COMPLETED_STORE",
+    "GROUPS_TOPIC",
     "NO_HEADERS",
     "Admin",
     "Batch",
@@ -62,6 +65,7 @@ __all__ = [
     "TopicSpec",
     "Transaction",
     "at_least",
+    "changelog_of",
     "completed_key",
     "inbox_of",
     "inputs_of",

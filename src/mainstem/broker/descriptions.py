@@ -1,7 +1,7 @@
 """Topics and groups as plain data: as they should be, as they are, and what is to be done about the difference."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
@@ -50,6 +50,15 @@ def lag_behind(ends: Mapping[str, TopicDescription], at: TopicPartition, positio
 def inbox_of(group: str) -> str:
     """The topic whose partitions are the tasks of a group; commands to it arrive there."""
     return f"{group}.inbox"
+
+
+def changelog_of(group: str) -> str:
+    """The topic that holds the stores of a group, on a broker that keeps them in topics."""
+    return f"{group}.changelog"
+
+
+GROUPS_TOPIC: Final = "mainstem.groups"
+"""Where it is recorded what groups were made for, on a broker that keeps that in a topic."""
 
 
 def inputs_of(group: str, task: int, tasks: int, inputs: Mapping[str, int]) -> list[TopicPartition]:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker import (
+    GROUPS_TOPIC,
     Admin,
     Change,
     CopyProgress,
@@ -22,10 +23,11 @@ from mainstem.broker import (
     TopicDescription,
     TopicPartition,
     TopicSpec,
+    changelog_of,
     read,
 )
 from mainstem.broker.kafka.calls import RETRY_SECONDS, STRANGERS, Calls, kafka_error, translated
-from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of, changelog_of
+from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.groups import GroupAdmin, Groups, KafkaGroup
 from mainstem.broker.kafka.log import KafkaLog
@@ -226,7 +228,7 @@ async def met(settings: Settings, seconds: float, calls: Calls, where: str) -> N
     while True:
         some = min(patience, max(RETRY_SECONDS, until - loop.time()))
         try:
-            await calls.run(partial(client.list_topics, "mainstem.groups", some), where)
+            await calls.run(partial(client.list_topics, GROUPS_TOPIC, some), where)
         except BrokerAway as away:
             await calls.run(lambda: client.poll(0), where)
             explained = objections.explained(away, where)

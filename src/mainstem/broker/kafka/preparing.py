@@ -5,8 +5,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from mainstem.broker import GroupSpec, Preparation, TopicSpec, at_least, is_refused, largest_record, preparation
-from mainstem.broker.kafka.copies import changelog_of
+from mainstem.broker import (
+    GroupSpec,
+    Preparation,
+    TopicSpec,
+    at_least,
+    changelog_of,
+    is_refused,
+    largest_record,
+    preparation,
+)
 from mainstem.broker.kafka.groups import REGISTRY, Groups, own_topics
 from mainstem.broker.kafka.topics import Laid, TopicAdmin, Topics
 

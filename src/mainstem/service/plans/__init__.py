@@ -1,8 +1,9 @@
 """Services checked against what is there: every fault found at once, then plans that can run."""
 
 from mainstem.service.plans.compiling import outputs_of, plan_of
-from mainstem.service.plans.drafting import CATALOGUE, Draft, Existing, draft, groups_of, tasks_of, topics_of
+from mainstem.service.plans.drafting import Draft, Existing, draft, groups_of, tasks_of, topics_of
 from mainstem.service.plans.faults import check, unpinnable
+from mainstem.service.plans.reserved import CATALOGUE
 
 __all__ = [
     "CATALOGUE",

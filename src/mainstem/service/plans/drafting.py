@@ -5,7 +5,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from msgspec import Struct
 
-from mainstem.broker import GroupDescription, GroupSpec, TopicDescription, TopicSpec, at_least
+from mainstem.broker import GroupDescription, GroupSpec, TopicDescription, TopicSpec, at_least, inbox_of
 from mainstem.delivery import (
     Registration,
     answers_topic,
@@ -16,13 +16,11 @@ from mainstem.delivery import (
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration, check_publication, check_subscription, declaration_of
 from mainstem.service.definition import Definition, HandlerGroup
+from mainstem.service.plans.reserved import CATALOGUE, reserved
 from mainstem.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-CATALOGUE: Final = "mainstem.catalogue"
-"""The topic in which every group says at start what it publishes, wants and remembers."""
 
 ANSWERS_KEPT_MS: Final = 86_400_000
 
@@ -113,10 +111,12 @@ def draft(services: Sequence[Definition], existing: Existing, *, dev: bool = Fal
     names = [service.name for service in services]
     for name in sorted({name for name in names if names.count(name) > 1}):
         drafted.faults.append(DefinitionError(f"two services are called {name!r}", remedy="rename one of them"))
+    inboxes = {inbox_of(group.name) for service in services for group in service.groups}
     for service in services:
-        drafted.inputs[service.name] = _inputs(service, drafted)
-        drafted.outputs[service.name] = _outputs(service, drafted)
-        for declaration in (*drafted.inputs[service.name], *drafted.outputs[service.name]):
+        inputs = drafted.inputs[service.name] = _inputs(service, drafted)
+        outputs = drafted.outputs[service.name] = _outputs(service, drafted)
+        drafted.faults += reserved(service, inputs, outputs, inboxes)
+        for declaration in (*inputs, *outputs):
             drafted.topics.setdefault(declaration.topic, _as_it_is(TopicSpec(declaration.topic), existing))
     stated: dict[str, tuple[TopicSpec, Definition]] = {}
     for service in services:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar, cast
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
+from mainstem.broker import GROUPS_TOPIC
 from mainstem.broker.kafka.calls.meanings import STARTING, failure, kafka_error
 from mainstem.broker.kafka.calls.threads import Calls
 from mainstem.broker.kafka.options import Settings
@@ -76,7 +77,7 @@ class Coordinators:
             self._asking = Asking(self._settings, self._seconds, self._calls)
             self._as_of = self._calls.outages
         client = self._asking.client
-        await self._asking.look(where, "mainstem.groups")
+        await self._asking.look(where, GROUPS_TOPIC)
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
         while True:

@@ -1,6 +1,6 @@
 """Local copies of changelogs: what they look like from here, how one is restored, and standbys that keep up."""
 
-from mainstem.broker.kafka.copies.changelog import change_of, change_records, changed_rows, changelog_of
+from mainstem.broker.kafka.copies.changelog import change_of, change_records, changed_rows
 from mainstem.broker.kafka.copies.copy import Copies, Copy
 from mainstem.broker.kafka.copies.placement import Seat, folder_of, named_with, to_follow
 from mainstem.broker.kafka.copies.restore import Restorer
@@ -15,7 +15,6 @@ __all__ = [
     "change_of",
     "change_records",
     "changed_rows",
-    "changelog_of",
     "folder_of",
     "named_with",
     "to_follow",

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from mainstem.broker import Change, Record
+from mainstem.broker import Change, Record, changelog_of
 from mainstem.broker.kafka.calls import unknown_topic
 from mainstem.broker.kafka.topics import Topics
 
@@ -17,11 +17,6 @@ _BEHIND: Final = b"\x01"
 
 Rows: TypeAlias = Mapping[str, Sequence[tuple[bytes, bytes | None]]]
 """By store, keys in their order and their new values, or None for a deletion."""
-
-
-def changelog_of(group: str) -> str:
-    """The topic that holds the stores of a group."""
-    return f"{group}.changelog"
 
 
 async def topic_id_of(topics: Topics, group: str) -> str:

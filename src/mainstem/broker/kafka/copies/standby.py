@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from mainstem.broker import CopyProgress, TopicPartition
-from mainstem.broker.kafka.copies.changelog import changelog_of, topic_id_of
+from mainstem.broker import CopyProgress, TopicPartition, changelog_of
+from mainstem.broker.kafka.copies.changelog import topic_id_of
 from mainstem.broker.kafka.copies.copy import Copies, Copy, take_in
 from mainstem.broker.kafka.fetcher import Fetchers
 from mainstem.broker.kafka.reader import KafkaReader

@@ -4,8 +4,16 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 
-from mainstem.broker import COMPLETED_STORE, Change, GroupDescription, TopicPartition, completed_key, inbox_of
-from mainstem.broker.kafka.copies import change_records, changelog_of
+from mainstem.broker import (
+    COMPLETED_STORE,
+    Change,
+    GroupDescription,
+    TopicPartition,
+    changelog_of,
+    completed_key,
+    inbox_of,
+)
+from mainstem.broker.kafka.copies import change_records
 from mainstem.broker.kafka.groups.groups import Groups
 from mainstem.broker.kafka.groups.memory import last_epoch
 from mainstem.broker.kafka.groups.registry import Registered

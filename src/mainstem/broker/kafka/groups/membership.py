@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, inputs_of
-from mainstem.broker.kafka.copies import Restorer, change_records, changelog_of, named_with
+from mainstem.broker import COMPLETED_STORE, Change, GroupSpec, TopicPartition, changelog_of, inputs_of
+from mainstem.broker.kafka.copies import Restorer, change_records, named_with
 from mainstem.broker.kafka.groups.groups import Groups
 from mainstem.broker.kafka.groups.memory import completed_sets, epoch_without_positions
 from mainstem.broker.kafka.groups.reserve import Reserve

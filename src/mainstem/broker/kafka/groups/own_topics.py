@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from mainstem.broker import GroupSpec, TopicPartition, TopicSpec
-from mainstem.broker.kafka.copies import changelog_of
+from mainstem.broker import GROUPS_TOPIC, GroupSpec, TopicPartition, TopicSpec, changelog_of
 
-REGISTRY: Final = TopicPartition("mainstem.groups", 0)
+REGISTRY: Final = TopicPartition(GROUPS_TOPIC, 0)
 HISTORY_BYTES: Final = 1_000_000
 
 

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from mainstem.broker import TopicPartition, TopicSpec
+from mainstem.broker import GROUPS_TOPIC, TopicPartition, TopicSpec
 from mainstem.broker.kafka.calls import (
     NO_LEADER,
     UNKNOWN_TOPIC,
@@ -116,7 +116,7 @@ class Topics:
 
     async def _look(self) -> None:
         """Let the client see who is there: it keeps asking the controller of yesterday until it has looked again."""
-        await self._asker.look("who leads the cluster", "mainstem.groups")
+        await self._asker.look("who leads the cluster", GROUPS_TOPIC)
 
     async def describe(self, names: Iterable[str]) -> dict[str, tuple[TopicSpec, str]]:
         """Specification and id of those that are there."""
