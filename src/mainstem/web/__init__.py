@@ -4,9 +4,17 @@ Both need an extra, so they are loaded by who uses them: ``from mainstem.web.ser
 """
 
 from mainstem.web.address import Address
+from mainstem.web.exchange import Answer, Answering, Asked, BodyRefused, Limits
+from mainstem.web.tls import Tls
 
 __all__ = [
     "Address",
+    "Answer",
+    "Answering",
+    "Asked",
+    "BodyRefused",
+    "Limits",
+    "Tls",
     "client",
     "server",
 ]

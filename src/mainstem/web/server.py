@@ -15,15 +15,18 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from mainstem.telemetry import log
 from mainstem.web.address import Address
+from mainstem.web.connection import Connection
+from mainstem.web.endpoint import everything
+from mainstem.web.tls import Tls
 
 GRACE_SECONDS: Final = 1
 """How long an answer that is on its way may take when the server ends."""
 
-__all__ = ["Request", "Response", "Route", "serving"]
+__all__ = ["BaseRoute", "Request", "Response", "Route", "everything", "serving"]
 
 
 class _Server(uvicorn.Server):
@@ -45,11 +48,12 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(routes: Sequence[Route], address: Address) -> AsyncIterator[Address]:
+async def serving(routes: Sequence[BaseRoute], address: Address, tls: Tls | None = None) -> AsyncIterator[Address]:
     """Serve routes in this event loop until the block ends; gives the address with the port that was taken.
 
-    Raises ``DefinitionError`` where nobody can listen there.
+    Raises ``DefinitionError`` where nobody can listen there, or the certificate cannot be used.
     """
+    context = tls.context() if tls is not None else None
     with address.listen() as opened:
         taken = address._replace(port=opened.getsockname()[1])
         server = _Server(
@@ -57,11 +61,14 @@ async def serving(routes: Sequence[Route], address: Address) -> AsyncIterator[Ad
                 Starlette(routes=routes),
                 access_log=False,
                 date_header=False,
-                http="httptools",
+                http=Connection,
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
+                # Who has asked is decided where it matters, and never by what a client says of itself.
+                proxy_headers=False,
                 server_header=False,
+                ssl_context_factory=None if context is None else lambda _config, _default: context,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 ws="none",
             )
