@@ -16,6 +16,7 @@ from mainstem.events.fields import meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
+from mainstem.events.statements import EventFormat, Personal, Plain, SchemaId, Step, fallback, fallback_of
 from mainstem.events.structured import STRUCTURED_CONTENT, from_structured, is_structured, to_structured
 from mainstem.events.topic import Declarable, Topic, declaration_of
 
@@ -35,15 +36,22 @@ __all__ = [
     "DomainEvent",
     "Envelope",
     "Event",
+    "EventFormat",
     "IntegrationEvent",
     "KeyFunction",
     "NotificationEvent",
     "Origin",
+    "Personal",
+    "Plain",
+    "SchemaId",
+    "Step",
     "Topic",
     "check_publication",
     "check_subscription",
     "common_headers",
     "declaration_of",
+    "fallback",
+    "fallback_of",
     "foreign_envelope",
     "from_structured",
     "identity",

@@ -1,16 +1,19 @@
 """A declaration: everything that is fixed about an event type before the first event."""
 
 import re
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mainstem.errors import DefinitionError
 from mainstem.events.fields import key_types, place_of
+from mainstem.events.statements import EventFormat, SchemaId, Step, Upcasts, check_form
 
 Kind = Literal["domain", "integration", "notification"]
 EnvelopeForm = Literal["cloudevents", "structured"] | None
 """Attributes in the headers, attributes and payload in one JSON document, or no attributes."""
+
+EventClass: TypeAlias = type[object]
 
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _WIRE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,254}")
@@ -23,7 +26,9 @@ class Declaration(Struct, frozen=True, kw_only=True):
     ``wire_name`` is the ``ce_type`` of what is published; ``was`` are older ones that are read as well, written as
     they stood on the wire. ``version`` is the major version. ``kind`` and ``service`` (the owner) are ``None`` where
     nothing is stated. ``envelope`` is how its events are written (both forms of CloudEvents are read); ``None`` stands
-    for a topic whose records carry no attributes.
+    for a topic whose records carry no attributes. ``oldest`` is the oldest major version that is read, and ``upcasts``
+    say how it becomes the current one. ``format`` and ``schema_id`` are the form in bytes. ``whole`` is the event class
+    whose events are read as ``type``, which has fewer fields; nobody publishes those.
 
     Raises ``DefinitionError`` when made of parts that cannot work.
     """
@@ -37,14 +42,21 @@ class Declaration(Struct, frozen=True, kw_only=True):
     kind: Kind | None = None
     service: str | None = None
     envelope: EnvelopeForm = "cloudevents"
+    oldest: int = 1
+    format: EventFormat = "json"
+    schema_id: SchemaId | None = None
+    whole: EventClass | None = None
+    upcasts: Upcasts = field(default_factory=Upcasts)
 
     def __post_init__(self) -> None:
         where = place_of(self.type)
         _check_topic(self.topic, where)
         _check_names(self.wire_name, self.was, where)
         _check_version(self.version, where)
+        _check_oldest(self.oldest, self.version, where)
         _check_envelope(self.envelope, self.kind, where)
-        key_types(self.type, self.key)
+        check_form(self.format, self.schema_id, where)
+        key_types(self.type if self.whole is None else self.whole, self.key)
         _check_service(self.service, where)
         if self.kind == "domain" and self.service is None:
             raise DefinitionError(
@@ -63,6 +75,30 @@ class Declaration(Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         """Type, version and topic in a few words, as errors and listings show them."""
         return f"{self.wire_name} v{self.version} on {self.topic}"
+
+    def upcast(self, version: int, steps: tuple[Step, ...]) -> None:
+        """Say how ``version`` becomes the next one.
+
+        Raises ``DefinitionError`` for a version that is not an older one that is read, for what has its steps already,
+        and for what is no step.
+        """
+        where = place_of(self.type)
+        if not isinstance(version, int) or isinstance(version, bool) or not self.oldest <= version < self.version:
+            older = f"{self.oldest} to {self.version - 1}" if self.version > self.oldest else "none"
+            raise DefinitionError(
+                f"upcast({version!r}) does not start from an older version of {self.wire_name} v{self.version}",
+                where=where,
+                why=f"a step leads to the next version, and so begins at one of those that are read before: {older}",
+                remedy="name the older version; or count version= up in the declaration, when the form has changed",
+            )
+        if self.envelope is None:
+            raise DefinitionError(
+                f"nobody can tell the versions of {self.wire_name} apart",
+                where=where,
+                why="with envelope=None a record does not say its version, and each is read as the declared one",
+                remedy="declare the topic with an envelope, or read the older form with a type of its own",
+            )
+        self.upcasts.add(version, steps, where)
 
 
 def key_names(key: object, where: str) -> tuple[str, ...]:
@@ -120,6 +156,15 @@ def _check_version(version: object, where: str) -> None:
             f"version={version!r} is not a major version",
             where=where,
             remedy="count from 1; a field with a default needs no new version",
+        )
+
+
+def _check_oldest(oldest: object, version: int, where: str) -> None:
+    if not isinstance(oldest, int) or isinstance(oldest, bool) or not 1 <= oldest <= version:
+        raise DefinitionError(
+            f"oldest={oldest!r} is not a version that could be read as version={version}",
+            where=where,
+            remedy=f"write the oldest major version that is still read, from 1 to {version}",
         )
 
 

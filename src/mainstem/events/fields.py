@@ -31,12 +31,14 @@ def nearest(word: str, words: tuple[str, ...]) -> str:
 
 
 def field_names(kind: type[object]) -> tuple[str, ...] | None:
-    """The fields of a msgspec struct or a dataclass, in order; ``None`` for a type without declared fields."""
+    """The fields of a struct, dataclass or pydantic model, in order; ``None`` for a type without declared fields."""
     if issubclass(kind, msgspec.Struct):
         return kind.__struct_fields__
     if dataclasses.is_dataclass(kind):
         return tuple(field.name for field in dataclasses.fields(kind))
-    return None
+    # A model says so itself; nobody need import pydantic to ask.
+    models: object = getattr(kind, "__pydantic_fields__", None)
+    return tuple(models) if isinstance(models, dict) else None
 
 
 def key_types(kind: type[object], key: tuple[str, ...]) -> tuple[type[object], ...]:
@@ -51,7 +53,7 @@ def key_types(kind: type[object], key: tuple[str, ...]) -> tuple[type[object], .
         raise DefinitionError(
             f"{kind.__name__} has no declared fields, so no key can be taken from it",
             where=place_of(kind),
-            why="a key is one field, or several, of a msgspec struct or a dataclass",
+            why="a key is one field, or several, of a msgspec struct, a dataclass or a pydantic model",
             remedy="declare the type as one of these, or leave key= out",
         )
     if len(set(key)) != len(key):

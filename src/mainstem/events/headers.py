@@ -34,6 +34,7 @@ from mainstem.events.attributes import (
 from mainstem.events.declaration import Declaration
 
 JSON_CONTENT: Final = b"application/json"
+_CONTENT: Final = {"json": JSON_CONTENT, "avro": b"application/avro", "protobuf": b"application/protobuf"}
 
 
 def common_headers(declaration: Declaration, source: str) -> dict[str, bytes]:
@@ -48,7 +49,7 @@ def common_headers(declaration: Declaration, source: str) -> dict[str, bytes]:
         CE_SPECVERSION: b"1.0",
         CE_TYPE: declaration.wire_name.encode(),
         CE_SOURCE: source.encode(),
-        CONTENT_TYPE: JSON_CONTENT,
+        CONTENT_TYPE: _CONTENT[declaration.format],
     }
     if declaration.kind is not None:
         headers[CE_KIND] = declaration.kind.encode()

@@ -5,7 +5,8 @@
 A class line may say ``topic``; ``key`` (one field, or a tuple of several); ``version`` (the major version);
 ``namespace`` (the name on the wire is then ``Namespace.OrderPaid``); ``name`` (that whole name, word for word);
 ``was`` (whole names that the type had before, and that are still read); ``envelope`` (``"structured"`` writes
-attributes and payload as one JSON document); ``service`` (the owner; a domain event needs one). A class without
+attributes and payload as one JSON document); ``service`` (the owner; a domain event needs one); ``oldest`` (the oldest
+major version that is read, 1 unless stated); ``format`` and ``schema_id`` (the form in bytes). A class without
 ``topic`` is no event type: it lends its fields, key, namespace and service to its subclasses.
 
 An event is a frozen msgspec struct. It is not watched by the cycle collector (``gc=False``): a batch makes thousands
@@ -13,18 +14,22 @@ of them, and plain data that was decoded forms trees, never cycles. Whoever puts
 event holds makes a cycle that is not freed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, dataclass_transform, overload
 
 import msgspec
 
 from mainstem.errors import DefinitionError
 from mainstem.events.declaration import Declaration, Kind, key_names, wire_name
-from mainstem.events.fields import nearest
+from mainstem.events.fields import nearest, place_of
+from mainstem.events.statements import EventFormat, SchemaId, Step
+
+S = TypeVar("S", bound=Step)
 
 _INHERITED = ("key", "namespace", "service")
-_OWN = ("topic", "version", "name", "was", "envelope")
+_OWN = ("topic", "version", "name", "was", "envelope", "oldest", "format", "schema_id")
+_STATED = ("version", "was", "service", "envelope", "oldest", "format", "schema_id")
 
 
 class EventMeta(msgspec.StructMeta):
@@ -58,6 +63,30 @@ class EventMeta(msgspec.StructMeta):
         made.__class_line__ = MappingProxyType({word: line[word] for word in _INHERITED if word in line})
         made.__declaration__ = _declare(made, where, line) if "topic" in keywords else None
         return made
+
+    def upcast(cls, version: int, /, *steps: Step) -> Callable[[Step], Step] | None:
+        """Say how an older version becomes the next one; without steps this decorates the function that does it."""
+        declaration = cls.__declaration__
+        if declaration is None:
+            raise DefinitionError(
+                f"{cls.__name__} has no topic, and so no versions",
+                where=place_of(cls),
+                remedy=f"call upcast({version}, ...) of the event types that extend it",
+            )
+        return upcasting(declaration, version, steps)
+
+
+def upcasting(declaration: Declaration, version: int, steps: tuple[Step, ...]) -> Callable[[Step], Step] | None:
+    """Take the steps that are given, or give the decorator of the one that is to come."""
+    if steps:
+        declaration.upcast(version, steps)
+        return None
+
+    def declare(step: Step) -> Step:
+        declaration.upcast(version, (step,))
+        return step
+
+    return declare
 
 
 def _check_class_line(name: str, where: str, parents: list[EventMeta], keywords: Mapping[str, object]) -> None:
@@ -94,7 +123,7 @@ def _declare(made: EventMeta, where: str, line: Mapping[str, object]) -> Declara
             where=where,
             remedy="extend DomainEvent, IntegrationEvent or NotificationEvent",
         )
-    stated = {word: line[word] for word in ("version", "was", "service", "envelope") if word in line}
+    stated = {word: line[word] for word in _STATED if word in line}
     name = line["name"] if "name" in line else wire_name(made.__name__, line.get("namespace"), where)
     key = key_names(line.get("key"), where)
     return Declaration(type=made, wire_name=name, topic=line["topic"], key=key, kind=kind, **stated)  # type: ignore[arg-type]
@@ -123,7 +152,20 @@ if TYPE_CHECKING:
             envelope: Literal["cloudevents", "structured"] = ...,
             namespace: str | None = ...,
             service: str = ...,
+            oldest: int = ...,
+            format: EventFormat = ...,  # noqa: A002 - the word of the class line
+            schema_id: SchemaId | None = ...,
         ) -> None: ...
+
+        @overload
+        @classmethod
+        def upcast(cls, version: int, first: Step, /, *more: Step) -> None: ...
+        @overload
+        @classmethod
+        def upcast(cls, version: int, /) -> Callable[[S], S]: ...
+        @classmethod
+        def upcast(cls, version: int, /, *steps: Step) -> Callable[[S], S] | None:
+            """Say how the payload of an older version becomes the next one's: its steps, or as a decorator."""
 
 else:
 

@@ -1,33 +1,38 @@
 """Topics whose events are not Mainstem's own classes, and the way from a type or topic to its declaration."""
 
 import inspect
-from typing import Generic, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Generic, Self, TypeAlias, TypeVar, overload
 
 from mainstem.errors import DefinitionError
 from mainstem.events.declaration import Declaration, EnvelopeForm, key_names
 from mainstem.events.fields import place_of
-from mainstem.events.kinds import EventMeta, class_line_declaration
+from mainstem.events.kinds import EventMeta, S, class_line_declaration, upcasting
+from mainstem.events.statements import EventFormat, SchemaId, Step
 
 E_co = TypeVar("E_co", covariant=True)
 
 
 class Topic(Generic[E_co]):
-    """A topic that is not ours, or one of plain dataclasses or msgspec structs; read from and published to alike.
+    """A topic that is not ours, or one of plain dataclasses, msgspec structs or pydantic models; read and published to.
 
     ``key`` names one field or several, as in an event's class line. ``envelope="structured"`` says that what is
     published there is one JSON document, attributes and payload together (CloudEvents' structured mode); without it
     attributes are headers. Both are read everywhere. ``envelope=None`` says that its records carry no CloudEvents
     attributes: every record is then taken for a ``type``, its id derives from topic, partition and offset, its source
     is the topic, and what is published there carries no attributes either. ``type_name`` is the name on the wire,
-    where it is not the name of the class.
+    where it is not the name of the class. ``version``, ``oldest``, ``format`` and ``schema_id`` mean what they mean in
+    a class line.
 
     Raises ``DefinitionError``.
     """
 
     __slots__ = ("declaration",)
 
-    def __init__(
-        self,
+    declaration: Declaration
+
+    def __new__(
+        cls,
         name: str,
         type: type[E_co],
         *,
@@ -35,7 +40,11 @@ class Topic(Generic[E_co]):
         envelope: EnvelopeForm = "cloudevents",
         version: int = 1,
         type_name: str | None = None,
-    ) -> None:
+        oldest: int = 1,
+        format: EventFormat = "json",  # noqa: A002 - the word of a class line
+        schema_id: SchemaId | None = None,
+    ) -> Self:
+        """Declare it. Raises ``DefinitionError``."""
         where = f"Topic({name!r})"
         if not inspect.isclass(type):
             raise DefinitionError(f"{type!r} is not a class", where=where, remedy="name the class of its events")
@@ -45,6 +54,7 @@ class Topic(Generic[E_co]):
                 where=where,
                 remedy=f'write class {type.__name__}(..., topic="{name}"), or give Topic a plain class',
             )
+        self = super().__new__(cls)
         self.declaration = Declaration(
             type=type,
             wire_name=type.__name__ if type_name is None else type_name,
@@ -52,7 +62,19 @@ class Topic(Generic[E_co]):
             key=key_names(key, where),
             version=version,
             envelope=envelope,
+            oldest=oldest,
+            format=format,
+            schema_id=schema_id,
         )
+        return self
+
+    @overload
+    def upcast(self, version: int, first: Step, /, *more: Step) -> None: ...
+    @overload
+    def upcast(self, version: int, /) -> Callable[[S], S]: ...
+    def upcast(self, version: int, /, *steps: Step) -> object:
+        """Say how the payload of an older version becomes the next one's: its steps, or as a decorator."""
+        return upcasting(self.declaration, version, steps)
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
 from mainstem.schemas.shape import parts_of
 
@@ -32,6 +33,12 @@ def codec_for(declaration: Declaration) -> Codec:
 
     Raises ``DefinitionError`` for a field whose type has no form in JSON, or whose annotation cannot be resolved.
     """
+    if declaration.format != "json":
+        raise DefinitionError(
+            f"nothing here writes {declaration.format}",
+            where=declaration.label,
+            remedy='leave format= out: "json" is the default',
+        )
     parts_of(declaration.type, "JSON", declaration.label)
     return Codec(
         encode=msgspec.json.Encoder().encode,
