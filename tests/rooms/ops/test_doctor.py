@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from mainstem import Breaker, Context, IntegrationEvent, Retry, Service, running
-from mainstem.broker import GroupDescription, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
+from mainstem.broker import GroupDescription, Reader, Record, TopicDescription, TopicPartition, TopicSpec, inbox_of
+from mainstem.broker.sqlite.log import SqliteLog
 from mainstem.delivery import NO_ALERTS, Alerts, Entry, Failure, Letter
 from mainstem.delivery.failures import Status
 from mainstem.events import partition_for
@@ -56,6 +57,21 @@ async def test_dead_letters_are_a_problem(shell: Shell) -> None:
     """A key that waits for a decision is told, with its group."""
     await shell.fail("c-1", "c-2")
     assert await asyncio.to_thread(examined, shell) == [("dead-letters", True, "group 'loyalty'")]
+
+
+async def test_an_audit_topic_is_read_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is parked and what is held up stand in the same topic, which may be a long one."""
+    await shell.fail("c-1")
+    read: list[str] = []
+    reader = SqliteLog.reader
+
+    def counted(log: SqliteLog, positions: Mapping[TopicPartition, int]) -> Reader:
+        read.extend({at.topic for at in positions})
+        return reader(log, positions)
+
+    monkeypatch.setattr(SqliteLog, "reader", counted)
+    await asyncio.to_thread(examined, shell)
+    assert read.count("loyalty.dead-letters") == 1
 
 
 async def test_events_that_nobody_handles_and_keys_in_the_wrong_place_are_seen(shell: Shell) -> None:

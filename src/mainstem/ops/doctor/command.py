@@ -1,8 +1,7 @@
 """The command ``doctor``: what it looks at, in order, and what it prints."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +9,10 @@ import click
 
 from mainstem.clock import SystemClock
 from mainstem.database import holder_of
-from mainstem.delivery import GIVES_WAY, NO_ALERTS, Alerts, Entry
+from mainstem.delivery import NO_ALERTS, Alerts
 from mainstem.ops.arguments import broker_options, broker_url, json_option, load_services, opened
 from mainstem.ops.doctor.findings import Finding
-from mainstem.ops.doctor.letters import waiting_letters
+from mainstem.ops.doctor.letters import held_up, put_aside, waiting_letters
 from mainstem.ops.doctor.positions import (
     drifted_inputs,
     forgotten,
@@ -24,8 +23,8 @@ from mainstem.ops.doctor.positions import (
     without_standby,
 )
 from mainstem.ops.doctor.records import Sample, wanted_types
-from mainstem.ops.letters import held_up, parked
-from mainstem.ops.screen import moment, plural, print_json
+from mainstem.ops.letters import waiting
+from mainstem.ops.screen import plural, print_json
 from mainstem.ops.topics import changes_for
 from mainstem.service import Backend, CatalogueEntry, Definition, file_of, read_catalogue
 from mainstem.settings import Settings
@@ -72,7 +71,6 @@ async def _examine(
             _groups(broker, catalogue, watch_seconds),
             _topics(broker, catalogue, services),
             _letters(broker, catalogue),
-            _held_up(broker),
         ):
             found += some
         # It says more than that a task does not move.
@@ -132,9 +130,9 @@ async def _letters(broker: Backend, catalogue: Sequence[CatalogueEntry]) -> list
     alerts = {entry.group: Alerts.of(entry.alerts) for entry in catalogue}
 
     async def of(group: str) -> list[Finding]:
-        entries = await parked(broker, group)
-        passed = waiting_letters(group, entries, alerts.get(group, NO_ALERTS), SystemClock().now_ms())
-        return [*_put_aside(group, entries), *passed]
+        found = await waiting(broker, group)
+        passed = waiting_letters(group, found.parked, alerts.get(group, NO_ALERTS), SystemClock().now_ms())
+        return [*put_aside(group, found.parked), *passed, *held_up(group, found.held_up)]
 
     return await _side_by_side(of, list(await broker.admin.groups()))
 
@@ -148,34 +146,6 @@ async def _side_by_side(look: Callable[[str], Awaitable[list[Finding]]], names: 
             return await look(name)
 
     return [each for some in await asyncio.gather(*map(of, names)) for each in some]
-
-
-def _put_aside(group: str, entries: Sequence[Entry]) -> Iterator[Finding]:
-    waiting = Counter(
-        entry.handler for entry in entries if entry.status == "parked" and entry.failure.error == GIVES_WAY
-    )
-    for handler, count in waiting.items():
-        said = f"the events of {plural(count, 'key')} wait because {handler} gives way while its task is behind"
-        remedy = f"they follow by themselves when it has caught up: mainstem dead-letters list {group} --parked"
-        yield Finding("gives-way", False, f"group {group!r}", said, remedy)
-
-
-async def _held_up(broker: Backend) -> list[Finding]:
-    found = []
-    for group in await broker.admin.groups():
-        for each in await held_up(broker, group):
-            because = f": {each.because}" if each.because else ""
-            since = moment(each.at_ms)
-            where = f"group {group!r}, task {each.task}"
-            if each.held == "paused":
-                said = f"it has read nothing since {since}: {each.subject}{because}"
-                remedy = "all its handlers wait until that is over: see what one of them needs, or what is parked"
-                found.append(Finding("paused", True, where, said, remedy))
-            else:
-                said = f"the breaker of {each.subject} has been open since {since}{because}"
-                remedy = "it closes by itself when its probes succeed: see what the handler needs, or mend its code"
-                found.append(Finding("open-breaker", False, where, said, remedy))
-    return found
 
 
 def _print(found: Sequence[Finding]) -> None:

@@ -1,9 +1,9 @@
-"""What waits for a decision, or too long for a next try."""
+"""What waits for a decision, or too long for a next try; and what holds up more than one key."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from mainstem.delivery import Alerts, Entry, Letters
+from mainstem.delivery import GIVES_WAY, Alerts, Entry, Letters, Notice
 from mainstem.ops.doctor.findings import Finding
 from mainstem.ops.screen import moment, plural
 
@@ -34,3 +34,30 @@ def waiting_letters(group: str, entries: Sequence[Entry], alerts: Alerts, now_ms
     for name, said in passed.items():
         if name.startswith("parked"):
             yield Finding("parked", True, f"group {group!r}", said, f"{remedy} --parked")
+
+
+def put_aside(group: str, entries: Sequence[Entry]) -> Iterator[Finding]:
+    """What waits because its handler gives way."""
+    waiting = Counter(
+        entry.handler for entry in entries if entry.status == "parked" and entry.failure.error == GIVES_WAY
+    )
+    for handler, count in waiting.items():
+        said = f"the events of {plural(count, 'key')} wait because {handler} gives way while its task is behind"
+        remedy = f"they follow by themselves when it has caught up: mainstem dead-letters list {group} --parked"
+        yield Finding("gives-way", False, f"group {group!r}", said, remedy)
+
+
+def held_up(group: str, notices: Sequence[Notice]) -> Iterator[Finding]:
+    """What holds up more than one key: tasks that read nothing, and breakers that are open."""
+    for each in notices:
+        because = f": {each.because}" if each.because else ""
+        since = moment(each.at_ms)
+        where = f"group {group!r}, task {each.task}"
+        if each.held == "paused":
+            said = f"it has read nothing since {since}: {each.subject}{because}"
+            remedy = "all its handlers wait until that is over: see what one of them needs, or what is parked"
+            yield Finding("paused", True, where, said, remedy)
+        else:
+            said = f"the breaker of {each.subject} has been open since {since}{because}"
+            remedy = "it closes by itself when its probes succeed: see what the handler needs, or mend its code"
+            yield Finding("open-breaker", False, where, said, remedy)

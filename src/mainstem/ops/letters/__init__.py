@@ -1,6 +1,6 @@
 """``mainstem dead-letters``: list, show, edit, redrive, discard, export, archive, restore."""
 
 from mainstem.ops.letters.commands import dead_letters
-from mainstem.ops.letters.sequences import held_up, parked
+from mainstem.ops.letters.sequences import waiting
 
-__all__ = ["dead_letters", "held_up", "parked"]
+__all__ = ["dead_letters", "waiting"]

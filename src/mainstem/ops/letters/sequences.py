@@ -52,22 +52,31 @@ async def groups_of(broker: Broker, group: str | None) -> list[str]:
     return list(await broker.admin.groups()) if group is None else [(await group_named(broker, group)).name]
 
 
-async def parked(broker: Broker, group: str) -> list[Entry]:
-    """Everything that a group has parked, oldest first, as its audit topic has it now."""
+class Waiting(Struct, frozen=True):
+    """What waits in a group, oldest first: the sequences that it has parked, and what holds up more than one key."""
+
+    parked: list[Entry]
+    held_up: list[Notice]
+
+
+async def waiting(broker: Broker, group: str) -> Waiting:
+    """What waits in a group, as its audit topic has it now."""
     entries: dict[tuple[int, bytes | None], Entry] = {}
-    async for batch in read_all(broker, audit_topic(group)):
-        take_in(entries, batch.partition, zip(batch.keys, batch.values, strict=True))
-    return sorted(entries.values(), key=lambda entry: (entry.at_ms, entry.task, entry.place))
-
-
-async def held_up(broker: Broker, group: str) -> list[Notice]:
-    """What holds up more than one key of a group, longest first, as its audit topic has it now."""
     notices: dict[tuple[int, bytes | None], Notice] = {}
     async for batch in read_all(broker, audit_topic(group)):
+        take_in(entries, batch.partition, zip(batch.keys, batch.values, strict=True))
         for key, value in zip(batch.keys, batch.values, strict=True):
             if value is not None and is_notice(key):
                 notices[batch.partition, key] = decode_notice(value)
-    return sorted((each for each in notices.values() if not each.over), key=lambda each: (each.at_ms, each.task))
+    return Waiting(
+        sorted(entries.values(), key=lambda entry: (entry.at_ms, entry.task, entry.place)),
+        sorted((each for each in notices.values() if not each.over), key=lambda each: (each.at_ms, each.task)),
+    )
+
+
+async def parked(broker: Broker, group: str) -> list[Entry]:
+    """Everything that a group has parked, oldest first."""
+    return (await waiting(broker, group)).parked
 
 
 def take_in(
