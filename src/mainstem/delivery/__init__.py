@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.upkeep import Remembered as Remembered
     from mainstem.delivery.upkeep import Retirement as Retirement
     from mainstem.delivery.upkeep import Rollback as Rollback
-    from mainstem.delivery.works import Later as Later
+    from mainstem.delivery.works import CallLater as CallLater
 
 __all__ = [
     "AT_ONCE",
@@ -121,6 +121,7 @@ __all__ = [
     "Breaker",
     "Cached",
     "Call",
+    "CallLater",
     "Command",
     "Context",
     "Counters",
@@ -137,7 +138,6 @@ __all__ = [
     "Keeper",
     "KeyOrder",
     "KillSwitch",
-    "Later",
     "Letter",
     "Letters",
     "Limit",
@@ -318,7 +318,7 @@ __getattr__, __dir__ = door(
         ),
         "tasks": ("Environment",),
         "upkeep": ("Keeper", "Remembered", "Retirement", "Rollback"),
-        "works": ("Later",),
+        "works": ("CallLater",),
         "caches": (
             "Source",
             "Cached",

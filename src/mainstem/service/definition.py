@@ -79,7 +79,7 @@ class HandlerGroup(Handlers):
         self.gives_way_ms: int | None = None
 
 
-class Keeper(NamedTuple):
+class Safekeeping(NamedTuple):
     """The group that keeps what is to be published later, and how many tasks it has."""
 
     group: str
@@ -92,7 +92,7 @@ class Reach(NamedTuple):
     publisher: Publisher
     broker: Backend
     settings: Settings
-    keeper: Keeper | None
+    safekeeping: Safekeeping | None
 
 
 class Definition(HandlerGroup):

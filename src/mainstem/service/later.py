@@ -14,7 +14,7 @@ from mainstem.delivery import Command, Order, Questions, checked_name, due_ms, e
 from mainstem.errors import DefinitionError, RecordTooLarge, UnknownTopic
 from mainstem.events import partition_for
 from mainstem.identifiers import derive
-from mainstem.service.definition import Keeper
+from mainstem.service.definition import Safekeeping
 from mainstem.service.publishing import Acknowledgement, Publisher
 from mainstem.state import Owner
 
@@ -52,10 +52,10 @@ class Reply(Generic[T]):
 class Later:
     """What one service publishes later, for any thread."""
 
-    def __init__(self, publisher: Publisher, broker: Broker, keeper: Keeper | None) -> None:
+    def __init__(self, publisher: Publisher, broker: Broker, safekeeping: Safekeeping | None) -> None:
         self._publisher = publisher
         self._broker = broker
-        self._keeper = keeper
+        self._safekeeping = safekeeping
 
     def publish(
         self, event: object, *, after: Duration | None = None, at: int | datetime | None = None, name: str | None = None
@@ -75,7 +75,7 @@ class Later:
         """
         publisher, place = self._publisher, f"service {self._publisher.service}"
         publisher.check_usable((event,), "service.later.publish", "call context.publish_later(event, ...)")
-        keeper, now = self._kept_by(), self._publisher.clock.now_ms()
+        kept, now = self._kept_by(), self._publisher.clock.now_ms()
         due = due_ms((_CALL, place), after, at, now, 0)
         if name is not None and _UNNAMED.fullmatch(checked_name(name, place)):
             raise DefinitionError(
@@ -88,7 +88,7 @@ class Later:
             self._publisher.identifiers.new() if name is None else derive("later", publisher.service, name, str(due))
         )
         fact = publisher.fact(event, event_id, due)
-        task = partition_for(name.encode() if name else fact[1].key or event_id.encode(), keeper.tasks)
+        task = partition_for(name.encode() if name else fact[1].key or event_id.encode(), kept.tasks)
         handle = f"{task}/{event_id}" if name is None else name
         place_bytes = Owner(handle, outside=True).row
         command = encode_command(
@@ -97,7 +97,7 @@ class Later:
         if len(command) > COMMAND_BYTES_MAX:
             raise _too_large(len(command), place)
         record = Record(handle.encode(), command, now)
-        at_inbox = TopicPartition(inbox_of(keeper.group), task)
+        at_inbox = TopicPartition(inbox_of(kept.group), task)
         return Reply(publisher.begin(lambda: self._send(at_inbox, record)), lambda: handle)
 
     def cancel(self, handle: str, *, wait: Duration = WAIT) -> Reply[bool]:
@@ -109,13 +109,13 @@ class Later:
         same, unless it is due before the group is run again.
         """
         self._publisher.check_usable((), "service.later.cancel", "use context.publish_later and context.cancel_later")
-        keeper, found = self._kept_by(), [False]
+        kept, found = self._kept_by(), [False]
         unnamed = _UNNAMED.fullmatch(handle)
-        task = int(unnamed[1]) if unnamed else partition_for(handle.encode(), keeper.tasks)
-        if task >= keeper.tasks:
+        task = int(unnamed[1]) if unnamed else partition_for(handle.encode(), kept.tasks)
+        if task >= kept.tasks:
             return Reply(self._publisher.begin(_nothing), lambda: False)
         command = Command(self._publisher.identifiers.new(), "cancel", "", Owner(handle, outside=True).row)
-        questions = Questions(self._broker, keeper.group, self._publisher.clock, seconds(wait))
+        questions = Questions(self._broker, kept.group, self._publisher.clock, seconds(wait))
 
         async def ask() -> None:
             answers = await questions.ask([Order(task, command)])
@@ -134,15 +134,15 @@ class Later:
                 remedy="start the service with its handlers once",
             ) from error
 
-    def _kept_by(self) -> Keeper:
-        if self._keeper is None:
+    def _kept_by(self) -> Safekeeping:
+        if self._safekeeping is None:
             raise DefinitionError(
                 "nobody could keep an event that is to be published later",
                 where=f"service {self._publisher.service}",
                 why="it waits in the store of a group, and the service has no handlers, or is delivered at least once",
                 remedy="give the service a handler, which may be one for something else, with exactly-once delivery",
             )
-        return self._keeper
+        return self._safekeeping
 
 
 async def _nothing() -> None:

@@ -63,7 +63,7 @@ class Service(Definition):
         from mainstem.service.later import Later  # noqa: PLC0415
 
         reach = self._reach()
-        return Later(reach.publisher, reach.broker, reach.keeper)
+        return Later(reach.publisher, reach.broker, reach.safekeeping)
 
     def lease(self, name: str, *, wait: bool | Duration = True) -> Lease:
         """Let one process of this service at a time run a block, while the service runs; see :func:`mainstem.lease`.

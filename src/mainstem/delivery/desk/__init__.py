@@ -2,6 +2,6 @@
 
 from mainstem.delivery.desk.desk import Desk, Slot, lets_pass
 from mainstem.delivery.desk.handler import RAISED, Handler, Raised, failure_of
-from mainstem.delivery.desk.routes import Bound, Routes
+from mainstem.delivery.desk.routes import BoundRoute, Routes
 
-__all__ = ["RAISED", "Bound", "Desk", "Handler", "Raised", "Routes", "Slot", "failure_of", "lets_pass"]
+__all__ = ["RAISED", "BoundRoute", "Desk", "Handler", "Raised", "Routes", "Slot", "failure_of", "lets_pass"]

@@ -34,7 +34,7 @@ from mainstem.delivery.gates import Doubles, Limits
 from mainstem.delivery.guards import GIVES_WAY, Breakers, GivingWay, Passage, Pauses, Turn
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
-from mainstem.delivery.schedules import Orders
+from mainstem.delivery.schedules import LaterDecisions
 from mainstem.errors import EventRefused
 from mainstem.telemetry import event_logger, log
 
@@ -52,7 +52,7 @@ class Desk(Struct, frozen=True):
     doubles: Doubles
     limits: Limits
     audit: Audit
-    orders: Orders
+    later: LaterDecisions
     clock: Clock
     chance: Callable[[], float]
     handlers: Mapping[str, Handler]

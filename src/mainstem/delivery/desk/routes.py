@@ -19,7 +19,7 @@ from mainstem.schemas import DECODER_ERRORS, decoding_failure, readable, version
 from mainstem.state import Timer
 
 
-class Bound(NamedTuple):
+class BoundRoute(NamedTuple):
     """A route with its handlers bound to the task."""
 
     declaration: Declaration
@@ -33,12 +33,12 @@ class Routes:
     __slots__ = ("_by_topic", "_routes")
 
     def __init__(self, plan: Plan, handlers: Mapping[str, Handler]) -> None:
-        self._routes: dict[tuple[str, bytes | None], Bound] = {}
+        self._routes: dict[tuple[str, bytes | None], BoundRoute] = {}
         self._by_topic: dict[str, tuple[Handler, ...]] = {}
         for (topic, name), route in plan.routes().items():
             bound = tuple(handlers[each.name] for each in route.processors)
             key = (topic, None if name is None else name.encode())
-            self._routes[key] = Bound(route.declaration, route.decode, bound)
+            self._routes[key] = BoundRoute(route.declaration, route.decode, bound)
             known = self._by_topic.get(topic, ())
             self._by_topic[topic] = known + tuple(each for each in bound if each not in known)
 
@@ -53,7 +53,7 @@ class Routes:
         """
         return in_binary_mode(batch) if self.has_envelope(batch.topic) else batch
 
-    def find(self, topic: str, type_name: bytes | None) -> Bound | None:
+    def find(self, topic: str, type_name: bytes | None) -> BoundRoute | None:
         """The route of a type, or None when no handler wants it."""
         return self._routes.get((topic, type_name))
 
@@ -61,7 +61,7 @@ class Routes:
         """All handlers that read a topic; a record without a type is everybody's."""
         return self._by_topic.get(topic, ())
 
-    def decode(self, bound: Bound, batch: Batch, index: int, version: bytes | None) -> object:
+    def decode(self, bound: BoundRoute, batch: Batch, index: int, version: bytes | None) -> object:
         """One record's event. Raises :class:`DecodingFailed`."""
         value = batch.values[index]
         check_version(bound.declaration, version)

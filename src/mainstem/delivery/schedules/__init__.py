@@ -3,7 +3,7 @@
 from mainstem.delivery.schedules.agenda import NextRun, Upcoming, next_by_calendar, upcoming
 from mainstem.delivery.schedules.calendar import CRON, Calendar, Missed, Recurring, is_schedule
 from mainstem.delivery.schedules.cron import Cron
-from mainstem.delivery.schedules.orders import Orders
+from mainstem.delivery.schedules.decisions import LaterDecisions
 from mainstem.delivery.schedules.recurring import SCHEDULES_TASK, next_runs, take_run
 
 __all__ = [
@@ -11,9 +11,9 @@ __all__ = [
     "SCHEDULES_TASK",
     "Calendar",
     "Cron",
+    "LaterDecisions",
     "Missed",
     "NextRun",
-    "Orders",
     "Recurring",
     "Upcoming",
     "is_schedule",

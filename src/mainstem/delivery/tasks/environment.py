@@ -9,7 +9,7 @@ from mainstem.clock import Clock
 from mainstem.delivery.commit import Point, no_point
 from mainstem.delivery.guards import RightOfWay
 from mainstem.delivery.measures import Outage
-from mainstem.delivery.works import Later
+from mainstem.delivery.works import CallLater
 from mainstem.settings import Settings
 
 
@@ -27,6 +27,6 @@ class Environment:
     settings: Settings
     executor: Executor | None
     point: Point = no_point
-    later: Later | None = None
+    later: CallLater | None = None
     outage: Outage = field(default_factory=Outage)
     right_of_way: RightOfWay = field(default_factory=RightOfWay)

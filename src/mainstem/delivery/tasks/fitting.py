@@ -12,7 +12,7 @@ from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted, Watch
 from mainstem.delivery.plan import Plan, may_use, no_checkpoint
 from mainstem.delivery.processor import Processor
-from mainstem.delivery.schedules import Orders, is_schedule
+from mainstem.delivery.schedules import LaterDecisions, is_schedule
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.identifiers import Derivation
 
@@ -43,7 +43,7 @@ def fit_out(
         doubles=Doubles(ledger, clock),
         limits=Limits(ledger, clock, plan.tasks),
         audit=Audit(plan.group, task),
-        orders=Orders(ledger.state, stamps, plan.schedules_of(task)),
+        later=LaterDecisions(ledger.state, stamps, plan.schedules_of(task)),
         clock=clock,
         chance=environment.chance.random,
         handlers=handlers,

@@ -1,7 +1,7 @@
 """What runs in lanes, and what makes it of records, due timers and commands."""
 
 from mainstem.delivery.works.admission import Admission
-from mainstem.delivery.works.alarm import Alarm, Later
+from mainstem.delivery.works.alarm import Alarm, CallLater
 from mainstem.delivery.works.hops import Hops, plain_events
 from mainstem.delivery.works.works import BatchWork, BrokenWork, EventWork, SievedWork, SpoiltWork
 
@@ -10,9 +10,9 @@ __all__ = [
     "Alarm",
     "BatchWork",
     "BrokenWork",
+    "CallLater",
     "EventWork",
     "Hops",
-    "Later",
     "SievedWork",
     "SpoiltWork",
     "plain_events",

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.commands import LATER_ACTIONS, Command, decode_command
-from mainstem.delivery.desk import Bound, Desk, Handler, Routes
+from mainstem.delivery.desk import BoundRoute, Desk, Handler, Routes
 from mainstem.delivery.failures import lane_of
 from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.measures import anybody_looks
-from mainstem.delivery.works.orders import OrderWork
+from mainstem.delivery.works.later import LaterWork
 from mainstem.delivery.works.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE
@@ -111,7 +111,7 @@ class Admission:
         errors = {each.name: error for each in handlers}
         return SpoiltWork(batch.keys[index], self.desk, intake, index, None, handlers, errors)
 
-    def _of_type(self, batch: Batch, intake: Intake, bound: Bound, at: Sequence[int]) -> Sequence[Work]:
+    def _of_type(self, batch: Batch, intake: Intake, bound: BoundRoute, at: Sequence[int]) -> Sequence[Work]:
         desk, keys, values = self.desk, batch.keys, batch.values
         whole = len(at) == len(batch) and not intake.low and not intake.ahead
         if not whole:
@@ -133,7 +133,7 @@ class Admission:
                 pass  # one of them cannot be decoded: find out which
         return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]
 
-    def _one(self, batch: Batch, intake: Intake, bound: Bound, index: int) -> Work | None:
+    def _one(self, batch: Batch, intake: Intake, bound: BoundRoute, index: int) -> Work | None:
         desk, key = self.desk, batch.keys[index]
         handlers, errors = self._wanting(bound, batch, index)
         if not handlers or batch.values[index] is None:
@@ -152,14 +152,16 @@ class Admission:
 
     # -- handlers that do not want every event of their type
 
-    def _selective(self, bound: Bound, batch: Batch) -> bool:
+    def _selective(self, bound: BoundRoute, batch: Batch) -> bool:
         at = TopicPartition(batch.topic, batch.partition)
         return any(
             each.processor.where is not None or self._starts.get(each.name, {}).get(at, 0) > batch.offsets[0]
             for each in bound.handlers
         )
 
-    def _wanting(self, bound: Bound, batch: Batch, index: int) -> tuple[tuple[Handler, ...], Mapping[str, Exception]]:
+    def _wanting(
+        self, bound: BoundRoute, batch: Batch, index: int
+    ) -> tuple[tuple[Handler, ...], Mapping[str, Exception]]:
         """Who wants an event, and whose predicate has raised."""
         begun = self._begun(bound.handlers, batch, index)
         if all(each.processor.where is None for each in begun):
@@ -183,7 +185,7 @@ class Admission:
         offset = batch.offsets[index]
         return tuple(each for each in handlers if self._starts.get(each.name, {}).get(at, 0) <= offset)
 
-    def _prefetch(self, bound: Bound, keys: Sequence[bytes | None]) -> None:
+    def _prefetch(self, bound: BoundRoute, keys: Sequence[bytes | None]) -> None:
         desk = self.desk
         # A worker thread may add one meanwhile.
         stores = {store for handler in bound.handlers for store in handler.footing.stores.copy()}
@@ -205,7 +207,7 @@ class Admission:
             try:
                 command: Command = decode_command(value or b"")
                 later = command.action in LATER_ACTIONS
-                lane = self.desk.orders.lane(command) if later else lane_of(command.place)
+                lane = self.desk.later.lane(command) if later else lane_of(command.place)
             except DECODER_ERRORS as error:
                 log.error(
                     "the command at %s[%d] offset %d: %s", batch.topic, batch.partition, batch.offsets[index], error
@@ -213,7 +215,7 @@ class Admission:
                 self.desk.ledger.skip(intake, (index,), "a command that cannot be read")
                 continue
             if later:
-                works.append(OrderWork(lane, self.desk, intake, index, command))
+                works.append(LaterWork(lane, self.desk, intake, index, command))
             else:
                 works.append(CommandWork(lane, self.desk, self._routes, intake, index, command))
         return works

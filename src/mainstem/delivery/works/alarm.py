@@ -35,7 +35,7 @@ class Waiting(Protocol):
         """Do not call."""
 
 
-Later: TypeAlias = Callable[[float, Callable[[], object]], Waiting]
+CallLater: TypeAlias = Callable[[float, Callable[[], object]], Waiting]
 """Calls after so many seconds."""
 
 
@@ -43,7 +43,7 @@ class Alarm:
     """Adds the works of due timers to the lanes of their keys."""
 
     def __init__(
-        self, state: TaskState, clock: Clock, add: Callable[[Sequence[Work]], None], later: Later | None = None
+        self, state: TaskState, clock: Clock, add: Callable[[Sequence[Work]], None], later: CallLater | None = None
     ) -> None:
         """Time passes as in the event loop, unless ``later`` knows better."""
         self._later = later or asyncio.get_running_loop().call_later

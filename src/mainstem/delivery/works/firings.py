@@ -56,7 +56,7 @@ class ScheduleWork(Struct, eq=False):
         """Begin the run, set the next, and handle what has begun; a run that was missed may be left out."""
         try:
             desk, effects = self.desk, no_effects()
-            calendar = desk.orders.schedules[self.timer.name.removeprefix(CRON)]
+            calendar = desk.later.schedules[self.timer.name.removeprefix(CRON)]
             firing = take_run(desk.ledger.state.get, effects, self.timer, calendar, desk.clock.now_ms())
             if effects.writes:
                 desk.ledger.absorb(effects)

@@ -23,7 +23,7 @@ from mainstem.ops.doctor.positions import (
     without_standby,
 )
 from mainstem.ops.doctor.records import Sample, wanted_types
-from mainstem.ops.letters import waiting
+from mainstem.ops.letters import told_by
 from mainstem.ops.screen import plural, print_json
 from mainstem.ops.topics import changes_for
 from mainstem.service import Backend, CatalogueEntry, Definition, file_of, read_catalogue
@@ -130,7 +130,7 @@ async def _letters(broker: Backend, catalogue: Sequence[CatalogueEntry]) -> list
     alerts = {entry.group: Alerts.of(entry.alerts) for entry in catalogue}
 
     async def of(group: str) -> list[Finding]:
-        found = await waiting(broker, group)
+        found = await told_by(broker, group)
         passed = waiting_letters(group, found.parked, alerts.get(group, NO_ALERTS), SystemClock().now_ms())
         return [*put_aside(group, found.parked), *passed, *held_up(group, found.held_up)]
 

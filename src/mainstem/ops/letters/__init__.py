@@ -1,6 +1,6 @@
 """``mainstem dead-letters``: list, show, edit, redrive, discard, export, archive, restore."""
 
 from mainstem.ops.letters.commands import dead_letters
-from mainstem.ops.letters.sequences import waiting
+from mainstem.ops.letters.sequences import told_by
 
-__all__ = ["dead_letters", "waiting"]
+__all__ = ["dead_letters", "told_by"]

@@ -52,14 +52,14 @@ async def groups_of(broker: Broker, group: str | None) -> list[str]:
     return list(await broker.admin.groups()) if group is None else [(await group_named(broker, group)).name]
 
 
-class Waiting(Struct, frozen=True):
+class Told(Struct, frozen=True):
     """What waits in a group, oldest first: the sequences that it has parked, and what holds up more than one key."""
 
     parked: list[Entry]
     held_up: list[Notice]
 
 
-async def waiting(broker: Broker, group: str) -> Waiting:
+async def told_by(broker: Broker, group: str) -> Told:
     """What waits in a group, as its audit topic has it now."""
     entries: dict[tuple[int, bytes | None], Entry] = {}
     notices: dict[tuple[int, bytes | None], Notice] = {}
@@ -68,7 +68,7 @@ async def waiting(broker: Broker, group: str) -> Waiting:
         for key, value in zip(batch.keys, batch.values, strict=True):
             if value is not None and is_notice(key):
                 notices[batch.partition, key] = decode_notice(value)
-    return Waiting(
+    return Told(
         sorted(entries.values(), key=lambda entry: (entry.at_ms, entry.task, entry.place)),
         sorted((each for each in notices.values() if not each.over), key=lambda each: (each.at_ms, each.task)),
     )
@@ -76,7 +76,7 @@ async def waiting(broker: Broker, group: str) -> Waiting:
 
 async def parked(broker: Broker, group: str) -> list[Entry]:
     """Everything that a group has parked, oldest first."""
-    return (await waiting(broker, group)).parked
+    return (await told_by(broker, group)).parked
 
 
 def take_in(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Later, Point, Processor, no_point
+from mainstem.delivery import CallLater, Point, Processor, no_point
 from mainstem.identifiers import Identifiers
 
 
@@ -24,7 +24,7 @@ class Floor(Struct, frozen=True, kw_only=True):
     threads: bool = True
     point: Point = no_point
     around: Callable[[str, Processor], Processor] | None = None
-    later: Later | None = None
+    later: CallLater | None = None
 
     @classmethod
     def of_this_machine(cls) -> "Floor":

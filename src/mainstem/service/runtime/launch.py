@@ -9,7 +9,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from mainstem.delivery import Environment, GroupRunner, Plan, RightOfWay, enter_handlers
-from mainstem.service.definition import Definition, HandlerGroup, Keeper, Reach, reaching
+from mainstem.service.definition import Definition, HandlerGroup, Reach, Safekeeping, reaching
 from mainstem.service.plans import Draft, outputs_of, plan_of, tasks_of
 from mainstem.service.providing import call_hook, open_provided
 from mainstem.service.publishing import Publisher
@@ -38,17 +38,17 @@ class Launch:
         service = self._service
         publisher = Publisher(service.name, self._outputs, self._process.broker.log, floor.clock, floor.identifiers)
         stack.push_async_callback(publisher.close)
-        reach = Reach(publisher, self._process.broker, self._settings, self._keeper())
+        reach = Reach(publisher, self._process.broker, self._settings, self._safekeeping())
         stack.enter_context(reaching(service, reach))
 
-    def _keeper(self) -> Keeper | None:
+    def _safekeeping(self) -> Safekeeping | None:
         """The group that keeps what is to be published later: the first one with handlers and a memory.
 
         Nobody records which one it was: when another comes first, what waits is published, and not found any more.
         """
         for group in self._service.groups:
             if group.registered and group.delivery == "exactly_once":
-                return Keeper(group.name, tasks_of(group, self._drafted))
+                return Safekeeping(group.name, tasks_of(group, self._drafted))
         return None
 
     async def provide(self, replaced: Mapping[type[object], object], stack: AsyncExitStack) -> None:

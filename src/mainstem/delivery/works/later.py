@@ -9,7 +9,7 @@ from mainstem.delivery.lanes import Intake
 from mainstem.delivery.works.firings import fire
 
 
-class OrderWork(Struct, eq=False):
+class LaterWork(Struct, eq=False):
     """A command about what happens later, in the lane of what it is about."""
 
     key: bytes | None
@@ -22,7 +22,7 @@ class OrderWork(Struct, eq=False):
         """Carry the command out, and answer it; the command is completed in the same commit."""
         desk, command = self.desk, self.command
         effects, now = no_effects(), desk.clock.now_ms()
-        applied, firing = desk.orders.apply(command, effects, now)
+        applied, firing = desk.later.apply(command, effects, now)
         # Whoever publishes something later is through when that stands in the inbox, and asks no more.
         if command.action != "publish-later" or applied.refused:
             effects.facts.extend(answered(desk.group, desk.task, command.id, applied, now))

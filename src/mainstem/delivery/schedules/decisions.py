@@ -1,4 +1,4 @@
-"""What is ordered from outside about what happens later: events to be published and taken back, schedules to be run."""
+"""What is decided from outside about what happens later: events to be published and taken back, schedules to be run."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from mainstem.telemetry import log
 ABOUT_EVENTS = ("publish-later", "cancel")
 
 
-class Orders(Struct, frozen=True):
+class LaterDecisions(Struct, frozen=True):
     """Carries out commands in one task. Changes go into the effects of the command.
 
     ``stamps`` None: nothing is remembered. ``schedules`` are those that the task owns, by handler.

@@ -13,7 +13,7 @@ _ENOUGH_PERCENT = 90
 """Below so much of the bound reading goes on; at the bound itself it would begin and stop with every event."""
 
 
-class _Bound(Struct, frozen=True):
+class _Most(Struct, frozen=True):
     most: int
     pauses: Pauses
 
@@ -32,11 +32,11 @@ class LetterCount:
         # What was parked before there was a count is counted once.
         self.count = int(row) if row is not None else sum(1 for _ in state.walk(LETTERS))
         self._stored = 0 if row is None else self.count
-        self._bound: _Bound | None = None
+        self._bound: _Most | None = None
 
     def limit(self, most: int, pauses: Pauses) -> None:
         """From ``most`` letters on the inputs stand still, and go on when enough of them have gone."""
-        self._bound = _Bound(most, pauses)
+        self._bound = _Most(most, pauses)
         self._look()
 
     def add(self, effects: Effects) -> None:
