@@ -1,5 +1,6 @@
 """Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit."""
 
+from mainstem.schemas import compatibility, documents, formats
 from mainstem.schemas.codec import Codec, codec_for, readable
 from mainstem.schemas.failures import (
     DECODER_ERRORS,
@@ -17,8 +18,11 @@ __all__ = [
     "Codec",
     "StateCodec",
     "codec_for",
+    "compatibility",
     "decoding_failure",
+    "documents",
     "encoding_failure",
+    "formats",
     "readable",
     "state_codec_for",
     "state_decoding_failure",

@@ -1,0 +1,63 @@
+"""Whether a schema may follow the versions of a subject."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from mainstem.errors import SchemaRefused
+from mainstem.registry.contents.references import resolved
+from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, invalid_schema
+from mainstem.schemas.compatibility import Difference, Policy
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import Linked, compare
+
+
+class Comparison(NamedTuple):
+    """Whether a schema may follow, and every reason why not, for a person."""
+
+    compatible: bool
+    messages: list[str]
+
+
+def comparison(
+    tables: Tables, owner: Name, config: Config, new: Schema, earlier: Sequence[Version], limits: Limits
+) -> Comparison:
+    """Compare with earlier versions of a subject, oldest first, by what is configured for it.
+
+    Raises RegistryError 42201 where one of them is no schema.
+    """
+    level = config.compatibility_level or "BACKWARD"
+    policy: Policy = "LENIENT" if config.compatibility_policy == "LENIENT" else "STRICT"
+    group = config.compatibility_group
+    counting = [each for each in earlier if not group or _in_group(each.schema, group) == _in_group(new, group)]
+    try:
+        linked = [Linked(each.schema, resolved(tables, each.schema, owner, limits)) for each in counting]
+        found = compare(level, policy, Linked(new, resolved(tables, new, owner, limits)), linked)
+    except SchemaRefused as refused:
+        raise invalid_schema(str(refused)) from refused
+    return Comparison(not found, [_message(each.difference, counting[each.earlier], level) for each in found])
+
+
+def _in_group(schema: Schema, group: str) -> object:
+    """The group that a version says it is in; those that say nothing are in one of their own."""
+    properties = (schema.metadata or {}).get("properties")
+    return properties.get(group) if isinstance(properties, dict) else None
+
+
+def _message(difference: Difference, against: Version, level: str) -> str:
+    """What differs, where, to which version, and the example if there is one."""
+    parts = [f"{difference.path or '/'}: {difference.message} ({difference.rule})"]
+    if difference.outcome == "not provable":
+        parts.append("whether that is compatible cannot be shown")
+    if difference.counterexample is not UNSET:
+        parts.append(f"for example {_shown(difference.counterexample)}")
+    return f"{'; '.join(parts)}; level {level}, version {against.version}"
+
+
+def _shown(value: object) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except TypeError:
+        return repr(value)

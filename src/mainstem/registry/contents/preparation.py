@@ -1,0 +1,82 @@
+"""From a schema as somebody has written it to the one that is stored, and the version that it is already."""
+
+from msgspec.structs import replace
+
+from mainstem.errors import SchemaRefused
+from mainstem.registry.contents.references import resolved, settled
+from mainstem.registry.contents.tables import (
+    Limits,
+    Name,
+    StoredVersion,
+    Tables,
+    Version,
+    guid_of,
+    invalid_schema,
+    too_large,
+)
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import grammar_of
+
+
+class Preparation:
+    """What is done to a schema before it is looked for or registered."""
+
+    def __init__(self, tables: Tables, limits: Limits) -> None:
+        self._tables = tables
+        self._limits = limits
+
+    def prepared(self, name: Name, schema: Schema, *, normalize: bool) -> Schema:
+        """A schema as it is stored: references by number, the text plain or in normal form.
+
+        Raises RegistryError 42201 where that cannot be, and 42209.
+        """
+        if len(schema.text.encode("utf-8", "surrogatepass")) > self._limits.schema_bytes:
+            raise too_large(f"The schema is larger than {self._limits.schema_bytes} bytes")
+        if len(schema.references) > self._limits.references:
+            raise too_large(f"The schema has more than {self._limits.references} references")
+        written = settled(self._tables, schema, name)
+        try:
+            grammar = grammar_of(written.format)
+            if normalize:
+                text = grammar.normal(written, resolved(self._tables, written, name, self._limits))
+            else:
+                text = grammar.plain(written)
+        except SchemaRefused as refused:
+            raise invalid_schema(str(refused)) from refused
+        return replace(written, text=text)
+
+    def check(self, name: Name, schema: Schema) -> None:
+        """Raise RegistryError 42201 for a prepared schema that is none."""
+        try:
+            grammar_of(schema.format).check(schema, resolved(self._tables, schema, name, self._limits))
+        except SchemaRefused as refused:
+            raise invalid_schema(str(refused)) from refused
+
+    def match(self, name: Name, schema: Schema, *, normalize: bool, loosely: bool, deleted: bool) -> Version | None:
+        """The newest version of a subject that a prepared schema is, if there is one.
+
+        With ``normalize`` texts are compared in normal form. ``loosely`` one without metadata and rules is any with the
+        same text and references.
+        """
+        bare = loosely and schema.metadata is None and schema.rule_set is None
+        guid = guid_of(schema)
+        for number, stored in reversed(list(self._tables.versions(name))):
+            if stored.deleted and not deleted:
+                continue
+            found = version_of(self._tables, name, number, stored)
+            if found.guid == guid:
+                return found
+            other = replace(found.schema, metadata=None, rule_set=None) if bare else found.schema
+            if normalize and other.format == schema.format:
+                other = self.prepared(name, other, normalize=True)
+            if other == schema:
+                return found
+        return None
+
+
+def version_of(tables: Tables, name: Name, number: int, stored: StoredVersion) -> Version:
+    """A version with its schema."""
+    found = tables.stored(name.context, stored.id)
+    assert found is not None, "a version's schema stays as long as the version"
+    assert found.schema is not None, "a version's schema stays as long as the version"
+    return Version(str(name), number, stored.id, found.guid, found.schema, stored.timestamp_ms, stored.deleted)

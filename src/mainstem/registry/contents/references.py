@@ -1,0 +1,81 @@
+"""What a schema refers to: found among the registry's own contents, and nowhere else."""
+
+from msgspec.structs import replace
+
+from mainstem.registry.contents.tables import Limits, Name, Tables, invalid_schema, subject_of, too_large
+from mainstem.schemas.documents import Reference, Schema
+
+LATEST = -1
+"""As the version of a reference: the last one that is not deleted, at the time when it is written down."""
+
+
+def settled(tables: Tables, schema: Schema, owner: Name) -> Schema:
+    """The schema with references to versions that exist, each by its number. Raises RegistryError 42201."""
+    references = tuple(_settled(tables, each, owner) for each in schema.references)
+    names = [each.name for each in references]
+    if len(set(names)) < len(names):
+        raise invalid_schema(f"two references have one name: {sorted(names)}")
+    return schema if references == schema.references else replace(schema, references=references)
+
+
+def _settled(tables: Tables, reference: Reference, owner: Name) -> Reference:
+    target = _target(reference, owner)
+    if reference.version == LATEST:
+        live = [number for number, version in tables.versions(target) if not version.deleted]
+        if live:
+            return replace(reference, version=live[-1])
+    elif tables.version(target, reference.version) is not None:
+        return reference
+    raise invalid_schema(
+        f"No schema reference found for subject '{reference.subject}' and version {reference.version}"
+        f" (name '{reference.name}')"
+    )
+
+
+def _target(reference: Reference, owner: Name) -> Name:
+    return subject_of(str(owner.beside(reference.subject)))
+
+
+def targets(schema: Schema, owner: Name) -> list[tuple[Name, int]]:
+    """The versions that a settled schema refers to itself."""
+    return [(_target(each, owner), each.version) for each in schema.references]
+
+
+def resolved(tables: Tables, schema: Schema, owner: Name, limits: Limits) -> dict[str, Schema]:
+    """Every schema that a settled one refers to, directly or through others, by name.
+
+    Raises RegistryError 42201 for one that is not there, for a circle, and where one name means two things.
+    """
+    found: dict[str, Schema] = {}
+    _follow(tables, schema, owner, (found, limits, ()))
+    return found
+
+
+def _follow(
+    tables: Tables, schema: Schema, owner: Name, walk: tuple[dict[str, Schema], Limits, tuple[tuple[Name, int], ...]]
+) -> None:
+    found, limits, path = walk
+    for reference in schema.references:
+        place = (_target(reference, owner), reference.version)
+        if place in path:
+            raise invalid_schema(f"the reference '{reference.name}' leads in a circle")
+        target = _schema_at(tables, *place, reference)
+        if found.setdefault(reference.name, target) != target:
+            raise invalid_schema(f"the name '{reference.name}' means two different schemas")
+        if len(found) > limits.references or len(path) >= limits.reference_depth:
+            raise too_large(
+                f"more than {limits.references} references, direct ones and those of others, or more than "
+                f"{limits.reference_depth} in a chain"
+            )
+        _follow(tables, target, place[0], (found, limits, (*path, place)))
+
+
+def _schema_at(tables: Tables, target: Name, version: int, reference: Reference) -> Schema:
+    found = tables.version(target, version)
+    stored = None if found is None else tables.stored(target.context, found.id)
+    if stored is None or stored.schema is None:
+        raise invalid_schema(
+            f"No schema reference found for subject '{reference.subject}' and version {version} "
+            f"(name '{reference.name}')"
+        )
+    return stored.schema

@@ -1,0 +1,80 @@
+"""The formats of schemas: for each its grammar and its differ, loaded when one is used."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final, NamedTuple, cast, get_args
+
+from mainstem.errors import DefinitionError
+from mainstem.schemas.compatibility import Differ, Difference, Level, Policy, comparisons
+from mainstem.schemas.documents import Format, Grammar, Resolved, Schema
+
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+_ROOMS: Final[Mapping[Format, str]] = {
+    "AVRO": "mainstem.schemas.avro",
+    "JSON": "mainstem.schemas.jsonschema",
+    "PROTOBUF": "mainstem.schemas.protobuf",
+}
+
+
+class Linked(NamedTuple):
+    """A schema with everything that it refers to."""
+
+    schema: Schema
+    resolved: Resolved
+
+
+class Finding(NamedTuple):
+    """A difference that the level does not allow, and which of the earlier schemas it is to, counted from 0."""
+
+    earlier: int
+    difference: Difference
+
+
+def grammar_of(kind: Format) -> Grammar:
+    """The rules of a format. Raises DefinitionError where what it needs is not installed."""
+    return cast("Grammar", _loaded(kind, "GRAMMAR"))
+
+
+def differ_of(kind: Format) -> Differ:
+    """What compares two schemas of a format. Raises DefinitionError where what it needs is not installed."""
+    return cast("Differ", _loaded(kind, "differences"))
+
+
+def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]) -> list[Finding]:
+    """Why ``new`` may not follow the ``earlier`` ones at a level: nothing when it may. The newest pair comes first.
+
+    A schema of another format than an earlier one that counts may not. Raises
+    :class:`~mainstem.errors.SchemaRefused` where one of them is no schema.
+    """
+    found: list[Finding] = []
+    for index, writer, reader in comparisons(level, new.schema, [each.schema for each in earlier]):
+        before = earlier[index]
+        if before.schema.format != new.schema.format:
+            found.append(Finding(index, _other_format(writer, reader)))
+            continue
+        links = (new.resolved, before.resolved) if writer is new.schema else (before.resolved, new.resolved)
+        verdict = differ_of(new.schema.format)(writer, reader, links, policy)
+        found += (Finding(index, each) for each in verdict.differences)
+    return found
+
+
+def _other_format(writer: Schema, reader: Schema) -> Difference:
+    return Difference(
+        path="",
+        rule="format-changed",
+        message=f"what is written as {writer.format} cannot be read as {reader.format}",
+        writer=writer.format,
+        reader=reader.format,
+    )
+
+
+def _loaded(kind: Format, name: str) -> object:
+    try:
+        return getattr(import_module(_ROOMS[kind]), name)
+    except ModuleNotFoundError as error:
+        raise DefinitionError(
+            f"schemas in {kind} cannot be read here",
+            why=str(error),
+            remedy="pip install 'mainstem[registry]'",
+        ) from error
