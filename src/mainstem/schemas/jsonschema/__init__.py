@@ -1,0 +1,13 @@
+"""JSON Schema: what a registry accepts, and whether one schema reads what another writes."""
+
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
+
+if TYPE_CHECKING:
+    from mainstem.schemas.jsonschema.reading import GRAMMAR as GRAMMAR
+
+__all__ = ["GRAMMAR"]
+
+# The validator is an extra: a service that takes the schema of its own types does without.
+__getattr__, __dir__ = door(__name__, {"reading": ("GRAMMAR",)})
