@@ -1,0 +1,40 @@
+"""Avro's schema language: from a text to a tree of types, and back in normal form."""
+
+from mainstem.schemas.avro.language.grammar import GRAMMAR
+from mainstem.schemas.avro.language.reading import Parsed, parsed
+from mainstem.schemas.avro.language.tree import (
+    Array,
+    Enum,
+    Field,
+    Fixed,
+    Logical,
+    Map,
+    Named,
+    Primitive,
+    Record,
+    Type,
+    Union,
+    branch_name,
+    logical_of,
+    spelled,
+)
+
+__all__ = [
+    "GRAMMAR",
+    "Array",
+    "Enum",
+    "Field",
+    "Fixed",
+    "Logical",
+    "Map",
+    "Named",
+    "Parsed",
+    "Primitive",
+    "Record",
+    "Type",
+    "Union",
+    "branch_name",
+    "logical_of",
+    "parsed",
+    "spelled",
+]
