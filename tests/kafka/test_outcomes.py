@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import TopicPartition as At
 
-from mainstem.broker import Record, TopicPartition, TopicSpec, read
+from mainstem.broker import GroupSpec, Record, TopicPartition, TopicSpec, read
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.producers import Shipment, Slots, TransactionalProducer
 from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, RecordTooLarge, UnknownTopic
 from tests.kafka.clients import connected, partition
 
 TOO_SHORT_SECONDS = 0.0001
+SESSION_SECONDS = 2.0
 
 
 def shipment(at: TopicPartition, value: bytes) -> Shipment:
@@ -107,6 +108,27 @@ async def test_positions_are_not_read_while_they_are_being_moved(kafka: str, uni
         await asyncio.to_thread(client.commit_transaction, 10)
         assert (await groups.positions(group)).offsets == {at: 5}
         await asyncio.to_thread(producer.close)
+
+
+async def test_a_take_over_does_not_wait_for_the_commits_of_other_tasks(
+    kafka: str, unique: Callable[[str], str]
+) -> None:
+    """In a group that runs some task is always about to commit: only positions of the task itself must stand still."""
+    spec = GroupSpec(unique("billing"), unique("service"), 2, {}, SESSION_SECONDS)
+    async with connected(kafka) as broker, connected(kafka, KafkaOptions(answer_seconds=2)) as impatient:
+        membership = await broker.group.join(spec)
+        while await membership.assignment() != {0, 1}:
+            pass
+        busy = await asyncio.to_thread(TransactionalProducer, broker.settings, f"{spec.name}.0", spec.name)
+        moved = [At(spec.inbox, 0, 0)]
+        await asyncio.to_thread(busy.send, Shipment((), moved))
+        busy._producer.begin_transaction()
+        await asyncio.to_thread(busy._producer.send_offsets_to_transaction, moved, busy._group, 10)
+        assert (await membership.take_over(1)).task == 1
+        with pytest.raises(BrokerAway, match="to be stable"):
+            await impatient._group.groups.positions(spec.name)
+        await asyncio.to_thread(busy._producer.abort_transaction, 10)
+        await asyncio.to_thread(busy.close)
 
 
 async def test_a_producer_that_is_broken_is_replaced(kafka: str, unique: Callable[[str], str]) -> None:

@@ -6,9 +6,10 @@ from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import ConfigResource, ConsumerGroupDescription, ResourceType
 
-from mainstem.broker import GroupSpec, Log, TopicSpec, inbox_of, largest_record
+from mainstem.broker import GroupSpec, Log, TopicPartition, TopicSpec, inbox_of, largest_record
 from mainstem.broker.kafka.calls import Coordinators, answered
 from mainstem.broker.kafka.copies import Seat, folder_of
 from mainstem.broker.kafka.groups.own_topics import own_topics
@@ -88,15 +89,22 @@ class Groups:
         with suppress(TopicExists):  # somebody else was quicker
             await self._admin.create(spec)
 
-    async def positions(self, group: str, *, stable: bool = True) -> Positions:
-        """What is committed. ``stable`` waits for a transaction that is just being ended, because it may move them."""
+    async def positions(
+        self, group: str, of: Collection[TopicPartition] | None = None, *, stable: bool = True
+    ) -> Positions:
+        """What is committed, ``of`` these inputs or of all that the group reads.
+
+        ``stable`` waits for a transaction that is just being ended, because it may move them. In a group that runs some
+        task is always about to commit, so whoever needs one task names its inputs, and does not wait for the others.
+        """
         found = Positions({}, {})
+        asked = None if of is None else [At(*at) for at in of]
 
         async def read() -> bool:
             nonlocal found
             answer = await self.coordinators.ask(
                 lambda client: client.list_consumer_group_offsets(
-                    [ConsumerGroupTopicPartitions(group)],
+                    [ConsumerGroupTopicPartitions(group, asked)],
                     require_stable=stable,
                     request_timeout=self.settings.options.answer_seconds,
                 )[group],

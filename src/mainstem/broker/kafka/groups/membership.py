@@ -179,7 +179,7 @@ class KafkaMembership:
 
     async def _committed(self, inputs: Sequence[TopicPartition], where: str) -> Positions:
         """What is committed, but for a topic that is another one now; with the ids of the topics that are there now."""
-        committed = await self._groups.positions(self.spec.name)
+        committed = await self._groups.positions(self.spec.name, inputs)
         there = await self._groups.topic_ids({at.topic for at in inputs})
         outlived = [at for at in committed.outlived(there) if at in inputs]
         for at in outlived:
