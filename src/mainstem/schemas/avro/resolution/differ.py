@@ -21,7 +21,7 @@ from mainstem.schemas.avro.language import (
 )
 from mainstem.schemas.avro.resolution.rules import Branches, logical_clash, names_match, promoted, written_as
 from mainstem.schemas.avro.resolution.samples import Trail, example
-from mainstem.schemas.compatibility import Difference, Outcome, Policy, Verdict
+from mainstem.schemas.compatibility import Difference, Policy, Verdict
 from mainstem.schemas.documents import Resolved, Schema
 
 COMPARISONS: Final = 200_000
@@ -146,9 +146,10 @@ class _Comparison:
             assert before is not None
             assert after is not None
             message = f"{before.name} is written, and the same bytes are read as {after.name} of other size or unit"
+            path = f"{pair.path}/logicalType"
             values = (before._asdict(), after._asdict())
-            place = pair._replace(path=f"{pair.path}/logicalType")
-            self._tell(place, "LOGICAL_TYPE_MISMATCH", message, values, example_too=False)
+            # Every value can be read, only as another one: there is none to show.
+            self._found.append(Difference(path, "LOGICAL_TYPE_MISMATCH", message, *values))
 
     def _named(self, pair: _Pair) -> None:
         writer, reader, path, _ = pair
@@ -183,7 +184,9 @@ class _Comparison:
             if len(names) > 1 or claims.count(names[0]) > 1:
                 message = f"{field.name} could be read from {' and '.join(names)}, which others may want too"
                 wanted = [field.name, *field.aliases]
-                self._tell(place, "AMBIGUOUS_ALIAS", message, (names, wanted), "not provable", example_too=False)
+                self._found.append(
+                    Difference(place.path, "AMBIGUOUS_ALIAS", message, names, wanted, outcome="not provable")
+                )
             inner = Trail(pair.trail, writer, names[0])
             self._meet(_Pair(types[names[0]], field.type, f"{place.path}/type", inner))
 
@@ -193,18 +196,11 @@ class _Comparison:
         if unknown and reader.default is None:
             message = f"the reader does not know {', '.join(unknown)}, and its enum has no default"
             place = pair._replace(path=f"{pair.path}/symbols")
-            self._tell(place, "MISSING_ENUM_SYMBOLS", message, (unknown, list(reader.symbols)), value=unknown[0])
+            self._tell(place, "MISSING_ENUM_SYMBOLS", message, (unknown, list(reader.symbols)), unknown[0])
 
     def _tell(
-        self,
-        pair: _Pair,
-        rule: str,
-        message: str,
-        values: tuple[object, object],
-        outcome: Outcome = "incompatible",
-        *,
-        value: object | UnsetType = UNSET,
-        example_too: bool = True,
+        self, pair: _Pair, rule: str, message: str, values: tuple[object, object], value: object | UnsetType = UNSET
     ) -> None:
-        counterexample = example(pair.writer, pair.trail, value) if example_too else UNSET
-        self._found.append(Difference(pair.path, rule, message, values[0], values[1], outcome, counterexample))
+        """Something that is certain: with a value that shows it, of which ``value`` is the part in question."""
+        counterexample = example(pair.writer, pair.trail, value)
+        self._found.append(Difference(pair.path, rule, message, *values, counterexample=counterexample))
