@@ -8,6 +8,7 @@ an anchor in ``docs/errors.md``.
     ├── StartRefused               bad configuration; carries all its faults at once
     ├── EventRefused               an event that cannot be encoded, keyed or routed
     ├── DecodingFailed             bytes that are not what their envelope says
+    │   └── VersionUnknown         an event of a later major version than this program knows
     ├── SchemaRefused              a text that is no schema, or one that passes a bound
     ├── RegistryRefused            what a registry of schemas answers to a request that it does not grant
     ├── ServerAway                 an HTTP server cannot be reached; it may answer later
@@ -104,6 +105,12 @@ class DecodingFailed(MainstemError):
     """Bytes that are not what their envelope says; the record is parked with its bytes intact."""
 
     code = "decoding-failed"
+
+
+class VersionUnknown(DecodingFailed):
+    """An event of a later major version than this program knows; a dead letter, unless the retry policy names this."""
+
+    code = "version-unknown"
 
 
 class SchemaRefused(MainstemError):

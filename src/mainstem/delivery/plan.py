@@ -1,6 +1,6 @@
 """A group before it runs: which handlers want which events, and everything that must be right before the first one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -14,7 +14,7 @@ from mainstem.delivery.schedules import SCHEDULES_TASK, Calendar
 from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration
 from mainstem.identifiers import Derivation
-from mainstem.schemas import codec_for
+from mainstem.schemas.upcasting import Reading, check_chain, reading_of
 from mainstem.settings import Settings
 
 TASKS_MOST = 32
@@ -26,10 +26,9 @@ FORGETTABLE = frozenset({EDITION_STORE, HANDLERS_STORE, INPUTS_STORE})
 
 
 class Route(NamedTuple):
-    """What is done with events of one type: how they are decoded, and who wants them, in order."""
+    """What is done with events of one type: how they are read, and who wants them, in order."""
 
-    declaration: Declaration
-    decode: Callable[[bytes], object]
+    reading: Reading
     processors: tuple[Processor, ...]
 
 
@@ -138,8 +137,7 @@ class Plan:
                     _, processors = wanted.setdefault((declaration.topic, name), (declaration, []))
                     processors.append(processor)
         return {
-            at: Route(declaration, codec_for(declaration).decode, tuple(processors))
-            for at, (declaration, processors) in wanted.items()
+            at: Route(reading_of(declaration), tuple(processors)) for at, (declaration, processors) in wanted.items()
         }
 
 
@@ -172,6 +170,7 @@ def faults_of(plan: Plan) -> list[MainstemError]:
         *_one_order(plan),
         *_shared_stores(plan),
         *_types(plan),
+        *_versions(plan),
         *_without_memory(plan),
         *_limits(plan),
         *_stated(plan),
@@ -319,6 +318,14 @@ def _stated(plan: Plan) -> Iterable[MainstemError]:
                 why="a group has stores of its own; this one was declared by another group or service, or by nobody",
                 remedy="declare it on the handler's group, or include() the handlers that declare it",
             )
+
+
+def _versions(plan: Plan) -> Iterable[MainstemError]:
+    for declaration in dict.fromkeys(each for processor in plan.processors for each in processor.inputs):
+        try:
+            check_chain(declaration)
+        except DefinitionError as error:
+            yield error
 
 
 def _types(plan: Plan) -> Iterable[MainstemError]:

@@ -1,7 +1,7 @@
 """Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit."""
 
-from mainstem.schemas import compatibility, documents, formats
-from mainstem.schemas.codec import Codec, codec_for, readable
+from mainstem.schemas import compatibility, documents, formats, upcasting
+from mainstem.schemas.codec import Codec, EventCodec, codec_for
 from mainstem.schemas.failures import (
     DECODER_ERRORS,
     ENCODER_ERRORS,
@@ -16,6 +16,7 @@ __all__ = [
     "DECODER_ERRORS",
     "ENCODER_ERRORS",
     "Codec",
+    "EventCodec",
     "StateCodec",
     "codec_for",
     "compatibility",
@@ -23,10 +24,10 @@ __all__ = [
     "documents",
     "encoding_failure",
     "formats",
-    "readable",
     "state_codec_for",
     "state_decoding_failure",
     "state_encoding_failure",
     "unreadable_failure",
+    "upcasting",
     "version_failure",
 ]

@@ -27,8 +27,18 @@ class Codec(Struct, frozen=True):
     decode: Callable[[bytes], object]
 
 
+class EventCodec(Codec, frozen=True):
+    """The codec of an event type. Older versions are read as plain data, which ``typed`` makes an event of.
+
+    ``typed`` raises as ``decode`` does.
+    """
+
+    plain: Callable[[bytes], object]
+    typed: Callable[[object], object]
+
+
 @lru_cache(maxsize=CODECS_REMEMBERED)
-def codec_for(declaration: Declaration) -> Codec:
+def codec_for(declaration: Declaration) -> EventCodec:
     """The codec of a declared type: JSON, fields by name, unknown ones passed over. The same one every time.
 
     Raises ``DefinitionError`` for a field whose type has no form in JSON, or whose annotation cannot be resolved.
@@ -40,12 +50,11 @@ def codec_for(declaration: Declaration) -> Codec:
             remedy='leave format= out: "json" is the default',
         )
     parts_of(declaration.type, "JSON", declaration.label)
-    return Codec(
-        encode=msgspec.json.Encoder().encode,
-        decode=msgspec.json.Decoder(declaration.type).decode,
+    encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(declaration.type).decode
+    return EventCodec(
+        encode=encode,
+        decode=decode,
+        plain=msgspec.json.Decoder().decode,
+        # Through bytes once more: a type then reads of a text or number what its decoder reads of JSON, nothing else.
+        typed=lambda data: decode(encode(data)),
     )
-
-
-def readable(declaration: Declaration, version: int) -> bool:
-    """Whether events of this major version can be read: those of a later one than is declared cannot."""
-    return version <= declaration.version

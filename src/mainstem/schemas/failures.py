@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from mainstem.errors import DecodingFailed, EventRefused
+from mainstem.errors import DecodingFailed, EventRefused, VersionUnknown
 from mainstem.events import Declaration
 
 DECODER_ERRORS: tuple[type[Exception], ...] = (Exception,)
@@ -30,13 +30,23 @@ def decoding_failure(error: Exception, declaration: Declaration, raw: bytes | No
     )
 
 
-def version_failure(declaration: Declaration, version: int) -> DecodingFailed:
+def version_failure(declaration: Declaration, version: int) -> VersionUnknown:
     """The error for an event of a later major version than is declared here."""
-    return DecodingFailed(
+    return VersionUnknown(
         f"the event is {declaration.wire_name} v{version}, and only v{declaration.version} is known here",
         where=declaration.label,
         why="its producer runs a later version of the type than this service",
         remedy=f"deploy a service that declares version={version}, then redrive the record; its bytes are kept",
+    )
+
+
+def past_failure(declaration: Declaration, version: int) -> DecodingFailed:
+    """The error for an event of an older major version than is read here."""
+    return DecodingFailed(
+        f"the event is {declaration.wire_name} v{version}, and v{declaration.oldest} is the oldest that is read here",
+        where=declaration.label,
+        why="the declaration says oldest=, and this event is older; its producer may not have been deployed for long",
+        remedy=f"say oldest={version}, with the steps from there; or discard the record",
     )
 
 

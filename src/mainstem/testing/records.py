@@ -1,13 +1,13 @@
 """The log as it is, read back by a stranger."""
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import NamedTuple, TypeVar
 
 from mainstem.broker import Batch, TopicPartition
 from mainstem.broker.sqlite import SqliteBroker
 from mainstem.delivery import in_binary_mode
-from mainstem.events import CE_CAUSATIONID, CE_ID, CE_TYPE, Declaration, identity
-from mainstem.schemas import codec_for
+from mainstem.events import CE_CAUSATIONID, CE_EVENTVERSION, CE_ID, CE_TYPE, Declaration, identity
+from mainstem.schemas.upcasting import Reading, reading_of
 from mainstem.testing.published import Fact
 
 E = TypeVar("E")
@@ -34,7 +34,7 @@ class Records:
     def __init__(self, broker: SqliteBroker) -> None:
         """``broker`` belongs to none of the workers."""
         self._broker = broker
-        self._decoders: dict[type, Callable[[bytes], object]] = {}
+        self._readings: dict[type, Reading] = {}
 
     def partitions(self, topic: str) -> int | None:
         """How many the topic has; None when there is no such topic."""
@@ -60,10 +60,10 @@ class Records:
         return sorted(found, key=lambda row: (row.partition, row.offset))
 
     def facts(self, kind: type[E], declaration: Declaration) -> list[Fact[E]]:
-        """The events of a type, by partition and offset."""
-        decode = self._decoders.get(kind)
-        if decode is None:
-            decode = self._decoders[kind] = codec_for(declaration).decode
+        """The events of a type, by partition and offset, those of older versions as the type has them now."""
+        reading = self._readings.get(kind)
+        if reading is None:
+            reading = self._readings[kind] = reading_of(declaration)
         names = {name.encode() for name in declaration.names}
         facts: list[Fact[E]] = []
         for batch in map(in_binary_mode, self._read(declaration.topic)):
@@ -72,6 +72,7 @@ class Records:
                 value = batch.values[index]
                 if name not in names or value is None:
                     continue
+                decode = reading.decoder(batch.header(CE_EVENTVERSION, index))
                 event: E = decode(value)  # type: ignore[assignment]  # it is decoded as this very type
                 facts.append(_fact(event, batch, index))
         return sorted(facts, key=lambda fact: (fact.partition, fact.offset))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration, IntegrationEvent, Topic, declaration_of
-from mainstem.schemas import codec_for, readable
+from mainstem.schemas import codec_for
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -135,13 +135,6 @@ class Tree(IntegrationEvent, topic="trees"):
     """A type that holds itself."""
 
     children: tuple["Tree", ...] = ()
-
-
-@pytest.mark.parametrize(("version", "expected"), [(1, True), (2, True), (3, False)])
-def test_a_later_major_version_cannot_be_read(version: int, expected: bool) -> None:  # noqa: FBT001
-    """Every version up to the declared one can."""
-    declaration = declaration_of(Topic("t", ErpOrder, version=2))
-    assert readable(declaration, version) is expected
 
 
 def test_any_json_is_read_where_the_type_says_object() -> None:

@@ -35,7 +35,7 @@ from mainstem.delivery.guards import GIVES_WAY, Breakers, GivingWay, Passage, Pa
 from mainstem.delivery.ledger import Ledger
 from mainstem.delivery.measures import Counted
 from mainstem.delivery.schedules import LaterDecisions
-from mainstem.errors import EventRefused
+from mainstem.errors import EventRefused, VersionUnknown
 from mainstem.telemetry import event_logger, log
 
 
@@ -102,8 +102,22 @@ class Desk(Struct, frozen=True):
         self.counted.failed()
         letter = at.letter()
         log.warning("%s[%d] offset %d for %s: %s", letter.topic, letter.partition, letter.offset, handler.name, error)
-        self.park(handler, letter, Stopped(Failure.of(error, self.clock.now_ms()), None), gathered)
+        self.park(handler, letter, self.not_given(handler, error), gathered)
         gathered.through.append((handler.name, at.batch, at.index))
+
+    def not_given(self, handler: Handler, error: Exception, before: Failure | None = None) -> Stopped:
+        """How an event ends that a handler cannot be given: as a dead letter.
+
+        Only one of a version that is not known yet may wait for who knows it, where the policy names that error and
+        says when; trying at once would be of no use.
+        """
+        now = self.clock.now_ms()
+        failure = Failure.of(error, now, before)
+        retry = handler.processor.retry
+        if not (isinstance(error, VersionUnknown) and retry.names(error)):
+            return Stopped(failure, None)
+        verdict = retry.later_on(error, failure.failures, self.chance, now - failure.first_ms)
+        return Stopped(failure, now + verdict.after_ms if isinstance(verdict, Park) else None)
 
     def set_aside(self, handler: Handler, event: object, at: "Slot", gathered: Gathered) -> bool:
         """Whether the handler is not to be given the event now: it is a double, or there is nothing to run."""

@@ -1,6 +1,6 @@
 """From a record to its event and its handlers, in one incarnation of a task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mainstem.broker import Batch
@@ -15,15 +15,17 @@ from mainstem.events import (
     Declaration,
     Envelope,
 )
-from mainstem.schemas import DECODER_ERRORS, decoding_failure, readable, version_failure
+from mainstem.schemas import DECODER_ERRORS, decoding_failure
+from mainstem.schemas.upcasting import Decode, Reading
 from mainstem.state import Timer
 
 
 class BoundRoute(NamedTuple):
-    """A route with its handlers bound to the task."""
+    """A route with its handlers bound to the task. ``decoders`` are those of ``reading``, by the version's header."""
 
     declaration: Declaration
-    decode: Callable[[bytes], object]
+    reading: Reading
+    decoders: Mapping[bytes | None, Decode]
     handlers: tuple[Handler, ...]
 
 
@@ -38,7 +40,7 @@ class Routes:
         for (topic, name), route in plan.routes().items():
             bound = tuple(handlers[each.name] for each in route.processors)
             key = (topic, None if name is None else name.encode())
-            self._routes[key] = BoundRoute(route.declaration, route.decode, bound)
+            self._routes[key] = BoundRoute(route.reading.declaration, route.reading, route.reading.decoders, bound)
             known = self._by_topic.get(topic, ())
             self._by_topic[topic] = known + tuple(each for each in bound if each not in known)
 
@@ -64,9 +66,11 @@ class Routes:
     def decode(self, bound: BoundRoute, batch: Batch, index: int, version: bytes | None) -> object:
         """One record's event. Raises :class:`DecodingFailed`."""
         value = batch.values[index]
-        check_version(bound.declaration, version)
+        decode = bound.reading.decoder(version)
         try:
-            return bound.decode(value)  # type: ignore[arg-type]  # of a tombstone it raises TypeError
+            return decode(value)  # type: ignore[arg-type]  # of a tombstone it raises TypeError
+        except DecodingFailed:
+            raise  # by a step from an older version, which has said it all
         except DECODER_ERRORS as error:
             raise decoding_failure(error, bound.declaration, value) from error
 
@@ -93,17 +97,3 @@ class Routes:
     def envelope(self, declaration: Declaration, batch: Batch, index: int) -> Envelope:
         """What a predicate looks at."""
         return envelope_of(batch, index, None if declaration.envelope else declaration)
-
-
-def check_version(declaration: Declaration, version: bytes | None) -> None:
-    """Raise :class:`DecodingFailed` for a major version that is later than the one this program knows."""
-    if version is None:
-        return
-    try:
-        stated = int(version)
-    except ValueError as error:
-        raise DecodingFailed(
-            f"{CE_EVENTVERSION} is {version!r}", where=declaration.label, why="it must be a number"
-        ) from error
-    if not readable(declaration, stated):
-        raise version_failure(declaration, stated)

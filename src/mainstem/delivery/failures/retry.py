@@ -292,6 +292,11 @@ class Retry:
         ends_ms = _AGE_MS if self._age_ms is None else self._age_ms
         return found if failures < self._attempts and age_ms + wait_ms <= ends_ms else rule.end()
 
+    def later_on(self, error: Exception, failures: int, chance: Callable[[], float], age_ms: int) -> Verdict:
+        """The same for what has no use of being run again at once: what follows the inline tries of its rule."""
+        rule = next((each for each in self._rules if isinstance(error, each.exceptions)), _NO_USE)
+        return self.verdict(error, failures + rule.inline_count, chance, age_ms)
+
     def __repr__(self) -> str:
         said = "Retry"
         for number, rule in enumerate(self._rules):

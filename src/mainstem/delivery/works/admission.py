@@ -119,8 +119,14 @@ class Admission:
         self._prefetch(bound, keys if whole else [keys[index] for index in at])
         if self._selective(bound, batch):
             return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]
-        if CE_EVENTVERSION not in batch.common and CE_EVENTVERSION not in batch.own.names():
-            decode, handlers = bound.decode, bound.handlers
+        decoders, handlers = bound.decoders, bound.handlers
+        if CE_EVENTVERSION in batch.own.names():
+            versions = batch.own.column(CE_EVENTVERSION)
+            try:
+                return [EventWork(keys[i], desk, intake, i, decoders[versions[i]](values[i]), handlers) for i in at]  # type: ignore[arg-type]
+            except DECODER_ERRORS:
+                pass  # one of them cannot be decoded, or is of a version that is not known: find out which
+        elif (decode := decoders.get(batch.common.get(CE_EVENTVERSION))) is not None:
             try:
                 if whole:
                     events = list(map(decode, values))  # type: ignore[arg-type]  # None raises TypeError

@@ -255,7 +255,7 @@ async def _again(
         event = routes.open(letter)
         wanted = routes.wanted(handler, at.batch, 0)
     except Exception as error:  # noqa: BLE001 - a predicate may raise anything
-        return Stopped(Failure.of(error, desk.clock.now_ms(), before), None)
+        return desk.not_given(handler, error, before)
     if not wanted:
         return no_effects()
     return await desk.in_turn(handler, event, at, effects, before=before)
