@@ -89,6 +89,42 @@ async def test_while_it_is_open_inputs_stand_still_and_nothing_is_tried() -> Non
         assert notices[-1].startswith("not ")
 
 
+@pytest.mark.parametrize("breaker", [WIDE, KillSwitch(failures=4, probe="10ms", longest="10ms")])
+@pytest.mark.parametrize("lanes", [1, 8])
+async def test_a_pause_is_told_once_however_many_probes_fail(
+    breaker: Breaker | KillSwitch, lanes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It begins when the breaker opens, and ends when it closes: between two probes nothing goes on."""
+    needed = Dependency()
+    async with staged() as stage:
+        await stage.publish(*[Paid(f"k{n}") for n in range(6)])
+        async with stage.running(needed.handler(breaker), lanes=lanes) as running:
+            await until(lambda: len(needed.calls) >= 16)
+            assert paused(running) == [OPEN]
+            needed.back = True
+            await at_rest(stage, running)
+        told = await stage.notices()
+        assert (told.count(f"paused: {OPEN}"), told.count(f"not paused: {OPEN}")) == (1, 1)
+        said = [record.getMessage() for record in caplog.records]
+        assert sum("its inputs stand still" in each for each in said) == 1
+        assert len(await stage.told()) == 3
+
+
+async def test_when_nobody_is_left_to_try_the_next_event_does() -> None:
+    """A probe that is discarded has told nothing; inputs are read again, or nobody would ever close the breaker."""
+    needed = Dependency()
+    async with staged() as stage:
+        await stage.publish(*[Paid(f"k{n}") for n in range(4)])
+        async with stage.running(needed.handler(WIDE, Retry.on(ValueError).discard("wrong")), lanes=8) as running:
+            await until(lambda: paused(running) == [OPEN])
+            needed.error = ValueError
+            await until(lambda: paused(running) == [])
+            needed.back = True
+            await stage.publish(*[Paid(f"l{n}") for n in range(4)])
+            await at_rest(stage, running)
+        assert sorted(await stage.told())[-4:] == ["l00", "l10", "l20", "l30"]
+
+
 async def test_half_open_it_probes_as_many_as_it_says() -> None:
     """However many wait, two are under way at once, and both have to succeed before the others follow."""
     needed = Dependency()

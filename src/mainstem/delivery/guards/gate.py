@@ -253,7 +253,7 @@ class Gate:
         wait_ms = self._wait_ms()
         if wait_ms == 0 and not self._waiting:
             self._probe_parked()
-        self._hold(still=bool(self._waiting or wait_ms))
+        self._hold(still=bool(wait_ms) or (wait_ms == 0 and self._probes_itself()))
         self._arm(wait_ms)
 
     def _wait_ms(self) -> int | None:
@@ -261,6 +261,13 @@ class Gate:
         if self.state.phase == "closed":
             return None
         return max(0, self.state.until_ms - self._now_ms()) if self.state.phase == "open" else 0
+
+    def _probes_itself(self) -> bool:
+        """Whether somebody tries who is here already. Otherwise the next event that comes is a probe, and has to."""
+        if self._waiting or self.shared.held.some(self.name):
+            return True
+        now, lost_ms = self._now_ms(), self.fuse.rule.probe_lost_ms
+        return any(now < began + lost_ms for began in self.state.probes)
 
     def _probe_parked(self) -> None:
         state = self.state
@@ -287,8 +294,8 @@ class Gate:
             self._alarm = None
         if wait_ms is None or self._ended:
             return
-        if wait_ms == 0 and not self._waiting and not self.shared.held.some(self.name):
-            return  # the next event that comes is a probe
+        if wait_ms == 0 and not self._probes_itself():
+            return
         seconds = min((wait_ms or self.fuse.rule.open_ms) / 1_000, LONGEST_SLEEP_SECONDS)
         self._alarm = asyncio.get_running_loop().call_later(seconds, _wake, self)
 
