@@ -27,7 +27,8 @@ from benchmarks.harness import (
     speed_ratio,
 )
 from benchmarks.workload import STOCK, Load, orders
-from mainstem import Context, Retry, Service, running
+from mainstem import Breaker, Context, Retry, Service, running
+from mainstem.resilience import Backoff
 from mainstem.settings import Settings
 
 SETTINGS = Settings(parked_events_most=5_000_000)
@@ -53,6 +54,7 @@ class Work:
     retry: Retry
     fails: Callable[[OrderPaid, int], bool] | None = None
     done: int = 0
+    breaker: Breaker | None = None
 
     def register(self, service: Service) -> None:
         """Put it into a service."""
@@ -66,7 +68,7 @@ class Work:
             self.done += 1
 
         fails = self.fails
-        service.on(OrderPaid, name="seen", retry=self.retry)(seen if fails is None else tried)
+        service.on(OrderPaid, name="seen", retry=self.retry, breaker=self.breaker)(seen if fails is None else tried)
 
 
 @contextlib.contextmanager
@@ -86,6 +88,11 @@ def logged(path: Path) -> Generator[None, None, None]:
 def one_in_ten_fails_once(order: OrderPaid, attempt: int) -> bool:
     """Fail in the first run."""
     return attempt == 1 and order.amount_cents % 10 == 7
+
+
+def one_in_fifty_fails_once(order: OrderPaid, attempt: int) -> bool:
+    """So many fail in the first run that a breaker remembers failures all the time, and never opens."""
+    return attempt == 1 and order.amount_cents % 50 == 7
 
 
 async def consume(path: Path, work: Work, events: int, group: str = "") -> Measurement:
@@ -119,6 +126,21 @@ def policies(report: Report, load: Load, repetitions: int, folder: Path) -> None
     report.add("without_policy_cpu", median_cpu_us(without), "µs/event")
     report.add("unused_policy_cpu", median_cpu_us(with_it), "µs/event")
     report.add("unused_policy_cost", 100 * (1 / cpu_ratio(with_it, without) - 1), "% of CPU time")
+
+
+def breakers(report: Report, load: Load, repetitions: int, folder: Path) -> None:
+    """A handler of which an event fails now and then and goes well at once, with a breaker and without, in turns."""
+    path = folder / "breakers.db"
+    asyncio.run(publish(path, load, typed(list(orders(load)))))
+    inline = Retry.on(ConnectionError).inline(1, Backoff(first_seconds=0.0))
+
+    def case(breaker: Breaker | None) -> Case:
+        return lambda: asyncio.run(consume(path, Work(inline, one_in_fifty_fails_once, breaker=breaker), load.events))
+
+    turns = interleaved({"without_breaker": case(None), "breaker": case(Breaker())}, repetitions)
+    for name, measured in turns.items():
+        report.add(name, median_speed(measured), "events/s")
+        report.add(f"{name}_cpu", median_cpu_us(measured), "µs/event")
 
 
 def recovery(report: Report, load: Load, repetitions: int, folder: Path) -> None:
@@ -185,12 +207,13 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--repetitions", type=int, default=15, help="pairs for the policy; a third of it elsewhere")
     parser.add_argument("--letters", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=("policies", "recovery", "parked"))
+    parser.add_argument("--only", choices=("policies", "breakers", "recovery", "parked"))
     options = parser.parse_args()
     load = Load(options.events)
     report = Report(f"failures: {load.events:,} events of {load.value_bytes} bytes, embedded, durable")
     parts: dict[str, Callable[[Path], None]] = {
         "policies": lambda folder: policies(report, load, options.repetitions, folder),
+        "breakers": lambda folder: breakers(report, load, max(1, options.repetitions // 3), folder),
         "recovery": lambda folder: recovery(report, load, max(1, options.repetitions // 3), folder),
         "parked": lambda folder: beside_parked(report, load, options.letters, folder),
     }

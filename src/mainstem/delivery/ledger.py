@@ -8,7 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -88,6 +88,10 @@ def relocated_completed(at: TopicPartition, row: bytes, places: Places, topic_id
     return _encode(Completed(topic_id, places.first_from(at, found.position), ranges)) if ranges else None
 
 
+Rows: TypeAlias = Mapping[tuple[str, bytes], bytes | None]
+"""By store and key, new values, or None for a deletion."""
+
+
 class Pending(NamedTuple):
     """What waits for the next commit: events, whether there is more than positions, and whether anybody waits for it.
 
@@ -124,6 +128,7 @@ class Ledger:
         "changed",
         "counters",
         "events",
+        "last_rows",
         "letters",
         "on_change",
         "on_parked",
@@ -158,6 +163,8 @@ class Ledger:
         self.on_change = on_change
         self.on_parked: Callable[[Effects], None] = lambda _: None
         """Hears of changes with which events are parked, or worked off, once they are in the books."""
+        self.last_rows: Callable[[], Rows] = dict
+        """Gives what is written once for many events, when all else has been taken out for a commit."""
         self.events = 0
         self.changed = False
         self._topic_ids = topic_ids
@@ -193,6 +200,11 @@ class Ledger:
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
         if not self.changed and (effects.writes or effects.facts):
+            self.touch()
+
+    def touch(self) -> None:
+        """There is more to commit than positions."""
+        if not self.changed:
             self.changed = True
             self.on_change()
 
@@ -231,6 +243,7 @@ class Ledger:
         if self.remembers:
             self.state.apply(self._completed(positions))
             self.state.apply(self.letters.row())
+            self.state.apply(self.last_rows())
         # A row of the state is to the broker a change, by the same names in the same order: none is made anew.
         changes = cast("list[Change]", self.state.cut())
         cut = Cut(self._facts.cut(), changes, positions, self._waiters, self.events)

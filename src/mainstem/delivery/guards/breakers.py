@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from mainstem.delivery.context import Effects
 from mainstem.delivery.failures import HELD_STORE, held_in
 from mainstem.delivery.guards.breaker import Fuse
-from mainstem.delivery.guards.gate import BREAKERS_STORE, Gate, Shared, decode_state
+from mainstem.delivery.guards.gate import BREAKERS_STORE, Gate, Shared
 from mainstem.state import TaskState
 
 GATES_MOST = 10_000
@@ -25,12 +25,13 @@ _ALL = b""
 class Breakers:
     """Finds the breaker of an event, and lets go on what was parked by one that has closed."""
 
-    __slots__ = ("_ended", "_fuses", "_gates", "_uneasy", "shared", "some")
+    __slots__ = ("_changed", "_ended", "_fuses", "_gates", "_uneasy", "shared", "some")
 
     def __init__(self, fuses: Mapping[str, Fuse]) -> None:
         self._fuses = fuses
         self._gates: dict[str, dict[bytes, Gate]] = {handler: {} for handler in fuses}
         self._uneasy: set[str] = set()
+        self._changed: dict[Gate, None] = {}
         self._ended = False
         self.some = False
         """Whether the kill switch of some handler has to be told of every event of it."""
@@ -51,7 +52,7 @@ class Breakers:
             if fuse is None or (fuse.fields is None) != (rest == _ALL):
                 shared.absorb(Effects([], {(BREAKERS_STORE, row_key): None}))
                 continue
-            gate = Gate(handler, rest[1:] if rest else None, fuse, shared, decode_state(row))
+            gate = Gate(handler, rest[1:] if rest else None, fuse, shared, row)
             self._gates[handler][rest[1:]] = gate
             gate.begin()
         for name in [*shared.held.breakers()] if shared.keeps else ():
@@ -67,11 +68,25 @@ class Breakers:
         gate = gates.get(key or _ALL)
         if gate is None:
             if len(gates) >= GATES_MOST:
-                kept = {each: gate for each, gate in gates.items() if gate.under_way or not gate.at_rest}
+                kept = {each: gate for each, gate in gates.items() if gate.row or gate.under_way or not gate.at_rest}
                 gates = self._gates[handler] = kept
             assert self.shared is not None
             gate = gates[key or _ALL] = Gate(handler, key, fuse, self.shared)
         return gate
+
+    def changed(self, gate: Gate) -> None:
+        """The next commit is to carry it, as it is then: its row is made once for many events."""
+        if not self._changed:
+            gate.shared.touch()
+        self._changed[gate] = None
+
+    def rows(self) -> dict[tuple[str, bytes], bytes | None]:
+        """What the next commit is to carry of those that have changed."""
+        rows: dict[tuple[str, bytes], bytes | None] = {}
+        for gate in self._changed:
+            gate.write(rows)
+        self._changed.clear()
+        return rows
 
     def kill_switch(self, handler: str) -> Gate | None:
         """That of a handler, if it has one."""

@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mainstem.clock import Clock
-from mainstem.delivery.context import Effects
 from mainstem.delivery.failures import Retry, Verdict, row_of
 from mainstem.delivery.guards.breaker import Fuse, is_final
 from mainstem.delivery.guards.held import HeldSequences
@@ -36,7 +35,8 @@ decode_state = msgspec.msgpack.Decoder(BreakerState).decode
 class Shared(Struct, frozen=True):
     """What all breakers of a task share. ``free`` lets those go on that were parked by the breaker of this name.
 
-    ``uneasy`` hears of every change of a kill switch. Without ``keeps`` nothing outlives the task.
+    ``changed`` hears of each whose row is to be written anew, ``uneasy`` of every change of a kill switch. Without
+    ``keeps`` nothing outlives the task. ``touch`` sees to it that there is a next commit.
     """
 
     task: str
@@ -46,7 +46,9 @@ class Shared(Struct, frozen=True):
     notices: Notices
     held: HeldSequences
     absorb: Absorb
+    touch: Callable[[], None]
     free: Callable[[bytes], None]
+    changed: Callable[["Gate"], None]
     uneasy: Callable[["Gate"], None]
     keeps: bool
 
@@ -63,29 +65,28 @@ class Gate:
         "_alarm",
         "_cursor",
         "_ended",
-        "_stored",
         "_tried",
         "_waiting",
         "fuse",
         "handler",
         "key",
+        "row",
         "shared",
         "state",
         "under_way",
     )
 
-    def __init__(
-        self, handler: str, key: bytes | None, fuse: Fuse, shared: Shared, state: BreakerState | None = None
-    ) -> None:
-        """``state`` is what an earlier owner has left."""
+    def __init__(self, handler: str, key: bytes | None, fuse: Fuse, shared: Shared, row: bytes | None = None) -> None:
+        """``row`` is what an earlier owner has left."""
         self.handler = handler
         self.key = key
         self.fuse = fuse
         self.shared = shared
-        self.state = state or BreakerState()
+        self.state = BreakerState() if row is None else decode_state(row)
+        self.row = row
+        """As it was when it was last asked for; None where there is none."""
         self.under_way = 0
         """How many runs have leave, and have not ended."""
-        self._stored = state is not None
         self._tried: set[bytes] = set()
         self._waiting: deque[_Waiter] = deque()
         self._alarm: asyncio.TimerHandle | None = None
@@ -106,6 +107,16 @@ class Gate:
     def at_rest(self) -> bool:
         """Whether it is closed, and has no failure to remember."""
         return self.state.phase == "closed" and not self._failing
+
+    def write(self, rows: dict[tuple[str, bytes], bytes | None]) -> None:
+        """Put into ``rows`` what the next commit is to carry of it."""
+        state = self.state
+        if state.phase == "half_open":
+            # Whoever takes over begins with all the probes.
+            state = replace(state, phase="open", probes=(), proved=0)
+        row = None if self.at_rest else encode_state(state)
+        if row != self.row:
+            self.row = rows[BREAKERS_STORE, self.name] = row
 
     @property
     def _failing(self) -> bool:
@@ -235,12 +246,8 @@ class Gate:
     def _store(self) -> None:
         if self.fuse.kills:
             self.shared.uneasy(self)
-        # While it is half-open the row of the open phase stays: who takes over begins with all the probes.
-        if not self.shared.keeps or self.state.phase == "half_open" or (self.at_rest and not self._stored):
-            return
-        self._stored = not self.at_rest
-        row = encode_state(self.state) if self._stored else None
-        self.shared.absorb(Effects([], {(BREAKERS_STORE, self.name): row}))
+        if self.shared.keeps and not (self.row is None and self.at_rest):
+            self.shared.changed(self)
 
     # -- those that wait
 

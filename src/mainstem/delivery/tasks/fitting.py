@@ -66,11 +66,14 @@ def stand_guard(desk: Desk, notices: Notices) -> None:
         notices=notices,
         held=HeldSequences(desk.ledger.state, desk.parking),
         absorb=desk.ledger.absorb,
+        touch=desk.ledger.touch,
         free=desk.breakers.free,
+        changed=desk.breakers.changed,
         uneasy=desk.breakers.look,
         keeps=desk.parks,
     )
     desk.ledger.on_parked = desk.breakers.parked
+    desk.ledger.last_rows = desk.breakers.rows
     desk.breakers.begin(shared, desk.ledger.state)
     if desk.parks:
         notices.begin(desk.ledger.state, desk.ledger.absorb)
