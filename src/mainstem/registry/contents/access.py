@@ -13,6 +13,11 @@ A = TypeVar("A")
 class Operation(Protocol[A_co]):
     """What can be done to a registry, as plain data: a pure function of its contents."""
 
+    @property
+    def answer(self) -> object:
+        """The type of its answer."""
+        ...
+
     def apply(self, contents: Contents, at_ms: int) -> A_co:
         """Do it at a time; returns the answer, or raises RegistryError. What it had done by then is to be dropped."""
         ...

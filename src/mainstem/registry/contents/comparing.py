@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from mainstem.errors import SchemaRefused
 from mainstem.registry.contents.references import resolved
-from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, invalid_schema
+from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, refused_as
 from mainstem.schemas.compatibility import Difference, Policy
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
@@ -36,7 +36,7 @@ def comparison(
         linked = [Linked(each.schema, resolved(tables, each.schema, owner, limits)) for each in counting]
         found = compare(level, policy, Linked(new, resolved(tables, new, owner, limits)), linked)
     except SchemaRefused as refused:
-        raise invalid_schema(str(refused)) from refused
+        raise refused_as(refused) from refused
     return Comparison(not found, [_message(each.difference, counting[each.earlier], level) for each in found])
 
 

@@ -11,7 +11,7 @@ from mainstem.registry.contents.tables import (
     Tables,
     Version,
     guid_of,
-    invalid_schema,
+    refused_as,
     too_large,
 )
 from mainstem.schemas.documents import Schema
@@ -42,7 +42,7 @@ class Preparation:
             else:
                 text = grammar.plain(written)
         except SchemaRefused as refused:
-            raise invalid_schema(str(refused)) from refused
+            raise refused_as(refused) from refused
         return replace(written, text=text)
 
     def check(self, name: Name, schema: Schema) -> None:
@@ -50,7 +50,7 @@ class Preparation:
         try:
             grammar_of(schema.format).check(schema, resolved(self._tables, schema, name, self._limits))
         except SchemaRefused as refused:
-            raise invalid_schema(str(refused)) from refused
+            raise refused_as(refused) from refused
 
     def match(self, name: Name, schema: Schema, *, normalize: bool, loosely: bool, deleted: bool) -> Version | None:
         """The newest version of a subject that a prepared schema is, if there is one.

@@ -1,6 +1,6 @@
 """What a registry refuses, with the numbers that its clients know."""
 
-from mainstem.errors import MainstemError
+from mainstem.errors import MainstemError, SchemaRefused
 
 
 class RegistryError(MainstemError):
@@ -80,6 +80,11 @@ def incompatible(subject: str, messages: list[str]) -> RegistryError:
 def invalid_schema(why: str) -> RegistryError:
     """42201: no schema of its format, or one that passes a bound."""
     return RegistryError(42201, f"Invalid schema: {why}")
+
+
+def refused_as(error: SchemaRefused) -> RegistryError:
+    """42201 in the words of who has read the schema."""
+    return invalid_schema(f"{error.what} at {error.where}" if error.where else error.what)
 
 
 def invalid_version(version: object) -> RegistryError:

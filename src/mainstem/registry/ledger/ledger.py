@@ -1,0 +1,103 @@
+"""A registry that is a service: reads from what this process has folded, writes through the log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar, cast
+
+import msgspec
+
+from mainstem.broker import Log
+from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, DatabaseError, RecordTooLarge
+from mainstem.identifiers import Identifiers
+from mainstem.registry.contents import Contents, Limits, Operation, RegistryError
+from mainstem.registry.ledger.events import AnyOperation, Outcome, RegistryRequest
+from mainstem.registry.ledger.view import View
+
+A = TypeVar("A")
+
+ANSWER_SECONDS: Final = 30.0
+"""How long a write waits for its answer."""
+_AGAIN_SECONDS: Final = 0.2
+
+
+class Ledger:
+    """Access to a registry through its log. Any process may read and write; the owner of the task carries out."""
+
+    def __init__(
+        self,
+        log: Log,
+        publish: Callable[[RegistryRequest], Awaitable[None]],
+        identifiers: Identifiers,
+        limits: Limits,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """``publish`` makes a request durable; it is called again with the same one where that is not known."""
+        self._view = View(log)
+        self._publish = publish
+        self._identifiers = identifiers
+        self._limits = limits
+        self._answer_seconds = answer_seconds
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Inside the block it can be asked."""
+        async with self._view.following():
+            yield
+
+    async def view(self) -> Contents:
+        """What has been read here; others may have written more."""
+        return Contents(self._view.rows, self._limits)
+
+    async def caught_up(self) -> Contents:
+        """What the log has now. Raises RegistryError 50001 where the broker does not answer, 50002 in time."""
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                await self._view.catch_up()
+        except TimeoutError:
+            raise _too_late("The log was not read to its end in time") from None
+        except (BrokerError, DatabaseError) as error:
+            raise _away(error) from error
+        return Contents(self._view.rows, self._limits)
+
+    async def write(self, operation: Operation[A]) -> A:
+        """Have it carried out; returns once it is durable, and can be seen here.
+
+        Raises RegistryError: when it is refused nothing has changed. With 50001 and 50002 it may still be carried out.
+        """
+        request = RegistryRequest(self._identifiers.new(), cast("AnyOperation", operation))
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                with self._view.expecting(request.request) as expected:
+                    await self._publish_surely(request)
+                    outcome = await expected
+        except TimeoutError:
+            raise _too_late("The registry did not answer in time; what was asked for may still be done") from None
+        except RecordTooLarge as error:
+            raise RegistryError(42209, f"The request is too large: {error.what}") from error
+        except (BrokerError, DatabaseError) as error:
+            raise _away(error) from error
+        return _answer(outcome, operation)
+
+    async def _publish_surely(self, request: RegistryRequest) -> None:
+        """Publish it until that is known to have happened: asked twice, it is carried out once."""
+        while True:
+            try:
+                await self._publish(request)
+                return
+            except (BrokerAway, CommitUnknown):
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _answer(outcome: Outcome, operation: Operation[A]) -> A:
+    if outcome.number:
+        raise RegistryError(outcome.number, outcome.message)
+    return cast("A", msgspec.msgpack.decode(outcome.answer, type=operation.answer))
+
+
+def _too_late(message: str) -> RegistryError:
+    return RegistryError(50002, message)
+
+
+def _away(error: Exception) -> RegistryError:
+    return RegistryError(50001, f"Error in the backend data store: {error}")
