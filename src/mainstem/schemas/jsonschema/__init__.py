@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 
 if TYPE_CHECKING:
+    from mainstem.schemas.jsonschema.comparing import differences as differences
     from mainstem.schemas.jsonschema.reading import GRAMMAR as GRAMMAR
 
-__all__ = ["GRAMMAR"]
+__all__ = ["GRAMMAR", "differences"]
 
 # The validator is an extra: a service that takes the schema of its own types does without.
-__getattr__, __dir__ = door(__name__, {"reading": ("GRAMMAR",)})
+__getattr__, __dir__ = door(__name__, {"comparing": ("differences",), "reading": ("GRAMMAR",)})

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import jsonschema_rs
 
-from mainstem.schemas.jsonschema.reading.dialects import Draft, steps
+from mainstem.schemas.jsonschema.reading.dialects import FALLBACK, Draft, steps
 from mainstem.schemas.jsonschema.reading.parsing import Json, refused
 from mainstem.schemas.jsonschema.reading.places import Lens, Library, Place
 
@@ -120,6 +120,21 @@ class Judge:
             for keyword in ("additionalProperties", "unevaluatedProperties"):
                 if schema.get(keyword) is False:
                     del schema[keyword]
+            _widen(schema)
+
+
+def _widen(schema: dict[str, Json]) -> None:
+    """Let an enum with a fallback member take every value of its members' types."""
+    members, combined = schema.get("enum"), schema.get("allOf", [])
+    if isinstance(members, list) and isinstance(combined, list) and schema.get(FALLBACK) in members:
+        of_these_types: list[Json] = [{"type": _type(each)} for each in members]
+        schema["allOf"] = [*combined, {"anyOf": of_these_types}]
+        del schema["enum"]
+
+
+def _type(value: Json) -> str:
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")
 
 
 def _at(document: Json, pointer: str) -> Json:

@@ -1,0 +1,51 @@
+"""Whether one JSON Schema reads what another writes."""
+
+from msgspec import UNSET
+
+from mainstem.schemas.compatibility import Difference, Policy, Verdict
+from mainstem.schemas.documents import Resolved, Schema
+from mainstem.schemas.jsonschema.inclusion import RULES, Finding, findings
+from mainstem.schemas.jsonschema.reading import escaped, library, written
+
+
+def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolved], policy: Policy) -> Verdict:
+    """Whether ``reader`` accepts every instance that ``writer`` does, as far as it can be proved.
+
+    STRICT takes both as they stand. LENIENT takes the writer to write only what it declares, and the reader to
+    accept what it does not; an enum with a fallback member then accepts every value of its members' types.
+    """
+    lenient = policy == "LENIENT"
+    writes = library(writer, resolved[0], "closed" if lenient else "plain")
+    reads = library(reader, resolved[1], "opened" if lenient else "plain")
+    if writes.root.draft == reads.root.draft and written(writes.documents) == written(reads.documents):
+        return Verdict()
+    return Verdict(_shortest([_difference(each) for each in findings(writes.root, reads.root)]))
+
+
+def _shortest(found: list[Difference]) -> tuple[Difference, ...]:
+    """Each difference once, with the shortest of the counterexamples."""
+    kept: dict[tuple[str, str], Difference] = {}
+    for each in found:
+        key = (each.path, each.rule)
+        if key not in kept or _length(each) < _length(kept[key]):
+            kept[key] = each
+    return tuple(kept.values())
+
+
+def _length(difference: Difference) -> int:
+    return 1 << 30 if difference.counterexample is UNSET else len(repr(difference.counterexample))
+
+
+def _difference(found: Finding) -> Difference:
+    shown = found.candidates[:1]
+    path = found.place.path + (escaped(found.keyword) if found.keyword else "")
+    doubt = "" if shown else "; that could not be shown by an example, and not be ruled out"
+    return Difference(
+        path=path,
+        rule=found.rule,
+        message=RULES[found.rule] + doubt,
+        writer=found.writer,
+        reader=found.reader,
+        outcome="incompatible" if shown else "not provable",
+        counterexample=shown[0] if shown else UNSET,
+    )

@@ -1,0 +1,94 @@
+"""References and combinations of schemas: alternatives, exclusions, conditions."""
+
+from collections.abc import Iterator
+
+from mainstem.schemas.jsonschema.inclusion.claims import TYPES, Claims, Not
+from mainstem.schemas.jsonschema.inclusion.findings import Finding
+from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of
+from mainstem.schemas.jsonschema.inclusion.proof import Case
+from mainstem.schemas.jsonschema.reading import Place
+
+
+def references(case: Case) -> Iterator[Finding]:
+    """``$ref``, and the dynamic ones that lead to one place only."""
+    for keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
+        if case.goal.has(keyword):
+            if certain(case.goal, keyword):
+                yield from case.missing(case.claims, case.goal.referred(keyword))
+            else:
+                yield case.finding("reference-uncertain", keyword, None)
+
+
+def all_of(case: Case) -> Iterator[Finding]:
+    """``allOf``."""
+    for each in case.goal.children("allOf"):
+        yield from case.missing(case.claims, each)
+
+
+def any_of(case: Case) -> Iterator[Finding]:
+    """``anyOf``: one of them takes everything; what is claimed is split into cases where none does."""
+    branches = case.goal.children("anyOf")
+    if not any(case.prover.holds(case.claims, each) for each in branches):
+        yield from _none_of(case, "anyOf", branches)
+
+
+def one_of(case: Case) -> Iterator[Finding]:
+    """``oneOf``: one takes everything, and no other takes any of it."""
+    branches = case.goal.children("oneOf")
+    taking = [each for each in branches if case.prover.holds(case.claims, each)]
+    if not taking:
+        yield from _none_of(case, "oneOf", branches)
+        return
+    for each in branches:
+        if each is not taking[0] and not case.prover.void(case.claims | {each}):
+            tries = [] if case.quick else case.prover.examples(case.claims | {each})
+            yield case.finding("one-of-ambiguous", "oneOf", None, tries)
+            return
+
+
+def exclusion(case: Case) -> Iterator[Finding]:
+    """``not``."""
+    excluded = case.goal.child("not")
+    both = case.claims | {excluded}
+    if Not(excluded) not in case.claims and not case.prover.void(both):
+        yield case.finding("not-widened", "not", None, [] if case.quick else case.prover.examples(both))
+
+
+def condition(case: Case) -> Iterator[Finding]:
+    """``if`` with ``then`` and ``else``."""
+    asked = case.goal.child("if")
+    if case.goal.has("then"):
+        yield from _where(case, case.claims | {asked}, case.goal.child("then"))
+    if case.goal.has("else"):
+        yield from _where(case, case.claims | {Not(asked)}, case.goal.child("else"))
+
+
+def _where(case: Case, claims: Claims, goal: Place) -> Iterator[Finding]:
+    yield from case.missing(claims, goal)
+
+
+def _none_of(case: Case, keyword: str, branches: list[Place]) -> Iterator[Finding]:
+    """Where only one alternative is of the right type, say what is wrong with it."""
+    if case.quick:
+        yield case.finding("any-of-narrowed", keyword, None)
+        return
+    fitting = [each for each in branches if not _types(each).isdisjoint(case.facts.types)]
+    if len(fitting) == 1:
+        found = list(case.missing(case.claims, fitting[0]))
+        tries = [each for finding in found for each in finding.candidates]
+        shown = case.prover.shown(case.claims, case.goal, tries)
+        yield from (each._replace(candidates=tuple(one for one in each.candidates if one in shown)) for each in found)
+        return
+    tries = case.prover.examples(case.claims)
+    for each in fitting:
+        tries += [one for finding in case.missing(case.claims, each) for one in finding.candidates]
+    yield case.finding("any-of-narrowed", keyword, sorted(case.facts.types), tries)
+
+
+def _types(place: Place) -> set[str]:
+    seen = 0
+    while place.has("$ref") and seen < 20:
+        place, seen = place.referred(), seen + 1
+    if place.value is False:
+        return set()
+    return types_of(place) if place.has("type") else set(TYPES)

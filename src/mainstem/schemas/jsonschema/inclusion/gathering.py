@@ -1,0 +1,370 @@
+"""From claims to facts: each keyword that is understood adds what it says."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from mainstem.schemas.jsonschema.inclusion.claims import (
+    IMPOSSIBLE,
+    NOTHING,
+    NUMBERS,
+    Bound,
+    Claims,
+    Contained,
+    Facts,
+    Not,
+    Piece,
+    Row,
+    exact,
+    literal,
+)
+from mainstem.schemas.jsonschema.reading import Json, Place, written
+
+
+def gathered(claims: Claims) -> Facts:
+    """What follows from claims directly, without looking into the parts of the instance."""
+    facts = Facts()
+    waiting = sorted(claims, key=_order)
+    while waiting:
+        claim = waiting.pop(0)
+        if isinstance(claim, Not):
+            if claim.place not in facts.negatives:
+                facts.negatives[claim.place] = None
+                waiting += _denied(facts, claim.place)
+        elif claim not in facts.places:
+            facts.places[claim] = None
+            waiting += _accepted(facts, claim)
+    held = {*facts.places, *(Not(each) for each in facts.negatives)}
+    facts.choices = [each for each in facts.choices if not any(case <= held for case in each)]
+    _close(facts)
+    _close_needs(facts)
+    return facts
+
+
+def as_claims(place: Place) -> Claims:
+    """That a place accepts; nothing where it accepts everything."""
+    return NOTHING if place.value is True or place.value == {} else frozenset({place})
+
+
+def types_of(place: Place) -> set[str]:
+    """The types that ``type`` admits."""
+    stated = place.get("type")
+    names = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
+    found: set[str] = set()
+    for name in names:
+        if name == "number":
+            found |= NUMBERS
+        elif name == "integer":
+            found |= {"integer"} if place.draft == 4 else {"integer", "whole"}
+        else:
+            found.add(str(name))
+    return found
+
+
+def piece_of(place: Place) -> Piece:
+    """What a place itself says of properties, as it is seen through its lens."""
+    rest = as_claims(place.child("additionalProperties")) if place.has("additionalProperties") else None
+    if place.lens == "opened" and place.get("additionalProperties") is False:
+        rest = None
+    return Piece(
+        {name: as_claims(each) for name, each in place.named("properties").items()},
+        {pattern: as_claims(each) for pattern, each in place.named("patternProperties").items()},
+        rest,
+    )
+
+
+def row_of(place: Place) -> Row:
+    """What a place itself says of elements."""
+    if place.draft == 2020:
+        return Row(tuple(map(as_claims, place.children("prefixItems"))), _optional(place, "items"))
+    if isinstance(place.get("items"), list):
+        return Row(tuple(map(as_claims, place.children("items"))), _optional(place, "additionalItems"))
+    return Row((), _optional(place, "items"))
+
+
+def range_of(place: Place) -> tuple[Bound | None, Bound | None]:
+    """The numbers that a place admits; draft 4 says of its bounds apart whether they are excluded."""
+    lower, upper = (
+        Bound(exact(value)) if _is_number(value := place.get(name)) else None for name in ("minimum", "maximum")
+    )
+    below, above = place.get("exclusiveMinimum"), place.get("exclusiveMaximum")
+    if lower and below is True:
+        lower = Bound(lower.value, open=True)
+    if upper and above is True:
+        upper = Bound(upper.value, open=True)
+    if _is_number(below):
+        stated = Bound(exact(below), open=True)
+        lower = lower if lower and lower.above(stated) else stated
+    if _is_number(above):
+        stated = Bound(exact(above), open=True)
+        upper = upper if upper and upper.below(stated) else stated
+    return lower, upper
+
+
+def whole(value: Json) -> int | None:
+    """A count; later drafts let it be written with a point."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def everything_said(place: Place) -> tuple[set[str], set[str], bool]:
+    """The names and patterns of properties in a place and all that speaks of the same instance; and whether of all."""
+    names: set[str] = set()
+    patterns: set[str] = set()
+    of_all = False
+    seen, waiting = {place}, [place]
+    while waiting:
+        each = waiting.pop()
+        names |= set(each.named("properties"))
+        patterns |= set(each.named("patternProperties"))
+        of_all |= each.has("additionalProperties") and not (
+            each.lens == "opened" and each.get("additionalProperties") is False
+        )
+        of_all |= each is not place and each.has("unevaluatedProperties")
+        further = [inner for inner in each.inside() if inner not in seen]
+        seen.update(further)
+        waiting += further
+    return names, patterns, of_all
+
+
+def _order(claim: Place | Not) -> tuple[str, str, bool]:
+    place = claim.place if isinstance(claim, Not) else claim
+    return place.document, place.pointer, isinstance(claim, Not)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _optional(place: Place, keyword: str) -> Claims:
+    return as_claims(place.child(keyword)) if place.has(keyword) else NOTHING
+
+
+def _accepted(facts: Facts, place: Place) -> Iterator[Place | Not]:
+    """Add what a place says; give what else it claims."""
+    if place.value is False:
+        facts.types.clear()
+    for keyword in place.schema:
+        if keyword in _READERS and place.has(keyword):
+            _READERS[keyword](facts, place)
+    for keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
+        if place.has(keyword) and certain(place, keyword):
+            yield place.referred(keyword)
+    yield from place.children("allOf")
+    if place.has("not"):
+        yield Not(place.child("not"))
+
+
+def certain(place: Place, keyword: str) -> bool:
+    """Whether a reference leads to one place only, whoever comes by."""
+    if keyword == "$ref":
+        return True
+    reference = str(place.schema[keyword])
+    return place.library.dynamic(reference.rpartition("#")[2] if keyword == "$dynamicRef" else "#") <= 1
+
+
+def _denied(facts: Facts, place: Place) -> Iterator[Place | Not]:
+    """What follows from a place not accepting, for the simple ones."""
+    keywords = {each for each in place.schema if place.has(each) and each not in ("title", "description", "$comment")}
+    if place.value is True or place.value == {}:
+        facts.types.clear()
+    elif keywords == {"type"}:
+        facts.types -= types_of(place)
+    elif keywords == {"not"}:
+        yield place.child("not")
+    elif keywords == {"$ref"}:
+        yield Not(place.referred())
+    elif keywords == {"anyOf"}:
+        yield from map(Not, place.children("anyOf"))
+    elif keywords == {"allOf"}:
+        facts.choices.append(tuple(frozenset({Not(each)}) for each in place.children("allOf")))
+    elif keywords and keywords <= {"required", "properties"}:
+        _denied_object(facts, place)
+
+
+def _denied_object(facts: Facts, place: Place) -> None:
+    """An object, of which a required property is missing, or the one property is not as it should be."""
+    stated = place.get("required")
+    required = [str(each) for each in stated] if isinstance(stated, list) else []
+    properties = place.named("properties")
+    facts.types &= {"object"}
+    if not properties:
+        absent = [frozenset({literal({"properties": {name: False}})}) for name in required]
+        facts.choices.append(tuple(absent))
+    elif len(properties) == 1 and set(required) <= set(properties):
+        ((name, each),) = properties.items()
+        facts.pieces.append(Piece({name: frozenset({Not(each)})}))
+        facts.required |= set() if required else {name}
+
+
+def _type(facts: Facts, place: Place) -> None:
+    facts.types &= types_of(place)
+
+
+def _enum(facts: Facts, place: Place) -> None:
+    stated = [place.get("const")] if place.has("const") else list(_list(place.get("enum")))
+    if facts.values is None:
+        facts.values = stated
+
+
+def _multiple(facts: Facts, place: Place) -> None:
+    facts.multiples.add(exact(place.get("multipleOf")))
+
+
+def _range(facts: Facts, place: Place) -> None:
+    lower, upper = range_of(place)
+    if lower and not (facts.lower and facts.lower.above(lower)):
+        facts.lower = lower
+    if upper and not (facts.upper and facts.upper.below(upper)):
+        facts.upper = upper
+
+
+def _length(facts: Facts, place: Place) -> None:
+    for keyword, name in _LEAST.items():
+        if (count := whole(place.get(keyword))) is not None:
+            facts.least(name, count)
+    for keyword, name in _MOST.items():
+        if (count := whole(place.get(keyword))) is not None:
+            facts.most(name, count)
+
+
+def _text(facts: Facts, place: Place) -> None:
+    if place.has("pattern"):
+        facts.patterns.add(str(place.get("pattern")))
+    if place.has("format"):
+        facts.formats.add(str(place.get("format")))
+    for keyword in ("contentEncoding", "contentMediaType"):
+        if place.has(keyword):
+            facts.equal.add((keyword, written(place.get(keyword))))
+
+
+def _properties(facts: Facts, place: Place) -> None:
+    piece = piece_of(place)
+    if piece not in facts.pieces:
+        facts.pieces.append(piece)
+
+
+def _unevaluated(facts: Facts, place: Place) -> None:
+    """Whatever may be evaluated by another schema is left open."""
+    names, patterns, of_all = everything_said(place)
+    if not of_all and not (place.lens == "opened" and place.get("unevaluatedProperties") is False):
+        rest = as_claims(place.child("unevaluatedProperties"))
+        facts.pieces.append(Piece(dict.fromkeys(names, NOTHING), dict.fromkeys(patterns, NOTHING), rest))
+
+
+def _required(facts: Facts, place: Place) -> None:
+    facts.required |= {str(each) for each in _list(place.get("required"))}
+
+
+def _dependencies(facts: Facts, place: Place) -> None:
+    for keyword in ("dependencies", "dependentRequired"):
+        stated = place.get(keyword)
+        for name, each in stated.items() if isinstance(stated, dict) else ():
+            if isinstance(each, list):
+                facts.needs.append((name, frozenset(map(str, each))))
+    for keyword in ("dependencies", "dependentSchemas"):
+        facts.when += place.named(keyword).items()
+
+
+def _items(facts: Facts, place: Place) -> None:
+    row = row_of(place)
+    if row not in facts.rows:
+        facts.rows.append(row)
+
+
+def _unevaluated_items(facts: Facts, place: Place) -> None:
+    """Only where nothing else speaks of elements: they may be evaluated in too many ways."""
+    inside = [place, *place.inside()]
+    silent = not any(each.has(keyword) for each in inside for keyword in ("items", "contains", "additionalItems"))
+    if silent and not any(list(each.inside()) for each in inside[1:]):
+        longest = max(len(each.children("prefixItems")) for each in inside)
+        facts.rows.append(Row((NOTHING,) * longest, as_claims(place.child("unevaluatedItems"))))
+
+
+def _contains(facts: Facts, place: Place) -> None:
+    least = whole(place.get("minContains"))
+    most = whole(place.get("maxContains"))
+    facts.contains.append(Contained(place.child("contains"), 1 if least is None else least, most))
+
+
+def _choices(facts: Facts, place: Place) -> None:
+    for keyword in ("anyOf", "oneOf"):
+        if place.has(keyword):
+            facts.choices.append(tuple(frozenset({each}) for each in place.children(keyword)))
+
+
+def _condition(facts: Facts, place: Place) -> None:
+    condition = place.child("if")
+    then = as_claims(place.child("then")) if place.has("then") else NOTHING
+    otherwise = as_claims(place.child("else")) if place.has("else") else NOTHING
+    if then or otherwise:
+        facts.choices.append((then | {condition}, otherwise | {Not(condition)}))
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+_LEAST: Final = {
+    "minLength": "min_length",
+    "minItems": "min_items",
+    "minProperties": "min_properties",
+}
+_MOST: Final = {
+    "maxLength": "max_length",
+    "maxItems": "max_items",
+    "maxProperties": "max_properties",
+}
+
+_READERS: Final[dict[str, Callable[[Facts, Place], None]]] = {
+    "type": _type,
+    "enum": _enum,
+    "const": _enum,
+    "multipleOf": _multiple,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _range),
+    **dict.fromkeys((*_LEAST, *_MOST), _length),
+    **dict.fromkeys(("pattern", "format", "contentEncoding", "contentMediaType"), _text),
+    **dict.fromkeys(("properties", "patternProperties", "additionalProperties"), _properties),
+    "unevaluatedProperties": _unevaluated,
+    "required": _required,
+    "propertyNames": lambda facts, place: facts.names.add(place.child("propertyNames")),
+    **dict.fromkeys(("dependencies", "dependentRequired", "dependentSchemas"), _dependencies),
+    **dict.fromkeys(("items", "prefixItems", "additionalItems"), _items),
+    "unevaluatedItems": _unevaluated_items,
+    "uniqueItems": lambda facts, place: setattr(facts, "unique", facts.unique or place.get("uniqueItems") is True),
+    "contains": _contains,
+    **dict.fromkeys(("anyOf", "oneOf"), _choices),
+    "if": _condition,
+}
+
+
+def _close(facts: Facts) -> None:
+    """What a closed writer does not declare, it does not write; unless it says outright that it may."""
+    closed = [each for each in facts.places if each.lens == "closed"]
+    if not any(each.has("properties") for each in closed):
+        return
+    open_cases = [claim for case in facts.choices for claims in case for claim in claims if isinstance(claim, Place)]
+    names: set[str] = set()
+    patterns: set[str] = set()
+    for each in [*closed, *(place for _, place in facts.when), *open_cases]:
+        if each.lens == "closed" and each not in open_cases:
+            said = set(each.named("properties")), set(each.named("patternProperties")), _says_of_all(each)
+        else:
+            said = everything_said(each)
+        if said[2]:
+            return
+        names |= said[0]
+        patterns |= said[1]
+    facts.pieces.append(Piece(dict.fromkeys(names, NOTHING), dict.fromkeys(patterns, NOTHING), frozenset({IMPOSSIBLE})))
+
+
+def _says_of_all(place: Place) -> bool:
+    return any(place.get(keyword) not in (None, False) for keyword in ("additionalProperties", "unevaluatedProperties"))
+
+
+def _close_needs(facts: Facts) -> None:
+    """A required property brings with it those that it needs."""
+    before = -1
+    while before < len(facts.required):
+        before = len(facts.required)
+        for name, needed in facts.needs:
+            if name in facts.required:
+                facts.required |= needed

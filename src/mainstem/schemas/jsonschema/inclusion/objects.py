@@ -1,0 +1,257 @@
+"""Objects: what may be written under each name, and what the reader takes there."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, Claims, Facts, Piece, literal
+from mainstem.schemas.jsonschema.inclusion.findings import Finding
+from mainstem.schemas.jsonschema.inclusion.gathering import as_claims, piece_of, whole
+from mainstem.schemas.jsonschema.inclusion.proof import Case, Prover
+from mainstem.schemas.jsonschema.reading import Json, Place, matches
+
+PATTERNS: Final = 6
+"""With more patterns of names than this, the names that are in no list are not looked into."""
+
+_OTHER_NAMES = ("other", "x", "x-other", "X", "a", "1", "_", "a1", "", "other.name")
+
+
+def properties(case: Case) -> Iterator[Finding]:
+    """``properties``, ``patternProperties`` and ``additionalProperties``."""
+    yield from _each_property(case, piece_of(case.goal))
+
+
+def unevaluated(case: Case) -> Iterator[Finding]:
+    """``unevaluatedProperties``: what no other schema of the reader that is known to accept has spoken of."""
+    if case.goal.lens == "opened" and case.goal.get("unevaluatedProperties") is False:
+        return
+    spoken = Piece({}, {}, as_claims(case.goal.child("unevaluatedProperties")))
+    for place in _evaluating(case, case.goal):
+        piece = piece_of(place)
+        if place.has("additionalProperties") or (place is not case.goal and place.has("unevaluatedProperties")):
+            return
+        spoken.properties.update(dict.fromkeys(piece.properties, frozenset()))
+        spoken.patterns.update(dict.fromkeys(piece.patterns, frozenset()))
+    yield from _each_property(case, spoken)
+
+
+def required(case: Case) -> Iterator[Finding]:
+    """``required``."""
+    stated = case.goal.get("required")
+    for name in stated if isinstance(stated, list) else []:
+        if str(name) not in case.facts.required:
+            tries = () if case.quick else _without(case, str(name))
+            found = case.finding("required-added", "required", sorted(case.facts.required), tries)
+            yield found._replace(reader=name)
+
+
+def sizes(case: Case) -> Iterator[Finding]:
+    """``minProperties`` and ``maxProperties``."""
+    least, most = whole(case.goal.get("minProperties")), whole(case.goal.get("maxProperties"))
+    facts = case.facts
+    if least is not None and max(facts.min_properties, len(facts.required)) < least:
+        yield case.finding("min-properties-raised", "minProperties", facts.min_properties, _examples(case))
+    if most is not None and (facts.max_properties is None or facts.max_properties > most) and _count(facts) > most:
+        tries = () if case.quick else _larger(case, most + 1)
+        yield case.finding("max-properties-lowered", "maxProperties", facts.max_properties, tries)
+
+
+def names(case: Case) -> Iterator[Finding]:
+    """``propertyNames``."""
+    goal = case.goal.child("propertyNames")
+    for name in sorted(case.facts.declared):
+        if _may_have(case, name) and not case.prover.accepts(goal, name, formats=True):
+            tries = () if case.quick else _with(case, name, case.prover.examples(case.facts.of(name)))
+            yield case.finding("property-names-narrowed", "propertyNames", name, tries)
+    for found in _regions(case.facts, Piece({})):
+        if not _shut(case.facts.of_others(found)):
+            known = frozenset({literal({"type": "string"}), *case.facts.names, *_keeping(found)})
+            if next(case.below(known, [goal]), None) is not None:
+                tries = () if case.quick else _others(case, found, case.facts.of_others(found))
+                yield case.finding("property-names-narrowed", "propertyNames", None, tries)
+                return
+
+
+def dependencies(case: Case) -> Iterator[Finding]:
+    """``dependencies``, ``dependentRequired`` and ``dependentSchemas``."""
+    for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
+        stated = case.goal.get(keyword)
+        for name, each in stated.items() if isinstance(stated, dict) else ():
+            claims = case.claims | {literal({"required": [name]})}
+            if _shut(case.facts.of(name)):
+                continue
+            if not isinstance(each, list):
+                yield from case.missing(claims, case.goal.child(keyword, name))
+            elif not set(map(str, each)) <= case.prover.facts(claims).required and not case.prover.void(claims):
+                tries = (
+                    ()
+                    if case.quick
+                    else [one for other in each for one in _without_from(case.prover.examples(claims), str(other))]
+                )
+                yield case.finding("dependency-added", keyword, name, tries)._replace(reader=each)
+
+
+def without_objects(prover: Prover, facts: Facts) -> bool:
+    """Whether a required property can have no value, or there are too many of them or too few."""
+    most = facts.max_properties
+    if most is not None and most < max(facts.min_properties, len(facts.required)):
+        return True
+    if any(not prover.accepts(place, name) for place in facts.names for name in facts.required):
+        return True
+    prover.level += 1
+    try:
+        return any(prover.void(facts.of(name)) for name in sorted(facts.required))
+    finally:
+        prover.level -= 1
+
+
+def _each_property(case: Case, piece: Piece) -> Iterator[Finding]:
+    facts = case.facts
+    for name in sorted(facts.declared | set(piece.properties)):
+        claims, goals = facts.of(name), piece.of(name)
+        if goals and _may_have(case, name):
+            for found in case.below(claims, sorted(goals, key=_order)):
+                yield _at_property(case, found, name, is_declared=name in facts.declared or bool(claims))
+    for region in _regions(facts, piece):
+        goals = piece.of_others(region)
+        claims = facts.of_others(region)
+        if goals and not _shut(claims) and _may_be_named(case, region):
+            for found in case.below(claims, sorted(goals, key=_order)):
+                yield _at_others(case, found, region)
+
+
+def _at_property(case: Case, found: Finding, name: str, *, is_declared: bool) -> Finding:
+    if case.quick:
+        return found
+    rule = found.rule
+    if found.rule == "nothing-accepted":
+        rule = "property-removed-from-closed-object"
+        found = found._replace(
+            place=case.goal, keyword=_closing(case.goal), reader=case.goal.schema.get(_closing(case.goal))
+        )
+    elif not is_declared:
+        rule = "property-added-to-open-object"
+    writer = name if rule == "property-removed-from-closed-object" else found.writer
+    shown = case.prover.shown(case.claims, case.goal, _with(case, name, list(found.candidates)))
+    return found._replace(rule=rule, writer=writer, candidates=shown)
+
+
+def _closing(goal: Place) -> str:
+    return "additionalProperties" if goal.has("additionalProperties") else "unevaluatedProperties"
+
+
+def _at_others(case: Case, found: Finding, region: frozenset[str]) -> Finding:
+    if case.quick:
+        return found
+    tries = [one for name in _names(region, case.facts) for one in _with(case, name, list(found.candidates))]
+    shown = case.prover.shown(case.claims, case.goal, tries)
+    return found._replace(rule="additional-properties-narrowed", candidates=shown)
+
+
+def _evaluating(case: Case, goal: Place) -> Iterator[Place]:
+    """The reader's places that are known to accept, and so have spoken of properties."""
+    yield goal
+    inner = goal.children("allOf")
+    inner += [goal.referred()] if goal.has("$ref") else []
+    for keyword in ("anyOf", "oneOf"):
+        inner += [each for each in goal.children(keyword) if case.prover.holds(case.claims, each)]
+    for each in inner:
+        yield from _evaluating(case, each)
+
+
+def _regions(facts: Facts, piece: Piece) -> Iterator[frozenset[str]]:
+    """The kinds of names that are in no list, by the patterns that are found in them."""
+    patterns = sorted({pattern for each in (*facts.pieces, piece) for pattern in each.patterns})
+    if len(patterns) > PATTERNS:
+        patterns = patterns[:0]
+    for size in range(len(patterns) + 1):
+        for chosen in itertools.combinations(patterns, size):
+            if not _excluding(chosen):
+                yield frozenset(chosen)
+
+
+def _excluding(patterns: Iterable[str]) -> bool:
+    """Whether no name has all patterns, as their fixed beginnings show."""
+    starts = [start for pattern in patterns if (start := _start(pattern))]
+    return any(not (one.startswith(two) or two.startswith(one)) for one, two in itertools.combinations(starts, 2))
+
+
+def _start(pattern: str) -> str:
+    if not pattern.startswith("^") or "|" in pattern:
+        return ""
+    plain = "".join(itertools.takewhile(lambda each: each.isalnum() or each in "-_", pattern[1:]))
+    rest = pattern[1 + len(plain) :]
+    return plain[:-1] if rest[:1] in ("*", "?", "{", "+") else plain
+
+
+def _order(claim: object) -> str:
+    return str(getattr(getattr(claim, "place", claim), "pointer", ""))
+
+
+def _shut(claims: Claims) -> bool:
+    return IMPOSSIBLE in claims or any(isinstance(each, Place) and each.value is False for each in claims)
+
+
+def _may_have(case: Case, name: str) -> bool:
+    if _shut(case.facts.of(name)):
+        return False
+    return all(case.prover.accepts(place, name) for place in case.facts.names)
+
+
+def _may_be_named(case: Case, region: frozenset[str]) -> bool:
+    if not case.facts.names:
+        return True
+    return not case.prover.void(frozenset({literal({"type": "string"}), *case.facts.names, *_keeping(region)}))
+
+
+def _keeping(region: frozenset[str]) -> list[Place]:
+    return [literal({"pattern": each}) for each in sorted(region)]
+
+
+def _count(facts: Facts) -> float:
+    """How many properties there can be, where every other name is shut out."""
+    shut = any(piece.rest is not None and _shut(piece.rest) and not piece.patterns for piece in facts.pieces)
+    return len([name for name in facts.declared if not _shut(facts.of(name))]) if shut else float("inf")
+
+
+def _names(region: frozenset[str], facts: Facts) -> list[str]:
+    """Some names of a kind."""
+    starts = [_start(each) for each in region]
+    tries = [*_OTHER_NAMES, *starts, *(start + name for start in starts for name in _OTHER_NAMES)]
+    every = {pattern for piece in facts.pieces for pattern in piece.patterns}
+    fitting = [
+        name
+        for name in tries
+        if name not in facts.declared and all(matches(each, name) == (each in region) for each in every | region)
+    ]
+    return fitting[:3]
+
+
+def _examples(case: Case) -> list[Json]:
+    return [] if case.quick else case.prover.examples(case.claims)
+
+
+def _with(case: Case, name: str, values: list[Json]) -> list[Json]:
+    """Objects as claimed that have a property, with each of some values."""
+    if not values:
+        return []
+    holders = case.prover.examples(case.claims | {literal({"type": "object"}), literal({"required": [name]})})
+    holders += case.prover.examples(case.claims | {literal({"type": "object"})})
+    return [{**each, name: value} for value in values[:3] for each in holders[:4] if isinstance(each, dict)]
+
+
+def _without(case: Case, name: str) -> list[Json]:
+    return _without_from(case.prover.examples(case.claims), name)
+
+
+def _without_from(examples: list[Json], name: str) -> list[Json]:
+    return [{key: value for key, value in each.items() if key != name} for each in examples if isinstance(each, dict)]
+
+
+def _others(case: Case, region: frozenset[str], claims: Claims) -> list[Json]:
+    return [one for name in _names(region, case.facts) for one in _with(case, name, case.prover.examples(claims))]
+
+
+def _larger(case: Case, size: int) -> list[Json]:
+    claims = case.claims | {literal({"type": "object", "minProperties": size})}
+    return case.prover.examples(claims)

@@ -1,0 +1,283 @@
+"""Proves that a place accepts every instance of which something is claimed, or says what stands in the way.
+
+A proof goes down the instance. What is being proved of an instance may be taken as proved of a smaller one, because
+instances are finite: so a schema that refers to itself is compared in finitely many steps.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, NUMBERS, Claims, Facts, Not, literal
+from mainstem.schemas.jsonschema.inclusion.findings import Finding
+from mainstem.schemas.jsonschema.inclusion.gathering import gathered
+from mainstem.schemas.jsonschema.reading import KEYWORDS, Json, Judge, Library, Place, knows, written
+
+STEPS: Final = 20_000
+"""A comparison takes at most so many steps; then what is left counts as not provable."""
+
+DEEP: Final = 80
+"""Goals are nested at most so deep."""
+
+_SPLITTING = ("anyOf", "oneOf", "not", "if")
+
+
+class Spelling(NamedTuple):
+    """A schema as text, whether it refers to another, and whether opening what is in it can make it refuse more."""
+
+    text: str
+    refers: bool
+    ambiguous: bool
+
+
+class TooLarge(Exception):
+    """The budget is spent."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One goal: that ``goal`` accepts whatever ``claims`` speak of. ``quick`` asks for yes or no alone."""
+
+    prover: "Prover"
+    claims: Claims
+    facts: Facts
+    goal: Place
+    quick: bool
+
+    def missing(self, claims: Claims, goal: Place) -> Iterator[Finding]:
+        """What stands in the way of another goal about the same instance."""
+        return self.prover.missing(claims, goal, quick=self.quick)
+
+    def below(self, claims: Claims, goals: Iterable["Place | Not"]) -> Iterator[Finding]:
+        """What stands in the way of goals about a part of the instance."""
+        self.prover.level += 1
+        try:
+            for goal in goals:
+                if isinstance(goal, Not):
+                    yield from self.prover.missing(claims | {goal.place}, IMPOSSIBLE, quick=self.quick)
+                else:
+                    yield from self.prover.missing(claims, goal, quick=self.quick)
+        finally:
+            self.prover.level -= 1
+
+    def finding(self, rule: str, keyword: str, writer: object, candidates: Iterable[Json] = ()) -> Finding:
+        """A reason; of the candidates those that show it are kept."""
+        kept: tuple[Json, ...] = ()
+        if not self.quick:
+            kept = self.prover.shown(self.claims, self.goal, candidates)
+        return Finding(self.goal, rule, writer, self.goal.schema.get(keyword), keyword, kept)
+
+
+Check: TypeAlias = Callable[[Case], Iterator[Finding]]
+Checks: TypeAlias = tuple[tuple[frozenset[str], frozenset[str], Check], ...]
+"""Types, keywords, and what to do when a goal has one of the keywords and the instance may be of one of the types."""
+
+Examples: TypeAlias = Callable[["Prover", Claims], list[Json]]
+
+Empty: TypeAlias = Callable[["Prover", Facts, str], bool]
+"""Whether facts leave no instance of a type."""
+
+
+class Prover:
+    """Holds what has been proved, and what is being proved, in one comparison."""
+
+    def __init__(self, checks: Checks, examples: Examples, empty: Empty) -> None:
+        self.level = 0
+        self._checks = checks
+        self._examples = examples
+        self._empty = empty
+        self._steps = STEPS
+        self._proved: set[tuple[Claims, Place]] = set()
+        self._open: dict[tuple[Claims, Place], tuple[int, int]] = {}
+        self._telling: set[tuple[Claims, Place]] = set()
+        self._leant_on = DEEP
+        self._facts: dict[Claims, Facts] = {}
+        self._judges: dict[Library, Judge] = {}
+        self._spellings: dict[Place, Spelling] = {}
+        self._texts: dict[Library, str] = {}
+
+    def missing(self, claims: Claims, goal: Place, *, quick: bool = False) -> Iterator[Finding]:
+        """What stands in the way; nothing where it is proved."""
+        if self.holds(claims, goal):
+            return
+        if quick:
+            yield Finding(goal, "not-shown", None, None)
+            return
+        if (claims, goal) in self._telling:
+            return
+        self._telling.add((claims, goal))
+        self.spend()
+        cases = self._cases(claims, goal)
+        for case in cases:
+            yield from self.missing(case, goal)
+        if not cases:
+            yield from self._reasons(claims, goal, quick=False)
+        self._telling.discard((claims, goal))
+
+    def holds(self, claims: Claims, goal: Place) -> bool:
+        """Whether it can be proved."""
+        if self.evident(claims, goal):
+            return True
+        key = (claims, goal)
+        if key in self._proved:
+            return True
+        if key in self._open:
+            level, position = self._open[key]
+            self._leant_on = min(self._leant_on, position)
+            return level < self.level
+        self.spend()
+        position, outer = len(self._open), self._leant_on
+        self._open[key], self._leant_on = (self.level, position), DEEP
+        try:
+            proved = self._holds(claims, goal)
+        finally:
+            del self._open[key]
+        if proved and self._leant_on >= position:
+            self._proved.add(key)
+            self._leant_on = outer
+        else:
+            self._leant_on = min(outer, self._leant_on)
+        return proved
+
+    def evident(self, claims: Claims, goal: Place) -> bool:
+        """Whether the goal is one of the claims, or says the same as one, or says nothing."""
+        if goal.value is True or goal.value == {} or goal in claims or IMPOSSIBLE in claims:
+            return True
+        return any(self._same(place, goal) for place in self.facts(claims).places)
+
+    def void(self, claims: Claims) -> bool:
+        """Whether no instance can be as claimed."""
+        return self.holds(claims, IMPOSSIBLE)
+
+    def facts(self, claims: Claims) -> Facts:
+        """What follows from claims."""
+        if claims not in self._facts:
+            self._facts[claims] = facts = gathered(claims)
+            if facts.values is None and facts.types <= {"null", "boolean"}:
+                facts.values = [None, True, False]
+            if facts.values is not None:
+                facts.values = [each for each in facts.values if self.fits(facts, each)]
+        return self._facts[claims]
+
+    def fits(self, facts: Facts, instance: Json) -> bool:
+        """Whether an instance is as claimed."""
+        if any(self.accepts(place, instance) for place in facts.negatives):
+            return False
+        return all(self.accepts(place, instance) for place in facts.places)
+
+    def accepts(self, place: Place, instance: Json, *, formats: bool = False) -> bool:
+        """Whether a place accepts an instance."""
+        if place.library not in self._judges:
+            self._judges[place.library] = Judge(place.library)
+        return self._judges[place.library].accepts(place, instance, formats=formats)
+
+    def examples(self, claims: Claims) -> list[Json]:
+        """A few instances that are as claimed; none where none were found."""
+        return self._examples(self, claims)
+
+    def shown(self, claims: Claims, goal: Place, candidates: Iterable[Json]) -> tuple[Json, ...]:
+        """Those of the candidates that are as claimed, and are not accepted; a few of them."""
+        facts = self.facts(claims)
+        kept: list[Json] = []
+        for each in candidates:
+            if len(kept) < 3 and each not in kept and not self.accepts(goal, each) and self.fits(facts, each):
+                kept.append(each)
+        return tuple(kept)
+
+    def spend(self) -> None:
+        """Take one step."""
+        self._steps -= 1
+        if self._steps < 0 or len(self._open) >= DEEP:
+            raise TooLarge
+
+    def cases(self, claims: Claims) -> list[Claims]:
+        """The alternatives of the first choice that the claims leave open."""
+        facts = self.facts(claims)
+        return [claims | each for each in facts.choices[0]] if facts.choices else []
+
+    def _holds(self, claims: Claims, goal: Place) -> bool:
+        if next(self._reasons(claims, goal, quick=True), None) is None:
+            return True
+        if goal is not IMPOSSIBLE and self.void(claims):
+            return True
+        cases = self._cases(claims, goal)
+        return bool(cases) and all(self.holds(case, goal) for case in cases)
+
+    def _cases(self, claims: Claims, goal: Place) -> list[Claims]:
+        cases = self.cases(claims)
+        facts = self.facts(claims)
+        if cases or facts.values is not None:
+            return cases
+        kinds = _grouped(facts.types)
+        told_apart = facts.negatives if goal is IMPOSSIBLE else any(goal.has(each) for each in _SPLITTING)
+        return [claims | {literal({"type": each})} for each in kinds] if len(kinds) > 1 and told_apart else []
+
+    def _reasons(self, claims: Claims, goal: Place, *, quick: bool) -> Iterator[Finding]:
+        facts = self.facts(claims)
+        if not facts.types or facts.values == []:
+            return
+        case = Case(self, claims, facts, goal, quick)
+        if facts.values is not None:
+            yield from self._values(case, facts.values)
+            return
+        if goal.value is False:
+            yield from self._nothing(case)
+            return
+        for types, keywords, check in self._checks:
+            if not facts.types.isdisjoint(types) and any(goal.has(keyword) for keyword in keywords):
+                yield from check(case)
+        for keyword in goal.schema:
+            known = KEYWORDS.get(keyword)
+            if known and known.meaning in ("compared", "equal") and not knows(goal.draft, keyword):
+                yield case.finding("keyword-of-another-draft", keyword, None)
+
+    def _values(self, case: Case, values: list[Json]) -> Iterator[Finding]:
+        for each in values:
+            if not self.accepts(case.goal, each, formats=True):
+                keyword = next((name for name in ("enum", "const", "type") if name in case.goal.schema), "")
+                rule = {"enum": "enum-narrowed", "const": "enum-narrowed", "type": "type-narrowed"}.get(keyword)
+                yield case.finding(rule or "value-refused", keyword, each, [each])
+                return
+
+    def _nothing(self, case: Case) -> Iterator[Finding]:
+        """That nothing at all is as claimed."""
+        facts = case.facts
+        if self._contradictory(facts):
+            return
+        for place in facts.negatives:
+            others = frozenset(each for each in case.claims if each != Not(place))
+            if self.holds(others, place):
+                return
+        yield case.finding("nothing-accepted", "", None, [] if case.quick else self.examples(case.claims))
+
+    def _contradictory(self, facts: Facts) -> bool:
+        return all(self._empty(self, facts, kind) for kind in sorted(facts.types))
+
+    def _same(self, claim: Place, goal: Place) -> bool:
+        """Whether two places have one text, and all that the text refers to is the same as well."""
+        mine, theirs = self._spelling(claim), self._spelling(goal)
+        if mine.text != theirs.text or claim.draft != goal.draft or (goal.lens == "opened" and theirs.ambiguous):
+            return False
+        if not mine.refers:
+            return True
+        here = (claim.document, claim.pointer) == (goal.document, goal.pointer)
+        return here and self._documents(claim.library) == self._documents(goal.library)
+
+    def _spelling(self, place: Place) -> "Spelling":
+        if place not in self._spellings:
+            text = written(place.value)
+            refers = any(f'"{each}"' in text for each in ("$ref", "$dynamicRef", "$recursiveRef"))
+            self._spellings[place] = Spelling(text, refers, '"oneOf"' in text)
+        return self._spellings[place]
+
+    def _documents(self, library: Library) -> str:
+        if library not in self._texts:
+            self._texts[library] = written(library.documents)
+        return self._texts[library]
+
+
+def _grouped(types: set[str]) -> list[list[Json]]:
+    """The types to tell apart in a proof; numbers are one."""
+    others = sorted(types - NUMBERS)
+    found: list[list[Json]] = [[each] for each in others]
+    return [*found, ["number"]] if types & NUMBERS else found

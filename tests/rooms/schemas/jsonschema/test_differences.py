@@ -1,0 +1,93 @@
+"""Whether one JSON Schema reads what another writes."""
+
+import json
+
+import pytest
+from msgspec import UNSET
+
+from mainstem.errors import SchemaRefused
+from mainstem.schemas.compatibility import Policy, Verdict
+from mainstem.schemas.documents import Reference, Schema
+from mainstem.schemas.jsonschema import differences
+
+TEXT, WHOLE, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+
+
+def compared(writer: object, reader: object, policy: Policy = "STRICT") -> Verdict:
+    """The verdict on two schemas without references."""
+    one, two = Schema(json.dumps(writer), "JSON"), Schema(json.dumps(reader), "JSON")
+    return differences(one, two, ({}, {}), policy)
+
+
+def record(properties: dict[str, object], *required: str) -> dict[str, object]:
+    """The schema of an object."""
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def test_a_difference_says_where_it_is_and_shows_it() -> None:
+    """Path, rule and both values; the counterexample is written by the one and refused by the other."""
+    (found,) = compared(record({"a": record({"b": NUMBER})}), record({"a": record({"b": WHOLE})})).differences
+    assert (found.path, found.rule) == ("/properties/a/properties/b/type", "type-narrowed")
+    assert (found.writer, found.reader, found.outcome) == (["number"], "integer", "incompatible")
+    assert found.counterexample == {"a": {"b": 0.5}}
+
+
+def test_lenient_asks_what_a_closed_writer_writes_of_an_opened_reader() -> None:
+    """An optional field may come and go; a required one may go, and not come."""
+    old, new = record({"a": TEXT}), record({"a": TEXT, "b": WHOLE})
+    assert compared(old, new).outcome == "incompatible"
+    assert compared(old, new, "LENIENT").compatible
+    assert compared(new, {**old, "additionalProperties": False}, "LENIENT").compatible
+    assert compared(new, {**old, "additionalProperties": False}).outcome == "incompatible"
+    (found,) = compared(old, record({"a": TEXT, "b": WHOLE}, "b"), "LENIENT").differences
+    assert (found.rule, found.reader, found.counterexample) == ("required-added", "b", {})
+
+
+def test_an_enum_grows_where_a_fallback_is_declared() -> None:
+    """Only leniently, and only for values of the types that are there; it must be one of the members."""
+    more, fewer = {"enum": ["a", "b", "c"]}, {"enum": ["a", "b"]}
+    assert not compared(more, fewer, "LENIENT").compatible
+    assert compared(more, {**fewer, "x-mainstem-fallback": "b"}, "LENIENT").compatible
+    assert not compared(more, {**fewer, "x-mainstem-fallback": "b"}).compatible
+    assert not compared(more, {**fewer, "x-mainstem-fallback": "z"}, "LENIENT").compatible
+    assert not compared({"enum": ["a", 3]}, {**fewer, "x-mainstem-fallback": "b"}, "LENIENT").compatible
+
+
+def test_a_schema_that_refers_to_itself_is_compared() -> None:
+    """What is to be proved of a tree may be taken as proved of its branches."""
+
+    def tree(value: object) -> object:
+        kids = {"type": "array", "items": {"$ref": "#/definitions/node"}}
+        return {"definitions": {"node": record({"v": value, "kids": kids}, "v")}, "$ref": "#/definitions/node"}
+
+    assert compared(tree(WHOLE), tree(NUMBER)).compatible
+    (found,) = compared(tree(NUMBER), tree(WHOLE)).differences
+    assert (found.path, found.counterexample) == ("/definitions/node/properties/v/type", {"v": 0.5})
+
+
+def test_references_of_both_sides_are_resolved_by_name() -> None:
+    """Each side has its own; the path of a difference names the document that it is in."""
+    text = '{"properties":{"m":{"$ref":"money"}},"required":["m"]}'
+    schema = Schema(text, "JSON", (Reference("money", "money", 1),))
+    old, new = Schema('{"type":"number"}', "JSON"), Schema('{"type":"integer"}', "JSON")
+    assert differences(schema, schema, ({"money": new}, {"money": old}), "STRICT").compatible
+    (found,) = differences(schema, schema, ({"money": old}, {"money": new}), "STRICT").differences
+    assert (found.path, found.counterexample) == ("money#/type", {"m": 0.5})
+
+
+def test_what_cannot_be_shown_either_way_is_refused_with_the_reason() -> None:
+    """Neither a proof nor a counterexample: the verdict is not compatible, and says which keyword it is about."""
+    verdict = compared({"type": "string", "pattern": "^a{7}b$"}, {"type": "string", "pattern": "^[ab]{8}$"})
+    assert verdict.outcome == "not provable"
+    assert not verdict.compatible
+    (found,) = verdict.differences
+    assert (found.path, found.rule, found.counterexample) == ("/pattern", "pattern-changed", UNSET)
+    assert "not be ruled out" in found.message
+
+
+def test_what_is_no_schema_is_refused() -> None:
+    """On either side."""
+    with pytest.raises(SchemaRefused):
+        compared({"type": "text"}, {})
+    with pytest.raises(SchemaRefused):
+        compared({}, {"type": "text"})
