@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from mainstem.schemas.jsonschema.inclusion.claims import Claims, Contained, Facts, Row, literal
-from mainstem.schemas.jsonschema.inclusion.findings import Finding
 from mainstem.schemas.jsonschema.inclusion.gathering import as_claims, row_of, whole
-from mainstem.schemas.jsonschema.inclusion.proof import Case, Prover
+from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding, Prover
 from mainstem.schemas.jsonschema.reading import Json, Place
 
 

@@ -5,8 +5,7 @@ from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion import arrays, combined, objects, scalars
 from mainstem.schemas.jsonschema.inclusion.claims import NUMBERS, TYPES, Facts
-from mainstem.schemas.jsonschema.inclusion.findings import Finding
-from mainstem.schemas.jsonschema.inclusion.proof import Check, Checks, Prover, TooLarge
+from mainstem.schemas.jsonschema.inclusion.proof import Check, Checks, Finding, Prover, TooLarge
 from mainstem.schemas.jsonschema.inclusion.witnesses import Examples
 from mainstem.schemas.jsonschema.reading import Place
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from mainstem.schemas.jsonschema.inclusion.claims import TYPES, Claims, Not
-from mainstem.schemas.jsonschema.inclusion.findings import Finding
 from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of
-from mainstem.schemas.jsonschema.inclusion.proof import Case
+from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
 from mainstem.schemas.jsonschema.reading import Place
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, Claims, Facts, Piece, literal
-from mainstem.schemas.jsonschema.inclusion.findings import Finding
 from mainstem.schemas.jsonschema.inclusion.gathering import as_claims, piece_of, whole
-from mainstem.schemas.jsonschema.inclusion.proof import Case, Prover
+from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding, Prover
 from mainstem.schemas.jsonschema.reading import Json, Place, matches
 
 PATTERNS: Final = 6

@@ -5,9 +5,8 @@ from fractions import Fraction
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.claims import NUMBERS, Bound, Facts, exact
-from mainstem.schemas.jsonschema.inclusion.findings import Finding
 from mainstem.schemas.jsonschema.inclusion.gathering import range_of, types_of, whole
-from mainstem.schemas.jsonschema.inclusion.proof import Case
+from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
 from mainstem.schemas.jsonschema.reading import FALLBACK, Json, written
 
 WIDER_FORMATS: Final = {
