@@ -52,6 +52,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(gt=0, description="A task that has finished none of its events in flight for so many seconds is stuck"),
     ] = 600
+    hung_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="A worker of several whose event loop has been blocked for so long is ended by its parent, "
+            "and started again; 0: never, also when it has been stopped",
+        ),
+    ] = 60
     blocked_seconds: Annotated[
         float,
         Meta(gt=0, description="When a handler has blocked the event loop for so long, the log says where"),

@@ -5,6 +5,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
 from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.supervisor import Crew, Supervisor
+from mainstem.ops.workers.watchdog import Limits
 from mainstem.service import Running, end_within, longest_grace, serve
 from mainstem.settings import Settings, environment_naming, why_unfit
 from mainstem.telemetry import configure_logging
@@ -137,7 +139,9 @@ def run(**options: object) -> None:
     arguments += ["--pin", settings.pinned_tasks] if settings.pinned_tasks is not None else []
     chance = random.Random(Identifiers(SystemClock()).new())  # noqa: S311 - jitter
     sources = Sources.here() if request.reload else None
-    crew = Crew(arguments, environment_naming(url), request.workers, settings.static_id, request.http)
+    crew = Crew(
+        arguments, environment_naming(url), request.workers, settings.static_id, request.http, limits=_limits(settings)
+    )
     with pids.kept():
         code = asyncio.run(Supervisor(crew, chance.random, sources, pids).run())
     sys.exit(code)
@@ -155,18 +159,26 @@ def _work(request: RunRequest, parent: Parent, *, dev: bool, settings: Settings)
         tell(error)
         return CONFIGURATION_FAULT
     parent.watch(longest_grace(loaded, settings.grace_seconds))
+    limits = _limits(settings)
     try:
         url = broker_url(request.broker, settings, dev=dev)
         serving = serve(*loaded, broker=url, dev=dev, settings=settings, started=started, http=request.http)
-        asyncio.run(_to_the_end(serving))
+        asyncio.run(_to_the_end(serving, partial(parent.tick, limits.tick_seconds) if limits else None))
     except (DefinitionError, StartRefused) as error:
         tell(error)
         return CONFIGURATION_FAULT
     return 0
 
 
-async def _to_the_end(serving: Coroutine[None, None, None]) -> None:
+def _limits(settings: Settings) -> Limits | None:
+    """For how long a worker may stand still; None where nobody looks."""
+    return Limits(settings.session_timeout_seconds, settings.hung_seconds) if settings.hung_seconds else None
+
+
+async def _to_the_end(serving: Coroutine[None, None, None], begun: Callable[[], None] | None = None) -> None:
     """Serve. What is left then is Python's, which waits for threads, also for those that never return."""
+    if begun is not None:
+        begun()
     try:
         await serving
     finally:

@@ -1,5 +1,6 @@
-"""A worker's line to its parent: one byte says that it has started, and the line's end that the parent has died."""
+"""A worker's line to its parent: bytes say that it has started, and that it turns. Its end: the parent has died."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from mainstem.ops.workers.watchdog import LOOKED_AT, TICK, debugged
 from mainstem.service import OVERTIME_SECONDS
 from mainstem.telemetry import log
 
@@ -29,6 +31,13 @@ class Parent:
         """The services run."""
         with suppress(ConnectionError):
             self._line.send(STARTED)
+
+    def tick(self, seconds: float) -> None:
+        """Say again and again, so many seconds apart, that the event loop turns in which this is called."""
+        # A parent that stands still reads nothing; then there is nobody to be told.
+        with suppress(ConnectionError, BlockingIOError):
+            self._line.send(LOOKED_AT if debugged() else TICK, socket.MSG_DONTWAIT)
+        asyncio.get_running_loop().call_later(seconds, self.tick, seconds)
 
     def watch(self, grace_seconds: float) -> None:
         """From now on drain when the parent dies, and end by force when draining takes longer than it may."""

@@ -10,9 +10,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from mainstem.ops.workers.parent import CONFIGURATION_FAULT
+from mainstem.ops.workers.parent import CONFIGURATION_FAULT, STARTED
 from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
+from mainstem.ops.workers.watchdog import Limits, Pulse
 from mainstem.resilience import Backoff
 from mainstem.telemetry import log
 from mainstem.web import Address
@@ -29,13 +30,19 @@ SETTLED_SECONDS: Final = 60.0
 class Worker:
     """A process with the same command, and the line to it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket, limits: Limits | None) -> None:
         self.process = process
         self._line = line
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[bool] = self._loop.create_future()
+        self._pulse = None if limits is None else Pulse(process.pid, limits, self._loop.time())
+        self._loop.add_reader(line, self._hear)
 
     @classmethod
-    async def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "Worker":
-        """Start a process of this very program."""
+    async def start(
+        cls, arguments: Sequence[str], environment: Mapping[str, str], limits: Limits | None = None
+    ) -> "Worker":
+        """Start a process of this very program. With ``limits`` it is known whether it stands still."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:
@@ -46,22 +53,52 @@ class Worker:
                 # A terminal sends Ctrl-C to a whole process group. Workers get it once, from their parent.
                 process_group=0,
             )
-        return cls(process, ours)
+        return cls(process, ours, limits)
 
     async def started(self) -> bool:
         """Wait until its services run; False when it has ended before."""
-        return bool(await asyncio.get_running_loop().sock_recv(self._line, 1))
+        return await self._started
 
     async def ended(self) -> int:
         """Wait for its end; returns its code, negative for a signal."""
         code = await self.process.wait()
+        self._loop.remove_reader(self._line)
         self._line.close()
+        if not self._started.done():
+            self._started.set_result(False)
         return code
+
+    def fault(self) -> str | None:
+        """Why it is to be ended, though nobody has asked for it: it stands still. Said once."""
+        if self._pulse is None:
+            return None
+        runs = self._started.done() and self._started.result()
+        fault = self._pulse.fault(self._loop.time(), started=runs)
+        if fault is not None:
+            self._pulse = None
+        return fault
+
+    def kill(self) -> None:
+        """End it at once, if it is there still."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
 
     def stop(self) -> None:
         """Let it drain, if it is there still; told twice, it ends at once."""
         with suppress(ProcessLookupError):
             self.process.terminate()
+
+    def _hear(self) -> None:
+        said = b""
+        # A worker that dies with something unread resets the line instead of ending it.
+        with suppress(ConnectionError):
+            said = self._line.recv(4_096)
+        if not said:
+            self._loop.remove_reader(self._line)
+        if not self._started.done() and (STARTED in said or not said):
+            self._started.set_result(bool(said))
+        if self._pulse is not None:
+            self._pulse.hear(said.replace(STARTED, b""), self._loop.time())
 
 
 class Crew(Struct, frozen=True):
@@ -72,6 +109,8 @@ class Crew(Struct, frozen=True):
     count: int
     static_id: str | None = None
     http: Address | None = None
+    limits: Limits | None = None
+    """For how long each may stand still; nobody looks without."""
 
     def arguments_of(self, number: int) -> list[str]:
         """What a worker is started with; several cannot have one name, or one port."""
@@ -116,11 +155,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._hear, number)
-        watching = asyncio.create_task(self._watch())
+        beside = [asyncio.create_task(self._watch()), asyncio.create_task(self._look())]
         try:
             await asyncio.gather(*(self._keep(number) for number in range(1, self._crew.count + 1)))
         finally:
-            watching.cancel()
+            for each in beside:
+                each.cancel()
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
                 if self._told:
@@ -156,7 +196,8 @@ class Supervisor:
                 await self._back_off(f"worker {number} (process {worker.process.pid}) {manner(code)}", failures)
 
     async def _start(self, number: int) -> Worker:
-        worker = await Worker.start(self._crew.arguments_of(number), self._crew.environment)
+        crew = self._crew
+        worker = await Worker.start(crew.arguments_of(number), crew.environment, crew.limits)
         self._workers.add(worker)
         self._pids[number] = worker.process.pid
         self._pid_file.write(self._pids)
@@ -191,6 +232,16 @@ class Supervisor:
             turn.set()
             for worker in self._workers:
                 worker.stop()
+
+    async def _look(self) -> None:
+        """End whoever stands still: its tasks are somebody else's by then, but what it holds is free only after it."""
+        while self._crew.limits is not None:
+            await asyncio.sleep(self._crew.limits.tick_seconds)
+            for worker in self._workers:
+                fault = worker.fault()
+                if fault is not None:
+                    log.warning("a worker (process %d) %s; it is ended by force", worker.process.pid, fault)
+                    worker.kill()
 
     def _hear(self, number: int) -> None:
         if self._told:
