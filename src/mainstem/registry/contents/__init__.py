@@ -25,6 +25,9 @@ from mainstem.registry.contents.tables import (
     Shown,
     Version,
     guid_of,
+    is_qualified,
+    scope_of,
+    subject_of,
 )
 
 __all__ = [
@@ -54,7 +57,10 @@ __all__ = [
     "Version",
     "config_of",
     "guid_of",
+    "is_qualified",
     "merged",
     "mode_of",
+    "scope_of",
+    "subject_of",
     "version_number",
 ]

@@ -1,0 +1,133 @@
+"""Schemas by id and by GUID, and all of them."""
+
+from collections.abc import Iterator
+
+from mainstem.registry.contents import Contents, Identified, RegistryError, Version
+from mainstem.registry.http.call import Call, Text
+from mainstem.registry.http.endpoints.texts import formatted
+from mainstem.registry.http.endpoints.versions import shown_by
+from mainstem.registry.http.shapes import (
+    ContextId,
+    SchemaAnswer,
+    SubjectVersion,
+    VersionAnswer,
+    of_schema,
+    of_version,
+)
+from mainstem.schemas.formats import FORMATS
+
+_RULES = ("domainRules", "migrationRules", "encodingRules")
+
+
+async def types(_call: Call) -> list[str]:
+    """The formats that are known."""
+    return list(FORMATS)
+
+
+async def by_id(call: Call) -> SchemaAnswer:
+    """What an id stands for."""
+
+    def look(contents: Contents) -> SchemaAnswer:
+        found = _identified(call, contents)
+        max_id = contents.highest_id(_where(call)) if call.query.flag("fetchMaxId") else None
+        return of_schema(found, formatted(contents, found, call.query), max_id)
+
+    return await call.read(look)
+
+
+async def text_by_id(call: Call) -> Text:
+    """The text that an id stands for."""
+
+    def look(contents: Contents) -> Text:
+        return Text(formatted(contents, _identified(call, contents), call.query))
+
+    return await call.read(look)
+
+
+async def subjects_by_id(call: Call) -> list[str]:
+    """The subjects that have an id."""
+
+    def look(contents: Contents) -> list[str]:
+        return call.query.page(dict.fromkeys(subject for subject, _ in _uses(call, contents)))
+
+    return await call.read(look)
+
+
+async def versions_by_id(call: Call) -> list[SubjectVersion]:
+    """The versions that have an id."""
+
+    def look(contents: Contents) -> list[SubjectVersion]:
+        return call.query.page(SubjectVersion(subject, version) for subject, version in _uses(call, contents))
+
+    return await call.read(look)
+
+
+async def by_guid(call: Call) -> SchemaAnswer:
+    """What a GUID stands for."""
+
+    def look(contents: Contents) -> SchemaAnswer:
+        found = _by_guid(call, contents)
+        return of_schema(found, formatted(contents, found, call.query))
+
+    return await call.read(look)
+
+
+async def ids_by_guid(call: Call) -> list[ContextId]:
+    """The ids of a GUID, which has one in each context where it is used."""
+
+    def look(contents: Contents) -> list[ContextId]:
+        _by_guid(call, contents)
+        found = contents.ids_of(call.names["guid"])
+        return [ContextId(context, number) for context, number in found if _seen(call, contents, context, number)]
+
+    return await call.read(look)
+
+
+async def everything(call: Call) -> list[VersionAnswer]:
+    """All versions, or the last one of each subject."""
+    prefix = call.prefix()
+    rule = call.query.text("ruleType")
+
+    def look(contents: Contents) -> list[VersionAnswer]:
+        found = contents.schemas(prefix, shown=shown_by(call), latest_only=call.query.flag("latestOnly"))
+        wanted = (each for each in found if call.sees(each.subject) and (not rule or rule in _rule_types(each)))
+        return [of_version(each, formatted(contents, each, call.query)) for each in call.query.page(wanted)]
+
+    return await call.read(look)
+
+
+def _where(call: Call) -> str:
+    """The subject that tells the context, where the request names one."""
+    return call.within(call.query.text("subject"))
+
+
+def _identified(call: Call, contents: Contents) -> Identified:
+    found = contents.schema(call.number("id"), _where(call))
+    if not _seen(call, contents, found.context, found.id):
+        raise RegistryError(40403, f"Schema {found.id} not found")
+    return found
+
+
+def _by_guid(call: Call, contents: Contents) -> Identified:
+    found = contents.by_guid(call.names["guid"])
+    for context, number in contents.ids_of(found.guid):
+        if _seen(call, contents, context, number):
+            return found
+    raise RegistryError(40403, f"Schema {found.guid} not found")
+
+
+def _seen(call: Call, contents: Contents, context: str, number: int) -> bool:
+    """Whether who asks may read a subject that has this id. It belongs to no other, so it tells nothing else."""
+    return call.sees("") or any(call.sees(subject) for subject, _ in contents.uses(number, f":{context}:", shown="all"))
+
+
+def _uses(call: Call, contents: Contents) -> Iterator[tuple[str, int]]:
+    _identified(call, contents)
+    found = contents.uses(call.number("id"), _where(call), shown=shown_by(call))
+    return (use for use in found if call.sees(use[0]))
+
+
+def _rule_types(version: Version) -> set[object]:
+    rules = version.schema.rule_set or {}
+    lists = (found for name in _RULES if isinstance(found := rules.get(name), list))
+    return {each.get("type") for found in lists for each in found if isinstance(each, dict)}
