@@ -12,7 +12,7 @@ from mainstem.events.attributes import (
 )
 from mainstem.events.declaration import Declaration, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
-from mainstem.events.fields import meant_instead, unresolved_annotation
+from mainstem.events.fields import field_names, meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
@@ -52,6 +52,7 @@ __all__ = [
     "declaration_of",
     "fallback",
     "fallback_of",
+    "field_names",
     "foreign_envelope",
     "from_structured",
     "identity",

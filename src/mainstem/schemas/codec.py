@@ -9,7 +9,11 @@ from msgspec import Struct
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
+from mainstem.schemas.models import is_model, model_functions
 from mainstem.schemas.shape import parts_of
+
+_write = msgspec.json.Encoder().encode
+_read = msgspec.json.Decoder().decode
 
 CODECS_REMEMBERED: Final = 1_024
 """Looking a type through takes 50 to 100 us, and a start asks for each type in every check, group and task."""
@@ -49,12 +53,10 @@ def codec_for(declaration: Declaration) -> EventCodec:
             where=declaration.label,
             remedy='leave format= out: "json" is the default',
         )
-    parts_of(declaration.type, "JSON", declaration.label)
-    encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(declaration.type).decode
-    return EventCodec(
-        encode=encode,
-        decode=decode,
-        plain=msgspec.json.Decoder().decode,
-        # Through bytes once more: a type then reads of a text or number what its decoder reads of JSON, nothing else.
-        typed=lambda data: decode(encode(data)),
-    )
+    if is_model(declaration.type):
+        encode, decode = model_functions(declaration.type, declaration.label)
+    else:
+        parts_of(declaration.type, "JSON", declaration.label)
+        encode, decode = _write, msgspec.json.Decoder(declaration.type).decode
+    # Through bytes once more: a type then reads of a text or number what its decoder reads of JSON, nothing else.
+    return EventCodec(encode=encode, decode=decode, plain=_read, typed=lambda data: decode(_write(data)))

@@ -6,6 +6,7 @@ import msgspec
 
 from mainstem.errors import DecodingFailed, EventRefused, VersionUnknown
 from mainstem.events import Declaration
+from mainstem.schemas.models import fault_of
 
 DECODER_ERRORS: tuple[type[Exception], ...] = (Exception,)
 """What a codec's ``decode`` raises: anything, because a type's own ``__post_init__`` may."""
@@ -72,6 +73,10 @@ def unreadable_failure(error: Exception, declaration: Declaration) -> EventRefus
 
 def explained(error: Exception) -> str:
     """A decoder's message as path, expected and found: ``at $.amount_cents expected int, found str``."""
+    fault = fault_of(error)
+    if fault is not None:
+        place = "" if fault.malformed else f"at {fault.path} " if fault.path != "$" else "at the top "
+        return place + fault.text + (f" (and {fault.faults - 1} more)" if fault.faults > 1 else "")
     parts = _MESSAGE.fullmatch(str(error))
     what, path = (parts["what"], parts["path"]) if parts else (str(error), None)
     if expected := _EXPECTED.fullmatch(what):
@@ -89,9 +94,10 @@ def _likely_cause(error: Exception, raw: bytes | None) -> str:
         return "the record is a tombstone: it has no value"
     if not raw:
         return "the value is empty"
-    if isinstance(error, msgspec.ValidationError):
+    fault = fault_of(error)
+    if isinstance(error, msgspec.ValidationError) or (fault is not None and not fault.malformed):
         return "its producer has another idea of this type, or published it without a new version"
-    if not isinstance(error, _MALFORMED):
+    if fault is None and not isinstance(error, _MALFORMED):
         return f"the type itself refuses these values: {type(error).__name__} from its __post_init__"
     if raw[0] == 0 and len(raw) > _FRAMED:
         return f"it looks framed by a schema registry (schema id {int.from_bytes(raw[1:_FRAMED])}), not plain JSON"

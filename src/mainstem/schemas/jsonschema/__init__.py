@@ -6,9 +6,12 @@ from mainstem.doors import door
 
 if TYPE_CHECKING:
     from mainstem.schemas.jsonschema.comparing import differences as differences
+    from mainstem.schemas.jsonschema.emitting import schema_of as schema_of
     from mainstem.schemas.jsonschema.reading import GRAMMAR as GRAMMAR
 
-__all__ = ["GRAMMAR", "differences"]
+__all__ = ["GRAMMAR", "differences", "schema_of"]
 
 # The validator is an extra: a service that takes the schema of its own types does without.
-__getattr__, __dir__ = door(__name__, {"comparing": ("differences",), "reading": ("GRAMMAR",)})
+__getattr__, __dir__ = door(
+    __name__, {"comparing": ("differences",), "emitting": ("schema_of",), "reading": ("GRAMMAR",)}
+)
