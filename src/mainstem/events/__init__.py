@@ -12,7 +12,7 @@ from mainstem.events.attributes import (
 )
 from mainstem.events.declaration import Declaration, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
-from mainstem.events.fields import field_names, meant_instead, unresolved_annotation
+from mainstem.events.fields import KEY_TYPES, field_names, key_types, meant_instead, unresolved_annotation
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
@@ -27,6 +27,7 @@ __all__ = [
     "CE_ID",
     "CE_TYPE",
     "CONTENT_TYPE",
+    "KEY_TYPES",
     "STRUCTURED_CONTENT",
     "TRACEPARENT",
     "TRACESTATE",
@@ -58,6 +59,7 @@ __all__ = [
     "identity",
     "is_structured",
     "key_function",
+    "key_types",
     "lineage",
     "meant_instead",
     "murmur2",

@@ -1,10 +1,11 @@
 """The formats of schemas: for each its grammar and its differ, loaded when one is used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Final, NamedTuple, cast, get_args
 
 from mainstem.errors import DefinitionError
+from mainstem.events import Declaration, EventFormat
 from mainstem.schemas.compatibility import Differ, Difference, Level, Policy, comparisons
 from mainstem.schemas.documents import Format, Grammar, Resolved, Schema
 
@@ -15,6 +16,7 @@ _ROOMS: Final[Mapping[Format, str]] = {
     "JSON": "mainstem.schemas.jsonschema",
     "PROTOBUF": "mainstem.schemas.protobuf",
 }
+_FORMATS: Final[Mapping[EventFormat, Format]] = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
 
 
 class Linked(NamedTuple):
@@ -39,6 +41,15 @@ def grammar_of(kind: Format) -> Grammar:
 def differ_of(kind: Format) -> Differ:
     """What compares two schemas of a format. Raises DefinitionError where what it needs is not installed."""
     return cast("Differ", _loaded(kind, "differences"))
+
+
+def schema_of(declaration: Declaration) -> Schema:
+    """The schema of a declared type in the format of its payload; the same text for the same type every time.
+
+    Raises DefinitionError for a type that has none, and where what its format needs is not installed.
+    """
+    emit = cast("Callable[[Declaration], Schema]", _loaded(_FORMATS[declaration.format], "schema_of"))
+    return emit(declaration)
 
 
 def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]) -> list[Finding]:

@@ -1,9 +1,17 @@
 """Registries as their users see them: one interface, over HTTP or remembered; and the committed ``schemas.lock``."""
 
-from mainstem.schemas.registries.locked import LOCK_NAME, Locked, LockFile
-from mainstem.schemas.registries.registry import Registered, SchemaRegistry
-from mainstem.schemas.registries.remembering import Remembering
-from mainstem.schemas.registries.remote import RemoteRegistry
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
+
+if TYPE_CHECKING:
+    from mainstem.schemas.registries.locked import LOCK_NAME as LOCK_NAME
+    from mainstem.schemas.registries.locked import Locked as Locked
+    from mainstem.schemas.registries.locked import LockFile as LockFile
+    from mainstem.schemas.registries.registry import Registered as Registered
+    from mainstem.schemas.registries.registry import SchemaRegistry as SchemaRegistry
+    from mainstem.schemas.registries.remembering import Remembering as Remembering
+    from mainstem.schemas.registries.remote import RemoteRegistry as RemoteRegistry
 
 __all__ = [
     "LOCK_NAME",
@@ -14,3 +22,14 @@ __all__ = [
     "RemoteRegistry",
     "SchemaRegistry",
 ]
+
+# The HTTP client is an extra.
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "locked": ("LOCK_NAME", "LockFile", "Locked"),
+        "registry": ("Registered", "SchemaRegistry"),
+        "remembering": ("Remembering",),
+        "remote": ("RemoteRegistry",),
+    },
+)

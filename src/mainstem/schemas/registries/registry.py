@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from mainstem.schemas.compatibility import Level
+from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Schema
 
 
@@ -65,6 +65,9 @@ class SchemaRegistry(Protocol):
         """The level that counts for a subject."""
         ...
 
-    async def set_level(self, subject: str, level: Level) -> None:
-        """Set the level of a subject, which need not be there yet."""
+    async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
+        """Set the level of a subject, which need not be there yet, and with which policy JSON Schema is compared.
+
+        A registry that knows no policies is given the level alone.
+        """
         ...

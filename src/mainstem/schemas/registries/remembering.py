@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from mainstem.resilience import Cache
-from mainstem.schemas.compatibility import Level
+from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.registries.registry import Registered, SchemaRegistry
 
@@ -77,9 +77,9 @@ class Remembering:
         """As the protocol says."""
         return await self._registry.level(subject)
 
-    async def set_level(self, subject: str, level: Level) -> None:
+    async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
         """As the protocol says."""
-        await self._registry.set_level(subject, level)
+        await self._registry.set_level(subject, level, policy)
 
     def _keep(self, schema: Schema, found: Registered, *, normalize: bool) -> Registered:
         self._registered.put((found.subject, _hashable(schema), normalize), found, 0)

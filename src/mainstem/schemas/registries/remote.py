@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.errors import RegistryRefused
-from mainstem.schemas.compatibility import Level
+from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Reference, Schema
 from mainstem.schemas.registries.registry import Registered
 from mainstem.web.client import Client, Reply
@@ -20,6 +20,7 @@ from mainstem.web.client import Client, Reply
 MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 
 _NOT_FOUND: Final = frozenset({404, 40401, 40402, 40403})
+_NOT_UNDERSTOOD: Final = frozenset({400, 422})
 _HEADERS: Final = {"accept": f"{MEDIA_TYPE}, application/json", "content-type": MEDIA_TYPE}
 
 
@@ -125,10 +126,16 @@ class RemoteRegistry:
         asked = await self._ask("GET", f"/config/{_escaped(subject)}?defaultToGlobal=true")
         return _said(_granted(asked, subject).body).compatibility_level or "BACKWARD"
 
-    async def set_level(self, subject: str, level: Level) -> None:
+    async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
         """As the protocol says."""
-        asked = msgspec.json.encode({"compatibility": level})
-        _granted(await self._ask("PUT", f"/config/{_escaped(subject)}", asked), subject)
+        path, asked = f"/config/{_escaped(subject)}", {"compatibility": level}
+        if policy is not None:
+            both = msgspec.json.encode({**asked, "compatibilityPolicy": policy})
+            reply = await self._ask("PUT", path, both)
+            if reply.status not in _NOT_UNDERSTOOD:
+                _granted(reply, subject)
+                return
+        _granted(await self._ask("PUT", path, msgspec.json.encode(asked)), subject)
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         return await self._client.ask(method, path, body, _HEADERS)
