@@ -1,0 +1,105 @@
+"""A registry that is kept by this process, or written through its service, as everybody else sees registries."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Literal, TypeVar
+
+from msgspec import UNSET
+
+from mainstem.errors import RegistryRefused
+from mainstem.registry.contents import Access, Config, Register, RegistryError, SetConfig, Version
+from mainstem.schemas.compatibility import Level, Policy
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.registries import Registered
+
+T = TypeVar("T")
+
+_NOT_FOUND: Final = frozenset({40401, 40402, 40403})
+
+
+class LocalRegistry:
+    """The interface of ``schemas.registries`` over :class:`Access`; what has just been written is seen."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+        """As the protocol says."""
+        with _refused(subject):
+            return _registered(await self._access.write(Register(subject, schema, normalize)), schema)
+
+    async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:
+        """As the protocol says."""
+        contents = await self._access.caught_up()
+        return _found(lambda: _registered(contents.find(subject, schema, normalize=normalize), schema))
+
+    async def by_id(self, id: int, subject: str = "") -> Schema:
+        """As the protocol says."""
+        known = await self._access.view()
+        if (found := _found(lambda: known.schema(id, subject).schema)) is not None:
+            return found
+        with _refused(f"id {id}"):
+            return (await self._access.caught_up()).schema(id, subject).schema
+
+    async def by_guid(self, guid: str) -> Schema:
+        """As the protocol says."""
+        with _refused(f"GUID {guid}"):
+            return (await self._access.caught_up()).by_guid(guid).schema
+
+    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+        """As the protocol says."""
+        contents = await self._access.caught_up()
+        return _found(lambda: _registered(contents.version(subject, version)))
+
+    async def versions(self, subject: str) -> Sequence[int]:
+        """As the protocol says."""
+        contents = await self._access.caught_up()
+        return _found(lambda: list(contents.versions(subject))) or []
+
+    async def subjects(self, prefix: str = "") -> Sequence[str]:
+        """As the protocol says."""
+        with _refused(prefix):
+            return sorted((await self._access.caught_up()).subjects(prefix))
+
+    async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
+        """As the protocol says."""
+        with _refused(subject):
+            return (await self._access.caught_up()).compare(subject, schema).messages
+
+    async def level(self, subject: str) -> Level:
+        """As the protocol says."""
+        with _refused(subject):
+            level = (await self._access.caught_up()).configured.config_for(subject).compatibility_level
+        return "BACKWARD" if level is None or level is UNSET else level
+
+    async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
+        """As the protocol says."""
+        with _refused(subject):
+            wanted = Config(compatibility_level=level, compatibility_policy=UNSET if policy is None else policy)
+            await self._access.write(SetConfig(wanted, subject))
+
+
+def _registered(version: Version, schema: Schema | None = None) -> Registered:
+    return Registered(version.subject, version.version, version.id, schema or version.schema, version.guid)
+
+
+@contextmanager
+def _refused(asked: str) -> Iterator[None]:
+    try:
+        yield
+    except RegistryError as error:
+        raise _said(error, asked) from error
+
+
+def _found(read: Callable[[], T]) -> T | None:
+    """What is read, or None where it is not there."""
+    try:
+        return read()
+    except RegistryError as error:
+        if error.number in _NOT_FOUND:
+            return None
+        raise _said(error) from error
+
+
+def _said(error: RegistryError, asked: str = "") -> RegistryRefused:
+    return RegistryRefused(f"the registry answers {error.number}: {error.message}", error.number, where=asked)
