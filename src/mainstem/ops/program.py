@@ -28,6 +28,9 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
     "services": CommandAt(
         "mainstem.ops.catalogue", "Show who publishes what, who listens, and what each group remembers."
     ),
+    "asyncapi": CommandAt(
+        "mainstem.ops.asyncapi", "Describe services as an AsyncAPI document, or as a page that works offline."
+    ),
     "groups": CommandAt("mainstem.ops.groups", "List groups, show where they stand, and move their positions."),
     "dead-letters": CommandAt(
         "mainstem.ops.letters", "List, show, edit, redrive, discard and archive what handlers have given up."

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from mainstem.service.plain import lease as lease
     from mainstem.service.plans import CATALOGUE as CATALOGUE
     from mainstem.service.plans import Existing as Existing
+    from mainstem.service.plans import Outline as Outline
     from mainstem.service.plans import groups_of as groups_of
+    from mainstem.service.plans import outlines_of as outlines_of
     from mainstem.service.plans import topics_of as topics_of
     from mainstem.service.process import OVERTIME_SECONDS as OVERTIME_SECONDS
     from mainstem.service.process import GroupHealth as GroupHealth
@@ -64,6 +66,7 @@ __all__ = [
     "Later",
     "Lease",
     "Message",
+    "Outline",
     "Producer",
     "PublishTransaction",
     "Reply",
@@ -83,6 +86,7 @@ __all__ = [
     "lease",
     "longest_grace",
     "named_broker",
+    "outlines_of",
     "read_catalogue",
     "running",
     "serve",
@@ -130,7 +134,9 @@ __getattr__, __dir__ = door(
         "plans": (
             "CATALOGUE",
             "Existing",
+            "Outline",
             "groups_of",
+            "outlines_of",
             "topics_of",
         ),
         "publishing": (
