@@ -27,7 +27,7 @@ def unevaluated(case: Case) -> Iterator[Finding]:
     spoken = Piece({}, {}, as_claims(case.goal.child("unevaluatedProperties")))
     for place in _evaluating(case, case.goal):
         piece = piece_of(place)
-        if place.has("additionalProperties") or (place is not case.goal and place.has("unevaluatedProperties")):
+        if piece.rest is not None or (place is not case.goal and place.has("unevaluatedProperties")):
             return
         spoken.properties.update(dict.fromkeys(piece.properties, frozenset()))
         spoken.patterns.update(dict.fromkeys(piece.patterns, frozenset()))

@@ -3,6 +3,7 @@
 import copy
 import functools
 from typing import NoReturn
+from urllib.parse import quote
 
 import jsonschema_rs
 
@@ -86,7 +87,7 @@ class Judge:
 
     def _uri(self, place: Place) -> str:
         lens: Lens = "opened" if place.lens == "opened" else "plain"
-        return f"http://{lens}.invalid/{self._numbers[place.document]}#{place.pointer}"
+        return f"http://{lens}.invalid/{self._numbers[place.document]}#{quote(place.pointer)}"
 
     def _bundle(self) -> jsonschema_rs.Registry:
         lenses: tuple[Lens, ...] = ("plain", "opened") if self._library.lens == "opened" else ("plain",)
@@ -126,7 +127,9 @@ class Judge:
 def _widen(schema: dict[str, Json]) -> None:
     """Let an enum with a fallback member take every value of its members' types."""
     members, combined = schema.get("enum"), schema.get("allOf", [])
-    if isinstance(members, list) and isinstance(combined, list) and schema.get(FALLBACK) in members:
+    if not isinstance(members, list) or not isinstance(combined, list):
+        return
+    if FALLBACK in schema and schema[FALLBACK] in members:
         of_these_types: list[Json] = [{"type": _type(each)} for each in members]
         schema["allOf"] = [*combined, {"anyOf": of_these_types}]
         del schema["enum"]
@@ -141,7 +144,7 @@ def _at(document: Json, pointer: str) -> Json:
     value = document
     for step in steps(pointer):
         if isinstance(value, dict):
-            value = value[step]
+            value = value.get(step)
         elif isinstance(value, list):
             value = value[int(step)]
     return value
