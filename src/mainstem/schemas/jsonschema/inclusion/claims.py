@@ -114,8 +114,9 @@ class Facts:
     min_length: int = 0
     max_length: int | None = None
     patterns: set[str] = field(default_factory=set)
-    formats: set[str] = field(default_factory=set)
-    equal: set[tuple[str, str]] = field(default_factory=set)
+    formats: set[tuple[str, bool]] = field(default_factory=set)
+    """Each with whether its draft makes validators look: later ones make it an annotation."""
+    contents: set[tuple[str, str, bool]] = field(default_factory=set)
     pieces: list[Piece] = field(default_factory=list)
     required: set[str] = field(default_factory=set)
     min_properties: int = 0

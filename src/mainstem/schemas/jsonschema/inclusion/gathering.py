@@ -23,21 +23,29 @@ from mainstem.schemas.jsonschema.reading import Json, Place, written
 def gathered(claims: Claims) -> Facts:
     """What follows from claims directly, without looking into the parts of the instance."""
     facts = Facts()
-    waiting = sorted(claims, key=_order)
+    waiting: list[Place | Not] = sorted(claims, key=_order)
     while waiting:
-        claim = waiting.pop(0)
-        if isinstance(claim, Not):
-            if claim.place not in facts.negatives:
+        for claim in waiting:
+            if isinstance(claim, Not):
                 facts.negatives[claim.place] = None
-                waiting += _denied(facts, claim.place)
-        elif claim not in facts.places:
-            facts.places[claim] = None
-            waiting += _accepted(facts, claim)
+            else:
+                facts.places[claim] = None
+        further = [each for claim in waiting for each in _following(facts, claim)]
+        _close_needs(facts)
+        further += [place for name, place in facts.when if name in facts.required]
+        waiting = [each for each in dict.fromkeys(further) if not _known(facts, each)]
     held = {*facts.places, *(Not(each) for each in facts.negatives)}
     facts.choices = [each for each in facts.choices if not any(case <= held for case in each)]
     _close(facts)
-    _close_needs(facts)
     return facts
+
+
+def _known(facts: Facts, claim: Place | Not) -> bool:
+    return claim.place in facts.negatives if isinstance(claim, Not) else claim in facts.places
+
+
+def _following(facts: Facts, claim: Place | Not) -> Iterator[Place | Not]:
+    return _denied(facts, claim.place) if isinstance(claim, Not) else _accepted(facts, claim)
 
 
 def as_claims(place: Place) -> Claims:
@@ -230,10 +238,10 @@ def _text(facts: Facts, place: Place) -> None:
     if place.has("pattern"):
         facts.patterns.add(str(place.get("pattern")))
     if place.has("format"):
-        facts.formats.add(str(place.get("format")))
+        facts.formats.add((str(place.get("format")), place.draft < 2019))
     for keyword in ("contentEncoding", "contentMediaType"):
         if place.has(keyword):
-            facts.equal.add((keyword, written(place.get(keyword))))
+            facts.contents.add((keyword, written(place.get(keyword)), place.draft < 2019))
 
 
 def _properties(facts: Facts, place: Place) -> None:
@@ -273,7 +281,8 @@ def _items(facts: Facts, place: Place) -> None:
 def _unevaluated_items(facts: Facts, place: Place) -> None:
     """Only where nothing else speaks of elements: they may be evaluated in too many ways."""
     inside = [place, *place.inside()]
-    silent = not any(each.has(keyword) for each in inside for keyword in ("items", "contains", "additionalItems"))
+    speaking = ("items", "additionalItems", *(("contains",) if place.draft == 2020 else ()))
+    silent = not any(each.has(keyword) for each in inside for keyword in speaking)
     if silent and not any(list(each.inside()) for each in inside[1:]):
         longest = max(len(each.children("prefixItems")) for each in inside)
         facts.rows.append(Row((NOTHING,) * longest, as_claims(place.child("unevaluatedItems"))))

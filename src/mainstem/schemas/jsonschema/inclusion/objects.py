@@ -106,6 +106,8 @@ def without_objects(prover: Prover, facts: Facts) -> bool:
 
 def _each_property(case: Case, piece: Piece) -> Iterator[Finding]:
     facts = case.facts
+    if facts.max_properties == 0:
+        return
     for name in sorted(facts.declared | set(piece.properties)):
         claims, goals = facts.of(name), piece.of(name)
         if goals and _may_have(case, name):

@@ -134,7 +134,7 @@ class Prover:
         self._examples = examples
         self._empty = empty
         self._steps = STEPS
-        self._proved: set[tuple[Claims, Place]] = set()
+        self._decided: dict[tuple[Claims, Place], bool] = {}
         self._open: dict[tuple[Claims, Place], tuple[int, int]] = {}
         self._telling: set[tuple[Claims, Place]] = set()
         self._leant_on = DEEP
@@ -166,8 +166,8 @@ class Prover:
         if self.evident(claims, goal):
             return True
         key = (claims, goal)
-        if key in self._proved:
-            return True
+        if key in self._decided:
+            return self._decided[key]
         if key in self._open:
             level, position = self._open[key]
             self._leant_on = min(self._leant_on, position)
@@ -179,8 +179,8 @@ class Prover:
             proved = self._holds(claims, goal)
         finally:
             del self._open[key]
-        if proved and self._leant_on >= position:
-            self._proved.add(key)
+        if self._leant_on >= position:
+            self._decided[key] = proved
             self._leant_on = outer
         else:
             self._leant_on = min(outer, self._leant_on)
@@ -271,12 +271,20 @@ class Prover:
             yield from self._nothing(case)
             return
         for types, keywords, check in self._checks:
-            if not facts.types.isdisjoint(types) and any(goal.has(keyword) for keyword in keywords):
-                yield from check(case)
+            if any(goal.has(keyword) for keyword in keywords):
+                yield from self._checked(case, facts.types & types, check)
         for keyword in goal.schema:
             known = KEYWORDS.get(keyword)
             if known and known.meaning in ("compared", "equal") and not knows(goal.draft, keyword):
                 yield case.finding("keyword-of-another-draft", keyword, None)
+
+    def _checked(self, case: Case, kinds: set[str], check: Check) -> Iterator[Finding]:
+        """What a check finds, unless there are no instances of the types that it is about."""
+        found = check(case) if kinds else iter(())
+        first = next(found, None)
+        if first and (kinds == case.facts.types or not self.empty(case.facts, kinds)):
+            yield first
+            yield from found
 
     def _values(self, case: Case, values: list[Json]) -> Iterator[Finding]:
         for each in values:
@@ -289,7 +297,7 @@ class Prover:
     def _nothing(self, case: Case) -> Iterator[Finding]:
         """That nothing at all is as claimed."""
         facts = case.facts
-        if self._contradictory(facts):
+        if self.empty(facts, facts.types):
             return
         for place in facts.negatives:
             others = frozenset(each for each in case.claims if each != Not(place))
@@ -297,8 +305,9 @@ class Prover:
                 return
         yield case.finding("nothing-accepted", "", None, [] if case.quick else self.examples(case.claims))
 
-    def _contradictory(self, facts: Facts) -> bool:
-        return all(self._empty(self, facts, kind) for kind in sorted(facts.types))
+    def empty(self, facts: Facts, kinds: Iterable[str]) -> bool:
+        """Whether facts leave no instance of any of these types."""
+        return all(self._empty(self, facts, kind) for kind in sorted(kinds))
 
     def _same(self, claim: Place, goal: Place) -> bool:
         """Whether two places have one text, and all that the text refers to is the same as well."""

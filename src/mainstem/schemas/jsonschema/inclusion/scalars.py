@@ -25,7 +25,7 @@ EVERYTHING: Final = frozenset({"", "^", "$", ".*", "^.*", ".*$", "(.*)"})
 def types(case: Case) -> Iterator[Finding]:
     """``type``."""
     more = case.facts.types - types_of(case.goal)
-    if more and not _multiples_of_one(case.facts, more):
+    if more and not _multiples_of_one(case.facts, more) and not case.prover.empty(case.facts, more):
         yield case.finding("type-narrowed", "type", sorted(_spoken(case.facts.types)), _of_types(case, more))
 
 
@@ -102,15 +102,20 @@ def patterns(case: Case) -> Iterator[Finding]:
 def formats(case: Case) -> Iterator[Finding]:
     """``format``: the same one, or one that is known to be wider."""
     wanted = str(case.goal.get("format"))
-    kept = case.facts.formats | {wider for each in case.facts.formats for wider in WIDER_FORMATS.get(each, ())}
-    if wanted not in kept:
-        yield case.finding("format-changed", "format", sorted(case.facts.formats), _texts(case, [1, 0, 3]))
+    looked_at = {each for each, looks in case.facts.formats if looks or case.goal.draft >= 2019}
+    if wanted not in looked_at.union(*(WIDER_FORMATS.get(each, ()) for each in looked_at)):
+        known = sorted(each for each, _ in case.facts.formats)
+        yield case.finding("format-changed", "format", known, _texts(case, [1, 0, 3]))
 
 
 def contents(case: Case) -> Iterator[Finding]:
     """``contentEncoding`` and ``contentMediaType``: only the same ones are known to be kept."""
     for keyword in ("contentEncoding", "contentMediaType"):
-        if case.goal.has(keyword) and (keyword, written(case.goal.get(keyword))) not in case.facts.equal:
+        if not case.goal.has(keyword):
+            continue
+        wanted = (keyword, written(case.goal.get(keyword)))
+        kept = {(name, text) for name, text, looks in case.facts.contents if looks or case.goal.draft >= 2019}
+        if wanted not in kept:
             yield case.finding("content-changed", keyword, None, _texts(case, [1, 0, 3]))
 
 
