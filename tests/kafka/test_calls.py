@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
@@ -51,11 +51,49 @@ async def test_coordinators_are_not_asked_where_nobody_answers(silent: str, call
     """Such a question ends the process when its broker comes back, so a harmless one goes before it."""
     coordinators = Coordinators(ClientSettings(silent, KafkaOptions()).admin(), SECONDS, calls)
 
-    def question(_: AdminClient) -> "Future[None]":
+    def question(_: AdminClient, _seconds: float) -> "Future[None]":
         pytest.fail("it has been asked")
 
     with pytest.raises(BrokerAway):
         await coordinators.ask(question, "group g")
+
+
+async def test_a_question_that_is_left_without_an_answer_goes_to_another_client(kafka: str, calls: Calls) -> None:
+    """A client may ask a coordinator that has died for as long as it has time; it gets a part of the time only."""
+    coordinators = Coordinators(ClientSettings(kafka, KafkaOptions()).admin(), 10, calls)
+    asked: list[tuple[AdminClient, float]] = []
+
+    def question(client: AdminClient, seconds: float) -> "Future[str]":
+        answer: Future[str] = Future()
+        asked.append((client, seconds))
+        if len(asked) < 3:
+            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        else:
+            answer.set_result("here")
+        return answer
+
+    assert await coordinators.ask(question, "group g") == "here"
+    assert len({id(client) for client, _ in asked}) == 3
+    assert [seconds for _, seconds in asked] == [1, 2, 4]
+
+
+async def test_a_commit_is_given_up_soon_and_the_next_one_of_its_task_later() -> None:
+    """Whoever takes the task over anew asks another coordinator; where the cluster is slow, that mends nothing."""
+    calls, go_on = Calls(4, 10.0, commit_seconds=0.02), threading.Event()
+    try:
+        for patience in ("0.02", "0.1"):
+            with pytest.raises(CommitUnknown, match=rf"within {patience} s"):
+                await calls.commit(go_on.wait, "billing.0")
+        with pytest.raises(BrokerAway, match=r"within 0\.02 s"):
+            await calls.commit(go_on.wait, "billing.1", BrokerAway)
+        go_on.set()
+        assert await calls.commit(go_on.wait, "billing.0")
+        go_on.clear()
+        with pytest.raises(CommitUnknown, match=r"within 0\.02 s"):
+            await calls.commit(go_on.wait, "billing.0")
+    finally:
+        go_on.set()
+        calls.close()
 
 
 def test_a_partition_without_a_leader_is_waited_for() -> None:
@@ -70,7 +108,7 @@ async def test_after_an_outage_coordinators_are_asked_anew(kafka: str, silent: s
     coordinators = Coordinators(ClientSettings(kafka, KafkaOptions()).admin(), 10, calls)
     asked: list[AdminClient] = []
 
-    def question(client: AdminClient) -> "Future[None]":
+    def question(client: AdminClient, _seconds: float) -> "Future[None]":
         asked.append(client)
         answer: Future[None] = Future()
         answer.set_result(None)

@@ -13,12 +13,13 @@ from mainstem.broker.kafka.calls.meanings import (
     translated,
     unknown_topic,
 )
-from mainstem.broker.kafka.calls.questions import RETRY_SECONDS, Asking, Coordinators, answered
+from mainstem.broker.kafka.calls.questions import FIRST_PATIENCE_SECONDS, RETRY_SECONDS, Asking, Coordinators, answered
 from mainstem.broker.kafka.calls.threads import Calls
 
 __all__ = [
     "AWAY",
     "FENCES",
+    "FIRST_PATIENCE_SECONDS",
     "NO_LEADER",
     "RETRY_SECONDS",
     "STARTING",

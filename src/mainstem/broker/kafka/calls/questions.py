@@ -1,7 +1,7 @@
 """Questions to the cluster, and how an answer is awaited."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Final, TypeVar, cast
 
@@ -17,6 +17,8 @@ from mainstem.errors import BrokerAway
 T = TypeVar("T")
 
 RETRY_SECONDS: Final = 0.1
+FIRST_PATIENCE_SECONDS: Final = 1.0
+"""A question is asked again of another client when the first has not answered in so long, the next in twice that."""
 
 
 class Asking:
@@ -45,6 +47,27 @@ class Asking:
         if self._client is client:
             self._client = None
 
+    async def ask(self, question: Callable[[AdminClient, float], Awaitable[T]]) -> T:
+        """The answer to a question that changes nothing, of one client after the other; each is given longer.
+
+        A client goes on asking a coordinator or a leader that has died, even when it is back, for as long as it has
+        time for its answer; a new one asks who it is now. Raises :class:`~mainstem.errors.BrokerAway`.
+        """
+        loop = asyncio.get_running_loop()
+        until, patience = loop.time() + self._seconds, FIRST_PATIENCE_SECONDS
+        while True:
+            client, left = self.client, max(RETRY_SECONDS, until - loop.time())
+            try:
+                return await question(client, min(patience, left))
+            except BrokerAway as away:
+                error = None if away.__cause__ is None else kafka_error(away.__cause__)
+                if error is None or error.code() not in STARTING:
+                    self.drop(client)
+                    patience *= 2
+                if loop.time() >= until:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
+
     async def look(self, where: str, *topic: str) -> ClusterMetadata:
         """What the cluster says of itself, and of one topic or all. Raises :class:`~mainstem.errors.BrokerAway`."""
         client = self.client
@@ -70,25 +93,22 @@ class Coordinators:
         self._seconds = seconds
         self._as_of = 0
 
-    async def ask(self, question: Callable[[AdminClient], "Future[T]"], where: str) -> T:
-        """The answer to a question. Raises :class:`~mainstem.errors.BrokerAway` where there is none in time."""
+    async def ask(self, question: Callable[[AdminClient, float], "Future[T]"], where: str) -> T:
+        """The answer to a question, which gets a client and how many seconds it may take.
+
+        Raises :class:`~mainstem.errors.BrokerAway` where there is none in time.
+        """
         if self._as_of != self._calls.outages:
             # One that was idle while the cluster was away waits for the connections that it had before.
             self._asking = Asking(self._settings, self._seconds, self._calls)
             self._as_of = self._calls.outages
-        client = self._asking.client
-        await self._asking.look(where, GROUPS_TOPIC)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._seconds
-        while True:
-            try:
-                return await answered(question(client), where)
-            except BrokerAway as away:
-                error = None if away.__cause__ is None else kafka_error(away.__cause__)
-                if error is None or error.code() not in STARTING or loop.time() > until:
-                    self._asking.drop(client)
-                    raise
-            await asyncio.sleep(RETRY_SECONDS)
+        asking = self._asking
+
+        async def asked(client: AdminClient, seconds: float) -> T:
+            await asking.look(where, GROUPS_TOPIC)
+            return await answered(question(client, seconds), where)
+
+        return await asking.ask(asked)
 
 
 async def answered(future: "Future[T]", where: str) -> T:

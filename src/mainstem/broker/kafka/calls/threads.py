@@ -6,14 +6,18 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from confluent_kafka import KafkaException
 
 from mainstem.broker.kafka.calls.meanings import LOOK, failure
-from mainstem.errors import BrokerAway, BrokerError
+from mainstem.errors import BrokerAway, BrokerError, CommitUnknown
 
 T = TypeVar("T")
+
+COMMIT_SECONDS: Final = 3.0
+"""A commit of a task is waited for so long, and the next one of the same task for longer, if that was too short."""
+LONGER: Final = 5
 
 
 class _Call(Generic[T]):
@@ -89,21 +93,41 @@ class Calls:
     time it was given. So nobody waits for longer than ``seconds``, and the thread is replaced: soon all would hang.
     """
 
-    def __init__(self, threads: int, seconds: float) -> None:
-        """At most ``threads`` calls run at once, and each is waited for so long."""
+    def __init__(self, threads: int, seconds: float, commit_seconds: float = COMMIT_SECONDS) -> None:
+        """At most ``threads`` calls run at once, and each is waited for so long; a commit for less, as long as it can.
+
+        A client goes on asking the coordinator of a group that has died, also when it is back, and the one who takes
+        the task over anew asks who it is now. But where the cluster is slow, to take over once more mends nothing.
+        """
         self._threads = _Threads(threads)
+        self._commit_seconds = commit_seconds
+        self._patience: dict[str, float] = {}
         self.seconds = seconds
         self.outages = 0
         """How often the cluster has not answered."""
 
-    async def run(self, call: Callable[[], T], where: str, late: type[BrokerError] = BrokerAway) -> T:
+    async def commit(self, call: Callable[[], T], where: str, late: type[BrokerError] = CommitUnknown) -> T:
+        """Commit for a task, whose name is ``where``. Raises ``late`` where it is not through in time."""
+        seconds = min(self._patience.get(where, self._commit_seconds), self.seconds)
+        try:
+            result = await self.run(call, where, late, seconds)
+        except late:
+            self._patience[where] = seconds * LONGER
+            raise
+        self._patience.pop(where, None)
+        return result
+
+    async def run(
+        self, call: Callable[[], T], where: str, late: type[BrokerError] = BrokerAway, seconds: float | None = None
+    ) -> T:
         """Call it in a thread. It runs to its end even when nobody waits any more, and then holds up nobody else.
 
         Raises ``late`` where it has not returned in time.
         """
+        seconds = self.seconds if seconds is None else seconds
         asked = _Call(call)
         self._threads.submit(asked)
-        limit = asyncio.timeout(self.seconds)
+        limit = asyncio.timeout(seconds)
         try:
             async with limit:
                 return await asyncio.wrap_future(asked.future)
@@ -116,7 +140,7 @@ class Calls:
                 raise
             self._threads.give_up(asked)
             self.outages += 1
-            why = f"a call of the client has not returned within {self.seconds:g} s, and is given up"
+            why = f"a call of the client has not returned within {seconds:g} s, and is given up"
             raise late("The cluster does not answer", where=where, why=why, remedy=LOOK) from None
         except asyncio.CancelledError:
             self._threads.give_up(asked)

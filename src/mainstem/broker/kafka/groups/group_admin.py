@@ -92,10 +92,10 @@ class GroupAdmin:
         await self._groups.registry.forget(group)
 
     async def _delete_positions(self, group: str) -> None:
-        seconds = self._groups.settings.options.answer_seconds
         try:
             await self._groups.coordinators.ask(
-                lambda client: client.delete_consumer_groups([group], request_timeout=seconds)[group], f"group {group}"
+                lambda client, seconds: client.delete_consumer_groups([group], request_timeout=seconds)[group],
+                f"group {group}",
             )
         except BrokerError as error:
             # It has never committed anything, or the positions have expired. Any other error would leave them to a

@@ -103,10 +103,8 @@ class Groups:
         async def read() -> bool:
             nonlocal found
             answer = await self.coordinators.ask(
-                lambda client: client.list_consumer_group_offsets(
-                    [ConsumerGroupTopicPartitions(group, asked)],
-                    require_stable=stable,
-                    request_timeout=self.settings.options.answer_seconds,
+                lambda client, seconds: client.list_consumer_group_offsets(
+                    [ConsumerGroupTopicPartitions(group, asked)], require_stable=stable, request_timeout=seconds
                 )[group],
                 f"group {group}",
             )
@@ -127,10 +125,9 @@ class Groups:
 
     async def seats(self, group: str) -> list[Seat]:
         """Who is in it now."""
-        seconds = self.settings.options.answer_seconds
         try:
             described: ConsumerGroupDescription = await self.coordinators.ask(
-                lambda client: client.describe_consumer_groups([group], request_timeout=seconds)[group],
+                lambda client, seconds: client.describe_consumer_groups([group], request_timeout=seconds)[group],
                 f"group {group}",
             )
         except BrokerError as error:

@@ -157,7 +157,7 @@ class KafkaMembership:
         positions = await self._positions(inputs, committed)
         bytes_max = (await groups.topics.known(changelog)).record_bytes_max
         now = self._groups.topics.clock.monotonic()
-        await groups.topics.calls.run(lambda: owner.begin(positions, bytes_max, now), where)
+        await groups.topics.calls.commit(lambda: owner.begin(positions, bytes_max, now), owner.where, BrokerAway)
         return KafkaOwnership(groups, owner, task, positions)
 
     async def _look_after(self, task: int, where: str) -> KafkaOwnership:

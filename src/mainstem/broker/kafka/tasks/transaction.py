@@ -69,7 +69,7 @@ class KafkaTransaction(Buffer):
             return await by.commit(await self._foreign())
         shipment = await self._owned(by)
         now = self._topics.clock.monotonic()
-        return await self._topics.calls.run(lambda: by.send(shipment, self._changes, now), by.where, CommitUnknown)
+        return await self._topics.calls.commit(lambda: by.send(shipment, self._changes, now), by.where)
 
     async def _foreign(self) -> Records:
         if self._changes or self._positions:

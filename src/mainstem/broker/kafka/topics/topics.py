@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Final, NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicCollection
@@ -18,6 +19,8 @@ from confluent_kafka.admin import (
 
 from mainstem.broker import GROUPS_TOPIC, TopicPartition, TopicSpec
 from mainstem.broker.kafka.calls import (
+    AWAY,
+    FIRST_PATIENCE_SECONDS,
     NO_LEADER,
     UNKNOWN_TOPIC,
     Asking,
@@ -127,8 +130,10 @@ class Topics:
         wanted = list(names)
         if not wanted:
             return {}
+        return await self._asker.ask(partial(self._laid, wanted))
+
+    async def _laid(self, wanted: list[str], client: AdminClient, seconds: float) -> dict[str, Laid]:
         await self._look()
-        client, seconds = self.client, self.options.answer_seconds
         described = client.describe_topics(TopicCollection(wanted), request_timeout=seconds)
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
         configured = client.describe_configs(resources, request_timeout=seconds)
@@ -151,37 +156,45 @@ class Topics:
         """Offsets by specification; what is not there is left out. Counts open transactions as well."""
         found: dict[TopicPartition, int] = {}
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.options.answer_seconds
+        until, patience = loop.time() + self.options.answer_seconds, FIRST_PATIENCE_SECONDS
         while wanted:
             again: dict[TopicPartition, OffsetSpec] = {}
             client = self.client
-            for at, future in self._ask_offsets(client, wanted).items():
+            for at, future in self._ask_offsets(client, wanted, patience).items():
                 try:
                     found[at] = told(await asyncio.wrap_future(future))
                 except KafkaException as raised:
                     error = kafka_error(raised)
                     if error is not None and error.code() in UNKNOWN_TOPIC:
                         self._known.pop(at.topic, None)
-                    elif error is not None and (error.code() in NO_LEADER or error.retriable()) and loop.time() < until:
+                    elif loop.time() < until and self._may_pass(error, client):
                         # One is being elected, or has just been; or there is no such topic.
                         if at.topic in await self.describe([at.topic]):
                             again[at] = wanted[at]
                     else:
                         raise failure(raised, f"{at.topic}[{at.partition}]") from raised
-            wanted = again
+            wanted, patience = again, min(2 * patience, self.options.answer_seconds)
             if wanted:
                 # The client keeps asking the leader of yesterday until it has looked at the cluster again.
                 await self.names()
                 await asyncio.sleep(RETRY_SECONDS)
         return found
 
+    def _may_pass(self, error: KafkaError | None, client: AdminClient) -> bool:
+        """Whether it may be answered if it is asked again; a client that was left without an answer is replaced."""
+        if error is None:
+            return False
+        if error.code() in AWAY:
+            self._asker.drop(client)
+        return error.code() in NO_LEADER | AWAY or error.retriable()
+
     def _ask_offsets(
-        self, client: AdminClient, wanted: Mapping[TopicPartition, OffsetSpec]
+        self, client: AdminClient, wanted: Mapping[TopicPartition, OffsetSpec], seconds: float
     ) -> dict[TopicPartition, "Future[ListOffsetsResultInfo]"]:
         asked = client.list_offsets(
             {At(at.topic, at.partition): spec for at, spec in wanted.items()},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=self.options.answer_seconds,
+            request_timeout=seconds,
         )
         return {TopicPartition(at.topic, at.partition): future for at, future in asked.items()}
 
@@ -195,10 +208,11 @@ class Topics:
 
     async def ids(self, names: Iterable[str]) -> dict[str, tuple[str, int]]:
         """Id and number of partitions of those that are there."""
-        wanted = list(names)
+        return await self._asker.ask(partial(self._identified, list(names)))
+
+    async def _identified(self, wanted: list[str], client: AdminClient, seconds: float) -> dict[str, tuple[str, int]]:
         await self._look()
-        client = self.client
-        asked = client.describe_topics(TopicCollection(wanted), request_timeout=self.options.answer_seconds)
+        asked = client.describe_topics(TopicCollection(wanted), request_timeout=seconds)
         found: dict[str, tuple[str, int]] = {}
         for name in wanted:
             with suppress(UnknownTopic):
