@@ -9,6 +9,7 @@ import threading
 from binascii import hexlify
 from hashlib import blake2b
 from itertools import count
+from os import urandom
 from struct import Struct
 from typing import Final
 
@@ -63,6 +64,11 @@ class Identifiers:
             prefix = f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{a:03x}-{0x8000 | b:04x}-"
             self._prefix_and_count = (prefix, count(start))
             self._ms = ms
+
+
+def unguessable(size_bytes: int) -> bytes:
+    """Bytes that nobody can guess, for secrets; never the same in a simulation either."""
+    return urandom(size_bytes)
 
 
 def derive(*parts: str | bytes) -> str:

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from mainstem import running
-from mainstem.clock import SystemClock
-from mainstem.identifiers import Identifiers
 from mainstem.registry.contents import Config, DeleteSubject, Register, RegistryError, SetConfig
 from mainstem.registry.ledger import Ledger, RegistryRequest
 from mainstem.schemas.documents import Schema
@@ -26,8 +24,8 @@ async def instance(broker: str) -> AsyncIterator[Ledger]:
     """An instance of the registry, with a broker connection of its own."""
     service = schema_registry()
     async with (
-        running(service, broker=broker, dev=True) as process,
-        registry_access(service, process, Identifiers(SystemClock())) as access,
+        running(service, broker=broker, dev=True),
+        registry_access(service) as access,
     ):
         yield access
 
@@ -75,8 +73,8 @@ async def test_a_request_that_is_repeated_has_the_same_answer() -> None:
     service = schema_registry()
     asked = RegistryRequest("r-1", DeleteSubject("orders"))
     async with (
-        running(service, broker="sqlite:///:memory:", dev=True) as process,
-        registry_access(service, process, Identifiers(SystemClock())) as access,
+        running(service, broker="sqlite:///:memory:", dev=True),
+        registry_access(service) as access,
     ):
         await access.write(Register("orders", titled("a")))
         view = access._view

@@ -68,7 +68,7 @@ async def play(faults: list[Fault], workers: int) -> None:
         assert {"crash", "goes wrong", "stall"} & {step.what for step in world.trace.steps}, "something has gone wrong"
     assert len(outcomes) == len(asked)
     assert all(each.number == 0 for each in outcomes.values())
-    ids = {}
+    ids: dict[str, int] = {}
     for number, operation in enumerate(asked):
         if isinstance(operation, Register):
             version = msgspec.msgpack.decode(outcomes[f"r-{number}"].answer, type=Version)

@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
     "doctor": CommandAt(
         "mainstem.ops.doctor", "Look at groups, topics and events for what is wrong, or soon will be; change nothing."
     ),
+    "registry": CommandAt("mainstem.ops.registry", "Run the schema registry, and make what its accounts show."),
     "backup": CommandAt("mainstem.ops.file", "Copy the embedded broker's file to a new one, while services go on."),
     "migrate": CommandAt(
         "mainstem.ops.migrate", "Move everything from the embedded broker's file to another broker, and prove it."

@@ -8,13 +8,16 @@ from typing import Final
 import msgspec
 
 from mainstem.broker import Batch, Log, TopicPartition
+from mainstem.errors import BrokerAway
 from mainstem.events import declaration_of
 from mainstem.registry.contents import MemoryRows
 from mainstem.registry.ledger.events import ANSWER, ROWS, Outcome, RegistryRow
 from mainstem.schemas import codec_for
+from mainstem.telemetry import log
 
 AT: Final = TopicPartition(ROWS, 0)
 _YIELD_RECORDS: Final = 2_000
+_AGAIN_SECONDS: Final = 0.5
 
 
 class View:
@@ -72,20 +75,28 @@ class View:
 
     async def _follow(self) -> None:
         try:
-            start, _ = await self._log.bounds(AT)
-            reader = self._log.reader({AT: start})
-            try:
-                while True:
-                    batch = reader.take()
-                    if batch is None:
-                        await reader.wait()
-                    else:
-                        await self._fold(batch)
-            finally:
-                reader.close()
+            self._offset, _ = await self._log.bounds(AT)
+            while True:
+                with suppress(BrokerAway):
+                    await self._read_on()
+                await asyncio.sleep(_AGAIN_SECONDS)
         except BaseException as error:
+            if isinstance(error, Exception):
+                log.error("the log of the schema registry is not read any more: %s", error)
             self._end(error)
             raise
+
+    async def _read_on(self) -> None:
+        reader = self._log.reader({AT: self._offset})
+        try:
+            while True:
+                batch = reader.take()
+                if batch is None:
+                    await reader.wait()
+                else:
+                    await self._fold(batch)
+        finally:
+            reader.close()
 
     async def _fold(self, batch: Batch) -> None:
         for number, value in enumerate(batch.values):

@@ -1,15 +1,13 @@
 """What a registry refuses, with the numbers that its clients know."""
 
-from mainstem.errors import MainstemError, SchemaRefused
+from mainstem.errors import RegistryRefused, SchemaRefused
 
 
-class RegistryError(MainstemError):
+class RegistryError(RegistryRefused):
     """A registry's answer to what it cannot do. ``number`` is the one of Confluent's API, such as 40401."""
 
-    code = "registry-refused"
-
     def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message, number)
         self.number = number
         self.message = message
 
