@@ -60,7 +60,10 @@ if TYPE_CHECKING:
     from mainstem.delivery.guards import GIVES_WAY as GIVES_WAY
     from mainstem.delivery.guards import Breaker as Breaker
     from mainstem.delivery.guards import KillSwitch as KillSwitch
+    from mainstem.delivery.guards import RememberedBreaker as RememberedBreaker
     from mainstem.delivery.guards import RightOfWay as RightOfWay
+    from mainstem.delivery.guards import breaker_place as breaker_place
+    from mainstem.delivery.guards import remembered_breakers as remembered_breakers
     from mainstem.delivery.handlers import Registration as Registration
     from mainstem.delivery.handlers import compile_handler as compile_handler
     from mainstem.delivery.handlers import declared_outputs as declared_outputs
@@ -158,6 +161,7 @@ __all__ = [
     "Recurring",
     "Registration",
     "Remembered",
+    "RememberedBreaker",
     "Retirement",
     "Retry",
     "RightOfWay",
@@ -171,6 +175,7 @@ __all__ = [
     "Upcoming",
     "answers_topic",
     "audit_topic",
+    "breaker_place",
     "check_alerts",
     "checked_name",
     "compile_handler",
@@ -196,6 +201,7 @@ __all__ = [
     "relocated_completed",
     "relocated_seen",
     "relocated_starts",
+    "remembered_breakers",
     "send",
     "standing_told",
     "tasks_for",
@@ -266,7 +272,15 @@ __getattr__, __dir__ = door(
             "relocated_seen",
         ),
         "group": ("GroupRunner",),
-        "guards": ("GIVES_WAY", "Breaker", "KillSwitch", "RightOfWay"),
+        "guards": (
+            "GIVES_WAY",
+            "Breaker",
+            "KillSwitch",
+            "RememberedBreaker",
+            "RightOfWay",
+            "breaker_place",
+            "remembered_breakers",
+        ),
         "handlers": (
             "Registration",
             "compile_handler",

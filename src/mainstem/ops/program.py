@@ -42,6 +42,7 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
         "mainstem.ops.schedules",
         "Show what is due when; take it back; run, pause and resume what runs by the calendar.",
     ),
+    "breakers": CommandAt("mainstem.ops.breakers", "Show which breakers of handlers are open, and close them by hand."),
     "retire": CommandAt(
         "mainstem.ops.groups", "Forget a handler that does not exist any more, so that its group can start."
     ),

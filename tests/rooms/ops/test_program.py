@@ -21,6 +21,7 @@ LISTINGS = [
     ("services",),
     ("dead-letters", "list"),
     ("dead-letters", "show"),
+    ("breakers", "list"),
     ("tail",),
     ("check",),
 ]

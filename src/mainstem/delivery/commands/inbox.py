@@ -13,16 +13,19 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.delivery.context import Fact
 from mainstem.delivery.failures import Failure, Letter
 
-Action = Literal["redrive", "discard", "edit", "read", "restore", "publish-later", "cancel", "run", "pause", "resume"]
+Action = Literal[
+    "redrive", "discard", "edit", "read", "restore", "publish-later", "cancel", "run", "pause", "resume", "close"
+]
 LATER_ACTIONS: Final[frozenset[Action]] = frozenset({"publish-later", "cancel", "run", "pause", "resume"})
-"""Commands about what is to happen later; the others are about parked sequences."""
+"""Commands about what is to happen later; ``close`` is about a breaker, the others about parked sequences."""
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
     """Something to be done to a parked sequence. ``place`` names it beside the handler, as listings show it.
 
     Or to an event that is to be published later, and then ``place`` says whose it is; ``value`` is what is to be
-    published, ``at_ms`` when. Or to the schedule of a handler: a run, now, or a pause until it is resumed.
+    published, ``at_ms`` when. Or to the schedule of a handler: a run, now, or a pause until it is resumed. Or to the
+    breakers of a handler, which are closed: the one that ``place`` names, or all of them.
 
     ``by`` is who asks for it. A redrive begins at ``at_ms``, in wall-clock milliseconds; without it, or when that has
     passed, at once. A discard that names the ``origin`` of the first event does nothing unless ``number`` events wait,

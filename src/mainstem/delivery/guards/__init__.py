@@ -1,8 +1,8 @@
 """What keeps a task from harm when what its handlers need is away, when too much waits, or when it is behind."""
 
 from mainstem.delivery.guards.breaker import Breaker, Declared, Fuse, KillSwitch, fuse_of
-from mainstem.delivery.guards.breakers import Breakers
-from mainstem.delivery.guards.gate import Shared
+from mainstem.delivery.guards.breakers import Breakers, RememberedBreaker, remembered_breakers
+from mainstem.delivery.guards.gate import Shared, breaker_place
 from mainstem.delivery.guards.giving_way import GIVES_WAY, GivingWay, Lateness, RightOfWay
 from mainstem.delivery.guards.held import HeldSequences
 from mainstem.delivery.guards.letter_count import COUNT_STORE, LetterCount
@@ -26,8 +26,11 @@ __all__ = [
     "Notices",
     "Passage",
     "Pauses",
+    "RememberedBreaker",
     "RightOfWay",
     "Shared",
     "Turn",
+    "breaker_place",
     "fuse_of",
+    "remembered_breakers",
 ]

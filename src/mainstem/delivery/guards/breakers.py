@@ -1,12 +1,17 @@
 """The breakers of the handlers of one task, in one incarnation of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final
+
+from msgspec import Struct
 
 from mainstem.delivery.context import Effects
-from mainstem.delivery.failures import HELD_STORE, held_in
+from mainstem.delivery.failures import HELD_STORE, held_by, held_in
 from mainstem.delivery.guards.breaker import Fuse
-from mainstem.delivery.guards.gate import BREAKERS_STORE, Gate, Shared
+from mainstem.delivery.guards.gate import BREAKERS_STORE, Gate, Shared, decode_state
+from mainstem.resilience import BreakerState
 from mainstem.state import TaskState
 
 GATES_MOST = 10_000
@@ -20,6 +25,35 @@ HELD_MS = 3_600_000
 """What waits for a breaker is tried after this time in any case: it may be one that nobody knows any more."""
 
 _ALL = b""
+COUNTED_MOST: Final = 10_000
+"""So many sequences that wait for a breaker are counted, and no more."""
+
+
+class RememberedBreaker(Struct, frozen=True):
+    """A breaker as a task has it in its store: open, or closed with failures to remember.
+
+    ``key`` is what its events have in common; None where it is that of all events of the handler. So many parked
+    sequences may wait for it, some of them no more.
+    """
+
+    handler: str
+    key: bytes | None
+    state: BreakerState
+    waiting: int
+
+
+def remembered_breakers(state: TaskState) -> Iterator[RememberedBreaker]:
+    """The breakers of a task that are not as new."""
+    for name, row in state.walk(BREAKERS_STORE):
+        handler, key = _named(name)
+        start, stop = held_by(name)
+        waiting = sum(1 for _ in islice(state.walk(HELD_STORE, start, stop), COUNTED_MOST))
+        yield RememberedBreaker(handler, key, decode_state(row), waiting)
+
+
+def _named(name: bytes) -> tuple[str, bytes | None]:
+    end = 2 + int.from_bytes(name[:2], "big")
+    return name[2:end].decode(), name[end + 1 :] if name[end:] else None
 
 
 class Breakers:
@@ -46,14 +80,12 @@ class Breakers:
         """Go on with what an earlier owner has left."""
         self.shared = shared
         for row_key, row in state.walk(BREAKERS_STORE) if shared.keeps else ():
-            end = 2 + int.from_bytes(row_key[:2], "big")
-            handler, rest = row_key[2:end].decode(), row_key[end:]
+            handler, key = _named(row_key)
             fuse = self._fuses.get(handler)
-            if fuse is None or (fuse.fields is None) != (rest == _ALL):
+            if fuse is None or (fuse.fields is None) != (key is None):
                 shared.absorb(Effects([], {(BREAKERS_STORE, row_key): None}))
                 continue
-            gate = Gate(handler, rest[1:] if rest else None, fuse, shared, row)
-            self._gates[handler][rest[1:]] = gate
+            gate = self._gates[handler][key or _ALL] = Gate(handler, key, fuse, shared, row)
             gate.begin()
         for name in [*shared.held.breakers()] if shared.keeps else ():
             self.free(name)
@@ -125,6 +157,20 @@ class Breakers:
             if store == HELD_STORE and value is not None:
                 self.free(held_in(key)[0])
 
+    def close(self, handler: str, key: bytes | None) -> int | None:
+        """Close the breaker of a handler for a key, or all that it has; how many were open.
+
+        None where the handler has none.
+        """
+        gates = self._gates.get(handler)
+        if gates is None:
+            return None
+        found = list(gates.values()) if key is None else [gates[key]] if key in gates else []
+        found = [each for each in found if each.state.phase != "closed"]
+        for each in found:
+            each.close()
+        return len(found)
+
     def stop(self) -> None:
         """Do nothing more."""
         self._ended = True
@@ -133,8 +179,8 @@ class Breakers:
                 gate.stop()
 
     def _of(self, name: bytes) -> list[Gate]:
-        end = 2 + int.from_bytes(name[:2], "big")
-        gate = self._gates.get(name[2:end].decode(), {}).get(name[end + 1 :])
+        handler, key = _named(name)
+        gate = self._gates.get(handler, {}).get(key or _ALL)
         return [] if gate is None else [gate]
 
 

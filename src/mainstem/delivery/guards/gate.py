@@ -32,6 +32,11 @@ encode_state = msgspec.msgpack.Encoder().encode
 decode_state = msgspec.msgpack.Decoder(BreakerState).decode
 
 
+def breaker_place(key: bytes | None) -> bytes:
+    """What names a breaker beside its handler, in its row and in a command."""
+    return b"" if key is None else b"k" + key
+
+
 class Shared(Struct, frozen=True):
     """What all breakers of a task share. ``free`` lets those go on that were parked by the breaker of this name.
 
@@ -96,7 +101,7 @@ class Gate:
     @property
     def name(self) -> bytes:
         """The key of its row, and what parked sequences know it by."""
-        return row_of(self.handler, b"" if self.key is None else b"k" + self.key)
+        return row_of(self.handler, breaker_place(self.key))
 
     @property
     def label(self) -> str:
@@ -182,6 +187,14 @@ class Gate:
     def _back(self, permit: Permit | None) -> None:
         if permit is not None:
             self.under_way -= 1
+
+    def close(self) -> None:
+        """Somebody says that what it waits for is there again; what has failed before counts no more."""
+        self.state = self.fuse.rule.forced(self.state, "automatic")
+        self._tried.clear()
+        self._closed()
+        self._store()
+        self._stir()
 
     # -- taking over and ending
 

@@ -8,6 +8,7 @@ from mainstem.delivery.desk import BoundRoute, Desk, Handler, Routes
 from mainstem.delivery.failures import lane_of
 from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.measures import anybody_looks
+from mainstem.delivery.works.closing import CloseWork
 from mainstem.delivery.works.later import LaterWork
 from mainstem.delivery.works.works import BatchWork, CommandWork, EventWork, SievedWork, SpoiltWork
 from mainstem.errors import DecodingFailed
@@ -220,7 +221,9 @@ class Admission:
                 )
                 self.desk.ledger.skip(intake, (index,), "a command that cannot be read")
                 continue
-            if later:
+            if command.action == "close":
+                works.append(CloseWork(None, self.desk, intake, index, command))
+            elif later:
                 works.append(LaterWork(lane, self.desk, intake, index, command))
             else:
                 works.append(CommandWork(lane, self.desk, self._routes, intake, index, command))
