@@ -200,11 +200,6 @@ class Ledger:
         if effects.wake_ms is not None:
             self.on_wake(effects.wake_ms)
         if not self.changed and (effects.writes or effects.facts):
-            self.touch()
-
-    def touch(self) -> None:
-        """There is more to commit than positions."""
-        if not self.changed:
             self.changed = True
             self.on_change()
 

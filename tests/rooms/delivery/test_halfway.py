@@ -197,6 +197,8 @@ def test_only_what_is_still_to_be_read_is_awaited(event: Halfway, *, awaited: bo
     returning = Returning(added.extend, [event], {ORDERS: progress})
     returning.add([Rung(b"a"), Rung(b"b")])
     assert (returning.some, [work.key for work in added]) == (awaited, [b"b"] if awaited else [b"a", b"b"])
+    returning.give_up()
+    assert sorted(work.key or b"" for work in added) == [b"a", b"b"]
 
 
 def test_an_event_that_is_passed_over_is_not_awaited_any_more() -> None:

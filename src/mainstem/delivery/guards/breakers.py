@@ -108,8 +108,6 @@ class Breakers:
 
     def changed(self, gate: Gate) -> None:
         """The next commit is to carry it, as it is then: its row is made once for many events."""
-        if not self._changed:
-            gate.shared.touch()
         self._changed[gate] = None
 
     def rows(self) -> dict[tuple[str, bytes], bytes | None]:

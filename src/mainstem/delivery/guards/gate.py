@@ -41,7 +41,7 @@ class Shared(Struct, frozen=True):
     """What all breakers of a task share. ``free`` lets those go on that were parked by the breaker of this name.
 
     ``changed`` hears of each whose row is to be written anew, ``uneasy`` of every change of a kill switch. Without
-    ``keeps`` nothing outlives the task. ``touch`` sees to it that there is a next commit.
+    ``keeps`` nothing outlives the task.
     """
 
     task: str
@@ -51,7 +51,6 @@ class Shared(Struct, frozen=True):
     notices: Notices
     held: HeldSequences
     absorb: Absorb
-    touch: Callable[[], None]
     free: Callable[[bytes], None]
     changed: Callable[["Gate"], None]
     uneasy: Callable[["Gate"], None]
@@ -148,15 +147,8 @@ class Gate:
         waiter = _Waiter(asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         self._stir()
-        try:
-            await self.shared.pauses.stand(waiter.future)
-        except BaseException:
-            if waiter.permit is not None:
-                self._end(waiter.permit, "cancelled")
-            else:
-                self._waiting.remove(waiter)
-                self._stir()
-            raise
+        # Whoever is cancelled here ends with his task, and with this breaker.
+        await self.shared.pauses.stand(waiter.future)
         assert waiter.permit is not None
         self.under_way += 1
         return waiter.permit

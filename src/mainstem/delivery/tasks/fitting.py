@@ -66,7 +66,6 @@ def stand_guard(desk: Desk, notices: Notices) -> None:
         notices=notices,
         held=HeldSequences(desk.ledger.state, desk.parking),
         absorb=desk.ledger.absorb,
-        touch=desk.ledger.touch,
         free=desk.breakers.free,
         changed=desk.breakers.changed,
         uneasy=desk.breakers.look,
