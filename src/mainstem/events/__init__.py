@@ -16,7 +16,20 @@ from mainstem.events.fields import KEY_TYPES, field_names, key_types, meant_inst
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
-from mainstem.events.statements import EventFormat, Personal, Plain, SchemaId, Step, fallback, fallback_of
+from mainstem.events.statements import (
+    EventFormat,
+    FieldNumber,
+    Personal,
+    Plain,
+    SchemaId,
+    Step,
+    fallback,
+    fallback_of,
+    numbered,
+    numbers_of,
+    retired,
+    retired_in,
+)
 from mainstem.events.structured import STRUCTURED_CONTENT, from_structured, is_structured, to_structured
 from mainstem.events.topic import Declarable, Topic, declaration_of
 
@@ -38,6 +51,7 @@ __all__ = [
     "Envelope",
     "Event",
     "EventFormat",
+    "FieldNumber",
     "IntegrationEvent",
     "KeyFunction",
     "NotificationEvent",
@@ -63,8 +77,12 @@ __all__ = [
     "lineage",
     "meant_instead",
     "murmur2",
+    "numbered",
+    "numbers_of",
     "own_headers",
     "partition_for",
+    "retired",
+    "retired_in",
     "to_structured",
     "unresolved_annotation",
 ]

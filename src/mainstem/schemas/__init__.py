@@ -1,5 +1,6 @@
 """Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit."""
 
+from mainstem.events import FieldNumber, numbered, retired
 from mainstem.schemas import compatibility, documents, formats, registries, upcasting
 from mainstem.schemas.codec import Codec, EventCodec, codec_for
 from mainstem.schemas.failures import (
@@ -19,6 +20,7 @@ __all__ = [
     "ENCODER_ERRORS",
     "Codec",
     "EventCodec",
+    "FieldNumber",
     "StateCodec",
     "SubjectStrategy",
     "codec_for",
@@ -27,7 +29,9 @@ __all__ = [
     "documents",
     "encoding_failure",
     "formats",
+    "numbered",
     "registries",
+    "retired",
     "schema_of",
     "state_codec_for",
     "state_decoding_failure",

@@ -2,11 +2,13 @@
 
 from mainstem.events.statements.fallback import fallback, fallback_of
 from mainstem.events.statements.form import EventFormat, SchemaId, check_form
+from mainstem.events.statements.numbers import FieldNumber, numbered, numbers_of, retired, retired_in
 from mainstem.events.statements.personal import Personal
 from mainstem.events.statements.upcasts import Plain, Step, Upcasts
 
 __all__ = [
     "EventFormat",
+    "FieldNumber",
     "Personal",
     "Plain",
     "SchemaId",
@@ -15,4 +17,8 @@ __all__ = [
     "check_form",
     "fallback",
     "fallback_of",
+    "numbered",
+    "numbers_of",
+    "retired",
+    "retired_in",
 ]

@@ -1,0 +1,9 @@
+"""Types of ours as messages: their schema, and their bytes."""
+
+from mainstem.schemas.protobuf.types.codec import codec_of
+from mainstem.schemas.protobuf.types.emitting import schema_of
+
+__all__ = [
+    "codec_of",
+    "schema_of",
+]

@@ -1,0 +1,64 @@
+"""Between an event and its bytes in Protobuf: the runtime's parser and printer in C, with our types around them."""
+
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from mainstem.events import Declaration
+from mainstem.schemas.annotations import annotations_of
+from mainstem.schemas.codec import EventCodec, codec_for
+from mainstem.schemas.models import is_model
+from mainstem.schemas.protobuf.files import linked
+from mainstem.schemas.protobuf.types.emitting import message_name, schema_of
+from mainstem.schemas.protobuf.types.outlining import outline_of
+from mainstem.schemas.protobuf.types.reading import plain_reader_of, reader_of
+from mainstem.schemas.protobuf.types.writing import writer_of
+
+CODECS_REMEMBERED: Final = 1_024
+
+_write_json = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=CODECS_REMEMBERED)
+def codec_of(declaration: Declaration) -> EventCodec:
+    """The codec of a declared type in Protobuf, without a registry's framing: its message is the first of its file.
+
+    What is not known is passed over. ``decode`` looks at constraints as the codec of JSON does. ``plain`` reads what an
+    older version has written by the numbers of this one, so that a field keeps its number from one major to the next,
+    and what is not there any more gets lost. Raises ``DefinitionError`` as ``schema_of`` does.
+    """
+    link = linked(schema_of(declaration), {})
+    message: type[Message] = GetMessageClass(link.pool.FindMessageTypeByName(message_name(declaration.wire_name)))
+    outline = outline_of(declaration)
+    write, read, read_plain = writer_of(outline), reader_of(outline), plain_reader_of(outline)
+    json = codec_for(msgspec.structs.replace(declaration, format="json", schema_id=None))
+    constrained = _is_constrained(declaration.type)
+
+    def encode(event: object) -> bytes:
+        content: bytes = message(**write(event)).SerializeToString(deterministic=True)
+        return content
+
+    def parse(raw: bytes) -> Message:
+        try:
+            return message.FromString(raw)
+        except (DecodeError, TypeError) as error:
+            raise msgspec.DecodeError(f"these {len(raw)} bytes are no message of Protobuf") from error
+
+    def decode(raw: bytes) -> object:
+        event = read(parse(raw))
+        return json.decode(json.encode(event)) if constrained else event
+
+    def plain(raw: bytes) -> object:
+        return json.plain(_write_json(read_plain(parse(raw))))
+
+    return EventCodec(encode=encode, decode=decode, plain=plain, typed=json.typed)
+
+
+def _is_constrained(kind: type[object]) -> bool:
+    """Whether annotations say more than a type, such as that a number is above 0. A model looks at them itself."""
+    return not is_model(kind) and any(
+        isinstance(mark, msgspec.Meta) for each in annotations_of(kind) for mark in each.marks
+    )
