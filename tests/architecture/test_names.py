@@ -58,6 +58,7 @@ def test_types_have_no_cycles_of_their_own() -> None:
             "resilience/__init__",
             "resilience/breaker/__init__",
             "resilience/limits/__init__",
+            "schemas/avro/__init__",
             "schemas/jsonschema/__init__",
             "service/__init__",
             "service/plain/__init__",

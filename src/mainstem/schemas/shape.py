@@ -8,7 +8,7 @@ from msgspec import inspect
 from mainstem.errors import DefinitionError
 from mainstem.events import unresolved_annotation
 
-Form: TypeAlias = Literal["JSON", "MessagePack"]
+Form: TypeAlias = Literal["JSON", "MessagePack", "Avro"]
 
 _NO_JSON_KEY: Final = (
     inspect.BoolType,

@@ -1,9 +1,25 @@
-"""Avro: its grammar, and whether one schema resolves against another."""
+"""Avro: its grammar, whether one schema resolves against another, and the schema and the codec of our own types."""
 
-from mainstem.schemas.avro.language import GRAMMAR
-from mainstem.schemas.avro.resolution import differences
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "GRAMMAR",
-    "differences",
-]
+from mainstem.doors import door
+
+if TYPE_CHECKING:
+    from mainstem.schemas.avro.codec import codec_of as codec_of
+    from mainstem.schemas.avro.codec import codec_reading as codec_reading
+    from mainstem.schemas.avro.emitting import schema_of as schema_of
+    from mainstem.schemas.avro.language import GRAMMAR as GRAMMAR
+    from mainstem.schemas.avro.resolution import differences as differences
+
+__all__ = ["GRAMMAR", "codec_of", "codec_reading", "differences", "schema_of"]
+
+# The codec is an extra: whoever only asks what a schema says does without.
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "codec": ("codec_of", "codec_reading"),
+        "emitting": ("schema_of",),
+        "language": ("GRAMMAR",),
+        "resolution": ("differences",),
+    },
+)

@@ -15,9 +15,12 @@ from mainstem.schemas.avro.language.tree import (
     Type,
     Union,
     branch_name,
+    inside,
     logical_of,
+    parts_of,
     spelled,
 )
+from mainstem.schemas.avro.language.writing import give_natives, written_out
 
 __all__ = [
     "GRAMMAR",
@@ -34,7 +37,11 @@ __all__ = [
     "Type",
     "Union",
     "branch_name",
+    "give_natives",
+    "inside",
     "logical_of",
     "parsed",
+    "parts_of",
     "spelled",
+    "written_out",
 ]

@@ -101,6 +101,10 @@ class KnownNames:
         """The types that the schema itself defines."""
         return frozenset(name for name, (_, document) in self._types.items() if document == _OWN)
 
+    def every(self) -> frozenset[str]:
+        """Those, and the types that its references define."""
+        return frozenset(self._types)
+
     def find(self, name: str, namespace: str, path: str) -> Record | Enum | Fixed:
         """The type of a name as it stands in a text. Raises ``SchemaRefused`` for an unknown one, and for circles."""
         names = [name] if "." in name or not namespace else [f"{namespace}.{name}", name]

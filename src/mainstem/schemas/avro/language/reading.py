@@ -37,17 +37,18 @@ _ORDERS: Final = ("ascending", "descending", "ignore")
 
 
 class Parsed(NamedTuple):
-    """The type that a schema describes, and the names that it defines itself: others come from its references."""
+    """The type that a schema describes, the names that it defines itself, and those with what its references define."""
 
     root: Type
     own_names: frozenset[str]
+    names: frozenset[str]
 
 
 def parsed(schema: Schema, resolved: Resolved) -> Parsed:
     """Read a schema. Raises ``SchemaRefused``; its ``where`` is a JSON pointer into the text."""
     try:
         reader = _Reader(resolved)
-        return Parsed(reader.read(schema, ""), reader.own_names())
+        return Parsed(reader.read(schema, ""), *reader.names())
     except RecursionError as error:
         raise refused(
             "the schema and its references nest too deep",
@@ -63,8 +64,8 @@ class _Reader:
         self._names = KnownNames(resolved, self.read)
         self._defaults: list[tuple[Field, str]] = []
 
-    def own_names(self) -> frozenset[str]:
-        return self._names.own()
+    def names(self) -> tuple[frozenset[str], frozenset[str]]:
+        return self._names.own(), self._names.every()
 
     def read(self, schema: Schema, name: str) -> Type:
         if schema.format != "AVRO":

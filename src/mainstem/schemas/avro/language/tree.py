@@ -158,3 +158,26 @@ def spelled(node: Type) -> str:
     if isinstance(node, Named):
         return f"{node.word if isinstance(node, Record) else type(node).__name__.lower()} {node.name}"
     return type(node).__name__.lower()
+
+
+def parts_of(root: Type) -> list[Type]:
+    """A type and all types within it, each once."""
+    found: dict[int, Type] = {}
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            waiting += inside(node)
+    return list(found.values())
+
+
+def inside(node: Type) -> list[Type]:
+    """The types that a type directly holds."""
+    if isinstance(node, Record):
+        return [field.type for field in node.fields]
+    if isinstance(node, Union):
+        return list(node.branches)
+    if isinstance(node, Array):
+        return [node.items]
+    return [node.values] if isinstance(node, Map) else []

@@ -1,7 +1,10 @@
 """From a tree of types to plain data, in one order and spelling."""
 
+from collections.abc import Iterator
+
 from msgspec import UNSET
 
+from mainstem.schemas.avro.language.natives import native
 from mainstem.schemas.avro.language.reading import Parsed
 from mainstem.schemas.avro.language.tree import (
     Array,
@@ -14,12 +17,47 @@ from mainstem.schemas.avro.language.tree import (
     Record,
     Type,
     Union,
+    parts_of,
 )
 
 
 def written(schema: Parsed) -> object:
     """The schema in normal form: see :meth:`AvroGrammar.normal`."""
     return _type(schema.root, set(schema.own_names))
+
+
+def written_out(schema: Parsed) -> object:
+    """The same with the types of references written out too: one document, for a codec."""
+    return _type(schema.root, set(schema.names))
+
+
+def give_natives(document: object, schema: Parsed) -> None:
+    """Let the defaults of a document be what its readers make of them, and no JSON any more.
+
+    A codec gives a default to whoever reads just as it stands there.
+    """
+    records = [each for each in parts_of(schema.root) if isinstance(each, Record)]
+    fields = {(each.name, field.name): field for each in records for field in each.fields}
+    for record in _records(document):
+        members = record["fields"]
+        assert isinstance(members, list)
+        for member in members:
+            if "default" in member:
+                field = fields[str(record["name"]), member["name"]]
+                member["default"] = native(field.default, field.type)
+
+
+def _records(document: object) -> Iterator[dict[str, object]]:
+    """The records of a schema that is plain data, but for its defaults."""
+    if isinstance(document, list):
+        for each in document:
+            yield from _records(each)
+    elif isinstance(document, dict):
+        if "fields" in document:
+            yield document
+            yield from _records([each["type"] for each in document["fields"]])
+        else:
+            yield from _records([document.get("items"), document.get("values")])
 
 
 def _type(node: Type, undefined: set[str]) -> object:
