@@ -60,6 +60,7 @@ def test_types_have_no_cycles_of_their_own() -> None:
             "resilience/limits/__init__",
             "schemas/avro/__init__",
             "schemas/jsonschema/__init__",
+            "schemas/registries/__init__",
             "service/__init__",
             "service/plain/__init__",
             "service/service",
