@@ -70,6 +70,15 @@ def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]
     return found
 
 
+def formatted(linked: Linked, wanted: str) -> str:
+    """The text of a schema in another form: ``serialized`` for Protobuf. A form that is not known says nothing."""
+    schema = linked.schema
+    if schema.format == "PROTOBUF" and wanted == "serialized":
+        serialized = cast("Callable[[Schema, Resolved], str]", _loaded(schema.format, "serialized"))
+        return serialized(schema, linked.resolved)
+    return schema.text
+
+
 def _other_format(writer: Schema, reader: Schema) -> Difference:
     return Difference(
         path="",

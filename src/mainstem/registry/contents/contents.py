@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from mainstem.registry.contents.comparing import Comparison, comparison
 from mainstem.registry.contents.configured import Configured
 from mainstem.registry.contents.preparation import Preparation, version_of
+from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import (
     DEFAULT,
     Limits,
@@ -18,12 +19,14 @@ from mainstem.registry.contents.tables import (
     invalid_version,
     is_qualified,
     prefix_of,
+    split,
     subject_of,
     unknown_schema,
     unknown_subject,
     unknown_version,
 )
 from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import Linked, formatted
 
 LATEST: Final = "latest"
 _LARGEST: Final = 2**31 - 1
@@ -116,8 +119,8 @@ class Contents:
                 )
 
     def versions(self, subject: str, *, shown: Shown = "live") -> Iterator[int]:
-        """The numbers of a subject's versions; 40401 where there is none to show."""
-        name = self._subject(subject, shown)
+        """The numbers of a subject's versions; 40401 where there is no such subject."""
+        name = self._subject(subject, "live" if shown == "live" else "all")
         return (number for number, stored in self.tables.versions(name) if _is_shown(stored.deleted, shown))
 
     def version(self, subject: str, version: int | str, *, deleted: bool = False) -> Version:
@@ -184,6 +187,13 @@ class Contents:
                 version_of(self.tables, name, *each) for each in self.tables.versions(name) if not each[1].deleted
             ]
         return comparison(self.tables, name, config, new, earlier, self.limits)
+
+    def formatted(self, found: Identified | Version, wanted: str) -> str:
+        """The text of what was found, in another form if there is one; nothing wanted is the text as it is stored."""
+        if not wanted:
+            return found.schema.text
+        where = f":{found.context}:" if isinstance(found, Identified) else found.subject
+        return formatted(Linked(found.schema, resolved(self.tables, found.schema, split(where), self.limits)), wanted)
 
     def _subject(self, subject: str, shown: Shown) -> Name:
         name = self.configured.aliased(subject_of(subject))

@@ -3,6 +3,7 @@
 from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from mainstem.registry.contents import Identified, Mode, Version
 from mainstem.schemas.documents import Metadata, Reference, RuleSet, Schema
@@ -64,7 +65,7 @@ class VersionAnswer(Struct, rename="camel", omit_defaults=True, kw_only=True):
 
 
 class RegisterAnswer(Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """The id of what was registered; the rest for clients that say that they take what they do not know."""
+    """The id of what was registered; more for clients that say that they take what they do not know."""
 
     id: Id
     subject: str = ""
@@ -138,20 +139,24 @@ def of_version(found: Version, text: str) -> VersionAnswer:
     )
 
 
-def of_registration(found: Version, *, in_full: bool) -> RegisterAnswer:
-    """What was registered."""
+def of_registration(found: Version, asked: Schema, *, in_full: bool) -> RegisterAnswer:
+    """What was registered. The schema is told, as it was sent, where something was added to it.
+
+    A client remembers what it is told instead of what it has sent, and may have sent another form of the text.
+    """
     if not in_full:
         return RegisterAnswer(id=found.id)
-    schema: Schema = found.schema
-    return RegisterAnswer(
-        id=found.id,
-        subject=found.subject,
-        version=found.version,
-        guid=found.guid,
+    answer = RegisterAnswer(
+        id=found.id, subject=found.subject, version=found.version, guid=found.guid, ts=found.timestamp_ms
+    )
+    schema = found.schema
+    if (schema.metadata, schema.rule_set) == (asked.metadata, asked.rule_set):
+        return answer
+    return replace(
+        answer,
         schema_type=schema.format,
-        schema=schema.text,
+        schema=asked.text,
         references=schema.references,
         metadata=schema.metadata,
         rule_set=schema.rule_set,
-        ts=found.timestamp_ms,
     )

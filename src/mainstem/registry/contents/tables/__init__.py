@@ -34,6 +34,7 @@ from mainstem.registry.contents.tables.names import (
     is_qualified,
     prefix_of,
     scope_of,
+    split,
     subject_of,
 )
 from mainstem.registry.contents.tables.records import (
@@ -87,6 +88,7 @@ __all__ = [
     "referenced",
     "refused_as",
     "scope_of",
+    "split",
     "subject_deleted",
     "subject_not_deleted",
     "subject_of",

@@ -4,6 +4,6 @@ from mainstem.registry.contents import Contents, Identified, Version
 from mainstem.registry.http.query import Query
 
 
-def formatted(contents: Contents, found: Identified | Version, query: Query) -> str:  # noqa: ARG001
-    """The text as it is stored."""
-    return found.schema.text
+def formatted(contents: Contents, found: Identified | Version, query: Query) -> str:
+    """The text as it is stored, or in the ``format`` of the query."""
+    return contents.formatted(found, query.text("format"))

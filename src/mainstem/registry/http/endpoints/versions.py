@@ -66,7 +66,7 @@ async def register(call: Call) -> RegisterAnswer:
         id=_given(request.id),
         version=_given(request.version),
     )
-    return of_registration(await call.access.write(operation), in_full=call.takes_unknown)
+    return of_registration(await call.access.write(operation), schema, in_full=call.takes_unknown)
 
 
 def _given(number: int | None) -> int | None:
