@@ -11,7 +11,7 @@ from mainstem.registry.http.shapes import Failure
 
 Document: TypeAlias = dict[str, object]
 
-ALWAYS: Final = (400, 401, 403, 406, 413, 415, 429, 500)
+ALWAYS: Final = (400, 401, 403, 404, 405, 406, 413, 415, 429, 500)
 """What any endpoint may answer: see the codes in the body."""
 
 _FLAGS: Final = frozenset(

@@ -83,7 +83,7 @@ _SCHEMAS: Final = (
         "read",
         SchemaAnswer,
         "What an id stands for",
-        codes=(404, 40403),
+        codes=(404, 40403, 42208),
         query=("subject", "format", "fetchMaxId"),
     ),
     Endpoint(
@@ -93,7 +93,7 @@ _SCHEMAS: Final = (
         "read",
         str,
         "The text that an id stands for",
-        codes=(404, 40403),
+        codes=(404, 40403, 42208),
         query=("subject", "format"),
     ),
     Endpoint(
@@ -103,7 +103,7 @@ _SCHEMAS: Final = (
         "read",
         list[str],
         "The subjects that have an id",
-        codes=(404, 40403),
+        codes=(404, 40403, 42208),
         query=("subject", *_SHOWN, *_PAGE),
     ),
     Endpoint(
@@ -113,7 +113,7 @@ _SCHEMAS: Final = (
         "read",
         list[SubjectVersion],
         "The versions that have an id",
-        codes=(404, 40403),
+        codes=(404, 40403, 42208),
         query=("subject", *_SHOWN, *_PAGE),
     ),
     Endpoint(
