@@ -1,7 +1,7 @@
 """From a request to its answer: which endpoint, in which media type, from whom, and what came of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -91,9 +91,8 @@ class Api:
             "identity"
         ):
             raise Refused(415, "HTTP 415 Unsupported Media Type")
-        call = Call(
-            self._access, one.account, names, Query(asked.query), asked.headers, await asked.read(), path.context
-        )
+        body = b"" if endpoint.request is None else await asked.read()
+        call = Call(self._access, one.account, names, Query(asked.query), asked.headers, body, path.context)
         return one.success(await endpoint.answering(call), endpoint.status)
 
     def _record(self, one: "_Request", answer: Answer) -> None:
@@ -158,7 +157,8 @@ def _path(asked: Asked) -> Path:
 def _endpoint(method: str, path: Path) -> tuple[Endpoint, Mapping[str, str]]:
     """What is meant. Raises :class:`Refused` where there is no such path, or nothing of it with this method."""
     wanted = "GET" if method == "HEAD" else method
-    matching = [(each, names) for each in _BY_FIXED if (names := each.template.match(path.parts)) is not None]
+    candidates = _BY_LENGTH.get(len(path.parts), ())
+    matching = [(each, names) for each in candidates if (names := each.template.match(path.parts)) is not None]
     if not matching:
         raise NOT_FOUND
     most = matching[0][0].template.text
@@ -172,4 +172,10 @@ def _endpoint(method: str, path: Path) -> tuple[Endpoint, Mapping[str, str]]:
     raise Refused(405, "HTTP 405 Method Not Allowed", {"allow": ", ".join(allowed)})
 
 
-_BY_FIXED: Final = sorted(ENDPOINTS, key=lambda each: -each.template.fixed)
+_BY_LENGTH: Final[Mapping[int, Sequence[Endpoint]]] = {
+    length: sorted(
+        (each for each in ENDPOINTS if each.template.length == length), key=lambda each: -each.template.fixed
+    )
+    for length in {each.template.length for each in ENDPOINTS}
+}
+"""Of each length of path, the endpoints with the fewest names in it first."""

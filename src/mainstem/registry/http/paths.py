@@ -53,7 +53,7 @@ class Template:
 
     def match(self, parts: tuple[str, ...]) -> Mapping[str, str] | None:
         """What stands where the names are, or None where it is another path."""
-        if len(parts) != len(self._parts):
+        if len(parts) != self.length:
             return None
         found: dict[str, str] = {}
         for own, part in zip(self._parts, parts, strict=True):
@@ -62,6 +62,11 @@ class Template:
             elif own != part:
                 return None
         return found
+
+    @property
+    def length(self) -> int:
+        """How many parts it has."""
+        return len(self._parts)
 
     @property
     def fixed(self) -> int:
