@@ -59,11 +59,14 @@ def well_formed(*schemas: Any) -> bool:
 
 
 def refuted(writer: Any, reader: Any, policy: Policy, instance: Any) -> bool:
-    """Whether an instance may be written, and is not read; closed and opened as the schemas themselves can say it."""
+    """Whether an instance may be written, and is not read; closed and opened as the schemas themselves can say it.
+
+    A reader that accepts it as it stands reads it too: opening the alternatives of a ``oneOf`` can make two of them fit.
+    """
     if policy == "STRICT":
         return accepts(writer, instance) and not accepts(reader, instance)
     written = accepts(writer, instance) and accepts(closed(writer), instance)
-    return written and not accepts(opened(reader), instance)
+    return written and not (accepts(opened(reader), instance) or accepts(reader, instance))
 
 
 def look(seed: int) -> int:
@@ -107,7 +110,7 @@ def test_no_verdict_is_refuted_in_the_long_run() -> None:
 def test_no_proof_is_refuted_by_instances_of_others(seed: int, policy: Policy, data: st.DataObject) -> None:
     """Instances of the writer's schema that a library has made; it knows the drafts up to 7."""
     writer, reader = a_pair(random.Random(seed), (4, 6, 7))
-    assume(well_formed(writer, reader))
+    assume(well_formed(writer, reader) and "$ref" not in json.dumps(writer))  # it knows no references that go round
     if verdict(writer, reader, policy).compatible:
         try:
             instance = data.draw(from_schema(closed(writer) if policy == "LENIENT" else writer))

@@ -58,7 +58,9 @@ def contains(case: Case) -> Iterator[Finding]:
         yield case.finding("contains-changed", "contains", None, _examples(case, case.claims))
     elif most is not None and not _contains_few(case, goal, most):
         longer = case.claims | {literal({"type": "array", "minItems": most + 1})}
-        yield case.finding("contains-changed", "maxContains", None, _examples(case, longer))
+        tries = _examples(case, longer)
+        tries += [[each] * (most + 1) for each in _examples(case, case.facts.element(case.facts.listed) | {goal})]
+        yield case.finding("contains-changed", "maxContains", None, tries)
 
 
 def without_arrays(prover: Prover, facts: Facts) -> bool:

@@ -360,9 +360,17 @@ def _close(facts: Facts) -> None:
             said = everything_said(each)
         if said[2]:
             return
-        names |= said[0]
+        names |= said[0] | _named_otherwise(each)
         patterns |= said[1]
     facts.pieces.append(Piece(dict.fromkeys(names, NOTHING), dict.fromkeys(patterns, NOTHING), frozenset({IMPOSSIBLE})))
+
+
+def _named_otherwise(place: Place) -> set[str]:
+    """Names that a place speaks of without saying what is under them."""
+    maps = [place.get(each) for each in ("dependencies", "dependentRequired", "dependentSchemas")]
+    return {str(each) for each in _list(place.get("required"))}.union(
+        *(each for each in maps if isinstance(each, dict))
+    )
 
 
 def _says_of_all(place: Place) -> bool:

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, Claims, Facts, Piece, literal
+from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, Claims, Facts, Not, Piece, literal
 from mainstem.schemas.jsonschema.inclusion.gathering import as_claims, piece_of, whole
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding, Prover
-from mainstem.schemas.jsonschema.reading import Json, Place, matches
+from mainstem.schemas.jsonschema.reading import Json, Place, matches, samples
 
 PATTERNS: Final = 6
 """With more patterns of names than this, the names that are in no list are not looked into."""
@@ -63,12 +63,13 @@ def names(case: Case) -> Iterator[Finding]:
             tries = () if case.quick else _with(case, name, case.prover.examples(case.facts.of(name)))
             yield case.finding("property-names-narrowed", "propertyNames", name, tries)
     for found in _regions(case.facts, Piece({})):
-        if not _shut(case.facts.of_others(found)):
-            known = frozenset({literal({"type": "string"}), *case.facts.names, *_keeping(found)})
-            if next(case.below(known, [goal]), None) is not None:
-                tries = () if case.quick else _others(case, found, case.facts.of_others(found))
-                yield case.finding("property-names-narrowed", "propertyNames", None, tries)
-                return
+        known = _naming(case.facts, Piece({}), found)
+        values = case.facts.of_others(found)
+        if not _shut(values) and next(case.below(known, [goal]), None) is not None:
+            named = [] if case.quick else [*case.prover.examples(known), *_names(found, case.facts)]
+            tries = [one for name in named for one in _with(case, str(name), case.prover.examples(values))]
+            yield case.finding("property-names-narrowed", "propertyNames", None, tries)
+            return
 
 
 def dependencies(case: Case) -> Iterator[Finding]:
@@ -116,7 +117,7 @@ def _each_property(case: Case, piece: Piece) -> Iterator[Finding]:
     for region in _regions(facts, piece):
         goals = piece.of_others(region)
         claims = facts.of_others(region)
-        if goals and not _shut(claims) and _may_be_named(case, region):
+        if goals and not _shut(claims) and _may_be_named(case, piece, region):
             for found in case.below(claims, sorted(goals, key=_order)):
                 yield _at_others(case, found, region)
 
@@ -199,14 +200,18 @@ def _may_have(case: Case, name: str) -> bool:
     return all(case.prover.accepts(place, name) for place in case.facts.names)
 
 
-def _may_be_named(case: Case, region: frozenset[str]) -> bool:
-    if not case.facts.names:
-        return True
-    return not case.prover.void(frozenset({literal({"type": "string"}), *case.facts.names, *_keeping(region)}))
+def _may_be_named(case: Case, piece: Piece, region: frozenset[str]) -> bool:
+    return not case.facts.names or not case.prover.void(_naming(case.facts, piece, region))
 
 
-def _keeping(region: frozenset[str]) -> list[Place]:
-    return [literal({"pattern": each}) for each in sorted(region)]
+def _naming(facts: Facts, piece: Piece, region: frozenset[str]) -> Claims:
+    """What is known of a name that is in no list, and has these patterns and no others."""
+    every = {pattern for each in (*facts.pieces, piece) for pattern in each.patterns}
+    without = [Not(literal({"pattern": each})) for each in sorted(every - region)]
+    listed: list[Json] = [*sorted(facts.declared | set(piece.properties))]
+    without += [Not(literal({"enum": listed}))] if listed else []
+    with_these = [literal({"pattern": each}) for each in sorted(region)]
+    return frozenset({literal({"type": "string"}), *facts.names, *with_these, *without})
 
 
 def _count(facts: Facts) -> float:
@@ -217,7 +222,7 @@ def _count(facts: Facts) -> float:
 
 def _names(region: frozenset[str], facts: Facts) -> list[str]:
     """Some names of a kind."""
-    starts = [_start(each) for each in region]
+    starts = [text for each in region for text in (_start(each), *samples(each))]
     tries = [*_OTHER_NAMES, *starts, *(start + name for start in starts for name in _OTHER_NAMES)]
     every = {pattern for piece in facts.pieces for pattern in piece.patterns}
     fitting = [
@@ -247,10 +252,6 @@ def _without(case: Case, name: str) -> list[Json]:
 
 def _without_from(examples: list[Json], name: str) -> list[Json]:
     return [{key: value for key, value in each.items() if key != name} for each in examples if isinstance(each, dict)]
-
-
-def _others(case: Case, region: frozenset[str], claims: Claims) -> list[Json]:
-    return [one for name in _names(region, case.facts) for one in _with(case, name, case.prover.examples(claims))]
 
 
 def _larger(case: Case, size: int) -> list[Json]:

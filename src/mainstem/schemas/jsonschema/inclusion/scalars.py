@@ -61,11 +61,11 @@ def numbers(case: Case) -> Iterator[Finding]:
     mine = tightened(case.facts)
     if lower and not (mine[0] and mine[0].above(lower)):
         keyword = "exclusiveMinimum" if lower.open and case.goal.draft > 4 else "minimum"
-        tries = [lower.value, lower.value - 1, *_ends(case.facts)]
+        tries = [lower.value, lower.value - 1, *_ends(case.facts), *_between(mine[0], lower)]
         yield case.finding("minimum-raised", keyword, _number_or_none(mine[0]), map(spelled, tries))
     if upper and not (mine[1] and mine[1].below(upper)):
         keyword = "exclusiveMaximum" if upper.open and case.goal.draft > 4 else "maximum"
-        tries = [upper.value, upper.value + 1, *_ends(case.facts)]
+        tries = [upper.value, upper.value + 1, *_ends(case.facts), *_between(mine[1], upper)]
         yield case.finding("maximum-lowered", keyword, _number_or_none(mine[1]), map(spelled, tries))
 
 
@@ -170,6 +170,10 @@ def _of_types(case: Case, more: set[str]) -> list[Json]:
 def _ends(facts: Facts) -> list[Fraction]:
     ends = [end for end in tightened(facts) if end]
     return [each.value for each in ends] + [each.value + shift for each in ends for shift in (1, -1)]
+
+
+def _between(one: Bound | None, other: Bound) -> list[Fraction]:
+    return [(one.value + other.value) / 2] if one else []
 
 
 def _number_or_none(bound: Bound | None) -> Json:

@@ -8,7 +8,7 @@ from mainstem.schemas.jsonschema.inclusion.arrays import fewest, largest
 from mainstem.schemas.jsonschema.inclusion.claims import Claims, Facts
 from mainstem.schemas.jsonschema.inclusion.proof import Prover
 from mainstem.schemas.jsonschema.inclusion.scalars import spelled, tightened
-from mainstem.schemas.jsonschema.reading import Json
+from mainstem.schemas.jsonschema.reading import Json, samples
 
 MANY: Final = 12
 """So many are made for one set of claims."""
@@ -21,6 +21,13 @@ _TEXTS: Final = (
     "00000000-0000-4000-8000-000000000000", "https://a.example/b", "a.example", "192.0.2.1", "2001:db8::1", "/a", "1.0",
     "AAA", "EUR", "123", "a-b", "a b", "a1",
 )  # fmt: skip
+
+
+class _Ended:
+    """Stands where a maker of examples has no more."""
+
+
+_NONE_LEFT = _Ended()
 
 
 class Examples:
@@ -57,12 +64,17 @@ class Examples:
             for case in cases:
                 yield from self(prover, case)[: MANY // 2]
             return
-        yield from itertools.islice(_numbers(facts), 12) if facts.types & {"integer", "whole", "fraction"} else ()
-        yield from _texts(facts) if "string" in facts.types else ()
-        yield from self._objects(prover, facts) if "object" in facts.types else ()
-        yield from self._arrays(prover, facts) if "array" in facts.types else ()
-        yield from ((None,) if "null" in facts.types else ())
-        yield from ((True, False) if "boolean" in facts.types else ())
+        numeric = facts.types & {"integer", "whole", "fraction"}
+        makers: list[Iterator[Json]] = [
+            _numbers(facts) if numeric else iter(()),
+            _texts(facts) if "string" in facts.types else iter(()),
+            self._objects(prover, facts) if "object" in facts.types else iter(()),
+            self._arrays(prover, facts) if "array" in facts.types else iter(()),
+            iter([None]) if "null" in facts.types else iter(()),
+            iter([True, False]) if "boolean" in facts.types else iter(()),
+        ]
+        for some in itertools.zip_longest(*makers, fillvalue=_NONE_LEFT):
+            yield from (each for each in some if not isinstance(each, _Ended))
 
     def _objects(self, prover: Prover, facts: Facts) -> Iterator[Json]:
         smallest: dict[str, Json] = {}
@@ -120,5 +132,6 @@ def _numbers(facts: Facts) -> Iterator[Json]:
 def _texts(facts: Facts) -> Iterator[Json]:
     sizes = [facts.min_length, facts.max_length or 0]
     yield from ("a" * size for size in sizes if size <= 10_000)
+    yield from (text for pattern in sorted(facts.patterns) for text in samples(pattern))
     yield from _TEXTS
     yield from (each * max(facts.min_length, 1) for each in ("A", "0", "a1") if facts.min_length <= 10_000)

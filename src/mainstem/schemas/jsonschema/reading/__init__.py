@@ -3,6 +3,7 @@
 from mainstem.schemas.jsonschema.reading.dialects import FALLBACK, KEYWORDS, Draft, Keyword, escaped, knows
 from mainstem.schemas.jsonschema.reading.grammar import GRAMMAR, JsonGrammar, library
 from mainstem.schemas.jsonschema.reading.parsing import Json, parsed, written
+from mainstem.schemas.jsonschema.reading.patterns import samples
 from mainstem.schemas.jsonschema.reading.places import Lens, Library, Place
 from mainstem.schemas.jsonschema.reading.validation import Judge, matches
 
@@ -23,5 +24,6 @@ __all__ = [
     "library",
     "matches",
     "parsed",
+    "samples",
     "written",
 ]
