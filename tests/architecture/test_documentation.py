@@ -159,10 +159,23 @@ def test_every_room_is_described() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    """What a page links to, inside the project, exists."""
+    """What a page links to, inside the project, exists; and so does the section that is named."""
     pages = [*PAGES, *ROOT.glob("*.md")]
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
-    assert [f"{page}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^):]+)\)", page.read_text())]
+    wrong = []
+    for page, link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target.read_text())):
+            wrong.append(f"{page}: {link}")
+    assert wrong == []
+
+
+def anchors(text: str) -> set[str]:
+    """What a link into a page may name: its headings, as they are addressed, and what has an id."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    named = {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+    return named | set(re.findall(r'<a id="([^"]+)"', text))
 
 
 def test_every_record_that_is_named_exists() -> None:

@@ -72,7 +72,7 @@ class Handlers:
 
         ``name`` is its identity, ``was`` are the names it had before. ``retry`` says what happens when it raises,
         ``timeout`` how long a run may take, ``limit`` how often it may run, ``breaker`` when it is not run for a while.
-        ``where`` says which events it wants; ``publishes`` adds to its annotation. ``docs/service.md`` has the others.
+        ``where`` says which events it wants; ``publishes`` adds to its annotation. ``docs/handlers.md`` has the others.
         """
         if not types or inspect.isroutine(types[0]):
             raise DefinitionError("on() names no event", remedy="write @service.on(OrderPaid)")

@@ -261,7 +261,7 @@ async def test_an_id_that_is_no_text_stops_nobody() -> None:
 
 
 def test_a_context_offers_what_is_documented_and_nothing_of_the_runtime() -> None:
-    """What a handler is offered is what docs/service.md lists: what the runtime does with a run is not among it."""
-    page = (Path(__file__).parents[3] / "docs" / "service.md").read_text(encoding="utf-8")
+    """What a handler is offered is what docs/handlers.md lists: what the runtime does with a run is not among it."""
+    page = (Path(__file__).parents[3] / "docs" / "handlers.md").read_text(encoding="utf-8")
     table = page.partition("## `Context`")[2].partition("\n## ")[0]
     assert {name for name in dir(Context) if not name.startswith("_")} == set(re.findall(r"context\.(\w+)", table))

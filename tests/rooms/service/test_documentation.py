@@ -1,4 +1,4 @@
-"""The page about services lists every option, with its default."""
+"""The pages about services list every option, with its default."""
 
 import inspect
 import re
@@ -10,7 +10,8 @@ from mainstem import Retry, Service
 from mainstem.service import HandlerGroup
 from tests.architecture.source import ROOT
 
-PAGE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+PAGES = ("service", "handlers", "failures", "time")
+TEXT = "".join((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in PAGES)
 SECTIONS: dict[str, Callable[..., object]] = {
     "Service(": Service,
     "service.on(": Service.on,
@@ -27,7 +28,7 @@ FIRST = frozenset({"self", "name", "value_type", "types", "timer"})
 
 def documented(heading: str) -> dict[str, str]:
     """The options of a section and their defaults, as its table has them."""
-    section = next(part for part in re.split(r"^## `", PAGE, flags=re.MULTILINE) if part.startswith(heading))
+    section = next(part for part in re.split(r"^#+ `?", TEXT, flags=re.MULTILINE) if part.startswith(heading))
     return dict(re.findall(r"^\| `([*\w]+)` \| *`?([^`|]*?)`? *\|", section, re.MULTILINE))
 
 
@@ -52,12 +53,12 @@ def spelt(default: object) -> str:
 
 @pytest.mark.parametrize("heading", SECTIONS)
 def test_every_option_is_documented_with_its_default(heading: str) -> None:
-    """A reader of the page knows all that a service can be told, and nothing that it cannot."""
+    """A reader of the pages knows all that a service can be told, and nothing that it cannot."""
     assert documented(heading) == declared(SECTIONS[heading])
 
 
 def test_no_way_of_declaring_is_left_out() -> None:
-    """Every public method by which a service is declared has a section, or is named on the page."""
+    """Every public method by which a service is declared has a section, or is named on a page."""
     looking = {"publish", "transaction", "running", "held", "registered", "stores", "sources"}
     methods = {name for name, _ in inspect.getmembers(Service) if not name.startswith("_")} - looking
-    assert [name for name in sorted(methods) if f"service.{name}" not in PAGE] == []
+    assert [name for name in sorted(methods) if f"service.{name}" not in TEXT] == []
