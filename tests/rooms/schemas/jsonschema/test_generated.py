@@ -61,7 +61,7 @@ def well_formed(*schemas: Any) -> bool:
 def refuted(writer: Any, reader: Any, policy: Policy, instance: Any) -> bool:
     """Whether an instance may be written, and is not read; closed and opened as the schemas themselves can say it.
 
-    A reader that accepts it as it stands reads it too: opening the alternatives of a ``oneOf`` can make two of them fit.
+    A reader that accepts it as it stands reads it too: opening the alternatives of a ``oneOf`` can make two fit.
     """
     if policy == "STRICT":
         return accepts(writer, instance) and not accepts(reader, instance)

@@ -281,8 +281,7 @@ def _items(facts: Facts, place: Place) -> None:
 def _unevaluated_items(facts: Facts, place: Place) -> None:
     """Only where nothing else speaks of elements: they may be evaluated in too many ways."""
     inside = [place, *place.inside()]
-    speaking = ("items", "additionalItems", *(("contains",) if place.draft == 2020 else ()))
-    silent = not any(each.has(keyword) for each in inside for keyword in speaking)
+    silent = not any(each.has(keyword) for each in inside for keyword in ("items", "contains", "additionalItems"))
     if silent and not any(list(each.inside()) for each in inside[1:]):
         longest = max(len(each.children("prefixItems")) for each in inside)
         facts.rows.append(Row((NOTHING,) * longest, as_claims(place.child("unevaluatedItems"))))
