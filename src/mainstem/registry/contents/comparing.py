@@ -1,17 +1,20 @@
 """Whether a schema may follow the versions of a subject."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
 from mainstem.errors import SchemaRefused
+from mainstem.registry.contents.preparation import version_of
 from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, refused_as
-from mainstem.schemas.compatibility import Difference, Policy
+from mainstem.schemas.compatibility import Difference, Level, Policy
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
+
+USUAL_LEVEL: Final[Level] = "BACKWARD"
 
 
 class Comparison(NamedTuple):
@@ -28,16 +31,27 @@ def comparison(
 
     Raises RegistryError 42201 where one of them is no schema.
     """
-    level = config.compatibility_level or "BACKWARD"
+    level = config.compatibility_level or USUAL_LEVEL
     policy: Policy = "LENIENT" if config.compatibility_policy == "LENIENT" else "STRICT"
     group = config.compatibility_group
-    counting = [each for each in earlier if not group or _in_group(each.schema, group) == _in_group(new, group)]
+    counted = [each for each in earlier if not group or _in_group(each.schema, group) == _in_group(new, group)]
     try:
-        linked = [Linked(each.schema, resolved(tables, each.schema, owner, limits)) for each in counting]
+        linked = [Linked(each.schema, resolved(tables, each.schema, owner, limits)) for each in counted]
         found = compare(level, policy, Linked(new, resolved(tables, new, owner, limits)), linked)
     except SchemaRefused as refused:
         raise refused_as(refused) from refused
-    return Comparison(not found, [_message(each.difference, counting[each.earlier], level) for each in found])
+    return Comparison(not found, [_message(each.difference, counted[each.earlier], level) for each in found])
+
+
+def counting(tables: Tables, name: Name, config: Config) -> list[Version]:
+    """The versions of a subject that may count for a new one, oldest first; others are not even read."""
+    level = config.compatibility_level or USUAL_LEVEL
+    live = [each for each in tables.versions(name) if not each[1].deleted]
+    if level == "NONE":
+        live = []
+    elif not level.endswith("_TRANSITIVE") and not config.compatibility_group:
+        live = live[-1:]
+    return [version_of(tables, name, *each) for each in live]
 
 
 def _in_group(schema: Schema, group: str) -> object:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from mainstem.registry.contents.comparing import Comparison, comparison
+from mainstem.registry.contents.comparing import Comparison, comparison, counting
 from mainstem.registry.contents.configured import Configured
 from mainstem.registry.contents.preparation import Preparation, version_of
 from mainstem.registry.contents.references import resolved
@@ -183,9 +183,7 @@ class Contents:
         if version is not None:
             earlier = [self.version(subject, version)]
         else:
-            earlier = [
-                version_of(self.tables, name, *each) for each in self.tables.versions(name) if not each[1].deleted
-            ]
+            earlier = counting(self.tables, name, config)
         return comparison(self.tables, name, config, new, earlier, self.limits)
 
     def formatted(self, found: Identified | Version, wanted: str) -> str:

@@ -58,20 +58,28 @@ class Preparation:
         With ``normalize`` texts are compared in normal form. ``loosely`` one without metadata and rules is any with the
         same text and references.
         """
+        number = self._tables.id_of(name.context, guid_of(schema))
+        exact = [] if number is None else list(self._tables.versions_of(name, number))
+        for version, stored in reversed(exact):
+            if deleted or not stored.deleted:
+                return version_of(self._tables, name, version, stored)
         bare = loosely and schema.metadata is None and schema.rule_set is None
-        guid = guid_of(schema)
-        for number, stored in reversed(list(self._tables.versions(name))):
-            if stored.deleted and not deleted:
-                continue
-            found = version_of(self._tables, name, number, stored)
-            if found.guid == guid:
-                return found
-            other = replace(found.schema, metadata=None, rule_set=None) if bare else found.schema
-            if normalize and other.format == schema.format:
-                other = self.prepared(name, other, normalize=True)
-            if other == schema:
-                return found
+        if not bare and not normalize:
+            return None
+        for version, stored in reversed(list(self._tables.versions(name))):
+            if deleted or not stored.deleted:
+                found = version_of(self._tables, name, version, stored)
+                if self._is(found.schema, schema, bare=bare, normalize=normalize, name=name):
+                    return found
         return None
+
+    def _is(self, stored: Schema, schema: Schema, *, bare: bool, normalize: bool, name: Name) -> bool:
+        if stored.format != schema.format or stored.references != schema.references:
+            return False
+        other = replace(stored, metadata=None, rule_set=None) if bare else stored
+        if normalize:
+            other = self.prepared(name, other, normalize=True)
+        return other == schema
 
 
 def version_of(tables: Tables, name: Name, number: int, stored: StoredVersion) -> Version:

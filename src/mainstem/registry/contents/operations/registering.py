@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mainstem.registry.contents.comparing import comparison
+from mainstem.registry.contents.comparing import comparison, counting
 from mainstem.registry.contents.contents import Contents
 from mainstem.registry.contents.operations.contracts import completed
 from mainstem.registry.contents.preparation import version_of
@@ -49,16 +49,16 @@ class Register(Struct, frozen=True, tag=True):
         config = contents.configured.config_for(str(name))
         normalize = self.normalize or config.normalize is True
         asked = contents.preparation.prepared(name, self.schema, normalize=normalize)
-        earlier = [
-            version_of(contents.tables, name, *each) for each in contents.tables.versions(name) if not each[1].deleted
-        ]
-        new = completed(asked, earlier[-1].schema if earlier else None, config, contents.limits)
+        before = contents.tables.newest(name)
+        previous = None if before is None else version_of(contents.tables, name, *before).schema
+        new = completed(asked, previous, config, contents.limits)
         known = contents.preparation.match(name, new, normalize=normalize, loosely=False, deleted=False)
         if known is not None and self.id in (None, known.id) and self.version in (None, known.version):
             return known
         mode = self._check_mode(contents, name)
         contents.preparation.check(name, new)
         if mode != "IMPORT":
+            earlier = counting(contents.tables, name, config)
             found = comparison(contents.tables, name, config, new, earlier, contents.limits)
             if not found.compatible:
                 raise incompatible(str(name), found.messages)

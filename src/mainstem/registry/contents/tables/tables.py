@@ -80,6 +80,19 @@ class Tables:
         for parts, value in self._cells.scan(StoredVersion, "version", *name, ""):
             yield int(parts[3]), value
 
+    def versions_of(self, name: Name, number: int) -> Iterator[tuple[int, StoredVersion]]:
+        """The versions of a subject that are the schema of an id, deleted or not, oldest first."""
+        for parts, _ in self._cells.scan(bool, "use", name.context, number, name.subject, ""):
+            version = int(parts[4])
+            stored = self.version(name, version)
+            if stored is not None:
+                yield version, stored
+
+    def newest(self, name: Name) -> tuple[int, StoredVersion] | None:
+        """The last version of a subject that is not deleted."""
+        live = [each for each in self.versions(name) if not each[1].deleted]
+        return live[-1] if live else None
+
     def put_version(self, name: Name, number: int, stored: StoredVersion) -> None:
         """Write a version, and that the id is used there."""
         self._cells.put(stored, "version", *name, number)
