@@ -6,12 +6,13 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from mainstem.errors import DefinitionError
+from mainstem.options import Stated
 
 Growth = Literal["fixed", "linear", "exponential"]
 Jitter = Literal["none", "full", "equal", "decorrelated"]
 
 
-class Backoff(Struct, frozen=True, kw_only=True):
+class Backoff(Struct, frozen=True, kw_only=True, metaclass=Stated):
     """Waits that grow, up to a cap, and are spread by chance so that those who failed together do not return together.
 
     ``first_seconds`` is the wait before the second attempt, ``longest_seconds`` the cap. ``growth`` says how a wait

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 from mainstem.broker import Delivery, TopicSpec
@@ -11,6 +10,7 @@ from mainstem.calendar import Duration, milliseconds, seconds
 from mainstem.delivery import Alerts, Registration, check_alerts
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, declaration_of
+from mainstem.options import check_options
 from mainstem.service.brokers import Backend
 from mainstem.service.handlers import Handlers, several, way_given, with_registrations
 from mainstem.service.publishing import Publisher
@@ -219,15 +219,7 @@ def _check_count(what: str, given: object, least: int) -> None:
 
 def _check_options(what: str, given: Iterable[str], others: tuple[str, ...]) -> None:
     """Refuse an option that there is none of, in the name of what was called, and not of what it builds upon."""
-    known = (*others, *GroupOptions.__annotations__)
-    for each in given:
-        if each not in known:
-            near = get_close_matches(each, known, n=1)
-            raise DefinitionError(
-                f"{what}(...) has no option {each!r}",
-                why=f"its options are {', '.join(known)}",
-                remedy=f"did you mean {near[0]}?" if near else "leave it out, or name one of them",
-            )
+    check_options(what, given, (*others, *GroupOptions.__annotations__))
 
 
 def narrowed(service: Definition, choose: Callable[[Registration], Registration | None]) -> Definition:

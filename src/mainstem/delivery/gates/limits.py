@@ -13,6 +13,7 @@ from mainstem.clock import Clock
 from mainstem.delivery.context import Effects
 from mainstem.delivery.ledger import Ledger
 from mainstem.errors import DefinitionError
+from mainstem.options import Stated
 from mainstem.resilience import (
     Count,
     Counts,
@@ -38,7 +39,7 @@ _count = msgspec.msgpack.Decoder(Count).decode
 _counts = msgspec.msgpack.Decoder(Counts).decode
 
 
-class Limit(Struct, frozen=True):
+class Limit(Struct, frozen=True, metaclass=Stated):
     """How often a handler may run. ``rule`` is one of those of ``mainstem.resilience``.
 
     ``per="key"``: so often for each event key. One whose turn does not come within a second is parked until it does,

@@ -10,10 +10,11 @@ from mainstem.calendar import Duration, milliseconds
 from mainstem.delivery.failures import HOPELESS, Discard, GiveUp, Park, Retry, Verdict
 from mainstem.errors import CallRefused, DefinitionError
 from mainstem.events import Declaration, KeyFunction, key_function
+from mainstem.options import Stated
 from mainstem.resilience import BreakerRule, CallsWindow, Ending
 
 
-class Breaker(Struct, frozen=True):
+class Breaker(Struct, frozen=True, metaclass=Stated):
     """A circuit breaker for what a handler calls; ``rule`` says when it opens, and how many probes close it.
 
     While it is open nothing is run, and nothing counts as a try. Without ``by`` the inputs of the task stand still, and
@@ -44,7 +45,7 @@ class Breaker(Struct, frozen=True):
             )
 
 
-class KillSwitch(Struct, frozen=True):
+class KillSwitch(Struct, frozen=True, metaclass=Stated):
     """A breaker for the code of a handler: a release with a bug must not make dead letters of all it is given.
 
     When so many events of different keys have failed one after the other, with none between them that succeeded, it is

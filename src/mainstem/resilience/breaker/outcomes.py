@@ -6,6 +6,7 @@ from typing import Final, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from mainstem.errors import DefinitionError
+from mainstem.options import Stated
 
 
 class Tally(NamedTuple):
@@ -24,7 +25,7 @@ class LastCalls(Struct, frozen=True, array_like=True, tag="calls"):
     slow: tuple[int, ...]
 
 
-class CallsWindow(Struct, frozen=True, tag="calls"):
+class CallsWindow(Struct, frozen=True, tag="calls", metaclass=Stated):
     """Looks at the last ``calls`` calls. Good calls cost nothing to remember."""
 
     calls: int = 100
@@ -73,7 +74,7 @@ class LastSlices(Struct, frozen=True, array_like=True, tag="slices"):
     slices: tuple[Slice, ...]
 
 
-class TimeWindow(Struct, frozen=True, tag="time"):
+class TimeWindow(Struct, frozen=True, tag="time", metaclass=Stated):
     """Looks at the calls that ended in the last ``period_ms``, and moves on by tenths of it.
 
     So it covers between nine tenths of the period and all of it.

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
 from mainstem.errors import DefinitionError
+from mainstem.options import Stated
 from mainstem.resilience.breaker.outcomes import CallsWindow, Outcomes, Tally, Window
 
 Phase = Literal["closed", "open", "half_open"]
@@ -53,7 +54,7 @@ Admission: TypeAlias = Permit | Refusal
 CLOSED: Final = BreakerState()
 
 
-class BreakerRule(Struct, frozen=True, kw_only=True):
+class BreakerRule(Struct, frozen=True, kw_only=True, metaclass=Stated):
     """A breaker as a value.
 
     Closed, it lets all calls through and looks at them in ``window``: with at least ``minimum_calls`` there, a share of

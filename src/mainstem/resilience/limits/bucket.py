@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr
 
 from mainstem.errors import DefinitionError
+from mainstem.options import Stated
 from mainstem.resilience.limits.verdict import LARGEST, Verdict, demand_whole, refuse_cost
 
 
@@ -41,7 +42,7 @@ class _Leaking(Struct, frozen=True, kw_only=True):
         return _pour(self, self.capacity, state, now_ms, cost)
 
 
-class TokenBucket(_Leaking, frozen=True, kw_only=True):
+class TokenBucket(_Leaking, frozen=True, kw_only=True, metaclass=Stated):
     """``limit`` requests per ``period_ms`` in the long run, and bursts of up to ``capacity`` (``limit`` unless given).
 
     It starts full of tokens and gains them steadily; each request takes as many as it costs. Any stretch of time t
@@ -49,7 +50,7 @@ class TokenBucket(_Leaking, frozen=True, kw_only=True):
     """
 
 
-class LeakingBucket(_Leaking, frozen=True, kw_only=True):
+class LeakingBucket(_Leaking, frozen=True, kw_only=True, metaclass=Stated):
     """The leaking bucket as a meter: requests fill it, and what does not fit is refused.
 
     It leaks ``limit`` per ``period_ms``, and holds ``capacity`` (``limit`` unless given).
@@ -57,7 +58,7 @@ class LeakingBucket(_Leaking, frozen=True, kw_only=True):
     """
 
 
-class LeakingQueue(Struct, frozen=True, kw_only=True):
+class LeakingQueue(Struct, frozen=True, kw_only=True, metaclass=Stated):
     """The leaking bucket as a queue: what is allowed leaves one by one, ``limit`` per ``period_ms``, evenly spaced.
 
     At most ``places`` wait, not counting what is leaving; beyond that a request is refused. An answer says how long

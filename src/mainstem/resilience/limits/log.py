@@ -4,10 +4,11 @@ from bisect import bisect_right
 
 from msgspec import Struct
 
+from mainstem.options import Stated
 from mainstem.resilience.limits.verdict import Verdict, demand_whole, refuse_cost
 
 
-class SlidingLog(Struct, frozen=True, kw_only=True):
+class SlidingLog(Struct, frozen=True, kw_only=True, metaclass=Stated):
     """At most ``limit`` in any stretch of ``period_ms``, exactly.
 
     The window at time t goes from t - ``period_ms``, not included, to t. The state is the times of what was allowed,

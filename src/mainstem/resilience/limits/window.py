@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from mainstem.errors import DefinitionError
+from mainstem.options import Stated
 from mainstem.resilience.limits.verdict import LARGEST, Verdict, demand_whole, refuse_cost
 
 Anchor = Literal["clock", "first_hit"]
@@ -17,7 +18,7 @@ class Count(Struct, frozen=True, array_like=True, gc=False):
     used: int
 
 
-class FixedWindow(Struct, frozen=True, kw_only=True):
+class FixedWindow(Struct, frozen=True, kw_only=True, metaclass=Stated):
     """At most ``limit`` in each window of ``period_ms``.
 
     Windows follow one another from time zero, so that all keys and all workers agree on them; with
@@ -68,7 +69,7 @@ class Counts(Struct, frozen=True, array_like=True, gc=False):
     at_ms: int
 
 
-class SlidingCounter(Struct, frozen=True, kw_only=True):
+class SlidingCounter(Struct, frozen=True, kw_only=True, metaclass=Stated):
     """About ``limit`` in any stretch of ``period_ms``, for two numbers of memory.
 
     It counts in windows that follow one another from time zero, and takes what the window before has allowed to be
