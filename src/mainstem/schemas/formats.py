@@ -18,6 +18,11 @@ _ROOMS: Final[Mapping[Format, str]] = {
 }
 _FORMATS: Final[Mapping[EventFormat, Format]] = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
 
+_FORMS: Final[Mapping[tuple[Format, str], str]] = {
+    ("AVRO", "resolved"): "inlined",
+    ("PROTOBUF", "serialized"): "serialized",
+}
+
 
 class Linked(NamedTuple):
     """A schema with everything that it refers to."""
@@ -71,12 +76,15 @@ def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]
 
 
 def formatted(linked: Linked, wanted: str) -> str:
-    """The text of a schema in another form: ``serialized`` for Protobuf. A form that is not known says nothing."""
+    """The text of a schema in another form; one that is not known says nothing.
+
+    ``resolved`` has everything in it that an Avro schema refers to, ``serialized`` is the descriptor of a Protobuf one.
+    """
     schema = linked.schema
-    if schema.format == "PROTOBUF" and wanted == "serialized":
-        serialized = cast("Callable[[Schema, Resolved], str]", _loaded(schema.format, "serialized"))
-        return serialized(schema, linked.resolved)
-    return schema.text
+    name = _FORMS.get((schema.format, wanted))
+    if name is None:
+        return schema.text
+    return cast("Callable[[Schema, Resolved], str]", _loaded(schema.format, name))(schema, linked.resolved)
 
 
 def _other_format(writer: Schema, reader: Schema) -> Difference:

@@ -201,6 +201,9 @@ def test_metadata_rules_and_references(client: SchemaRegistryClient) -> None:
     assert client.get_referenced_by("orders", 1) == [3]
     assert client.get_version("baskets", 1).schema.references == [SchemaReference("Order", "orders", 1)]
     assert refused(client.delete_version, "orders", 1) == (422, 42206)
+    client.clear_caches()
+    inlined = json.loads(client.get_version("baskets", 1, fmt="resolved").schema.schema_str or "")
+    assert inlined["fields"][0]["type"]["fields"] == ORDER["fields"]
 
 
 # -- serializers

@@ -1,6 +1,6 @@
 """Avro's schema language: from a text to a tree of types, and back in normal form."""
 
-from mainstem.schemas.avro.language.grammar import GRAMMAR
+from mainstem.schemas.avro.language.grammar import GRAMMAR, inlined
 from mainstem.schemas.avro.language.reading import Parsed, parsed
 from mainstem.schemas.avro.language.tree import (
     Array,
@@ -38,6 +38,7 @@ __all__ = [
     "Union",
     "branch_name",
     "give_natives",
+    "inlined",
     "inside",
     "logical_of",
     "parsed",

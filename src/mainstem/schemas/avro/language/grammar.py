@@ -5,7 +5,7 @@ from typing import Final
 
 from mainstem.schemas.avro.language.reading import parsed
 from mainstem.schemas.avro.language.text import squeezed
-from mainstem.schemas.avro.language.writing import written
+from mainstem.schemas.avro.language.writing import written, written_out
 from mainstem.schemas.documents import Grammar, Resolved, Schema
 
 
@@ -37,6 +37,14 @@ class AvroGrammar:
         fields, symbols and unions stays too, for it is meant. References are not written out.
         """
         return json.dumps(written(parsed(schema, resolved)), ensure_ascii=False, separators=(",", ":"))
+
+
+def inlined(schema: Schema, resolved: Resolved) -> str:
+    """The normal form with everything in it that the schema refers to: what a registry answers to ``format=resolved``.
+
+    Raises ``SchemaRefused`` where it is no schema.
+    """
+    return json.dumps(written_out(parsed(schema, resolved)), ensure_ascii=False, separators=(",", ":"))
 
 
 GRAMMAR: Final[Grammar] = AvroGrammar()
