@@ -107,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2, help="how often each fault happens")
     parser.add_argument("--session", type=float, default=SESSION_SECONDS, help="the session timeout, in seconds")
+    parser.add_argument("--protocol", choices=("classic", "consumer"), default="consumer", help="of the group on Kafka")
     parser.add_argument("--only", choices=("embedded", "cluster", "burst"))
     parser.add_argument("--fault", action="append", help="this fault alone; may be given several times")
     options = parser.parse_args()
@@ -131,7 +132,7 @@ def part(name: str, report: Report, folder: Path, options: argparse.Namespace) -
     if name == "embedded":
         with embedded(folder, 2, options.session) as site:
             return [asyncio.run(reckoned(report, name, site, options))]
-    with clustered(folder, fetched(), 2, options.session) as site:
+    with clustered(folder, fetched(), 2, options.session, options.protocol) as site:
         return [asyncio.run(reckoned(report, name, site, options))]
 
 

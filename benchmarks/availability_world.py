@@ -89,13 +89,14 @@ class Site:
         os.kill(self.victim(), signal.SIGKILL)
 
     async def worker_stopped(self) -> None:
-        """SIGSTOP, and SIGCONT a while later."""
+        """SIGSTOP, and SIGCONT a while later, unless its parent has ended it by then."""
         pid = self.victim()
         os.kill(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(STOPPED_SECONDS)
         finally:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     async def all_restarted(self) -> None:
         """Everything on one machine is ended in order, and started again, as for a new version."""
@@ -139,20 +140,19 @@ def embedded(
 
 @contextlib.contextmanager
 def clustered(
-    folder: Path, jars: Path, machines: int, session_seconds: float, work_seconds: float = 0
+    folder: Path, jars: Path, machines: int, session_seconds: float, protocol: str
 ) -> Generator[Site, None, None]:
-    """Three brokers, and machines with copies of their own."""
+    """Three brokers, and machines with copies of their own, whose members join with this group protocol."""
     cluster = Cluster(folder / "cluster", jars, nodes=3, settings={"broker.session.timeout.ms": "2000"})
     try:
         cluster.start(patience_seconds=STARTED_SECONDS)
         made = [
             _machine(
-                f"kafka://{cluster.address}?state_folder={folder}/machine-{n}/state",
+                f"kafka://{cluster.address}?state_folder={folder}/machine-{n}/state&group_protocol={protocol}",
                 folder,
                 f"machine-{n}",
                 2,
                 session_seconds,
-                work_seconds,
             )
             for n in range(machines)
         ]
@@ -164,7 +164,7 @@ def clustered(
 
 
 def _machine(
-    broker: str, folder: Path, name: str, workers: int, session_seconds: float, work_seconds: float
+    broker: str, folder: Path, name: str, workers: int, session_seconds: float, work_seconds: float = 0
 ) -> Machine:
     environment = {
         "AVAILABILITY_FOLDER": str(folder),
