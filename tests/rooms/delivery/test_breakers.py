@@ -239,6 +239,7 @@ async def test_a_breaker_that_nobody_declares_any_more_lets_all_go_on() -> None:
             await at_rest(stage, running)
         assert len(await stage.told()) == 7
         assert (await stage.notices())[-1] == "not open: call for 1"
+        assert stage.rows("$breakers") == []
 
 
 async def test_a_field_of_another_type_is_its_events_own_fault() -> None:

@@ -39,6 +39,36 @@ async def test_an_open_one_is_open_for_the_next_owner() -> None:
         assert len(await stage.told()) == 7
 
 
+@pytest.mark.parametrize(("good", "opens"), [(0, True), (1, False)])
+async def test_the_next_owner_goes_on_counting(good: int, *, opens: bool) -> None:
+    """What had failed in a row before counts, and a success ends the row as it would have ended it there."""
+    needed = Dependency()
+    switch = KillSwitch(failures=3, probe="1h", longest="1h")
+    async with staged() as stage:
+        await stage.publish(Paid("a", 1), Paid("b", 1))
+        await stage.run(needed.handler(switch))
+        needed.back, needed.away = True, {1}
+        await stage.publish(*[Paid("c", 2)] * good, Paid("d", 1))
+        async with stage.running(needed.handler(switch), lanes=1) as running:
+            await stage.settled(running)
+            assert (needed.calls[-1], open_now(running)) == ("d1", opens)
+        assert len(await stage.told()) == good
+
+
+async def test_an_owner_who_has_nothing_to_do_stands_still_as_well() -> None:
+    """An open breaker holds the inputs from the take-over on, and not only when the first event asks."""
+    needed = Dependency()
+    switch = KillSwitch(failures=2, probe="1h", longest="1h")
+    async with staged() as stage:
+        await stage.publish(Paid("a"), Paid("b"))
+        async with stage.running(needed.handler(switch)) as running:
+            await until(lambda: len(stage.rows("$breakers")) == len(stage.rows("$held")) == 1)
+            await until(lambda: paused(running) == [OPEN])
+        async with stage.running(needed.handler(switch)) as running:
+            await until(lambda: paused(running) == [OPEN])
+        assert needed.calls == ["a0", "b0"]
+
+
 async def test_what_succeeds_at_another_run_at_once_does_not_count() -> None:
     """However many fail side by side: the policy has a further run for each of them."""
     together, tried = asyncio.Barrier(3), set[str]()

@@ -194,7 +194,6 @@ class Gate:
         """Go on with what an earlier owner has left. Its probes have gone with it."""
         if self.state.phase != "closed":
             self.shared.notices.say("open", self.label, "it was open when the task was taken over")
-        self._tried.update(b"\x00%d" % number for number in range(self._counted()))
         self.shared.uneasy(self)
         self._stir()
 
@@ -203,10 +202,6 @@ class Gate:
         self._ended = True
         if self._alarm is not None:
             self._alarm.cancel()
-
-    def _counted(self) -> int:
-        outcomes = self.state.outcomes
-        return len(outcomes.failed) if self.fuse.kills and isinstance(outcomes, LastCalls) else 0
 
     # -- the state
 
