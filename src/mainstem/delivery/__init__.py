@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.plan import faults_of as faults_of
     from mainstem.delivery.plan import tasks_for as tasks_for
     from mainstem.delivery.processor import Call as Call
+    from mainstem.delivery.processor import ContractEntry as ContractEntry
     from mainstem.delivery.processor import EventEntry as EventEntry
     from mainstem.delivery.processor import KeyOrder as KeyOrder
     from mainstem.delivery.processor import Predicate as Predicate
@@ -127,6 +128,7 @@ __all__ = [
     "CallLater",
     "Command",
     "Context",
+    "ContractEntry",
     "Counters",
     "Cron",
     "Decided",
@@ -316,6 +318,7 @@ __getattr__, __dir__ = door(
             "KeyOrder",
             "Predicate",
             "Processor",
+            "ContractEntry",
             "SubscriptionEntry",
         ),
         "roster": ("relocated_starts",),

@@ -339,7 +339,7 @@ def _types(plan: Plan) -> Iterable[MainstemError]:
                         f"{name or 'the records'} on {declaration.topic!r} would be two types: "
                         f"{other.type.__name__} and {declaration.type.__name__}",
                         where=f"handler {processor.name!r}",
-                        remedy="let all handlers of a group take the same type",
+                        remedy="let all handlers of a group take the same type, or give one of them a group of its own",
                     )
     bare = {topic for topic, name in seen if name is None}
     for topic in sorted(bare & {topic for topic, name in seen if name is not None}):

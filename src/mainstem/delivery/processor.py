@@ -12,6 +12,7 @@ from mainstem.delivery.gates import Limit, Sieve
 from mainstem.delivery.guards import Fuse
 from mainstem.delivery.schedules import Recurring
 from mainstem.events import Declaration, Envelope
+from mainstem.schemas import formats
 
 Call: TypeAlias = Callable[[object, Context], object]
 """Takes an event (or a list of events) and its context; returns what is to be published, or an awaitable of that."""
@@ -40,11 +41,32 @@ class EventEntry(Struct, frozen=True, order=True):
         return cls(it.wire_name, it.topic, it.version, it.kind, it.key, it.service)
 
 
+class ContractEntry(Struct, frozen=True):
+    """What a handler reads of an event type: the schema of what it takes, and the major versions that it takes.
+
+    Whoever changes the event can ask it of the running system: a field that no contract names is read by nobody who
+    has told.
+    """
+
+    name: str
+    topic: str
+    oldest: int
+    version: int
+    format: str
+    schema: str
+
+    @classmethod
+    def of(cls, declaration: Declaration) -> Self:
+        """The contract of who subscribes to this declaration."""
+        it = declaration
+        return cls(it.wire_name, it.topic, it.oldest, it.version, it.format, formats.schema_of(it).text)
+
+
 class SubscriptionEntry(Struct, frozen=True):
     """A processor as printable data: what it wants, what it publishes, or which timer it waits for.
 
     ``schedule`` is the cron expression and time zone of one that runs by the calendar. Stores are those of its group,
-    and described there.
+    and described there. ``reads`` is its contract with those who publish what it wants.
     """
 
     handler: str
@@ -53,6 +75,7 @@ class SubscriptionEntry(Struct, frozen=True):
     timer: str | None
     batch: bool
     schedule: str | None = None
+    reads: tuple[ContractEntry, ...] = ()
 
 
 class Processor(Struct, frozen=True, kw_only=True):
@@ -91,7 +114,8 @@ class Processor(Struct, frozen=True, kw_only=True):
         wants, publishes = map(EventEntry.of, self.inputs), map(EventEntry.of, self.outputs)
         cron = None if self.schedule is None else self.schedule.cron
         schedule = None if cron is None else f"{cron.text} {cron.zone_name}"
-        return SubscriptionEntry(self.name, tuple(wants), tuple(publishes), self.timer, self.batch, schedule)
+        reads = tuple(map(ContractEntry.of, self.inputs))
+        return SubscriptionEntry(self.name, tuple(wants), tuple(publishes), self.timer, self.batch, schedule, reads)
 
 
 def written_at(function: Callable[..., object]) -> str:

@@ -12,7 +12,7 @@ from mainstem.events.attributes import (
 )
 from mainstem.events.declaration import Declaration, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
-from mainstem.events.fields import KEY_TYPES, field_names, key_types, meant_instead, unresolved_annotation
+from mainstem.events.fields import KEY_TYPES, field_names, key_types, meant_instead, unresolved_annotation, wire_names
 from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
@@ -85,4 +85,5 @@ __all__ = [
     "retired_in",
     "to_structured",
     "unresolved_annotation",
+    "wire_names",
 ]

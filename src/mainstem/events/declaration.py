@@ -129,7 +129,17 @@ def check_subscription(declaration: Declaration, service_name: str) -> None:
 
 
 def check_publication(declaration: Declaration, service_name: str) -> None:
-    """Refuse, with ``DefinitionError``, that anybody but its owner publishes a domain event."""
+    """Refuse, with ``DefinitionError``, that anybody but its owner publishes a domain event.
+
+    What only some fields are read of is published by nobody.
+    """
+    if declaration.whole is not None:
+        raise DefinitionError(
+            f"{declaration.type.__name__} cannot be published: it is what is read of {declaration.wire_name}",
+            where=place_of(declaration.type),
+            why="the other fields would be missing",
+            remedy=f"publish a {declaration.whole.__name__}",
+        )
     if declaration.kind == "domain" and declaration.service != service_name:
         owner = declaration.service
         raise DefinitionError(

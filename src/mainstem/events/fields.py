@@ -41,6 +41,18 @@ def field_names(kind: type[object]) -> tuple[str, ...] | None:
     return tuple(models) if isinstance(models, dict) else None
 
 
+def wire_names(kind: type[object]) -> dict[str, str] | None:
+    """The fields of a type, each with its name on the wire; ``None`` for a type without declared fields."""
+    names = field_names(kind)
+    if names is None:
+        return None
+    if issubclass(kind, msgspec.Struct):
+        return dict(zip(names, kind.__struct_encode_fields__, strict=True))
+    models = getattr(kind, "__pydantic_fields__", {})
+    aliases = {name: getattr(field, "serialization_alias", None) for name, field in models.items()}
+    return {name: aliases.get(name) or name for name in names}
+
+
 def key_types(kind: type[object], key: tuple[str, ...]) -> tuple[type[object], ...]:
     """One of ``str``, ``int``, ``UUID`` for each key field.
 

@@ -4,9 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import Generic, Self, TypeAlias, TypeVar, overload
 
+from msgspec.structs import replace
+
 from mainstem.errors import DefinitionError
 from mainstem.events.declaration import Declaration, EnvelopeForm, key_names
-from mainstem.events.fields import place_of
+from mainstem.events.fields import nearest, place_of, wire_names
 from mainstem.events.kinds import EventMeta, S, class_line_declaration, upcasting
 from mainstem.events.statements import EventFormat, SchemaId, Step
 
@@ -66,6 +68,34 @@ class Topic(Generic[E_co]):
             format=format,
             schema_id=schema_id,
         )
+        return self
+
+    @classmethod
+    def of(cls, declared: "Declarable", *, as_: type[E_co]) -> "Topic[E_co]":
+        """The topic of a declared type, whose events are read as a smaller one: only what a handler needs of them.
+
+        Whoever subscribes to that promises to read no more, and is not in the way when another field changes. Older
+        versions are upcast as for the type itself. Nobody publishes the smaller one. Raises ``DefinitionError`` for a
+        field that the type does not have.
+        """
+        whole = declaration_of(declared)
+        if not inspect.isclass(as_) or isinstance(as_, EventMeta):
+            raise DefinitionError(
+                f"{as_!r} is not a class to read {whole.wire_name} as",
+                where=place_of(whole.type),
+                why="an event class has a topic and a name of its own" if isinstance(as_, EventMeta) else "",
+                remedy="give a dataclass, a msgspec struct or a pydantic model that has some of its fields",
+            )
+        known, asked = wire_names(whole.type), wire_names(as_)
+        strange = sorted(set(asked.values()) - set(known.values())) if known and asked else []
+        if strange:
+            raise DefinitionError(
+                f"{as_.__name__} reads {strange[0]!r}, which {whole.wire_name} v{whole.version} does not have",
+                where=place_of(as_),
+                remedy=nearest(strange[0], tuple((known or {}).values())),
+            )
+        self = super().__new__(cls)
+        self.declaration = replace(whole, type=as_, whole=whole.type)
         return self
 
     @overload

@@ -6,9 +6,7 @@ import typing
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import msgspec
-
-from mainstem.events import Personal, fallback_of, field_names, unresolved_annotation
+from mainstem.events import Personal, fallback_of, unresolved_annotation, wire_names
 
 PERSONAL: Final = "PERSONAL"
 
@@ -56,20 +54,9 @@ def _within(kind: type[object], path: str, entered: frozenset[type]) -> Iterator
         hints = typing.get_type_hints(kind, include_extras=True)
     except NameError as error:
         raise unresolved_annotation(kind, error) from error
-    for name, written in _names(kind, hints).items():
+    names = wire_names(kind)
+    for name, written in ({name: name for name in hints} if names is None else names).items():
         yield from _walk(hints[name], f"{path}.{written}".lstrip("."), entered | {kind})
-
-
-def _names(kind: type[object], hints: dict[str, object]) -> dict[str, str]:
-    """The fields of a type, each with its name on the wire."""
-    models: object = getattr(kind, "__pydantic_fields__", None)
-    if isinstance(models, dict):
-        aliases = {name: getattr(field, "serialization_alias", None) for name, field in models.items()}
-        return {name: alias if isinstance(alias, str) else name for name, alias in aliases.items() if name in hints}
-    if issubclass(kind, msgspec.Struct):
-        return dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
-    names = field_names(kind)
-    return {name: name for name in (hints if names is None else names)}
 
 
 def _walk(hint: object, path: str, entered: frozenset[type]) -> Iterator[Annotation]:
@@ -107,4 +94,4 @@ def _unwrapped(hint: object) -> tuple[object, tuple[object, ...]]:
 
 
 def _has_fields(kind: type) -> bool:
-    return field_names(kind) is not None or typing.is_typeddict(kind) or hasattr(kind, "_fields")
+    return wire_names(kind) is not None or typing.is_typeddict(kind) or hasattr(kind, "_fields")

@@ -1,13 +1,14 @@
 """Topics that are not ours, and the way to a declaration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from mainstem.errors import DefinitionError
-from mainstem.events import Declaration, IntegrationEvent, Topic, declaration_of, key_function
+from mainstem.events import Declaration, IntegrationEvent, Topic, check_publication, declaration_of, key_function
 
 
 @dataclass
@@ -80,3 +81,43 @@ def test_what_is_not_declared_has_no_declaration(undeclared: object) -> None:
     with pytest.raises(DefinitionError) as caught:
         declaration_of(cast("type[object]", undeclared))
     assert caught.value.remedy
+
+
+class Placed(IntegrationEvent, topic="orders", key="order_id", version=2, oldest=2, namespace="Shop"):
+    order_id: str
+    customer_id: str
+    total_cents: int = 0
+
+
+@dataclass
+class Seen:
+    order_id: str
+    customer_id: str
+
+
+def test_an_event_can_be_read_as_a_smaller_type() -> None:
+    """Route, names, versions, kind and key are those of the event; only what is made of the payload is another type."""
+    whole, seen = declaration_of(Placed), declaration_of(Topic.of(Placed, as_=Seen))
+    assert (seen.type, seen.whole) == (Seen, Placed)
+    assert seen.upcasts is whole.upcasts
+    assert replace(seen, type=whole.type, whole=None) == whole
+    key_only = make_dataclass("KeyOnly", [("total_cents", int)])
+    assert declaration_of(Topic.of(Placed, as_=key_only)).key == ("order_id",)
+    assert declaration_of(Topic.of(Topic("readings", Seen), as_=Seen)).topic == "readings"
+
+
+def test_what_is_read_must_be_there() -> None:
+    """A field that the event does not have is refused with the nearest one; and so is another event class."""
+    misspelt = make_dataclass("Misspelt", [("costumer_id", str)])
+    with pytest.raises(DefinitionError, match=r"'costumer_id', which Shop.Placed v2 does not have(.|\n)*customer_id"):
+        Topic.of(Placed, as_=misspelt)
+    with pytest.raises(DefinitionError, match=r"is not a class to read Shop\.Placed as"):
+        Topic.of(Placed, as_=Placed)
+    with pytest.raises(DefinitionError, match="is not a class to read"):
+        Topic.of(Placed, as_="Seen")  # type: ignore[arg-type]
+
+
+def test_what_is_read_of_an_event_is_published_by_nobody() -> None:
+    """The other fields would be missing, whoever tries."""
+    with pytest.raises(DefinitionError, match=r"it is what is read of Shop\.Placed"):
+        check_publication(declaration_of(Topic.of(Placed, as_=Seen)), "shop")

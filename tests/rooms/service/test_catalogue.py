@@ -1,5 +1,9 @@
 """The catalogue: what every group says about itself at start."""
 
+import json
+
+from msgspec.structs import replace
+
 from mainstem import Context, Service, running
 from mainstem.broker import Record, TopicPartition, read_all
 from mainstem.delivery import EventEntry, SubscriptionEntry
@@ -46,7 +50,10 @@ async def test_who_publishes_and_who_listens_can_be_asked() -> None:
     assert (by_group["booking"].publishes, by_group["booking"].subscriptions) == ((SEAT,), ())
     entry = by_group["loyalty"]
     assert (entry.service, entry.tasks, entry.lanes, entry.publishes) == ("loyalty", 8, 8, (GOLD,))
-    assert entry.subscriptions == (
+    [read] = entry.subscriptions[0].reads
+    assert (read.name, read.topic, read.oldest, read.version, read.format) == ("OrderPaid", "orders", 1, 1, "json")
+    assert json.loads(read.schema)["required"] == ["customer_id"]
+    assert tuple(replace(each, reads=()) for each in entry.subscriptions) == (
         SubscriptionEntry("tally", (PAID,), (GOLD,), None, batch=False),
         SubscriptionEntry("remind", (), (), "remind", batch=False),
         SubscriptionEntry("nightly", (), (), "$cron:nightly", batch=False, schedule="0 8 * * mon-fri Europe/Berlin"),

@@ -50,7 +50,12 @@ def schema_of(declaration: Declaration) -> Schema:
 
 def _of_plain(declaration: Declaration) -> Document:
     parts_of(declaration.type, "JSON", declaration.label)
-    return msgspec.json.schema(declaration.type)
+    return msgspec.json.schema(declaration.type, schema_hook=_anything)
+
+
+def _anything(_: type) -> Document:
+    """The schema of ``object``, of which whatever comes is one; no other type without a form gets here."""
+    return {}
 
 
 def _of_model(kind: type[object]) -> Document:

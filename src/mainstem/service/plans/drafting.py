@@ -139,10 +139,10 @@ def tasks_of(group: HandlerGroup, drafted: Draft) -> int:
 
 
 def _inputs(service: Definition, drafted: Draft) -> tuple[Declaration, ...]:
-    found = {each.type: each for group in service.groups for each in inputs_of(group.registered)}
-    for declaration in found.values():
+    found = dict.fromkeys(each for group in service.groups for each in inputs_of(group.registered))
+    for declaration in found:
         drafted.attempt(check_subscription, declaration, service.name)
-    return tuple(found.values())
+    return tuple(found)
 
 
 def _outputs(service: Definition, drafted: Draft) -> tuple[Declaration, ...]:
@@ -152,7 +152,7 @@ def _outputs(service: Definition, drafted: Draft) -> tuple[Declaration, ...]:
         for registration in group.registered:
             found.update({each.type: each for each in drafted.attempt(declared_outputs, registration) or ()})
     for declaration in drafted.inputs[service.name]:
-        if declaration.service == service.name:
+        if declaration.service == service.name and declaration.whole is None:
             found.setdefault(declaration.type, declaration)
     for declaration in found.values():
         drafted.attempt(check_publication, declaration, service.name)
