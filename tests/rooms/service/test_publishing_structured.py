@@ -18,7 +18,7 @@ TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HAPPENED = datetime(2013, 1, 1, 5, 17, tzinfo=UTC)
 
 
-class Landed(IntegrationEvent, topic="landings", key="flight", version=2, envelope="structured"):
+class Landed(IntegrationEvent, topic="landings", key="flight", version=2, oldest=2, envelope="structured"):
     flight: str
     minutes_late: int = 0
 

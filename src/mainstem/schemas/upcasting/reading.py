@@ -1,14 +1,14 @@
 """Which decoder reads which version of a type."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, Declaration
-from mainstem.schemas.codec import EventCodec, codec_for
+from mainstem.schemas.codec import CODECS_REMEMBERED, EventCodec, codec_for
 from mainstem.schemas.failures import DECODER_ERRORS, explained, past_failure, version_failure
 from mainstem.schemas.upcasting.chain import check_chain, climbed
 
@@ -44,8 +44,12 @@ class Reading(Struct, frozen=True):
         return self.decoders[b"%d" % number]
 
 
+@lru_cache(maxsize=CODECS_REMEMBERED)
 def reading_of(declaration: Declaration) -> Reading:
-    """How a declared type is read. Raises ``DefinitionError`` where a version has no way to the current one."""
+    """How a declared type is read, the same every time.
+
+    Raises ``DefinitionError`` where a version has no way to the current one.
+    """
     check_chain(declaration)
     codec = codec_for(declaration)
     decoders: dict[bytes | None, Decode] = {b"%d" % declaration.version: codec.decode}
