@@ -9,6 +9,7 @@ from typing import assert_type
 import msgspec
 
 from mainstem.events import Declaration, DomainEvent, IntegrationEvent, NotificationEvent, Topic, declaration_of
+from mainstem.schemas.upcasting import drop, rename
 
 
 class OrderPaid(IntegrationEvent, topic="orders", key="customer_id"):
@@ -44,6 +45,41 @@ class RoomBooked(BookingEvent, topic="rooms"):
     """It has the fields of its parent, and its own."""
 
     guests: list[str] = msgspec.field(default_factory=list[str])
+
+
+class Placed(IntegrationEvent, topic="orders", version=3, oldest=1, format="avro", schema_id="prefix"):
+    """Forms that change, and a form in bytes."""
+
+    order: int
+
+
+class Written(IntegrationEvent, topic="orders", format="xml"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    """A format that does not exist."""
+
+
+@dataclass
+class Seen:
+    """What is read of an event."""
+
+    order: int
+
+
+def older(data: dict[str, object]) -> dict[str, object]:
+    """A step from one version to the next."""
+    return data
+
+
+def stranger(data: list[int]) -> list[int]:
+    """No step: a payload is an object."""
+    return data
+
+
+Placed.upcast(1, rename("no", "order"), older)
+Placed.upcast(2)(older)
+Placed.upcast(2, stranger)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+Placed.upcast("1", older)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+assert_type(Topic.of(Placed, as_=Seen), Topic[Seen])
+Topic("orders", Seen, version=2).upcast(1, drop("order"))
 
 
 class Reminder(NotificationEvent, topic="reminders", key=None):

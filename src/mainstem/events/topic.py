@@ -13,6 +13,7 @@ from mainstem.events.kinds import EventMeta, S, class_line_declaration, upcastin
 from mainstem.events.statements import EventFormat, SchemaId, Step
 
 E_co = TypeVar("E_co", covariant=True)
+V = TypeVar("V")
 
 
 class Topic(Generic[E_co]):
@@ -71,7 +72,7 @@ class Topic(Generic[E_co]):
         return self
 
     @classmethod
-    def of(cls, declared: "Declarable", *, as_: type[E_co]) -> "Topic[E_co]":
+    def of(cls, declared: "Declarable", *, as_: type[V]) -> "Topic[V]":
         """The topic of a declared type, whose events are read as a smaller one: only what a handler needs of them.
 
         Whoever subscribes to that promises to read no more, and is not in the way when another field changes. Older
@@ -94,9 +95,9 @@ class Topic(Generic[E_co]):
                 where=place_of(as_),
                 remedy=nearest(strange[0], tuple((known or {}).values())),
             )
-        self = super().__new__(cls)
-        self.declaration = replace(whole, type=as_, whole=whole.type)
-        return self
+        made: Topic[V] = object.__new__(Topic)
+        made.declaration = replace(whole, type=as_, whole=whole.type)
+        return made
 
     @overload
     def upcast(self, version: int, first: Step, /, *more: Step) -> None: ...
