@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
+from mainstem.schemas.formats import offered
 from mainstem.schemas.models import is_model, model_functions
 from mainstem.schemas.shape import parts_of
 
@@ -43,16 +43,13 @@ class EventCodec(Codec, frozen=True):
 
 @lru_cache(maxsize=CODECS_REMEMBERED)
 def codec_for(declaration: Declaration) -> EventCodec:
-    """The codec of a declared type: JSON, fields by name, unknown ones passed over. The same one every time.
+    """The codec of a declared type, in the format that it states, without any framing. The same one every time.
 
-    Raises ``DefinitionError`` for a field whose type has no form in JSON, or whose annotation cannot be resolved.
+    JSON has fields by name, and passes unknown ones over. Raises ``DefinitionError`` for a field whose type has no form
+    in the format, for an annotation that cannot be resolved, and where what the format needs is not installed.
     """
     if declaration.format != "json":
-        raise DefinitionError(
-            f"nothing here writes {declaration.format}",
-            where=declaration.label,
-            remedy='leave format= out: "json" is the default',
-        )
+        return cast("Callable[[Declaration], EventCodec]", offered(declaration, "codec_of"))(declaration)
     if is_model(declaration.type):
         encode, decode = model_functions(declaration.type, declaration.label)
     else:

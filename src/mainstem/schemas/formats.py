@@ -48,12 +48,20 @@ def differ_of(kind: Format) -> Differ:
     return cast("Differ", _loaded(kind, "differences"))
 
 
+def offered(declaration: Declaration, name: str) -> object:
+    """What the format of a declared type has under this name; every format has the same ones.
+
+    Raises DefinitionError where what the format needs is not installed.
+    """
+    return _loaded(_FORMATS[declaration.format], name)
+
+
 def schema_of(declaration: Declaration) -> Schema:
     """The schema of a declared type in the format of its payload; the same text for the same type every time.
 
     Raises DefinitionError for a type that has none, and where what its format needs is not installed.
     """
-    emit = cast("Callable[[Declaration], Schema]", _loaded(_FORMATS[declaration.format], "schema_of"))
+    emit = cast("Callable[[Declaration], Schema]", offered(declaration, "schema_of"))
     return emit(declaration)
 
 

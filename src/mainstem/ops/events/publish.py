@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import click
@@ -19,6 +20,7 @@ from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import broker_options, did_you_mean, json_option, load_services, opened
 from mainstem.ops.screen import plural, print_json, progress
 from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
+from mainstem.schemas.registries import LOCK_NAME, LockFile, mark_of
 from mainstem.service import Backend, Existing, Service, topics_of
 
 AT_ONCE: Final = 1_000
@@ -65,7 +67,8 @@ async def _publish(
     identifiers = Identifiers(clock)
     async with opened(given, dev=dev, create=dev) as broker:
         count = await _partition_count(broker, service, declaration, dev=dev)
-        outputs = Outputs([declaration], {declaration.topic: count}, f"/{service.name}")
+        marks = {} if dev else {declaration: mark_of(declaration, LockFile.read(Path(LOCK_NAME)))}
+        outputs = Outputs([declaration], {declaration.topic: count}, f"/{service.name}", marks=marks)
         numbered = enumerate(lines, 1)
         published = 0
         with progress("publish", None) as heard:

@@ -5,11 +5,13 @@ from functools import lru_cache, partial
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, Declaration
 from mainstem.schemas.codec import CODECS_REMEMBERED, EventCodec, codec_for
 from mainstem.schemas.failures import DECODER_ERRORS, explained, past_failure, version_failure
+from mainstem.schemas.framing import unframed
 from mainstem.schemas.upcasting.chain import check_chain, climbed
 
 Decode: TypeAlias = Callable[[bytes], object]
@@ -52,6 +54,10 @@ def reading_of(declaration: Declaration) -> Reading:
     """
     check_chain(declaration)
     codec = codec_for(declaration)
+    if declaration.schema_id is not None and declaration.format == "json":
+        codec = _behind(codec, _unmarked)
+    elif declaration.schema_id == "prefix":
+        codec = _behind(codec, _unprefixed)
     decoders: dict[bytes | None, Decode] = {b"%d" % declaration.version: codec.decode}
     if declaration.envelope is None:
         return Reading(declaration, {None: codec.decode})
@@ -60,6 +66,21 @@ def reading_of(declaration: Declaration) -> Reading:
     if declaration.oldest == 1:
         decoders[None] = decoders[b"1"]
     return Reading(declaration, decoders)
+
+
+def _behind(codec: EventCodec, strip: Callable[[bytes], bytes]) -> EventCodec:
+    """The codec of what stands behind the id of its schema. Which schema that is, only Avro would have to know."""
+    decode, plain = codec.decode, codec.plain
+    return replace(codec, decode=lambda value: decode(strip(value)), plain=lambda value: plain(strip(value)))
+
+
+def _unmarked(value: bytes) -> bytes:
+    """JSON without its prefix, if it has one: no text of JSON begins as a prefix does."""
+    return value if value[:1] not in (b"\0", b"\1") else unframed(value, {}).payload
+
+
+def _unprefixed(value: bytes) -> bytes:
+    return unframed(value, {}, indexed=True).payload
 
 
 def _older(declaration: Declaration, codec: EventCodec, version: int, payload: bytes) -> object:

@@ -1,9 +1,12 @@
 """From what a service declares to plans that can run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mainstem.delivery import Outputs, Plan, compile_handler
+from mainstem.events import Declaration
 from mainstem.schemas import codec_for
+from mainstem.schemas.registries import LOCK_NAME, LockFile, SchemaMark, mark_of
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans.drafting import Draft, tasks_of, topics_read
 
@@ -11,9 +14,20 @@ from mainstem.service.plans.drafting import Draft, tasks_of, topics_read
 def outputs_of(service: Definition, drafted: Draft) -> Outputs:
     """What encodes the events that a service may publish."""
     encodable = [each for each in drafted.outputs[service.name] if drafted.attempt(codec_for, each) is not None]
+    marks = _marks(encodable, drafted)
     counts = {name: spec.partitions for name, spec in drafted.topics.items()}
     limits = {name: spec.record_bytes_max for name, spec in drafted.topics.items()}
-    return Outputs(encodable, counts, f"/{service.name}", limits, read_back=drafted.dev)
+    return Outputs(encodable, counts, f"/{service.name}", limits, marks, read_back=drafted.dev)
+
+
+def _marks(declarations: Sequence[Declaration], drafted: Draft) -> dict[Declaration, SchemaMark]:
+    """What records say of their schemas, by the committed lock file; in play nothing need be registered."""
+    marked = [each for each in declarations if each.schema_id is not None]
+    lock = drafted.attempt(LockFile.read, Path(LOCK_NAME)) if marked and not drafted.dev else None
+    if lock is None:
+        return {}
+    found = {each: drafted.attempt(mark_of, each, lock) for each in marked}
+    return {each: mark for each, mark in found.items() if mark is not None}
 
 
 def plan_of(

@@ -27,9 +27,18 @@ from mainstem.events import (
     partition_for,
     to_structured,
 )
-from mainstem.schemas import DECODER_ERRORS, ENCODER_ERRORS, codec_for, encoding_failure, unreadable_failure
+from mainstem.schemas import (
+    DECODER_ERRORS,
+    ENCODER_ERRORS,
+    EventCodec,
+    codec_for,
+    encoding_failure,
+    unreadable_failure,
+)
+from mainstem.schemas.registries import SchemaMark, mark_in_play
 
 _NO_LIMITS: Mapping[str, int] = {}
+_NO_MARKS: Mapping[Declaration, SchemaMark] = {}
 
 MakeFact: TypeAlias = Callable[[object, bytes, Headers, int], Fact]
 """Takes an event, its id, lineage and stated attributes as headers, and its timestamp; returns its record.
@@ -47,15 +56,23 @@ MakeLatest: TypeAlias = Callable[[object, Origin, int], Fact]
 class _Route:
     """How the events of one type become facts. The functions are attributes, because they are called for each event."""
 
-    __slots__ = ("bytes_max", "common", "count", "declaration", "encode", "key", "partitions")
+    __slots__ = ("bytes_max", "common", "count", "declaration", "encode", "enveloped", "key", "partitions")
 
     def __init__(
-        self, declaration: Declaration, partitions: int, source: str, bytes_max: int, *, read_back: bool
+        self,
+        declaration: Declaration,
+        partitions: int,
+        source: str,
+        bytes_max: int,
+        mark: SchemaMark,
+        *,
+        read_back: bool,
     ) -> None:
         self.declaration = declaration
         self.key = key_function(declaration)
-        self.encode = _reading_back(declaration) if read_back else codec_for(declaration).encode
-        self.common = common_headers(declaration, source)
+        self.encode = _encoder(declaration, mark.prefix, read_back=read_back)
+        self.common = {**common_headers(declaration, source), **mark.headers}
+        self.enveloped = declaration.envelope is not None
         self.partitions = tuple(TopicPartition(declaration.topic, n) for n in range(partitions))
         self.count = partitions
         self.bytes_max = bytes_max
@@ -71,7 +88,7 @@ class _Route:
             raise self._too_large(size)
         # The last digits of an id are as good as a hash, and cost nothing; a retry has the same id.
         number = int(event_id[-6:], 16) % self.count if key is None else partition_for(key, self.count)
-        own = own_headers(event_id, inherited) if self.common else NO_HEADERS
+        own = own_headers(event_id, inherited) if self.enveloped else NO_HEADERS
         return self.partitions[number], Record(key, value, timestamp_ms, self.common, own)
 
     def latest(self, by: str, event: object, origin: Origin, timestamp_ms: int) -> Fact:
@@ -96,9 +113,16 @@ class _StructuredRoute(_Route):
     __slots__ = ("beside",)
 
     def __init__(
-        self, declaration: Declaration, partitions: int, source: str, bytes_max: int, *, read_back: bool
+        self,
+        declaration: Declaration,
+        partitions: int,
+        source: str,
+        bytes_max: int,
+        mark: SchemaMark,
+        *,
+        read_back: bool,
     ) -> None:
-        super().__init__(declaration, partitions, source, bytes_max, read_back=read_back)
+        super().__init__(declaration, partitions, source, bytes_max, mark, read_back=read_back)
         self.beside = {CONTENT_TYPE: STRUCTURED_CONTENT}
 
     def fact(self, event: object, event_id: bytes, inherited: Headers, timestamp_ms: int) -> Fact:
@@ -115,10 +139,14 @@ class _StructuredRoute(_Route):
         return at, Latest(whole.key, whole.value, timestamp_ms, whole.common, whole.own, by)
 
 
-def _reading_back(declaration: Declaration) -> Callable[[object], bytes]:
-    """An encoder that refuses what a reader's decoder would refuse."""
+def _encoder(declaration: Declaration, prefix: bytes, *, read_back: bool) -> Callable[[object], bytes]:
+    """The encoder of a type; with ``read_back`` it refuses what a reader's decoder would refuse."""
     codec = codec_for(declaration)
+    encode = _reading_back(declaration, codec) if read_back else codec.encode
+    return (lambda event: prefix + encode(event)) if prefix else encode
 
+
+def _reading_back(declaration: Declaration, codec: EventCodec) -> Callable[[object], bytes]:
     def encode(event: object) -> bytes:
         value = codec.encode(event)
         try:
@@ -139,19 +167,22 @@ class Outputs:
         partitions: Mapping[str, int],
         source: str,
         bytes_max: Mapping[str, int] = _NO_LIMITS,
+        marks: Mapping[Declaration, SchemaMark] = _NO_MARKS,
         *,
         read_back: bool = False,
     ) -> None:
         """``source`` is the ``ce_source`` of the service.
 
-        By topic, ``partitions`` gives the partition counts, and ``bytes_max`` how large a record may be. With
-        ``read_back`` every event is decoded again, and refused where a reader could not do that.
+        By topic, ``partitions`` gives the partition counts, and ``bytes_max`` how large a record may be. ``marks`` are
+        those of the types' schemas; what has none carries the one of play, if any. With ``read_back`` every event is
+        decoded again, and refused where a reader could not do that.
         """
         self._routes: dict[type[object], _Route] = {}
         for each in declarations:
             kind = _StructuredRoute if each.envelope == "structured" else _Route
             limit = bytes_max.get(each.topic, sys.maxsize)
-            self._routes[each.type] = kind(each, partitions[each.topic], source, limit, read_back=read_back)
+            mark = marks.get(each) or mark_in_play(each)
+            self._routes[each.type] = kind(each, partitions[each.topic], source, limit, mark, read_back=read_back)
         self.replaceable: Mapping[type[object], MakeLatest] = {}
         """How events become facts of which only the latest count, by type."""
         self._facts: dict[type[object], MakeFact] = {each: route.fact for each, route in self._routes.items()}
@@ -199,7 +230,7 @@ class Outputs:
         """Raise :class:`EventRefused` for an event whose topic has no envelope, and so no place for attributes."""
         for event in events:
             route = self._routes.get(type(event))
-            if route is not None and not route.common:
+            if route is not None and not route.enveloped:
                 raise EventRefused(
                     f"attributes are stated for a {route.declaration.wire_name}, and its topic has no envelope",
                     where=route.declaration.label,
