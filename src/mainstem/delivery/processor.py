@@ -12,7 +12,6 @@ from mainstem.delivery.gates import Limit, Sieve
 from mainstem.delivery.guards import Fuse
 from mainstem.delivery.schedules import Recurring
 from mainstem.events import Declaration, Envelope
-from mainstem.schemas import formats
 
 Call: TypeAlias = Callable[[object, Context], object]
 """Takes an event (or a list of events) and its context; returns what is to be published, or an awaitable of that."""
@@ -58,6 +57,9 @@ class ContractEntry(Struct, frozen=True):
     @classmethod
     def of(cls, declaration: Declaration) -> Self:
         """The contract of who subscribes to this declaration."""
+        # A file that declares a service need not pay for this one.
+        from mainstem.schemas import formats  # noqa: PLC0415
+
         it = declaration
         return cls(it.wire_name, it.topic, it.oldest, it.version, it.format, formats.schema_of(it).text)
 

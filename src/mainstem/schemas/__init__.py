@@ -1,7 +1,9 @@
 """Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit."""
 
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
 from mainstem.events import FieldNumber, numbered, retired
-from mainstem.schemas import compatibility, documents, formats, registries, upcasting
 from mainstem.schemas.codec import Codec, EventCodec, codec_for
 from mainstem.schemas.failures import (
     DECODER_ERRORS,
@@ -11,9 +13,18 @@ from mainstem.schemas.failures import (
     unreadable_failure,
     version_failure,
 )
-from mainstem.schemas.formats import schema_of
+from mainstem.schemas.framing import SchemaMark, mark_in_play
 from mainstem.schemas.state import StateCodec, state_codec_for, state_decoding_failure, state_encoding_failure
-from mainstem.schemas.subjects import SubjectStrategy, subject_of
+
+if TYPE_CHECKING:
+    from mainstem.schemas import compatibility as compatibility
+    from mainstem.schemas import documents as documents
+    from mainstem.schemas import formats as formats
+    from mainstem.schemas import registries as registries
+    from mainstem.schemas import upcasting as upcasting
+    from mainstem.schemas.formats import schema_of as schema_of
+    from mainstem.schemas.subjects import SubjectStrategy as SubjectStrategy
+    from mainstem.schemas.subjects import subject_of as subject_of
 
 __all__ = [
     "DECODER_ERRORS",
@@ -21,6 +32,7 @@ __all__ = [
     "Codec",
     "EventCodec",
     "FieldNumber",
+    "SchemaMark",
     "StateCodec",
     "SubjectStrategy",
     "codec_for",
@@ -29,6 +41,7 @@ __all__ = [
     "documents",
     "encoding_failure",
     "formats",
+    "mark_in_play",
     "numbered",
     "registries",
     "retired",
@@ -41,3 +54,6 @@ __all__ = [
     "upcasting",
     "version_failure",
 ]
+
+# Who declares an event and a handler compares no schemas.
+__getattr__, __dir__ = door(__name__, {"formats": ("schema_of",), "subjects": ("SubjectStrategy", "subject_of")})

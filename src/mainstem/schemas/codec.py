@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.events import Declaration
-from mainstem.schemas.formats import offered
 from mainstem.schemas.models import is_model, model_functions
 from mainstem.schemas.shape import parts_of
 
@@ -49,6 +48,8 @@ def codec_for(declaration: Declaration) -> EventCodec:
     in the format, for an annotation that cannot be resolved, and where what the format needs is not installed.
     """
     if declaration.format != "json":
+        from mainstem.schemas.formats import offered  # noqa: PLC0415 - other formats are extras
+
         return cast("Callable[[Declaration], EventCodec]", offered(declaration, "codec_of"))(declaration)
     if is_model(declaration.type):
         encode, decode = model_functions(declaration.type, declaration.label)

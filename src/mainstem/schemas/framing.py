@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from msgspec import Struct
+
 from mainstem.errors import DecodingFailed, EventRefused
+from mainstem.events import Declaration
 
 Part: TypeAlias = Literal["key", "value"]
 """The part of a record that a schema describes."""
@@ -50,6 +53,31 @@ def guid_header(guid: str, indexes: tuple[int, ...] = ()) -> bytes:
     except ValueError as error:
         raise EventRefused(f"{guid!r} is no GUID of a schema", why="it is written as sixteen bytes") from error
     return bytes([_GUID]) + raw + _written(indexes)
+
+
+class SchemaMark(Struct, frozen=True):
+    """What each record of a type says of the schema of its payload: before it, or in a header; mostly neither."""
+
+    prefix: bytes = b""
+    headers: Mapping[str, bytes] = {}
+
+
+def mark_with(declaration: Declaration, schema_id: int, guid: str | None) -> SchemaMark:
+    """The mark of a type, where its declaration wants one. The message of a Protobuf schema is the first of its file.
+
+    Raises ``EventRefused`` for an id or a GUID that cannot be written.
+    """
+    if declaration.schema_id is None:
+        return SchemaMark()
+    indexes = (0,) if declaration.format == "protobuf" else ()
+    if declaration.schema_id == "header":
+        return SchemaMark(headers={ID_HEADERS["value"]: guid_header(guid or "", indexes)})
+    return SchemaMark(id_prefix(schema_id, indexes))
+
+
+def mark_in_play(declaration: Declaration) -> SchemaMark:
+    """The mark in play, where nothing is registered: an id, or a GUID, that is never given, 0."""
+    return mark_with(declaration, 0, str(UUID(int=0)))
 
 
 def unframed(value: bytes, headers: Mapping[str, bytes], *, part: Part = "value", indexed: bool = False) -> Framed:

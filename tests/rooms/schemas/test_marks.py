@@ -8,8 +8,8 @@ import pytest
 from mainstem.delivery import Outputs
 from mainstem.errors import DecodingFailed, DefinitionError
 from mainstem.events import Declaration, IntegrationEvent, Topic, declaration_of
-from mainstem.schemas import schema_of, subject_of
-from mainstem.schemas.registries import LockFile, Registered, SchemaMark, mark_in_play, mark_of
+from mainstem.schemas import SchemaMark, mark_in_play, schema_of, subject_of
+from mainstem.schemas.registries import LockFile, Registered, mark_of
 from mainstem.schemas.upcasting import check_chain, reading_of, rename
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"

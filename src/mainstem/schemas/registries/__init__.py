@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from mainstem.schemas.registries.locked import LOCK_NAME as LOCK_NAME
     from mainstem.schemas.registries.locked import Locked as Locked
     from mainstem.schemas.registries.locked import LockFile as LockFile
-    from mainstem.schemas.registries.marks import SchemaMark as SchemaMark
-    from mainstem.schemas.registries.marks import mark_in_play as mark_in_play
     from mainstem.schemas.registries.marks import mark_of as mark_of
     from mainstem.schemas.registries.registry import Registered as Registered
     from mainstem.schemas.registries.registry import SchemaRegistry as SchemaRegistry
@@ -23,9 +21,7 @@ __all__ = [
     "Registered",
     "Remembering",
     "RemoteRegistry",
-    "SchemaMark",
     "SchemaRegistry",
-    "mark_in_play",
     "mark_of",
 ]
 
@@ -34,7 +30,7 @@ __getattr__, __dir__ = door(
     __name__,
     {
         "locked": ("LOCK_NAME", "LockFile", "Locked"),
-        "marks": ("SchemaMark", "mark_in_play", "mark_of"),
+        "marks": ("mark_of",),
         "registry": ("Registered", "SchemaRegistry"),
         "remembering": ("Remembering",),
         "remote": ("RemoteRegistry",),

@@ -1,27 +1,11 @@
-"""What a record says of the schema of its payload, where its declaration wants that: known before the first event."""
-
-from collections.abc import Mapping
-from typing import Final
-from uuid import UUID
-
-from msgspec import Struct
+"""The mark of a type whose schema is registered, by the committed lock file: known before the first event."""
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
 from mainstem.schemas.formats import schema_of
-from mainstem.schemas.framing import ID_HEADERS, guid_header, id_prefix
+from mainstem.schemas.framing import SchemaMark, mark_with
 from mainstem.schemas.registries.locked import LOCK_NAME, LockFile
 from mainstem.schemas.subjects import subject_of
-
-_FIRST_MESSAGE: Final = (0,)
-_NOBODYS_GUID: Final = str(UUID(int=0))
-
-
-class SchemaMark(Struct, frozen=True):
-    """What stands before the payload of each record of a type, and in its headers; mostly neither."""
-
-    prefix: bytes = b""
-    headers: Mapping[str, bytes] = {}
 
 
 def mark_of(declaration: Declaration, lock: LockFile) -> SchemaMark:
@@ -47,18 +31,4 @@ def mark_of(declaration: Declaration, lock: LockFile) -> SchemaMark:
             why="it was registered in a registry that gives none, and the header carries one",
             remedy='write schema_id="prefix"',
         )
-    return _mark(declaration, locked.id, locked.guid or _NOBODYS_GUID)
-
-
-def mark_in_play(declaration: Declaration) -> SchemaMark:
-    """The mark in play, where nothing is registered: an id, or a GUID, that is never given, 0."""
-    return _mark(declaration, 0, _NOBODYS_GUID)
-
-
-def _mark(declaration: Declaration, schema_id: int, guid: str) -> SchemaMark:
-    if declaration.schema_id is None:
-        return SchemaMark()
-    indexes = _FIRST_MESSAGE if declaration.format == "protobuf" else ()
-    if declaration.schema_id == "header":
-        return SchemaMark(headers={ID_HEADERS["value"]: guid_header(guid, indexes)})
-    return SchemaMark(id_prefix(schema_id, indexes))
+    return mark_with(declaration, locked.id, locked.guid)

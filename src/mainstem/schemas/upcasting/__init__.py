@@ -1,9 +1,19 @@
 """Reading events of older versions: steps from each version to the next, and the decoder that takes them."""
 
+from typing import TYPE_CHECKING
+
+from mainstem.doors import door
 from mainstem.schemas.upcasting.chain import check_chain, named, upcasted
 from mainstem.schemas.upcasting.places import StepFailed
 from mainstem.schemas.upcasting.reading import Decode, Reading, reading_of
-from mainstem.schemas.upcasting.steps import default, drop, map_values, move, rename, split
+
+if TYPE_CHECKING:
+    from mainstem.schemas.upcasting.steps import default as default
+    from mainstem.schemas.upcasting.steps import drop as drop
+    from mainstem.schemas.upcasting.steps import map_values as map_values
+    from mainstem.schemas.upcasting.steps import move as move
+    from mainstem.schemas.upcasting.steps import rename as rename
+    from mainstem.schemas.upcasting.steps import split as split
 
 __all__ = [
     "Decode",
@@ -20,3 +30,6 @@ __all__ = [
     "split",
     "upcasted",
 ]
+
+# Every service reads; few have something to upcast.
+__getattr__, __dir__ = door(__name__, {"steps": ("default", "drop", "map_values", "move", "rename", "split")})

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from mainstem.delivery import Outputs, Plan, compile_handler
 from mainstem.events import Declaration
-from mainstem.schemas import codec_for
-from mainstem.schemas.registries import LOCK_NAME, LockFile, SchemaMark, mark_of
+from mainstem.schemas import SchemaMark, codec_for
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans.drafting import Draft, tasks_of, topics_read
 
@@ -23,7 +22,12 @@ def outputs_of(service: Definition, drafted: Draft) -> Outputs:
 def _marks(declarations: Sequence[Declaration], drafted: Draft) -> dict[Declaration, SchemaMark]:
     """What records say of their schemas, by the committed lock file; in play nothing need be registered."""
     marked = [each for each in declarations if each.schema_id is not None]
-    lock = drafted.attempt(LockFile.read, Path(LOCK_NAME)) if marked and not drafted.dev else None
+    if drafted.dev or not marked:
+        return {}
+    # Few want an id, and the others need not pay for what looks it up.
+    from mainstem.schemas.registries import LOCK_NAME, LockFile, mark_of  # noqa: PLC0415
+
+    lock = drafted.attempt(LockFile.read, Path(LOCK_NAME))
     if lock is None:
         return {}
     found = {each: drafted.attempt(mark_of, each, lock) for each in marked}

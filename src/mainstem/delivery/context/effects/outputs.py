@@ -31,11 +31,12 @@ from mainstem.schemas import (
     DECODER_ERRORS,
     ENCODER_ERRORS,
     EventCodec,
+    SchemaMark,
     codec_for,
     encoding_failure,
+    mark_in_play,
     unreadable_failure,
 )
-from mainstem.schemas.registries import SchemaMark, mark_in_play
 
 _NO_LIMITS: Mapping[str, int] = {}
 _NO_MARKS: Mapping[Declaration, SchemaMark] = {}
