@@ -11,6 +11,7 @@ from mainstem.delivery.failures import Retry
 from mainstem.delivery.gates import Limit, Sieve
 from mainstem.delivery.guards import Fuse
 from mainstem.delivery.schedules import Recurring
+from mainstem.errors import DefinitionError
 from mainstem.events import Declaration, Envelope
 
 Call: TypeAlias = Callable[[object, Context], object]
@@ -44,7 +45,7 @@ class ContractEntry(Struct, frozen=True):
     """What a handler reads of an event type: the schema of what it takes, and the major versions that it takes.
 
     Whoever changes the event can ask it of the running system: a field that no contract names is read by nobody who
-    has told.
+    has told. ``schema`` is empty where what is taken cannot be said.
     """
 
     name: str
@@ -61,7 +62,11 @@ class ContractEntry(Struct, frozen=True):
         from mainstem.schemas import formats  # noqa: PLC0415
 
         it = declaration
-        return cls(it.wire_name, it.topic, it.oldest, it.version, it.format, formats.schema_of(it).text)
+        try:
+            text = formats.schema_of(it).text
+        except DefinitionError:
+            text = ""  # it can be read all the same: whether it can, its codec says
+        return cls(it.wire_name, it.topic, it.oldest, it.version, it.format, text)
 
 
 class SubscriptionEntry(Struct, frozen=True):

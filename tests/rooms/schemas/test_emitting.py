@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, NewType
+from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
 
 import jsonschema_rs
@@ -194,8 +194,26 @@ def test_what_is_written_fits_its_schema(declaration: Declaration) -> None:
     check()
 
 
+def test_whatever_comes_has_a_schema_that_says_nothing() -> None:
+    """A field of type object, or of any type, takes what there is; so does a topic of such payloads."""
+    loose = msgspec.defstruct("Loose", [("one", object), ("other", Any), ("raw", msgspec.Raw)])
+    assert document(Topic("t", loose))["properties"] == {"one": {}, "other": {}, "raw": {}}
+    assert set(document(Topic("t", object, envelope=None))) == {"$schema", "title"}
+    assert document(Topic("t", dict, envelope=None))["type"] == "object"
+
+
 def test_what_has_no_form_in_json_has_no_schema() -> None:
-    """The same error as for its codec."""
+    """The same error as for its codec; a model may be read, and still have none."""
+
+    class Strange:
+        pass
+
+    class Holder(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+        inner: Strange
+
+    with pytest.raises(DefinitionError, match="Holder has no JSON Schema"):
+        schema_of(declaration_of(Topic("t", Holder)))
 
     class Odd(msgspec.Struct):
         inner: complex

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
 from mainstem.schemas.annotations import PERSONAL, growing_enums, personal_fields
 from mainstem.schemas.documents import Schema
@@ -20,6 +21,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FALLBACK: Final = "x-mainstem-fallback"
 """On an enum: the value that unknown ones are read as."""
 
+_NOTHING: Final = "$comment"
 _FIRST: Final = ("$schema", "title", "description", "type")
 _LAST: Final = ("$defs",)
 _BY_NAME: Final = ("properties", "patternProperties", "dependentSchemas")
@@ -36,7 +38,7 @@ def schema_of(declaration: Declaration) -> Schema:
     in JSON.
     """
     kind = declaration.type
-    made = _of_model(kind) if is_model(kind) else _of_plain(declaration)
+    made = _of_model(kind, declaration.label) if is_model(kind) else _of_plain(declaration)
     document = _inlined(made)
     document["$schema"], document["title"] = DIALECT, declaration.wire_name
     enums = {each.__name__: member for each, member in growing_enums(kind).items()}
@@ -54,14 +56,26 @@ def _of_plain(declaration: Declaration) -> Document:
 
 
 def _anything(_: type) -> Document:
-    """The schema of ``object``, of which whatever comes is one; no other type without a form gets here."""
-    return {}
+    """The schema of ``object``, of which whatever comes is one; no other type without a form gets here.
+
+    It must not be empty here, and says nothing in the end.
+    """
+    return {_NOTHING: ""}
 
 
-def _of_model(kind: type[object]) -> Document:
+def _of_model(kind: type[object], where: str) -> Document:
     from pydantic import TypeAdapter  # noqa: PLC0415 - an extra
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415 - an extra
 
-    return TypeAdapter(kind).json_schema(by_alias=True, mode="validation")
+    try:
+        return TypeAdapter(kind).json_schema(by_alias=True, mode="validation")
+    except PydanticUserError as error:
+        raise DefinitionError(
+            f"{kind.__name__} has no JSON Schema: {str(error).splitlines()[0]}",
+            where=where,
+            why="pydantic cannot say what it accepts",
+            remedy="use types that have a form in JSON, or give the field a schema with pydantic.WithJsonSchema",
+        ) from error
 
 
 def _inlined(made: Document) -> Document:
@@ -90,7 +104,7 @@ def _ordered(schema: Document, enums: Mapping[str, Enum]) -> Document:
     member = enums.get(str(schema.get("title")))
     if member is not None and ("enum" in schema or "const" in schema):
         marked[FALLBACK] = member.value
-    names = sorted(marked, key=_rank)
+    names = sorted((name for name in marked if name != _NOTHING), key=_rank)
     return {name: _keyword(name, marked[name], enums) for name in names}
 
 
