@@ -1,13 +1,16 @@
 """What is an Avro schema, and which two are the same."""
 
+import contextlib
 import json
 from typing import Any
 
 import fastavro
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mainstem.errors import SchemaRefused
-from mainstem.schemas.avro import GRAMMAR
+from mainstem.schemas.avro import GRAMMAR, differences
 from mainstem.schemas.documents import Reference, Schema
 
 MONEY = '{"type":"record","name":"Money","namespace":"shop","fields":[{"name":"cents","type":"long"}]}'
@@ -74,6 +77,7 @@ def test_a_schema_is_taken(text: str) -> None:
         ('{"type":"int"', "not JSON", "/"),
         ("NaN", "not JSON", "/"),
         ("9" * 5000, "not JSON", "/"),
+        ('{"type":"int","x":1e999}', "larger than any number", "/"),
         ("7", "7 is no type", "/"),
         ("null", "None is no type", "/"),
         ('"Int"', "Int is not defined", "/"),
@@ -215,6 +219,44 @@ def test_a_default_of_unions_within_unions_is_looked_at_once() -> None:
         value = {"f": value}
     text = record({"name": "a", "type": [*branches]}, field(["int", *names], default=value))
     with pytest.raises(SchemaRefused, match="does not fit"):
+        GRAMMAR.check(Schema(text), {})
+
+
+WORDS = st.sampled_from(
+    ["null", "int", "bytes", "record", "enum", "fixed", "array", "map", "R", "n.R", "decimal", "date", "", "a b", "A"]
+)
+MEMBERS = st.sampled_from(
+    [
+        *("type", "name", "namespace", "fields", "symbols", "items", "values", "size"),
+        *("default", "aliases", "doc", "order", "logicalType", "precision", "scale", "x"),
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS | WORDS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING, ANYTHING, st.data())
+def test_no_text_does_anything_else(found: Any, inside: Any, data: st.DataObject) -> None:
+    """It is a schema, and its normal form is one too, or the error says why not."""
+    kind = data.draw(st.sampled_from(["record", "enum", "fixed", "array", "map"]))
+    parts = {"fields": [{"name": "f", "type": found, "default": inside}], "symbols": ["A"], "size": 1, "items": found}
+    for document in (found, {"type": kind, "name": "R", "values": inside, **parts}, [found, inside]):
+        schema = Schema(json.dumps(document))
+        try:
+            normal = GRAMMAR.normal(schema, {})
+        except SchemaRefused:
+            continue
+        assert GRAMMAR.normal(Schema(normal), {}) == normal
+        assert differences(schema, Schema(normal), ({}, {}), "LENIENT").compatible
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_no_text_that_is_not_json_does_anything_else(text: str) -> None:
+    """The same for whatever somebody sends."""
+    with contextlib.suppress(SchemaRefused):
         GRAMMAR.check(Schema(text), {})
 
 

@@ -1,6 +1,7 @@
 """The text of an Avro schema as JSON: within bounds, without doubles, and without its spaces."""
 
 import json
+import math
 import re
 from collections import Counter
 from typing import Final, NoReturn
@@ -22,7 +23,7 @@ def loaded(text: str) -> object:
     """
     _check_bounds(text)
     try:
-        found: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_number)
+        found: object = json.loads(text, object_pairs_hook=_members, parse_constant=_no_number, parse_float=_finite)
     except ValueError as error:
         raise refused(f"the text is not JSON: {error}", remedy="correct the text where the message says") from error
     if "\\u" in text:
@@ -75,6 +76,13 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
             why="one library would take the first, another one the last",
             remedy="leave one of the two out",
         )
+    return found
+
+
+def _finite(word: str) -> float:
+    found = float(word)
+    if math.isinf(found):
+        raise ValueError(f"{word} is larger than any number of 64 bits")
     return found
 
 
