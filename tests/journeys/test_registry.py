@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mainstem import running
-from mainstem.registry.contents import Config, DeleteSubject, Register, RegistryError, SetConfig
-from mainstem.registry.ledger import Ledger, RegistryRequest
+from mainstem.registry.contents import Config, DeleteSubject, Limits, Register, RegistryError, SetConfig
+from mainstem.registry.ledger import Ledger, Patience, RegistryRequest
 from mainstem.schemas.documents import Schema
 from mainstem.service.registry import registry_access, schema_registry
 
@@ -105,3 +105,25 @@ async def test_many_at_once_get_ids_without_a_gap(tmp_path: Path) -> None:
         assert sorted(given.values()) == list(range(1, len(given) + 1))
         contents = await one.caught_up()
         assert {text: contents.schema(number).schema.text for text, number in given.items()} == {t: t for t in given}
+
+
+async def test_a_request_that_gets_lost_is_made_again_for_a_while() -> None:
+    """Who hears nothing publishes the same request once more, and is told in time that nobody answers."""
+    service = schema_registry()
+    asked: list[RegistryRequest] = []
+
+    async def publish(request: RegistryRequest) -> None:
+        asked.append(request)
+        if len(asked) == 3:
+            await service.publish(request)
+
+    async with running(service, broker="sqlite:///:memory:", dev=True):
+        reach = service.reaches[-1]
+        patience = Patience(answer_seconds=1.0, again_seconds=0.05)
+        ledger = Ledger(reach.broker.log, publish, reach.publisher.identifiers, Limits(), patience)
+        async with ledger.following():
+            assert (await ledger.write(Register("orders", titled("a")))).id == 1
+            assert len({each.request for each in asked}) == 1
+            with pytest.raises(RegistryError) as refused:
+                await ledger.write(Register("orders", titled("b")))
+            assert refused.value.number == 50002

@@ -355,3 +355,11 @@ def test_why_a_schema_may_not_follow_is_told() -> None:
     [message] = comparison.messages  # type: ignore[attr-defined]
     assert "must" in message
     assert message.endswith("level BACKWARD, version 1")
+
+
+def test_of_very_many_reasons_some_are_told() -> None:
+    """The rest is counted: an answer stays small, whatever was asked."""
+    names = [f"f{number}" for number in range(60)]
+    [_, comparison] = play([Register("a", A), lambda c: c.compare("a", record("A", "text", *names))])
+    assert len(comparison.messages) == 51  # type: ignore[attr-defined]
+    assert comparison.messages[-1] == "and 10 more"  # type: ignore[attr-defined]

@@ -17,6 +17,12 @@ from mainstem.schemas.formats import Linked, compare
 USUAL_LEVEL: Final[Level] = "BACKWARD"
 
 
+MESSAGES: Final = 50
+"""Nobody reads more reasons than these."""
+VALUE_CHARACTERS: Final = 500
+"""Of a message or of an example."""
+
+
 class Comparison(NamedTuple):
     """Whether a schema may follow, and every reason why not, for a person."""
 
@@ -40,7 +46,10 @@ def comparison(
         found = compare(level, policy, Linked(new, resolved(tables, new, owner, limits)), linked)
     except SchemaRefused as refused:
         raise refused_as(refused) from refused
-    return Comparison(not found, [_message(each.difference, counted[each.earlier], level) for each in found])
+    told = [_message(each.difference, counted[each.earlier], level) for each in found[:MESSAGES]]
+    if len(found) > MESSAGES:
+        told.append(f"and {len(found) - MESSAGES} more")
+    return Comparison(not found, told)
 
 
 def counting(tables: Tables, name: Name, config: Config) -> list[Version]:
@@ -62,12 +71,16 @@ def _in_group(schema: Schema, group: str) -> object:
 
 def _message(difference: Difference, against: Version, level: str) -> str:
     """What differs, where, to which version, and the example if there is one."""
-    parts = [f"{difference.path or '/'}: {difference.message} ({difference.rule})"]
+    parts = [f"{difference.path or '/'}: {_short(difference.message)} ({difference.rule})"]
     if difference.outcome == "not provable":
         parts.append("whether that is compatible cannot be shown")
     if difference.counterexample is not UNSET:
-        parts.append(f"for example {_shown(difference.counterexample)}")
+        parts.append(f"for example {_short(_shown(difference.counterexample))}")
     return f"{'; '.join(parts)}; level {level}, version {against.version}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}..."
 
 
 def _shown(value: object) -> str:

@@ -88,3 +88,9 @@ def version_of(tables: Tables, name: Name, number: int, stored: StoredVersion) -
     assert found is not None, "a version's schema stays as long as the version"
     assert found.schema is not None, "a version's schema stays as long as the version"
     return Version(str(name), number, stored.id, found.guid, found.schema, stored.timestamp_ms, stored.deleted)
+
+
+def newest_of(tables: Tables, name: Name) -> Version | None:
+    """The last version of a subject that is not deleted."""
+    live = [each for each in tables.versions(name) if not each[1].deleted]
+    return version_of(tables, name, *live[-1]) if live else None

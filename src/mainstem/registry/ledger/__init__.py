@@ -2,16 +2,16 @@
 
 from mainstem.registry.ledger.events import REQUESTS, ROWS, SERVICE, RegistryRequest, RegistryRow
 from mainstem.registry.ledger.handler import Memory, carry_out
-from mainstem.registry.ledger.ledger import ANSWER_SECONDS, Ledger
+from mainstem.registry.ledger.ledger import Ledger, Patience
 from mainstem.registry.ledger.view import View
 
 __all__ = [
-    "ANSWER_SECONDS",
     "REQUESTS",
     "ROWS",
     "SERVICE",
     "Ledger",
     "Memory",
+    "Patience",
     "RegistryRequest",
     "RegistryRow",
     "View",

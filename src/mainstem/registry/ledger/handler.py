@@ -16,6 +16,8 @@ from mainstem.registry.ledger.events import ANSWER, AnyOperation, Outcome, Regis
 PAGE_ROWS: Final = 500
 REMEMBERED_MS: Final = 3_600_000
 """For how long the answer to a request is kept for who asks for it again."""
+MESSAGE_CHARACTERS: Final = 20_000
+"""An answer has to fit into a record, whatever it is about."""
 _FORGOTTEN_AT_ONCE: Final = 2
 _BEHIND_ALL: Final = b"\xff"
 """No key has this byte: they are UTF-8."""
@@ -80,7 +82,7 @@ def _outcome(request: RegistryRequest, contents: Contents, context: Context) -> 
     try:
         answer = operation.apply(contents, context.timestamp_ms)
     except RegistryError as refused:
-        return Outcome(request.request, number=refused.number, message=refused.message)
+        return Outcome(request.request, number=refused.number, message=refused.message[:MESSAGE_CHARACTERS])
     except Exception:
         # A text that a rule cannot cope with must not keep everybody else's requests from being carried out.
         context.log.exception("a request to the registry has failed: %s", type(operation).__name__)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 
 from mainstem.broker import Log
 from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, DatabaseError, RecordTooLarge
@@ -16,9 +17,14 @@ from mainstem.registry.ledger.view import View
 
 A = TypeVar("A")
 
-ANSWER_SECONDS: Final = 30.0
-"""How long a write waits for its answer."""
 _AGAIN_SECONDS: Final = 0.2
+
+
+class Patience(Struct, frozen=True):
+    """How long a write waits for its answer, and after how long it is published once more; it has the same one then."""
+
+    answer_seconds: float = 30.0
+    again_seconds: float = 5.0
 
 
 class Ledger:
@@ -30,14 +36,14 @@ class Ledger:
         publish: Callable[[RegistryRequest], Awaitable[None]],
         identifiers: Identifiers,
         limits: Limits,
-        answer_seconds: float = ANSWER_SECONDS,
+        patience: Patience | None = None,
     ) -> None:
         """``publish`` makes a request durable; it is called again with the same one where that is not known."""
         self._view = View(log)
         self._publish = publish
         self._identifiers = identifiers
         self._limits = limits
-        self._answer_seconds = answer_seconds
+        self._patience = patience or Patience()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -52,7 +58,7 @@ class Ledger:
     async def caught_up(self) -> Contents:
         """What the log has now. Raises RegistryError 50001 where the broker does not answer, 50002 in time."""
         try:
-            async with asyncio.timeout(self._answer_seconds):
+            async with asyncio.timeout(self._patience.answer_seconds):
                 await self._view.catch_up()
         except TimeoutError:
             raise _too_late("The log was not read to its end in time") from None
@@ -67,10 +73,13 @@ class Ledger:
         """
         request = RegistryRequest(self._identifiers.new(), cast("AnyOperation", operation))
         try:
-            async with asyncio.timeout(self._answer_seconds):
+            async with asyncio.timeout(self._patience.answer_seconds):
                 with self._view.expecting(request.request) as expected:
-                    await self._publish_surely(request)
-                    outcome = await expected
+                    while not expected.done():
+                        await self._publish_surely(request)
+                        # Who reads late may find that compaction has left a later answer in the place of its own.
+                        await asyncio.wait([expected], timeout=self._patience.again_seconds)
+                    outcome = expected.result()
         except TimeoutError:
             raise _too_late("The registry did not answer in time; what was asked for may still be done") from None
         except RecordTooLarge as error:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mainstem.registry.contents.comparing import comparison, counting
 from mainstem.registry.contents.contents import Contents
 from mainstem.registry.contents.operations.contracts import completed
-from mainstem.registry.contents.preparation import version_of
+from mainstem.registry.contents.preparation import newest_of, version_of
 from mainstem.registry.contents.references import targets
 from mainstem.registry.contents.tables import (
     Name,
@@ -49,9 +49,8 @@ class Register(Struct, frozen=True, tag=True):
         config = contents.configured.config_for(str(name))
         normalize = self.normalize or config.normalize is True
         asked = contents.preparation.prepared(name, self.schema, normalize=normalize)
-        before = contents.tables.newest(name)
-        previous = None if before is None else version_of(contents.tables, name, *before).schema
-        new = completed(asked, previous, config, contents.limits)
+        before = newest_of(contents.tables, name)
+        new = completed(asked, None if before is None else before.schema, config, contents.limits)
         known = contents.preparation.match(name, new, normalize=normalize, loosely=False, deleted=False)
         if known is not None and self.id in (None, known.id) and self.version in (None, known.version):
             return known

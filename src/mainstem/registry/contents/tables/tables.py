@@ -88,11 +88,6 @@ class Tables:
             if stored is not None:
                 yield version, stored
 
-    def newest(self, name: Name) -> tuple[int, StoredVersion] | None:
-        """The last version of a subject that is not deleted."""
-        live = [each for each in self.versions(name) if not each[1].deleted]
-        return live[-1] if live else None
-
     def put_version(self, name: Name, number: int, stored: StoredVersion) -> None:
         """Write a version, and that the id is used there."""
         self._cells.put(stored, "version", *name, number)
