@@ -1,11 +1,16 @@
 """Whether one JSON Schema reads what another writes."""
 
+from typing import Final
+
 from msgspec import UNSET
 
 from mainstem.schemas.compatibility import Difference, Policy, Verdict
 from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.jsonschema.inclusion import RULES, Finding, findings
 from mainstem.schemas.jsonschema.reading import escaped, library, written
+
+LISTED: Final = 20
+"""So many elements of a list are told."""
 
 
 def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolved], policy: Policy) -> Verdict:
@@ -32,6 +37,13 @@ def _shortest(found: list[Difference]) -> tuple[Difference, ...]:
     return tuple(kept.values())
 
 
+def _shortened(value: object) -> object:
+    """A value that a person can look at; of a long list the first few, and how many there are."""
+    if isinstance(value, list) and len(value) > LISTED:
+        return [*value[:LISTED], f"and {len(value) - LISTED} more"]
+    return value
+
+
 def _length(difference: Difference) -> int:
     return 1 << 30 if difference.counterexample is UNSET else len(repr(difference.counterexample))
 
@@ -44,8 +56,8 @@ def _difference(found: Finding) -> Difference:
         path=path,
         rule=found.rule,
         message=RULES[found.rule] + doubt,
-        writer=found.writer,
-        reader=found.reader,
+        writer=_shortened(found.writer),
+        reader=_shortened(found.reader),
         outcome="incompatible" if shown else "not provable",
         counterexample=shown[0] if shown else UNSET,
     )

@@ -1,6 +1,7 @@
 """Whether one JSON Schema reads what another writes."""
 
 import json
+import time
 
 import pytest
 from msgspec import UNSET
@@ -91,3 +92,47 @@ def test_what_is_no_schema_is_refused() -> None:
         compared({"type": "text"}, {})
     with pytest.raises(SchemaRefused):
         compared({}, {"type": "text"})
+
+
+def test_a_union_of_many_tagged_types_is_compared_by_its_tags() -> None:
+    """Fifty alternatives on both sides, each with a field more: those of other tags cost next to nothing."""
+    for keyword in ("anyOf", "oneOf"):
+
+        def union(*more: str, keyword: str = keyword) -> object:
+            fields: dict[str, object] = {"v": TEXT, **dict.fromkeys(more, WHOLE)}
+            return {keyword: [record({"kind": {"enum": [f"t{n}"]}, **fields}, "kind") for n in range(50)]}
+
+        assert compared(union(), union("n"), "LENIENT").compatible
+        assert compared(union("n"), union(), "LENIENT").compatible
+
+
+def test_hostile_schemas_are_answered_soon() -> None:
+    """What branches at every level, repeats itself without end or asks for huge instances ends, if need be unproved."""
+
+    def doubling(leaf: object) -> object:
+        def level(n: int) -> object:
+            return record(
+                {"a": {"$ref": f"#/definitions/d{n + 1}"}, "b": {"$ref": f"#/definitions/d{n + 1}"}}, "a", "b"
+            )
+
+        return {
+            "definitions": {**{f"d{n}": level(n) for n in range(30)}, "d30": leaf},
+            "allOf": [{"$ref": "#/definitions/d0"}],
+        }
+
+    def product(ways: int) -> object:
+        cases = [
+            [{"properties": {f"p{n}": {"enum": [way]}}, "required": [f"p{n}"]} for way in range(ways)]
+            for n in range(12)
+        ]
+        return {"allOf": [{"anyOf": each} for each in cases]}
+
+    begun = time.process_time()
+    assert compared(doubling(WHOLE), doubling(NUMBER)).compatible
+    assert compared(doubling(NUMBER), doubling(WHOLE)).outcome == "not provable"
+    assert not compared(product(3), product(2)).compatible
+    assert not compared({"type": "string", "minLength": 10**9}, {"minLength": 10**9 + 1}).compatible
+    assert not compared({"minItems": 10**9, "type": "array"}, {"minItems": 10**9 + 1}).compatible
+    assert not compared({"minProperties": 10**9, "type": "object"}, {"minProperties": 10**9 + 1}).compatible
+    assert compared({"enum": list(range(10_000))}, {"enum": list(range(9_999))}).outcome == "incompatible"
+    assert time.process_time() - begun < 20

@@ -1,11 +1,18 @@
 """References and combinations of schemas: alternatives, exclusions, conditions."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.claims import TYPES, Claims, Not
 from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
 from mainstem.schemas.jsonschema.reading import Place
+
+MANY_TAGS: Final = 100
+"""An enum of more values is no tag."""
+
+LONG_WAY: Final = 20
+"""So many references in a row are followed to see what an alternative is."""
 
 
 def references(case: Case) -> Iterator[Finding]:
@@ -27,18 +34,19 @@ def all_of(case: Case) -> Iterator[Finding]:
 def any_of(case: Case) -> Iterator[Finding]:
     """``anyOf``: one of them takes everything; what is claimed is split into cases where none does."""
     branches = case.goal.children("anyOf")
-    if not any(case.prover.holds(case.claims, each) for each in branches):
+    if not any(case.prover.holds(case.claims, each) for each in branches if not _apart(case, each)):
         yield from _none_of(case, "anyOf", branches)
 
 
 def one_of(case: Case) -> Iterator[Finding]:
     """``oneOf``: one takes everything, and no other takes any of it."""
     branches = case.goal.children("oneOf")
-    taking = [each for each in branches if case.prover.holds(case.claims, each)]
+    near = [each for each in branches if not _apart(case, each)]
+    taking = [each for each in near if case.prover.holds(case.claims, each)]
     if not taking:
         yield from _none_of(case, "oneOf", branches)
         return
-    for each in branches:
+    for each in near:
         if each is not taking[0] and not case.prover.void(case.claims | {each}):
             tries = [] if case.quick else case.prover.examples(case.claims | {each})
             yield case.finding("one-of-ambiguous", "oneOf", None, tries)
@@ -84,10 +92,40 @@ def _none_of(case: Case, keyword: str, branches: list[Place]) -> Iterator[Findin
     yield case.finding("any-of-narrowed", keyword, sorted(case.facts.types), tries)
 
 
-def _types(place: Place) -> set[str]:
+def _apart(case: Case, branch: Place) -> bool:
+    """Whether a required property tells an alternative from what is claimed, as the tag of a union does."""
+    branch = _led(branch)
+    required = branch.get("required")
+    if case.facts.types != {"object"} or not isinstance(required, list):
+        return False
+    for name, tag in branch.named("properties").items():
+        if name in required and name in case.facts.required and (theirs := _tags(tag)) is not None:
+            for mine in case.facts.of(name):
+                known = _tags(mine) if isinstance(mine, Place) else None
+                if known is not None and known.isdisjoint(theirs):
+                    return True
+    return False
+
+
+def _tags(place: Place) -> set[str] | None:
+    """The values that are admitted, spelled out, where they are a few texts and whole numbers."""
+    stated = [place.get("const")] if place.has("const") else place.get("enum")
+    if not isinstance(stated, list) or len(stated) > MANY_TAGS:
+        return None
+    simple = all(isinstance(each, str | int) and not isinstance(each, bool) for each in stated)
+    return {repr(each) for each in stated} if simple else None
+
+
+def _led(place: Place) -> Place:
+    """Where a place leads that is nothing but a reference."""
     seen = 0
-    while place.has("$ref") and seen < 20:
+    while place.has("$ref") and len(place.schema) == 1 and seen < LONG_WAY:
         place, seen = place.referred(), seen + 1
+    return place
+
+
+def _types(place: Place) -> set[str]:
+    place = _led(place)
     if place.value is False:
         return set()
     return types_of(place) if place.has("type") else set(TYPES)

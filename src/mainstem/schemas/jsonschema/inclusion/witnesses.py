@@ -13,8 +13,20 @@ from mainstem.schemas.jsonschema.reading import Json, samples
 MANY: Final = 12
 """So many are made for one set of claims."""
 
-DEPTH: Final = 5
+TRIES: Final = 300
+"""So many sets of claims are looked at for one example."""
+
+DEPTH: Final = 30
 """Instances are nested at most so deep."""
+
+OPTIONAL: Final = 20
+"""So many of the properties that need not be there are tried."""
+
+NODES: Final = 1_000
+"""An instance has at most so many values."""
+
+LARGE: Final = 200
+"""An object or array that has to have more is not made."""
 
 _TEXTS: Final = (
     "", "a", "A", "0", "abc", "x-a", "a@b.example", "2024-02-29T12:00:00Z", "2024-02-29", "12:00:00Z", "P1D",
@@ -36,22 +48,26 @@ class Examples:
     def __init__(self) -> None:
         self._made: dict[Claims, list[Json]] = {}
         self._depth = 0
+        self._left = TRIES
 
     def __call__(self, prover: Prover, claims: Claims) -> list[Json]:
         """Some instances that are as claimed; none where none were found."""
         if claims in self._made:
             return list(self._made[claims])
-        if self._depth >= DEPTH:
+        if self._depth == 0:
+            self._left = TRIES
+        if self._depth >= DEPTH or self._left <= 0:
             return []
-        prover.spend()
+        self._left -= 1
         self._depth += 1
         try:
             facts = prover.facts(claims)
-            fitting = (each for each in self._tries(prover, claims, facts) if prover.fits(facts, each))
+            tries = (each for each in self._tries(prover, claims, facts) if _is_small(each))
+            fitting = (each for each in tries if prover.fits(facts, each))
             made = list(itertools.islice(fitting, MANY))
         finally:
             self._depth -= 1
-        if self._depth == 0:
+        if made or self._depth == 0:
             self._made[claims] = made
         return list(made)
 
@@ -61,8 +77,12 @@ class Examples:
             return
         cases = prover.cases(claims)
         if cases:
-            for case in cases:
-                yield from self(prover, case)[: MANY // 2]
+            self._depth -= 1  # the instance is not nested deeper for a choice
+            try:
+                for case in cases:
+                    yield from self(prover, case)[: MANY // 2]
+            finally:
+                self._depth += 1
             return
         numeric = facts.types & {"integer", "whole", "fraction"}
         makers: list[Iterator[Json]] = [
@@ -79,7 +99,8 @@ class Examples:
     def _objects(self, prover: Prover, facts: Facts) -> Iterator[Json]:
         smallest: dict[str, Json] = {}
         choices: dict[str, list[Json]] = {}
-        for name in sorted(facts.declared):
+        others = sorted(facts.declared - facts.required)[:OPTIONAL]
+        for name in (*sorted(facts.required), *others):
             choices[name] = self(prover, facts.of(name))[:4]
             if name in facts.required and choices[name]:
                 smallest[name] = choices[name][0]
@@ -87,10 +108,9 @@ class Examples:
         if len(smallest) >= facts.min_properties:
             yield smallest
         full = {**smallest, **{name: choices[name][0] for name in optional}}
-        for number in range(facts.min_properties - len(full)):
-            found = self(prover, facts.of_others(frozenset()))
-            if number < 50 and found:
-                full[f"other{number}"] = found[0]
+        found = self(prover, facts.of_others(frozenset())) if len(full) < facts.min_properties <= LARGE else []
+        while found and len(full) < facts.min_properties:
+            full[f"other{len(full)}"] = found[0]
         yield full
         for name in optional[:4]:
             yield {**smallest, name: choices[name][0]}
@@ -101,7 +121,7 @@ class Examples:
         least, most = fewest(facts), largest(facts)
         wanted = [each for one in facts.contains for each in self(prover, facts.element(0) | {one.place})[:1]]
         for size in dict.fromkeys((least, max(least, 1), least + 1, max(least, facts.listed))):
-            if size > 200 or (most is not None and size > most):
+            if size > LARGE or (most is not None and size > most):
                 continue
             made = [self(prover, facts.element(index)) for index in range(min(size, facts.listed + 1))]
             if all(made):
@@ -114,6 +134,16 @@ class Examples:
                 yield (wanted + [(made[index] if index < len(made) else last)[0] for index in range(size)])[
                     : max(size, 1)
                 ]
+
+
+def _is_small(instance: Json) -> bool:
+    """Whether a person would look at it; two branches at each of thirty levels make a thousand million leaves."""
+    waiting, count = [instance], 0
+    while waiting and count <= NODES:
+        each = waiting.pop()
+        count += 1
+        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+    return count <= NODES
 
 
 def _numbers(facts: Facts) -> Iterator[Json]:
