@@ -28,6 +28,12 @@ A_SPACED = Schema('{"name" : "A", "type":"record", "fields": [{"type":"string","
 A_TURNED = Schema('{"name":"A","type":"record","doc":"x","fields":[{"name":"text","type":"string"}]}')
 B = record("B", "number:int")
 HAS_A = record("H", "inner:A", references=[refer("A", "a")])
+JSON_A = Schema('{"type":"object","properties":{"text":{"type":"string"}}}', "JSON")
+JSON_HAS_A = Schema('{"type":"object","properties":{"inner":{"$ref":"a.json"}}}', "JSON", (refer("a.json", "a"),))
+PROTO_A = Schema('syntax = "proto3"; message A { string text = 1; }', "PROTOBUF")
+PROTO_HAS_A = Schema(
+    'syntax = "proto3"; import "a.proto"; message H { A inner = 1; }', "PROTOBUF", (refer("a.proto", "a"),)
+)
 NONE = SetConfig(Config(compatibility_level="NONE"))
 
 TABLE: dict[str, list[tuple[Step, object]]] = {
@@ -133,6 +139,25 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (DeleteSubject("a", permanent=True), 42206),
         (DeleteSubject("l", permanent=True), [1]),
         (DeleteSubject("a", permanent=True), [1]),
+    ],
+    "references are found in JSON Schema": [
+        (Register("h", JSON_HAS_A), 42201),
+        (Register("h", Schema(JSON_HAS_A.text, "JSON")), 42201),
+        (Register("a", JSON_A), (1, 1)),
+        (Register("h", JSON_HAS_A), (2, 1)),
+        (Register("n", JSON_HAS_A, normalize=True), (3, 1)),
+        (lambda c: c.compare("h", JSON_HAS_A).compatible, True),
+        (lambda c: c.referenced_by("a", 1), [2, 3]),
+        (DeleteSubject("a"), 42206),
+    ],
+    "references are found in Protobuf": [
+        (Register("h", PROTO_HAS_A), 42201),
+        (Register("h", Schema(PROTO_HAS_A.text, "PROTOBUF")), 42201),
+        (Register("a", PROTO_A), (1, 1)),
+        (Register("h", PROTO_HAS_A), (2, 1)),
+        (lambda c: c.compare("h", PROTO_HAS_A, normalize=True).compatible, True),
+        (lambda c: c.referenced_by("a", 1), [2]),
+        (DeleteSubject("a"), 42206),
     ],
     "one name means one schema": [
         (Register("a", A), (1, 1)),
