@@ -15,7 +15,8 @@ from mainstem.errors import SchemaRefused
 from mainstem.events import Declaration
 from mainstem.schemas.avro.emitting import described_of, schema_of
 from mainstem.schemas.avro.hazards import endless, recursive
-from mainstem.schemas.avro.language import give_natives, parsed, written_out
+from mainstem.schemas.avro.language import Type, give_natives, parsed, written_out
+from mainstem.schemas.avro.meanings import agree
 from mainstem.schemas.avro.types import KEPT
 from mainstem.schemas.codec import EventCodec
 from mainstem.schemas.documents import Resolved, Schema
@@ -54,8 +55,8 @@ def _codec(declaration: Declaration, writer: Schema, resolved: Resolved) -> Even
     own = schema_of(declaration)
     described = described_of(declaration)
     same = writer.text == own.text
-    reader = _Written(own, {}, own=True)
-    written = reader if same else _Written(writer, resolved)
+    reader = _Written(own, {})
+    written = reader if same else _Written(writer, resolved, into=reader)
     typed, dumped = _typing(declaration.type)
     read = _reading(written, None if same else reader, named=described.named)
     inward = described.form.inward
@@ -72,8 +73,11 @@ def _codec(declaration: Declaration, writer: Schema, resolved: Resolved) -> Even
 class _Written:
     """A schema as the library wants it, its references written out, and what there is to know before it reads."""
 
-    def __init__(self, schema: Schema, resolved: Resolved, *, own: bool = False) -> None:
+    def __init__(self, schema: Schema, resolved: Resolved, *, into: "_Written | None" = None) -> None:
         tree = parsed(schema, resolved)
+        self.root: Type = tree.root
+        if into is not None:
+            agree(tree.root, into.root)
         if endless(tree.root):
             raise SchemaRefused(
                 "the schema has arrays of what takes no bytes",
@@ -87,7 +91,7 @@ class _Written:
             raise SchemaRefused(
                 "the schema and its references nest too deep", where="Avro schema", why="its codec runs out of stack"
             ) from error
-        if own:
+        if into is None:
             give_natives(self.loaded, tree)
         self.recursive = recursive(tree.root)
 

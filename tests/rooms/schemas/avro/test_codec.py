@@ -4,7 +4,7 @@ import io
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import fastavro
@@ -16,6 +16,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from mainstem.errors import SchemaRefused
 from mainstem.events import Event, IntegrationEvent, Topic, declaration_of
@@ -174,6 +175,34 @@ def test_what_was_written_with_another_schema_is_read(payment: Any) -> None:
     assert codec.decode(file.getvalue()) == Bought(3.0, Card("4", at), Channel.OTHER)
     plain = cast("dict[str, object]", codec.plain(file.getvalue()))
     assert (plain["gone"], plain["amount"], plain["channel"]) == ("x", 3, "telex")
+
+
+class Timed(IntegrationEvent, topic="t"):
+    """Times, and numbers."""
+
+    at: datetime
+    days: list[date | None]
+    key: UUID
+    price: Annotated[Decimal, Meta(extra={"precision": 4, "scale": 2})]
+    number: int
+    text: str | None
+
+
+def test_bytes_mean_what_the_reader_says() -> None:
+    """Where only one of the two schemas states a logical type, which is compatible."""
+    micros = '{"type":"long","logicalType":"timestamp-micros"}'
+    text = f"""{{"type":"record","name":"Timed","fields":[{{"name":"at","type":["null","long"]}},
+      {{"name":"days","type":{{"type":"array","items":"int"}}}},{{"name":"key","type":"string"}},
+      {{"name":"price","type":"bytes"}},{{"name":"number","type":{micros}}},
+      {{"name":"text","type":{{"type":"string","logicalType":"uuid"}}}}]}}"""
+    file = io.BytesIO()
+    key = "00000000-0000-0000-0000-000000000005"
+    plain = {"at": 5, "days": [1], "key": key, "price": b"\x7d", "number": 7, "text": key}
+    fastavro.schemaless_writer(file, json.loads(text), plain)
+    codec = codec_reading(declaration_of(Timed), Schema(text), {})
+    assert codec.decode(file.getvalue()) == Timed(
+        datetime(1970, 1, 1, 0, 0, 0, 5, tzinfo=UTC), [date(1970, 1, 2)], UUID(key), Decimal("1.25"), 7, key
+    )
 
 
 def test_a_writers_references_are_followed() -> None:
