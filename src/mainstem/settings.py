@@ -26,6 +26,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern="^[a-z]+:", description="URL of the broker, such as sqlite:////var/lib/shop.db")]
         | None
     ) = None
+    registry: (
+        Annotated[
+            str,
+            Meta(
+                pattern="^(broker|none|https?://.+)$",
+                description="Where schemas are registered: https://host:8081 (several, with commas between them), "
+                "broker for the registry on this broker, or none. Without it the one on this broker, and with --dev "
+                "none",
+            ),
+        ]
+        | None
+    ) = None
+    registry_token: Annotated[str, Meta(description="The bearer token that the registry is shown")] | None = None
+    registry_ca_file: (
+        Annotated[str, Meta(description="The authorities that may vouch for the registry, as a PEM file")] | None
+    ) = None
+    registry_certificate_file: (
+        Annotated[str, Meta(description="The certificate that the registry is shown, as a PEM file")] | None
+    ) = None
+    registry_key_file: Annotated[str, Meta(description="and its key")] | None = None
     log_level: Annotated[
         LogLevel, Meta(description="The least important lines to be logged: debug, info, warning or error")
     ] = "info"

@@ -1,5 +1,9 @@
-"""The schema registry: what it keeps and by which rules, the service that keeps it, and its HTTP API."""
+"""The schema registry: what it keeps and by which rules, the service that keeps it, and its HTTP API.
 
-from mainstem.registry import contents, http, ledger
+``http`` needs an extra, so it is loaded by who uses it: ``from mainstem.registry.http import ...``.
+"""
 
-__all__ = ["contents", "http", "ledger"]
+from mainstem.registry import contents, ledger
+from mainstem.registry.local import LocalRegistry
+
+__all__ = ["LocalRegistry", "contents", "http", "ledger"]

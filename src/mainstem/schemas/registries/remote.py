@@ -110,9 +110,11 @@ class RemoteRegistry:
         """As the protocol says."""
         asked = f"?subjectPrefix={_escaped(prefix)}" if prefix else ""
         found = _granted(await self._ask("GET", f"/subjects{asked}"), "subjects")
-        # Not every registry knows the prefix.
         names = msgspec.json.decode(found.body, type=list[str])
-        return sorted(each for each in names if each.startswith(prefix) or prefix.startswith(":"))
+        if prefix.startswith(":"):
+            return sorted(names)
+        # Not every registry knows the prefix; and without one those of every context are told.
+        return sorted(each for each in names if each.startswith(prefix) and not each.startswith(":"))
 
     async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
         """As the protocol says."""

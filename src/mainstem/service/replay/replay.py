@@ -140,7 +140,9 @@ class _Performance:
         try:
             first_ms = await recording.look_ahead()
             time = EventClock(wanted.end_ms if first_ms is None else first_ms)
-            settings = replace(Settings.load(), parked_events_most=LETTERS_MOST, pinned_tasks=None, static_id=None)
+            settings = replace(
+                Settings.load(), parked_events_most=LETTERS_MOST, pinned_tasks=None, static_id=None, registry="none"
+            )
             replaced = {} if wanted.outside else refusals(self._service, self._refused)
             stage = Stage(recording, self._scratch, f"a replay of {self._live.name}")
             floor = self._floor(time)

@@ -10,6 +10,7 @@ from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Draft, Existing, check, draft, unpinnable
 from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled, unless
+from mainstem.service.promises import enforced
 from mainstem.service.runtime.backend import existing_on, is_new, opened
 from mainstem.service.runtime.crew import Crew
 from mainstem.service.runtime.floor import Floor
@@ -72,6 +73,8 @@ async def _prepared(
         # Where nobody could look, no topic is known to be missing.
         _pass(drafted, replaced, may_create=dev or backend is None)
         assert backend is not None, "that there is no broker is a fault"
+        drafted.faults += await enforced(drafted, backend, settings, floor.clock)
+        _refuse(drafted)
         for spec in drafted.missing:
             await backend.admin.create(spec)
         process = Running(backend, floor.clock, settings.stuck_seconds)
@@ -166,6 +169,10 @@ def _probed(address: Address, look: Callable[[], Awaitable[Health]]) -> Abstract
 def _pass(drafted: Draft, replaced: Mapping[type[object], object] | None, *, may_create: bool) -> None:
     """Check everything; raise all faults at once."""
     check(drafted, replaced or {}, may_create=may_create)
+    _refuse(drafted)
+
+
+def _refuse(drafted: Draft) -> None:
     count = len(drafted.faults)
     if count:
         names = ", ".join(repr(service.name) for service in drafted.services)

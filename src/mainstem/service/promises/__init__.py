@@ -1,0 +1,18 @@
+"""What a service promises about its events: their schemas, where these are registered, and whether they may be so."""
+
+from mainstem.service.promises.enforcing import enforced
+from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
+from mainstem.service.promises.stated import LEVELS, OWNER, Stated, registered, stated_by
+
+__all__ = [
+    "BROKER",
+    "LEVELS",
+    "OWNER",
+    "Stated",
+    "enforced",
+    "named_registry",
+    "registered",
+    "registry_at",
+    "remote_registry",
+    "stated_by",
+]

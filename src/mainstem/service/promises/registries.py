@@ -1,0 +1,81 @@
+"""From a word to a registry: the one on this broker, a server elsewhere, or none."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from mainstem.clock import Clock
+from mainstem.errors import BrokerError, DefinitionError
+from mainstem.identifiers import Identifiers
+from mainstem.registry import LocalRegistry
+from mainstem.registry.contents import Limits
+from mainstem.registry.ledger import ROWS, Ledger, RegistryRequest
+from mainstem.schemas.registries import Remembering, SchemaRegistry
+from mainstem.service.brokers import Backend
+from mainstem.settings import Settings
+
+NONE: Final = "none"
+BROKER: Final = "broker"
+
+_SERVERS: Final = ("http://", "https://")
+
+
+def named_registry(given: str | None, settings: Settings, *, dev: bool) -> str | None:
+    """The registry that was named, by an option or by the settings; or that of the broker, and in play none.
+
+    Raises ``DefinitionError`` for what names no registry.
+    """
+    name = given or settings.registry or (NONE if dev else BROKER)
+    if name not in (NONE, BROKER) and not name.startswith(_SERVERS):
+        raise DefinitionError(
+            f"{name!r} names no registry of schemas",
+            remedy="write https://host:8081, or broker for the one on this broker, or none",
+        )
+    return None if name == NONE else name
+
+
+@asynccontextmanager
+async def registry_at(
+    name: str, settings: Settings, backend: Backend, clock: Clock
+) -> AsyncIterator[SchemaRegistry | None]:
+    """A registry, to be read; None for that of a broker where nothing has been registered yet.
+
+    Of servers, several that answer alike may be named with commas between them.
+    """
+    async with AsyncExitStack() as stack:
+        if name != BROKER:
+            yield await remote_registry(name, settings, stack)
+        elif ROWS not in await backend.admin.topics():
+            yield None
+        else:
+            ledger = Ledger(backend.log, _unwritten, Identifiers(clock), Limits())
+            await stack.enter_async_context(ledger.following())
+            yield LocalRegistry(ledger)
+
+
+async def remote_registry(name: str, settings: Settings, stack: AsyncExitStack) -> SchemaRegistry:
+    """A registry behind HTTP, to be read and written."""
+    try:
+        # An extra, loaded when used.
+        from mainstem.schemas.registries import RemoteRegistry  # noqa: PLC0415
+        from mainstem.web.client import Client, Credentials  # noqa: PLC0415
+    except ImportError as error:
+        raise DefinitionError(
+            "the HTTP client is not installed", where=name, why=str(error), remedy="pip install 'mainstem[http]'"
+        ) from error
+
+    credentials = Credentials(
+        token=settings.registry_token,
+        ca_file=settings.registry_ca_file,
+        certificate_file=settings.registry_certificate_file,
+        key_file=settings.registry_key_file,
+    )
+    client = await stack.enter_async_context(Client(name.split(","), credentials))
+    return Remembering(RemoteRegistry(client))
+
+
+async def _unwritten(request: RegistryRequest) -> None:
+    raise BrokerError(
+        f"{type(request.operation).__name__} is asked of a registry that is only read here",
+        remedy="run it in this process: mainstem schema register does, and mainstem registry serve",
+    )

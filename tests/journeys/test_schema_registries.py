@@ -1,0 +1,89 @@
+"""One interface to registries: the same whoever keeps it, in this process, on a broker, or behind HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from mainstem.clock import SystemClock
+from mainstem.errors import RegistryRefused
+from mainstem.registry import LocalRegistry
+from mainstem.registry.contents import InMemory
+from mainstem.schemas.documents import Reference, Schema
+from mainstem.schemas.registries import Remembering, RemoteRegistry, SchemaRegistry
+from mainstem.service.registry import registry_access, schema_registry
+from mainstem.web.client import Client
+from tests.rooms.registry.http.live import listening
+
+NOTED = '{{"type":"record","name":"Noted","fields":[{{"name":"text","type":"string"}}{more}]}}'
+FIRST = Schema(NOTED.format(more=""))
+SECOND = Schema(NOTED.format(more=',{"name":"by","type":"string","default":""}'))
+OTHER = Schema(NOTED.format(more=',{"name":"by","type":"int"}'))
+
+
+@asynccontextmanager
+async def registry_of(kind: str) -> AsyncIterator[SchemaRegistry]:
+    """An empty one."""
+    async with AsyncExitStack() as stack:
+        if kind == "in memory":
+            yield LocalRegistry(InMemory(SystemClock()))
+        elif kind == "on a broker":
+            service = schema_registry()
+            await stack.enter_async_context(service.running(broker="sqlite:///:memory:", dev=True))
+            yield LocalRegistry(await stack.enter_async_context(registry_access(service)))
+        else:
+            address = stack.enter_context(listening())
+            remote = RemoteRegistry(await stack.enter_async_context(Client([f"http://{address}"])))
+            yield Remembering(remote) if kind == "remembered" else remote
+
+
+@pytest.mark.parametrize("kind", ["in memory", "on a broker", "over HTTP", "remembered"])
+async def test_a_registry_is_asked_in_one_way(kind: str) -> None:
+    """Versions, ids, levels, references and refusals."""
+    async with registry_of(kind) as registry:
+        assert await registry.version("notes", "latest") is None
+        assert list(await registry.versions("notes")) == []
+        assert await registry.lookup("notes", FIRST) is None
+        first = await registry.register("notes", FIRST)
+        assert (first.version, first.schema) == (1, FIRST)
+        assert await registry.register("notes", FIRST) == first
+        assert await registry.lookup("notes", FIRST) == first
+        second = await registry.register("notes", SECOND)
+        assert list(await registry.versions("notes")) == [1, 2]
+        assert second.id != first.id
+        latest = await registry.version("notes", "latest")
+        assert latest is not None
+        assert (latest.version, latest.id, latest.guid) == (2, second.id, second.guid)
+        assert (await registry.by_id(first.id)).text == FIRST.text
+        assert first.guid is not None
+        assert (await registry.by_guid(first.guid)).text == FIRST.text
+        with pytest.raises(RegistryRefused, match="409") as refused:
+            await registry.register("notes", OTHER)
+        assert refused.value.error_code in (409, 40901)
+        assert "by" in " ".join(await registry.problems("notes", OTHER))
+        assert list(await registry.problems("nobody", OTHER)) == []
+        assert await registry.level("notes") == "BACKWARD"
+        await registry.set_level("notes", "NONE", "LENIENT")
+        assert await registry.level("notes") == "NONE"
+        assert (await registry.register("notes", OTHER)).version == 3
+        uses = Schema('["null", "Noted"]', references=(Reference("Noted", "notes", 1),))
+        assert (await registry.register("uses", uses)).version == 1
+        assert (await registry.register(":.shop:notes", FIRST)).subject == ":.shop:notes"
+        assert list(await registry.subjects()) == ["notes", "uses"]
+        assert list(await registry.subjects("us")) == ["uses"]
+        assert list(await registry.subjects(":*:")) == [":.shop:notes", "notes", "uses"]
+        with pytest.raises(RegistryRefused, match="40403"):
+            await registry.by_id(9_999)
+
+
+async def test_what_cannot_change_is_asked_once() -> None:
+    """A schema of an id, and the id of a schema; not what is the last version."""
+    async with registry_of("in memory") as registry:
+        remembered = Remembering(registry)
+        first = await remembered.register("notes", FIRST)
+        await registry.register("notes", SECOND)
+        assert await remembered.lookup("notes", FIRST) is first
+        assert await remembered.by_id(first.id) is await remembered.by_id(first.id)
+        latest = await remembered.version("notes", "latest")
+        assert latest is not None
+        assert latest.version == 2
