@@ -28,6 +28,9 @@ COMMANDS: Final[Mapping[str, CommandAt]] = {
     "services": CommandAt(
         "mainstem.ops.catalogue", "Show who publishes what, who listens, and what each group remembers."
     ),
+    "schema": CommandAt(
+        "mainstem.ops.schema", "Register what services say about their events, and see whom a change would break."
+    ),
     "asyncapi": CommandAt(
         "mainstem.ops.asyncapi", "Describe services as an AsyncAPI document, or as a page that works offline."
     ),

@@ -18,7 +18,7 @@ from mainstem.service import outlines_of
 @click.option("--release", default="0", show_default=True, help="The version of what is described.")
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to this file.")
 def asyncapi(*, services: tuple[str, ...], title: str | None, release: str, page: Path | None) -> None:
-    """Print an AsyncAPI 3.1 document of services, together; or write it as a page that needs no network.
+    """Describe services as an AsyncAPI document, or as a page that works offline.
 
     It is made from what the services declare: nothing has to run.
     """

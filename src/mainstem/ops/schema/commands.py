@@ -1,0 +1,188 @@
+"""The commands: register, check, list, show."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from mainstem.errors import MainstemError, NotFound, RegistryRefused
+from mainstem.ops.arguments import broker_options, json_option, load_services
+from mainstem.ops.schema.checking import BREAKS, Checked, Contracts, check_all
+from mainstem.ops.schema.opening import read_registry, registry_option, stated_of, written_registry
+from mainstem.ops.screen import print_json, print_table, tell
+from mainstem.schemas.registries import LOCK_NAME, LockFile, Registered
+from mainstem.service.promises import Stated, registered
+
+UNLIKE = 3
+"""The code that says: something would break."""
+
+
+class Described(Struct, frozen=True):
+    """A schema as it is listed: registered, or as a service states it."""
+
+    subject: str
+    version: int | None
+    id: int | None
+    format: str
+    schema: str
+
+
+@click.group
+def schema() -> None:
+    """Register what services say about their events, and see whom a change would break."""
+
+
+@schema.command
+@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@registry_option
+@click.option(
+    "--lock",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=LOCK_NAME,
+    show_default=True,
+    help="Write there what was registered as what; commit it, and services start while the registry is away.",
+)
+@broker_options
+@json_option
+def register(
+    *, services: tuple[str, ...], registry: str | None, lock: Path, broker: str | None, dev: bool, as_json: bool
+) -> None:
+    """Register the schemas of the events that services publish; what is registered already stays as it is.
+
+    All that may be registered is, also when something else is refused; the code is 1 then.
+    """
+    stated = stated_of(load_services(services))
+    found, refused = asyncio.run(_register(stated, registry, broker, dev=dev))
+    if found:
+        LockFile.read(lock).with_registered(found).write(lock)
+    _show([_described(each) for each in found], as_json=as_json)
+    for each in refused:
+        tell(each)
+    if refused:
+        raise SystemExit(1)
+
+
+async def _register(
+    stated: Sequence[Stated], named: str | None, broker: str | None, *, dev: bool
+) -> tuple[list[Registered], list[MainstemError]]:
+    found: list[Registered] = []
+    refused: list[MainstemError] = []
+    async with written_registry(named, broker, dev=dev) as registry:
+        for each in stated:
+            try:
+                found.append(await registered(each, registry))
+            except RegistryRefused as error:
+                refused.append(error)
+    return found, refused
+
+
+@schema.command
+@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@registry_option
+@broker_options
+@json_option
+def check(*, services: tuple[str, ...], registry: str | None, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Say what deploying services would do to who reads their events; change nothing.
+
+    Each schema is compared with what is registered, by the level of its subject, and with what every handler has said
+    that it reads. The code is 3 where something would break.
+    """
+    stated = stated_of(load_services(services))
+    found = asyncio.run(_check(stated, registry, broker, dev=dev))
+    if as_json:
+        print_json(found)
+    else:
+        for each in found:
+            _tell(each)
+    if any(each.outcome == BREAKS or each.broken for each in found):
+        raise SystemExit(UNLIKE)
+
+
+async def _check(stated: Sequence[Stated], named: str | None, broker: str | None, *, dev: bool) -> list[Checked]:
+    contracts = await Contracts.known(broker, dev=dev)
+    async with read_registry(named, broker, dev=dev) as registry:
+        return await check_all(stated, registry, contracts)
+
+
+def _tell(checked: Checked) -> None:
+    version = "" if checked.registered is None else f", version {checked.registered} is registered"
+    click.secho(f"{checked.subject}: ", bold=True, nl=False)
+    click.secho(checked.outcome + version, fg="red" if checked.outcome == BREAKS else None)
+    for problem in checked.problems:
+        click.echo(f"  - {problem}")
+    for each in checked.readers:
+        if each.problems:
+            click.secho(f"  BREAKS  {each.reader}", fg="red", nl=False)
+            click.echo(f"  {'; '.join(each.problems)}")
+        else:
+            click.echo(f"  {'unknown' if each.fields is None else 'ok':7} {each.reader}{_reads(each.fields)}")
+
+
+def _reads(fields: tuple[str, ...] | None) -> str:
+    return "  has not said what it reads" if fields is None else f"  reads {', '.join(fields) or 'no field'}"
+
+
+@schema.command("list")
+@click.argument("prefix", default="")
+@registry_option
+@broker_options
+@json_option
+def list_them(*, prefix: str, registry: str | None, broker: str | None, dev: bool, as_json: bool) -> None:
+    """List the subjects whose names begin so, each with its last version; :*: stands for every context."""
+    _show(asyncio.run(_listed(prefix, registry, broker, dev=dev)), as_json=as_json)
+
+
+async def _listed(prefix: str, named: str | None, broker: str | None, *, dev: bool) -> list[Described]:
+    async with read_registry(named, broker, dev=dev) as registry:
+        latest = [await registry.version(each, "latest") for each in await registry.subjects(prefix)]
+    return [_described(each) for each in latest if each is not None]
+
+
+@schema.command
+@click.argument("name", metavar="SUBJECT|MODULE:SERVICE")
+@click.option("--version", "version", type=click.IntRange(min=1), help="This version, instead of the last one.")
+@registry_option
+@broker_options
+@json_option
+def show(*, name: str, version: int | None, registry: str | None, broker: str | None, dev: bool, as_json: bool) -> None:
+    """Print a registered schema; or those of the events that a service publishes, as it states them now."""
+    if ":" in name and not name.startswith(":"):
+        found = [_stated(each) for each in stated_of(load_services([name]))]
+    else:
+        found = [asyncio.run(_shown(name, version, registry, broker, dev=dev))]
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        click.echo(each.schema)
+
+
+async def _shown(subject: str, version: int | None, named: str | None, broker: str | None, *, dev: bool) -> Described:
+    async with read_registry(named, broker, dev=dev) as registry:
+        found = await registry.version(subject, "latest" if version is None else version)
+    if found is None:
+        raise NotFound(
+            f"there is no {'subject' if version is None else f'version {version} of the subject'} {subject!r}",
+            remedy="mainstem schema list shows what there is",
+        )
+    return _described(found)
+
+
+def _described(found: Registered) -> Described:
+    return Described(found.subject, found.version, found.id, found.schema.format, found.schema.text)
+
+
+def _stated(stated: Stated) -> Described:
+    return Described(stated.subject, None, None, stated.schema.format, stated.schema.text)
+
+
+def _show(found: Sequence[Described], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        print_table(
+            ("subject", "version", "id", "format"),
+            [(each.subject, each.version, each.id, each.format) for each in found],
+        )

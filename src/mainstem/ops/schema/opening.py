@@ -1,0 +1,84 @@
+"""The registry that a command is about, and what services state."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
+
+import click
+from msgspec.structs import replace
+
+from mainstem.clock import SystemClock
+from mainstem.errors import DefinitionError, NotFound
+from mainstem.ops.arguments import broker_url, opened
+from mainstem.registry import LocalRegistry
+from mainstem.schemas.registries import SchemaRegistry
+from mainstem.service import Definition, outlines_of
+from mainstem.service.promises import BROKER, Stated, named_registry, registry_at, remote_registry, stated_by
+from mainstem.service.registry import registry_access, schema_registry
+from mainstem.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def registry_option(command: F) -> F:
+    """Add ``--registry``."""
+    return click.option(
+        "--registry",
+        "registry",
+        metavar="URL",
+        help="Instead of MAINSTEM_REGISTRY: https://host:8081, or broker for the registry on the broker.",
+    )(command)
+
+
+def stated_of(services: Sequence[Definition]) -> list[Stated]:
+    """What services say about the events that they publish."""
+    return [each for outline in outlines_of(services) for each in stated_by(outline.service.name, outline.publishes)]
+
+
+@asynccontextmanager
+async def read_registry(given: str | None, broker: str | None, *, dev: bool) -> AsyncIterator[SchemaRegistry]:
+    """The registry that was named, to be read. Raises ``NotFound`` where nothing has been registered on a broker."""
+    settings = Settings.load()
+    name = _named(given, settings)
+    async with AsyncExitStack() as stack:
+        if name != BROKER:
+            yield await remote_registry(name, settings, stack)
+            return
+        backend = await stack.enter_async_context(opened(broker, dev=dev))
+        registry = await stack.enter_async_context(registry_at(name, settings, backend, SystemClock()))
+        if registry is None:
+            raise NotFound(
+                "nothing has been registered on this broker",
+                where=backend.name,
+                remedy="mainstem schema register begins",
+            )
+        yield registry
+
+
+@asynccontextmanager
+async def written_registry(given: str | None, broker: str | None, *, dev: bool) -> AsyncIterator[SchemaRegistry]:
+    """The registry that was named, to be written. That of a broker runs in this process meanwhile."""
+    settings = Settings.load()
+    name = _named(given, settings)
+    async with AsyncExitStack() as stack:
+        if name != BROKER:
+            yield await remote_registry(name, settings, stack)
+            return
+        service = schema_registry()
+        # What it needs on the broker is made with the first schema.
+        running = service.running(
+            broker=broker_url(broker, settings, dev=dev), dev=True, settings=replace(settings, registry=None)
+        )
+        await stack.enter_async_context(running)
+        yield LocalRegistry(await stack.enter_async_context(registry_access(service)))
+
+
+def _named(given: str | None, settings: Settings) -> str:
+    name = named_registry(given, settings, dev=False)
+    if name is None:
+        raise DefinitionError(
+            "no registry is named",
+            where="MAINSTEM_REGISTRY=none",
+            remedy="give --registry https://host:8081, or broker",
+        )
+    return name

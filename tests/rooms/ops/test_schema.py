@@ -1,0 +1,181 @@
+"""``mainstem schema``, and what becomes of a service whose schemas are not registered."""
+
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+from mainstem import Context, DomainEvent, IntegrationEvent, NotificationEvent, Service
+from mainstem.errors import StartRefused
+from mainstem.events import Personal
+from mainstem.ops.schema.opening import read_registry
+from mainstem.schemas.registries import LOCK_NAME, LockFile
+from mainstem.service.promises import stated_by
+from mainstem.settings import Settings
+from tests.rooms.ops.conftest import Shell
+
+HERE = "tests.rooms.ops.test_schema"
+
+
+class Paid(IntegrationEvent, topic="payments", key="order", namespace="Shop"):
+    order: str
+    payer: Annotated[str, Personal]
+    cents: int = 0
+
+
+class Counted(DomainEvent, topic="counts", service="till"):
+    cents: int
+
+
+class Told(NotificationEvent, topic="told"):
+    who: str
+
+
+class PaidOtherwise(IntegrationEvent, topic="payments", key="order", name="Shop.Paid"):
+    """The same type, after a change that its readers do not survive."""
+
+    order: str
+    amount: int
+
+
+class PaidAndMore(IntegrationEvent, topic="payments", key="order", name="Shop.Paid"):
+    """The same type, with a field that nobody need know."""
+
+    order: str
+    payer: Annotated[str, Personal]
+    cents: int = 0
+    currency: str = "EUR"
+
+
+till = Service("till", publishes=(Paid, Counted, Told))
+broken = Service("till", publishes=(PaidOtherwise,))
+grown = Service("till", publishes=(PaidAndMore,))
+thief = Service("thief", publishes=(Paid,))
+reading = Service("reading")
+for each in (till, broken, grown, thief, reading):
+    each.topic("payments", partitions=1)
+
+
+@reading.on(Paid)
+async def tell(paid: Paid, context: Context) -> None:
+    """Read it."""
+
+
+async def start(shell: Shell, service: Service, registry: str | None = None) -> None:
+    """As in production: nothing is made, and what is not registered stands in the way."""
+    async with service.running(broker=shell.broker, settings=Settings(registry=registry), consume=False):
+        pass
+
+
+async def made(shell: Shell, *services: Service) -> None:
+    """The topics of services, and what they say about themselves in the catalogue."""
+    async with shell.running(*services):
+        pass
+
+
+async def test_what_is_registered_may_start(shell: Shell) -> None:
+    """And nothing else, from when something has been registered on this broker."""
+    await made(shell, till)
+    await start(shell, till)
+    assert (await shell.beside("schema", "register", f"{HERE}:grown")).exit_code == 0
+    with pytest.raises(StartRefused) as refused:
+        await start(shell, till)
+    (fault,) = refused.value.faults
+    assert fault.what == "the schema of Shop.Paid is not registered"
+    await start(shell, till, registry="none")
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    await start(shell, till)
+    await start(shell, grown)
+
+
+async def test_what_breaks_its_rule_does_not_start(shell: Shell) -> None:
+    """It says where and why, and what to do; and cannot be registered."""
+    await made(shell, till)
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    with pytest.raises(StartRefused, match="may not follow what is registered") as refused:
+        await start(shell, broken)
+    assert "count version= up" in str(refused.value)
+    said = await shell.beside("schema", "register", f"{HERE}:broken")
+    assert said.exit_code == 1
+    assert "409" in said.stderr
+
+
+async def test_a_type_has_one_owner(shell: Shell) -> None:
+    """Another service that publishes the same type is told whose it is."""
+    await made(shell, till)
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    said = await shell.beside("schema", "register", f"{HERE}:thief")
+    assert said.exit_code == 1
+    assert "the subject 'Shop.Paid' belongs to the service 'till'" in said.stderr
+    with pytest.raises(StartRefused, match="belongs to the service 'till'"):
+        await start(shell, thief)
+
+
+async def test_a_registry_that_is_away_stops_nobody(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says whose schemas nobody has looked at: not those that stand in the lock file."""
+    await made(shell, till)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    await start(shell, till, registry=nobody)
+    assert "nobody has looked whether the schemas of Shop.Paid are registered" in caplog.text
+    caplog.clear()
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    await start(shell, till, registry=nobody)
+    assert "nobody has looked" not in caplog.text
+
+
+def test_what_is_registered_is_told(shell: Shell) -> None:
+    """In a table or as JSON, and in the lock file; a second time nothing changes."""
+    found = {each["subject"]: each for each in shell.json("schema", "register", f"{HERE}:till")}
+    assert set(found) == {"Shop.Paid", ":.till:Counted", "Told"}
+    lock = Path(LOCK_NAME).read_text()
+    assert {each.subject for each in LockFile.read(Path(LOCK_NAME)).schemas} == set(found)
+    again = {each["subject"]: each for each in shell.json("schema", "register", f"{HERE}:till")}
+    assert again == found
+    assert Path(LOCK_NAME).read_text() == lock
+    listed = shell.json("schema", "list")
+    assert [(each["subject"], each["version"]) for each in listed] == [("Shop.Paid", 1), ("Told", 1)]
+    assert [each["subject"] for each in shell.json("schema", "list", ":.till:")] == [":.till:Counted"]
+    (shown,) = shell.json("schema", "show", "Shop.Paid")
+    assert shown == {**listed[0]}
+    stated = {each["subject"]: each["schema"] for each in shell.json("schema", "show", f"{HERE}:till")}
+    assert stated["Shop.Paid"] == shown["schema"]
+    missing = shell("schema", "show", "Shop.Payd")
+    assert (missing.exit_code, "there is no subject 'Shop.Payd'" in missing.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("subject", "level"), [("Shop.Paid", "FULL_TRANSITIVE"), ("Told", "BACKWARD")])
+async def test_a_level_comes_with_the_kind(shell: Shell, subject: str, level: str) -> None:
+    """What is a contract must hold both ways; what is told once must be read later."""
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    async with read_registry(None, shell.broker, dev=False) as registry:
+        assert await registry.level(subject) == level
+        assert await registry.level(":.till:Counted") == "BACKWARD_TRANSITIVE"
+        assert await registry.level("another") == "BACKWARD"
+
+
+async def test_a_check_says_whom_a_change_breaks(shell: Shell) -> None:
+    """Each handler that has said what it reads; and what the registry would say."""
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    await made(shell, till, reading)
+    fine = await shell.beside("schema", "check", f"{HERE}:till")
+    assert fine.exit_code == 0, fine.output
+    assert "Shop.Paid: unchanged, version 1 is registered" in fine.output
+    assert "reading.tell  reads order, payer, cents" in fine.output
+    grows = await shell.beside("schema", "check", f"{HERE}:grown")
+    assert grows.exit_code == 0, grows.output
+    assert "Shop.Paid: may follow" in grows.output
+    breaks = await shell.beside("schema", "check", f"{HERE}:broken")
+    assert breaks.exit_code == 3
+    assert "Shop.Paid: breaks, version 1 is registered" in breaks.output
+    assert "BREAKS  reading.tell" in breaks.output
+    assert "payer" in breaks.output.partition("BREAKS")[2]
+
+
+def test_personal_fields_and_owner_stand_beside_the_schema() -> None:
+    """Where every client of a registry finds them."""
+    (paid, *_) = stated_by("till", (Paid.__declaration__,))  # type: ignore[attr-defined]
+    assert paid.schema.metadata is not None
+    assert paid.schema.metadata["properties"] == {"mainstem.owner": "till"}
+    assert "PERSONAL" in str(paid.schema.metadata["tags"])
