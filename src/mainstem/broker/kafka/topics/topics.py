@@ -232,6 +232,8 @@ class Topics:
     async def bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         """Start and end of those that are there."""
         wanted = list(partitions)
-        starts = await self.offsets({at: OffsetSpec.earliest() for at in wanted})
-        ends = await self.offsets({at: OffsetSpec.latest() for at in wanted})
+        starts, ends = await asyncio.gather(
+            self.offsets({at: OffsetSpec.earliest() for at in wanted}),
+            self.offsets({at: OffsetSpec.latest() for at in wanted}),
+        )
         return {at: (starts[at], ends[at]) for at in wanted if at in starts and at in ends}
