@@ -50,25 +50,36 @@ class Cost:
         return statistics.mean(each.handling for each in self.turns)
 
 
-async def suffer(load: Load, fault: Fault) -> tuple[float, float]:
-    """Let a fault happen; from when until when, everything being well again, something may have been lost."""
+async def suffer(load: Load, fault: Fault, workers: int) -> tuple[float, float]:
+    """Let a fault happen; from when until when, everything being well again, something may have been lost.
+
+    They are hours apart where this is to say something, so each waits until ``workers`` share the tasks again.
+    """
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not await load.shared(workers):
+        if time.monotonic() > limit:
+            raise TimeoutError(f"{workers} workers do not share the tasks within {PATIENCE_SECONDS:g} s")
+        await asyncio.sleep(0.2)
     if not await until(lambda: load.calm(CALM_SECONDS), PATIENCE_SECONDS):
         raise TimeoutError("events are late though nothing has happened: the machine is too busy to measure")
     since = time.monotonic()
     await fault()
     await asyncio.sleep(CALM_SECONDS)
+    while time.monotonic() < since + PATIENCE_SECONDS and not await load.shared(workers):
+        await asyncio.sleep(0.2)
     await until(lambda: load.calm(CALM_SECONDS), PATIENCE_SECONDS)
     return since, time.monotonic()
 
 
 async def measure(site: Site, faults: Mapping[str, Fault], rounds: int) -> dict[str, Cost]:
     """Each fault so many times."""
+    workers = sum(machine.workers for machine in site.machines)
     stretches: dict[str, list[tuple[float, float]]] = {name: [] for name in faults}
     async with loaded(site.machines[0].broker, RATE) as load:
         await asyncio.sleep(WARM_SECONDS)
         for _ in range(rounds):
             for name, fault in faults.items():
-                stretches[name].append(await suffer(load, fault))
+                stretches[name].append(await suffer(load, fault, workers))
         await until(lambda: load.backlog <= RATE, PATIENCE_SECONDS)
         await asyncio.sleep(2 * HANDLED_SECONDS)
         return {name: Cost(tuple(load.lost(*each) for each in found)) for name, found in stretches.items()}

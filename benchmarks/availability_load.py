@@ -20,6 +20,7 @@ from mainstem.identifiers import Identifiers
 from mainstem.service import Backend, connected
 from mainstem.settings import Settings
 
+GROUP = "answering"
 KEYS = 100
 TICK_SECONDS = 0.01
 ACCEPTED_SECONDS = 5.0
@@ -55,6 +56,7 @@ class Load:
         self._together = together
         self._running: set[asyncio.Task[None]] = set()
         self._going = True
+        self._broker: Backend | None = None
         self._began, self._sent = 0.0, 0
 
     def count_due(self, since: float) -> int:
@@ -77,6 +79,13 @@ class Load:
         now = time.monotonic()
         found = self.lost(now - seconds - HANDLED_SECONDS, now - HANDLED_SECONDS)
         return not (found.publishing or found.handling)
+
+    async def shared(self, workers: int) -> bool:
+        """Whether so many workers own a task each: whoever came in the place of a dead one has his again."""
+        if self._broker is None:
+            return False
+        group = (await self._broker.admin.groups([GROUP]))[GROUP]
+        return None not in group.owners and len(set(group.owners)) == workers == len(group.members)
 
     @property
     def backlog(self) -> int:
@@ -122,6 +131,7 @@ class Load:
 
     async def observe(self, broker: Backend) -> None:
         """Read the answers, as whoever waits for them would."""
+        self._broker = broker
         described = (await broker.admin.topics(["answered"]))["answered"]
         ends: dict[TopicPartition, int] = {at: end for at, (_, end) in described.bounds.items()}
         async with aclosing(read(broker.log, ends)) as batches:
