@@ -4,11 +4,11 @@ What counts is the bytes, in one direction: what a reader does not know it passe
 its default. So fields may come and go, and change their names; what may not change is what a number means.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto
 from msgspec.structs import replace
 
 from mainstem.schemas.compatibility import Difference, Policy, Verdict
@@ -28,6 +28,7 @@ from mainstem.schemas.protobuf.kinds import (
     type_name,
 )
 from mainstem.schemas.protobuf.oneofs import oneof_differences
+from mainstem.schemas.protobuf.ranges import reserved_numbers
 
 _INTEGERS: Final = ("int32", "uint32", "int64", "uint64")
 
@@ -58,7 +59,7 @@ class _Comparison:
         self._reader = reader
         self._readers = {_short(each, reader): each for each in _messages_of(reader)}
         self._seen: set[tuple[str, str]] = set()
-        self._waiting: list[tuple[Descriptor, Descriptor]] = []
+        self._waiting: deque[tuple[Descriptor, Descriptor]] = deque()
 
     def all(self) -> Iterator[Difference]:
         """Every difference that matters, in the order of the writer's file."""
@@ -76,7 +77,7 @@ class _Comparison:
                     counterexample=f"{name} {{ }}",
                 )
         while self._waiting:
-            written, read = self._waiting.pop(0)
+            written, read = self._waiting.popleft()
             if (key := (str(written.full_name), str(read.full_name))) not in self._seen:
                 self._seen.add(key)
                 name = _short(written, self._writer)
@@ -93,11 +94,9 @@ class _Comparison:
     def _messages(self, writer: Descriptor, reader: Descriptor, path: str) -> Iterator[Difference]:
         known = {each.number: each for each in reader.fields}
         for field in writer.fields:
-            other = known.get(field.number)
-            if other is not None:
-                yield from self._fields(field, other, f"{path}.{field.name}")
-            else:
-                yield from _renumbered(field, writer, reader, path)
+            if field.number in known:
+                yield from self._fields(field, known[field.number], f"{path}.{field.name}")
+        yield from _renumbered([each for each in writer.fields if each.number not in known], writer, reader, path)
         written = {each.number: each for each in writer.fields}
         for field in reader.fields:
             was = written.get(field.number)
@@ -126,8 +125,7 @@ class _Comparison:
         elif kinds[0] in ("message", "group"):
             yield from self._named(writer, reader, path)
         elif kinds == ("enum", "enum"):
-            same_name = self._same_name(enum_of(writer), enum_of(reader))
-            yield from enum_differences(writer, reader, path, same_name=same_name)
+            yield from self._enums(writer, reader, path)
         if writer.is_repeated != reader.is_repeated and (is_packable(writer) or is_packable(reader)):
             yield changed("FIELD_NUMERIC_LABEL_CHANGED", path, writer, reader)
 
@@ -136,6 +134,12 @@ class _Comparison:
             self._waiting.append((message_of(writer), message_of(reader)))
         else:
             yield changed("FIELD_NAMED_TYPE_CHANGED", path, writer, reader)
+
+    def _enums(self, writer: FieldDescriptor, reader: FieldDescriptor, path: str) -> Iterator[Difference]:
+        one, other = enum_of(writer), enum_of(reader)
+        if (key := (str(one.full_name), str(other.full_name))) not in self._seen:
+            self._seen.add(key)
+            yield from enum_differences(writer, reader, path, same_name=self._same_name(one, other))
 
     def _same_name(self, writer: Descriptor | EnumDescriptor, reader: Descriptor | EnumDescriptor) -> bool:
         return writer.full_name == reader.full_name or _short(writer, self._writer) == _short(reader, self._reader)
@@ -166,22 +170,20 @@ def _within(name: str, found: Iterator[Difference]) -> Iterator[Difference]:
     return (replace(each, counterexample=f"{name} {{ {each.counterexample} }}") for each in found)
 
 
-def _renumbered(field: FieldDescriptor, writer: Descriptor, reader: Descriptor, path: str) -> Iterator[Difference]:
-    other = reader.fields_by_name.get(field.name)
-    if other is None or _reserved(reader, field.number) or _reserved(writer, other.number):
+def _renumbered(gone: list[FieldDescriptor], writer: Descriptor, reader: Descriptor, path: str) -> Iterator[Difference]:
+    """Fields of a writer that a reader has under another number, which nobody has taken out of use."""
+    moved = [(field, other) for field in gone if (other := reader.fields_by_name.get(field.name)) is not None]
+    if not moved:
         return
-    yield Difference(
-        f"{path}.{field.name}",
-        "FIELD_NUMBER_CHANGED",
-        f"{field.name} is written as number {field.number}, and read from number {other.number}: it gets lost",
-        writer=field.number,
-        reader=other.number,
-        counterexample=sample(field),
-    )
-
-
-def _reserved(message: Descriptor, number: int) -> bool:
-    """Whether a number was taken out of use, so that another one for the same name is meant."""
-    plain = DescriptorProto()
-    message.CopyToProto(plain)
-    return any(each.start <= number < each.end for each in plain.reserved_range)
+    kept, was_kept = reserved_numbers(reader), reserved_numbers(writer)
+    for field, other in moved:
+        if field.number in kept or other.number in was_kept:
+            continue
+        yield Difference(
+            f"{path}.{field.name}",
+            "FIELD_NUMBER_CHANGED",
+            f"{field.name} is written as number {field.number}, and read from number {other.number}: it gets lost",
+            writer=field.number,
+            reader=other.number,
+            counterexample=sample(field),
+        )

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import EnumDescriptorProto
+from google.protobuf.descriptor import FieldDescriptor
 
 from mainstem.schemas.compatibility import Difference
 from mainstem.schemas.protobuf.kinds import changed, enum_of
+from mainstem.schemas.protobuf.ranges import Ranges, reserved_values
 
 
 def enum_differences(
@@ -18,16 +18,19 @@ def enum_differences(
     if not same_name and any(names.get(each.name) != each.number for each in one.values):
         yield changed("FIELD_NAMED_TYPE_CHANGED", path, writer, reader)
         return
-    for value in one.values:
-        if names.get(value.name, value.number) != value.number and not _retired(one, other, value.name):
-            yield Difference(
-                f"{path}.{value.name}",
-                "ENUM_VALUE_NUMBER_CHANGED",
-                f"{value.name} is written as {value.number}, which means something else to the reader",
-                writer=value.number,
-                reader=names[value.name],
-                counterexample=f"{writer.name}: {value.name}",
-            )
+    moved = [each for each in one.values if names.get(each.name, each.number) != each.number]
+    kept, was_kept = (reserved_values(other), reserved_values(one)) if moved else (Ranges(()), Ranges(()))
+    for value in moved:
+        if value.number in kept or names[value.name] in was_kept:
+            continue
+        yield Difference(
+            f"{path}.{value.name}",
+            "ENUM_VALUE_NUMBER_CHANGED",
+            f"{value.name} is written as {value.number}, which means something else to the reader",
+            writer=value.number,
+            reader=names[value.name],
+            counterexample=f"{writer.name}: {value.name}",
+        )
     unknown = [each for each in one.values if each.number not in other.values_by_number]
     if unknown and other.is_closed:
         yield Difference(
@@ -38,14 +41,3 @@ def enum_differences(
             reader=[each.name for each in other.values],
             counterexample=f"{writer.name}: {unknown[0].name}",
         )
-
-
-def _retired(writer: EnumDescriptor, reader: EnumDescriptor, name: str) -> bool:
-    """Whether one of two enums has taken the other's number of a value out of use."""
-    plain, other = EnumDescriptorProto(), EnumDescriptorProto()
-    writer.CopyToProto(plain)
-    reader.CopyToProto(other)
-    was, now = writer.values_by_name[name].number, reader.values_by_name[name].number
-    return any(each.start <= was <= each.end for each in other.reserved_range) or any(
-        each.start <= now <= each.end for each in plain.reserved_range
-    )

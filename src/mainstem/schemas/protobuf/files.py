@@ -13,8 +13,9 @@ from google.protobuf.message import DecodeError
 from mainstem.errors import SchemaRefused
 from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.protobuf.language import OWN_NAME, TEXT_SIZE_BYTES, Linked, link, read_file
+from mainstem.schemas.protobuf.printing import printed
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/]++={0,2}")
 BUILT_IN: Final = {
     f"google/protobuf/{name}.proto": f"google.protobuf.{name}_pb2"
     for name in (
@@ -46,7 +47,8 @@ def file_of(schema: Schema) -> FileDescriptorProto:
 
 def is_serialized(text: str) -> bool:
     """Whether a text can be base64: a .proto file that says anything has a semicolon or a brace."""
-    return bool(_BASE64.fullmatch(text)) and len("".join(text.split())) % 4 == 0 and not text.isspace()
+    joined = "".join(text.split())
+    return len(joined) % 4 == 0 and _BASE64.fullmatch(joined) is not None
 
 
 def _from_base64(text: str) -> FileDescriptorProto:
@@ -64,7 +66,28 @@ def _from_base64(text: str) -> FileDescriptorProto:
     file.ClearField("source_code_info")
     if not file.syntax:
         file.syntax = "proto2"
-    return file
+    return _looked_through(file)
+
+
+def _looked_through(file: FileDescriptorProto) -> FileDescriptorProto:
+    """A file that nobody has written as text, which could hold anything, by way of its text."""
+    try:
+        said = read_file(printed(file))
+    except (SchemaRefused, TypeError, ValueError, LookupError) as error:
+        what = error.what if isinstance(error, SchemaRefused) else "it holds what no file does"
+        raise SchemaRefused(f"the descriptor describes no .proto file: {what}") from error
+    if says_more(file):
+        return file
+    said.ClearField("source_code_info")
+    return said
+
+
+def says_more(file: FileDescriptorProto) -> bool:
+    """Whether a descriptor has custom options, in bytes that only their declarations can explain."""
+    known = FileDescriptorProto()
+    known.CopyFrom(file)
+    known.DiscardUnknownFields()
+    return bool(known.ByteSize() != file.ByteSize())
 
 
 @lru_cache(maxsize=len(BUILT_IN))

@@ -2,10 +2,8 @@
 
 from typing import Final
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-
 from mainstem.schemas.documents import Grammar, Resolved, Schema
-from mainstem.schemas.protobuf.files import file_of, is_serialized, linked
+from mainstem.schemas.protobuf.files import file_of, is_serialized, linked, says_more
 from mainstem.schemas.protobuf.printing import printed
 
 
@@ -16,20 +14,13 @@ class _Protobuf:
     def plain(self, schema: Schema) -> str:
         if is_serialized(schema.text):
             file = file_of(schema)
-            return schema.text.strip() if _says_more(file) else printed(file)
+            return schema.text.strip() if says_more(file) else printed(file)
         lines = schema.text.removeprefix("\ufeff").splitlines()
         return "\n".join(line.rstrip() for line in lines).strip() + "\n"
 
     def normal(self, schema: Schema, resolved: Resolved) -> str:
-        return printed(linked(schema, resolved).file)
-
-
-def _says_more(file: FileDescriptorProto) -> bool:
-    """Whether a descriptor has custom options, in bytes that only their declarations can explain."""
-    known = FileDescriptorProto()
-    known.CopyFrom(file)
-    known.DiscardUnknownFields()
-    return bool(known.ByteSize() != file.ByteSize())
+        file = linked(schema, resolved).file
+        return schema.text.strip() if says_more(file) else printed(file)
 
 
 GRAMMAR: Final[Grammar] = _Protobuf()

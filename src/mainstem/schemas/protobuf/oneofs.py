@@ -1,7 +1,6 @@
 """What oneofs add: at most one of their fields is there, and a reader asks which."""
 
 from collections.abc import Iterator
-from itertools import combinations
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
@@ -34,7 +33,8 @@ def oneof_differences(writer: Descriptor, reader: Descriptor, path: str) -> Iter
 
 def _lost(path: str, name: str, fields: list[FieldDescriptor]) -> Iterator[Difference]:
     """The first two fields that a writer can write both, and that lie in one oneof for the reader."""
-    for one, other in combinations(fields, 2):
+    for other in fields[1:]:
+        one = fields[0]  # of any two that can both be written, one can be with the first
         oneof, another = one.containing_oneof, other.containing_oneof
         if oneof is None or another is None or oneof.name != another.name:
             both_plain = oneof is None and another is None

@@ -5,7 +5,7 @@ first. Messages keep their order, because the framing of a registry counts them;
 which the entries of maps count as well.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from google.protobuf import text_format
@@ -40,8 +40,8 @@ def printed(file: FileDescriptorProto) -> str:
         lines += _block(_enum(enum))
     for message in file.message_type:
         lines += _block(_message(message, file.syntax))
-    for extendee in dict.fromkeys(each.extendee for each in file.extension):
-        lines += _block(_extend(extendee, file.extension, file.message_type, file.syntax))
+    for extended in _extended(file.extension):
+        lines += _block(_extend(extended, file.message_type, file.syntax))
     for service in file.service:
         lines += _block(_service(service))
     return "\n".join(lines) + "\n"
@@ -132,65 +132,77 @@ def _body(message: DescriptorProto, syntax: str) -> Iterator[str]:
     for enum in message.enum_type:
         yield from _enum(enum)
     yield from _members(message, syntax)
-    for extendee in dict.fromkeys(each.extendee for each in message.extension):
-        yield from _extend(extendee, message.extension, message.nested_type, syntax)
+    for extended in _extended(message.extension):
+        yield from _extend(extended, message.nested_type, syntax)
 
 
 def _members(message: DescriptorProto, syntax: str) -> Iterator[str]:
     """Fields and nested messages. A map or group makes a nested message, whose place among the others stays."""
-    made = {each.type_name.rpartition(".")[2]: each for each in message.field if _makes_message(message, each)}
     nested = {each.name: each for each in message.nested_type}
-    runs: list[list[FieldDescriptorProto]] = [[each for each in message.field if each not in made.values()]]
-    between: list[DescriptorProto] = []
-    extension_groups = {each.type_name.rpartition(".")[2] for each in message.extension if each.type == each.TYPE_GROUP}
-    for each in message.nested_type:
-        if each.name in made:
-            runs[-1].append(made[each.name])
-        elif each.name not in extension_groups:
-            between.append(each)
-            runs.append([])
-    printed_oneofs: set[int] = set()
-    for index, run in enumerate(runs):
-        for field in sorted(run, key=lambda field: field.number):
-            yield from _field_or_oneof(message, field, nested, printed_oneofs, syntax)
-        if index < len(between):
-            yield from _message(between[index], syntax)
+    oneofs = _Oneofs(message)
+    for fields, inner in _runs(message, nested):
+        for field in sorted(fields, key=lambda field: field.number):
+            if field.HasField("oneof_index") and not field.proto3_optional:
+                yield from oneofs.printed(field.oneof_index, nested, syntax)
+            else:
+                yield from _field(field, nested, syntax)
+        if inner is not None:
+            yield from _message(inner, syntax)
 
 
-def _makes_message(message: DescriptorProto, field: FieldDescriptorProto) -> bool:
-    name = field.type_name.rpartition(".")[2]
+def _runs(
+    message: DescriptorProto, nested: Mapping[str, DescriptorProto]
+) -> Iterator[tuple[list[FieldDescriptorProto], DescriptorProto | None]]:
+    """Fields that may be sorted, and the nested message behind them: none behind the last."""
+    made = {_last(each.type_name): each for each in message.field if _makes_message(each, nested)}
+    groups = {_last(each.type_name) for each in message.extension if each.type == each.TYPE_GROUP}
+    run = [each for each in message.field if not _makes_message(each, nested)]
+    for inner in message.nested_type:
+        if inner.name in made:
+            run.append(made[inner.name])
+        elif inner.name not in groups:
+            yield run, inner
+            run = []
+    yield run, None
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _makes_message(field: FieldDescriptorProto, nested: Mapping[str, DescriptorProto]) -> bool:
+    """Whether a field is a group or a map, whose message is written with it."""
     if field.type == FieldDescriptorProto.TYPE_GROUP:
         return True
-    return field.label == FieldDescriptorProto.LABEL_REPEATED and any(
-        each.name == name and each.options.map_entry for each in message.nested_type
-    )
+    entry = nested.get(_last(field.type_name))
+    return field.label == FieldDescriptorProto.LABEL_REPEATED and entry is not None and entry.options.map_entry
 
 
-def _field_or_oneof(
-    message: DescriptorProto,
-    field: FieldDescriptorProto,
-    nested: dict[str, DescriptorProto],
-    printed_oneofs: set[int],
-    syntax: str,
-) -> Iterator[str]:
-    if not field.HasField("oneof_index") or field.proto3_optional:
-        yield from _field(field, nested, syntax)
-        return
-    index = field.oneof_index
-    if index in printed_oneofs:
-        return
-    printed_oneofs.add(index)
-    oneof = message.oneof_decl[index]
-    yield f"oneof {oneof.name} {{"
-    yield from _indented(f"option {each};" for each in options_of(oneof.options))
-    members = [each for each in message.field if each.HasField("oneof_index") and each.oneof_index == index]
-    for each in sorted(members, key=lambda each: each.number):
-        yield from _indented(_field(each, nested, syntax))
-    yield "}"
+class _Oneofs:
+    """The oneofs of a message, each printed where its first field would stand."""
+
+    def __init__(self, message: DescriptorProto) -> None:
+        self._message = message
+        self._members: dict[int, list[FieldDescriptorProto]] = {}
+        for each in sorted(message.field, key=lambda each: each.number):
+            if each.HasField("oneof_index"):
+                self._members.setdefault(each.oneof_index, []).append(each)
+
+    def printed(self, index: int, nested: Mapping[str, DescriptorProto], syntax: str) -> Iterator[str]:
+        """The lines of a oneof; nothing when it was printed before."""
+        members = self._members.pop(index, None)
+        if members is None:
+            return
+        oneof = self._message.oneof_decl[index]
+        yield f"oneof {oneof.name} {{"
+        yield from _indented(f"option {each};" for each in options_of(oneof.options))
+        for each in members:
+            yield from _indented(_field(each, nested, syntax))
+        yield "}"
 
 
-def _field(field: FieldDescriptorProto, nested: dict[str, DescriptorProto], syntax: str) -> Iterator[str]:
-    name = field.type_name.rpartition(".")[2]
+def _field(field: FieldDescriptorProto, nested: Mapping[str, DescriptorProto], syntax: str) -> Iterator[str]:
+    name = _last(field.type_name)
     entry = nested.get(name)
     options = ", ".join(sorted([*_own_options(field), *options_of(field.options)]))
     rest = f"{field.name} = {field.number}{f' [{options}]' if options else ''}"
@@ -254,12 +266,18 @@ def _enum(enum: EnumDescriptorProto) -> Iterator[str]:
     yield "}"
 
 
-def _extend(
-    extendee: str, extensions: Iterable[FieldDescriptorProto], messages: Iterable[DescriptorProto], syntax: str
-) -> Iterator[str]:
+def _extended(extensions: Iterable[FieldDescriptorProto]) -> Iterable[list[FieldDescriptorProto]]:
+    """Extensions by what they extend, sorted."""
+    found: dict[str, list[FieldDescriptorProto]] = {}
+    for each in sorted(extensions, key=lambda each: (each.extendee, each.number)):
+        found.setdefault(each.extendee, []).append(each)
+    return found.values()
+
+
+def _extend(extensions: list[FieldDescriptorProto], messages: Iterable[DescriptorProto], syntax: str) -> Iterator[str]:
     nested = {each.name: each for each in messages}
-    yield f"extend {extendee} {{"
-    for each in sorted((each for each in extensions if each.extendee == extendee), key=lambda each: each.number):
+    yield f"extend {extensions[0].extendee} {{"
+    for each in extensions:
         yield from _indented(_field(each, nested, syntax))
     yield "}"
 

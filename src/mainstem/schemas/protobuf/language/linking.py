@@ -13,11 +13,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from mainstem.errors import SchemaRefused
 from mainstem.schemas.protobuf.language.checks import check_file
 from mainstem.schemas.protobuf.language.names import Names, Places, extensions_in, meant, merged, messages_in, names_of
-from mainstem.schemas.protobuf.language.reading import Path
+from mainstem.schemas.protobuf.language.reading import FILES, Path
 from mainstem.schemas.protobuf.language.tokens import Place, refused
-
-FILES: Final = 256
-"""So many files may be imported, directly and through others."""
 
 OWN_NAME: Final = "schema.proto"
 """A registry gives a file no name; it needs one, and nobody imports it."""

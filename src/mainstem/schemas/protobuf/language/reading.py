@@ -10,6 +10,9 @@ from mainstem.schemas.protobuf.language.tokens import Place, Token, refused, tok
 DEPTH: Final = 32
 """Messages in messages, and braces in the value of an option."""
 
+FILES: Final = 256
+"""So many files may be imported, directly and through others."""
+
 Path: TypeAlias = tuple[int, ...]
 """Where something lies in a file's descriptor, as field numbers and indexes; descriptor.proto says how."""
 

@@ -7,7 +7,7 @@ from google.protobuf.descriptor_pb2 import Edition, FileDescriptorProto, Service
 
 from mainstem.schemas.protobuf.language.messages import Extended, read_enum, read_extend, read_message, read_option
 from mainstem.schemas.protobuf.language.options import decoded
-from mainstem.schemas.protobuf.language.reading import Path, Reading
+from mainstem.schemas.protobuf.language.reading import FILES, Path, Reading
 from mainstem.schemas.protobuf.language.tokens import refused
 
 EDITIONS: Final = {
@@ -90,6 +90,8 @@ def _read_import(reading: Reading, file: FileDescriptorProto) -> None:
     token = reading.peek()
     name = decoded(reading.quoted())
     reading.expect(";")
+    if len(file.dependency) >= FILES:
+        raise refused(f"more than {FILES} files are imported", token.place)
     if name in file.dependency:
         raise refused(f"{name} is imported twice", token.place)
     if kind:
