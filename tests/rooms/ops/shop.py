@@ -89,7 +89,11 @@ class Parcel(IntegrationEvent, topic="parcels", key="street"):
     street: str
 
 
-post = Service("post", publishes=(Parcel,))
+class Weighed(IntegrationEvent, topic="weights", format="avro"):
+    grams: int
+
+
+post = Service("post", publishes=(Parcel, Weighed))
 post.topic("parcels", partitions=1)
 rounds = post.store("rounds", list[str])
 

@@ -88,6 +88,15 @@ def test_dev_creates_the_topic_as_it_is_declared(shell: Shell) -> None:
     assert (topic["name"], topic["partitions"]) == ("orders", 2)
 
 
+def test_what_is_typed_is_json_whatever_the_format(shell: Shell) -> None:
+    """The record has the bytes of the format that the type states; nobody types Avro."""
+    shell.json("publish", f"{SHOP}:post", "Weighed", '{"grams": 3}', "--dev")
+    [line] = tail(shell, "weights")
+    assert line["headers"]["content-type"] == "application/avro"
+    result = shell("publish", f"{SHOP}:post", "Weighed", '{"grams": "3"}', "--dev")
+    assert (result.exit_code, "expected int, found str" in result.stderr) == (1, True)
+
+
 @pytest.mark.usefixtures("topics")
 def test_standard_input_is_published_line_by_line(shell: Shell) -> None:
     """Each line is an event; the order of a key is the order of its lines."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -87,7 +87,7 @@ async def _publish(
 
 
 def _events(declaration: Declaration, lines: Iterable[tuple[int, bytes]], published: int) -> Iterator[object]:
-    decode = codec_for(declaration).decode
+    decode = _from_json(declaration)
     for number, line in lines:
         if line.strip():
             try:
@@ -103,6 +103,12 @@ def _events(declaration: Declaration, lines: Iterable[tuple[int, bytes]], publis
                     else "correct it; nothing was published"
                     + _QUOTES * (not isinstance(error, msgspec.ValidationError)),
                 ) from error
+
+
+def _from_json(declaration: Declaration) -> Callable[[bytes], object]:
+    """What makes an event of a line of JSON, whichever format its topic has."""
+    codec = codec_for(declaration)
+    return codec.decode if declaration.format == "json" else lambda line: codec.typed(msgspec.json.decode(line))
 
 
 async def _partition_count(broker: Backend, service: Service, declaration: Declaration, *, dev: bool) -> int:
