@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Final, NamedTuple, cast, get_args
 
+from msgspec.structs import replace
+
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration, EventFormat
 from mainstem.schemas.compatibility import Differ, Difference, Level, Policy, comparisons
@@ -72,12 +74,14 @@ def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]
     :class:`~mainstem.errors.SchemaRefused` where one of them is no schema.
     """
     found: list[Finding] = []
-    for index, writer, reader in comparisons(level, new.schema, [each.schema for each in earlier]):
+    # An object of its own, so that it is told from an earlier one that is the same, but for what its references mean.
+    asked = replace(new.schema)
+    for index, writer, reader in comparisons(level, asked, [each.schema for each in earlier]):
         before = earlier[index]
         if before.schema.format != new.schema.format:
             found.append(Finding(index, _other_format(writer, reader)))
             continue
-        links = (new.resolved, before.resolved) if writer is new.schema else (before.resolved, new.resolved)
+        links = (new.resolved, before.resolved) if writer is asked else (before.resolved, new.resolved)
         verdict = differ_of(new.schema.format)(writer, reader, links, policy)
         found += (Finding(index, each) for each in verdict.differences)
     return found
