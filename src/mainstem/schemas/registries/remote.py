@@ -21,7 +21,12 @@ MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 
 _NOT_FOUND: Final = frozenset({404, 40401, 40402, 40403})
 _NOT_UNDERSTOOD: Final = frozenset({400, 422})
-_HEADERS: Final = {"accept": f"{MEDIA_TYPE}, application/json", "content-type": MEDIA_TYPE}
+_HEADERS: Final = {
+    "accept": f"{MEDIA_TYPE}, application/json",
+    # So that the answer to a registration names the version, and no second request is needed.
+    "confluent-accept-unknown-properties": "true",
+    "content-type": MEDIA_TYPE,
+}
 
 
 class _Body(Struct, rename="camel"):
@@ -63,7 +68,7 @@ class RemoteRegistry:
         self._client = client
 
     async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
-        """As the protocol says. Two requests: what is answered to the first need not name the version."""
+        """As the protocol says. Two requests where what is answered to the first does not name the version."""
         path = f"/subjects/{_escaped(subject)}/versions?normalize={str(normalize).lower()}"
         first = _body(_granted(await self._ask("POST", path, _sent(schema)), subject).body)
         if first.version is not None and first.id is not None:
