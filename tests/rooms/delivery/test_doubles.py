@@ -148,6 +148,26 @@ async def test_a_window_ends() -> None:
             await until(lambda: stage.rows("$seen") == [] and stage.rows("$due") == [])
 
 
+async def test_the_next_window_goes_in_its_own_time() -> None:
+    """When the rows of a window have gone, the timer waits for those of the next one, and is not due all the time."""
+    async with staged() as stage:
+        await send(stage, "first", 1)
+        await stage.run(teller())
+        stage.clock.ahead_ms += DAY_MS
+        await send(stage, "second", 2)
+        await stage.run(teller())
+        due = stage.rows("$due")
+        assert (len(stage.rows("$seen")), len(due)) == (2, 1)
+        stage.clock.ahead_ms += DAY_MS
+        async with stage.running(teller()) as running:
+            await until(lambda: len(stage.rows("$seen")) == 1)
+            await stage.settled(running)
+            assert [key > due[0][0] for key, _ in stage.rows("$due")] == [True]
+        stage.clock.ahead_ms += DAY_MS
+        async with stage.running(teller()):
+            await until(lambda: stage.rows("$seen") == [] and stage.rows("$due") == [])
+
+
 async def test_rows_go_by_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a window that is over, a commit deletes so many rows; one timer is set, however many events were seen."""
     monkeypatch.setattr("mainstem.delivery.gates.doubles.ROWS_AT_ONCE", 3)
