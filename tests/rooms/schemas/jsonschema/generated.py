@@ -237,6 +237,9 @@ def opened(schema: Any) -> Any:
     for keyword in ("additionalProperties", "unevaluatedProperties"):
         if found.get(keyword) is False:
             del found[keyword]
+    if "x-mainstem-fallback" in schema and schema["x-mainstem-fallback"] in schema["enum"]:
+        names = {str: "string", int: "integer"}
+        found["allOf"] = [*found.get("allOf", []), {"type": [names[type(each)] for each in found.pop("enum")][:1]}]
     return found
 
 

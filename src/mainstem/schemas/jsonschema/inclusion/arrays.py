@@ -20,7 +20,8 @@ def unevaluated(case: Case) -> Iterator[Finding]:
         row = row_of(place)
         if place.has("items") and (place.draft == 2020 or not isinstance(place.get("items"), list)):
             return
-        if place.has("additionalItems") or (place is not case.goal and place.has("unevaluatedItems")):
+        behind_a_list = place.has("additionalItems") and isinstance(place.get("items"), list)
+        if behind_a_list or (place is not case.goal and place.has("unevaluatedItems")):
             return
         listed = max(listed, len(row.prefix))
     yield from _each_element(case, Row((frozenset(),) * listed, as_claims(case.goal.child("unevaluatedItems"))))

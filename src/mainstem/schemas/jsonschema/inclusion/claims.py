@@ -62,6 +62,19 @@ def exact(number: Json) -> Fraction:
     return Fraction(str(number)) if isinstance(number, float) else Fraction(int(str(number)))
 
 
+def kinds(value: Json) -> set[str]:
+    """The types that a value has."""
+    if value is None:
+        return {"null"}
+    if isinstance(value, bool):
+        return {"boolean"}
+    if isinstance(value, int):
+        return {"integer", "whole"}
+    if isinstance(value, float):
+        return {"integer", "whole"} if value.is_integer() else {"fraction"}
+    return {"string"} if isinstance(value, str) else {"array"} if isinstance(value, list) else {"object"}
+
+
 @dataclass(frozen=True)
 class Piece:
     """What one schema says of the properties of an object. ``rest`` is none where it leaves the others open."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.claims import TYPES, Claims, Not
-from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of
+from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of, widened
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
 from mainstem.schemas.jsonschema.reading import Place
 
@@ -110,7 +110,7 @@ def _apart(case: Case, branch: Place) -> bool:
 def _tags(place: Place) -> set[str] | None:
     """The values that are admitted, spelled out, where they are a few texts and whole numbers."""
     stated = [place.get("const")] if place.has("const") else place.get("enum")
-    if not isinstance(stated, list) or len(stated) > MANY_TAGS:
+    if not isinstance(stated, list) or len(stated) > MANY_TAGS or widened(place) is not None:
         return None
     simple = all(isinstance(each, str | int) and not isinstance(each, bool) for each in stated)
     return {repr(each) for each in stated} if simple else None

@@ -15,9 +15,10 @@ from mainstem.schemas.jsonschema.inclusion.claims import (
     Piece,
     Row,
     exact,
+    kinds,
     literal,
 )
-from mainstem.schemas.jsonschema.reading import Json, Place, written
+from mainstem.schemas.jsonschema.reading import FALLBACK, Json, Place, written
 
 
 def gathered(claims: Claims) -> Facts:
@@ -66,6 +67,14 @@ def types_of(place: Place) -> set[str]:
         else:
             found.add(str(name))
     return found
+
+
+def widened(place: Place) -> set[str] | None:
+    """The types that an opened enum with a fallback member admits; nothing for any other enum."""
+    members = place.get("enum")
+    if place.lens != "opened" or FALLBACK not in place.schema or not isinstance(members, list):
+        return None
+    return {kind for each in members for kind in kinds(each)} if place.schema[FALLBACK] in members else None
 
 
 def piece_of(place: Place) -> Piece:
@@ -209,7 +218,10 @@ def _type(facts: Facts, place: Place) -> None:
 
 def _enum(facts: Facts, place: Place) -> None:
     stated = [place.get("const")] if place.has("const") else list(_list(place.get("enum")))
-    if facts.values is None:
+    admitted = None if place.has("const") else widened(place)
+    if admitted is not None:
+        facts.types &= admitted
+    elif facts.values is None:
         facts.values = stated
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.claims import NUMBERS, Bound, Facts, exact
-from mainstem.schemas.jsonschema.inclusion.gathering import range_of, types_of, whole
+from mainstem.schemas.jsonschema.inclusion.claims import NUMBERS, Bound, Facts, exact, kinds
+from mainstem.schemas.jsonschema.inclusion.gathering import range_of, types_of, whole, widened
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
-from mainstem.schemas.jsonschema.reading import FALLBACK, Json, written
+from mainstem.schemas.jsonschema.reading import Json, written
 
 WIDER_FORMATS: Final = {
     "uri": {"uri-reference", "iri", "iri-reference"},
@@ -32,27 +32,13 @@ def types(case: Case) -> Iterator[Finding]:
 def enumeration(case: Case) -> Iterator[Finding]:
     """``enum`` and ``const``, where more than a few values may be written."""
     keyword = "const" if case.goal.has("const") else "enum"
-    if keyword == "enum" and case.goal.lens == "opened" and FALLBACK in case.goal.schema:
-        members = case.goal.get("enum")
-        if isinstance(members, list) and case.goal.schema[FALLBACK] in members:
-            more = case.facts.types - {kind for each in members for kind in kinds(each)}
-            if more:
-                yield case.finding("type-narrowed", "enum", sorted(_spoken(case.facts.types)), _of_types(case, more))
-            return
+    admitted = widened(case.goal) if keyword == "enum" else None
+    if admitted is not None:
+        more = case.facts.types - admitted
+        if more:
+            yield case.finding("type-narrowed", "enum", sorted(_spoken(case.facts.types)), _of_types(case, more))
+        return
     yield case.finding("enum-narrowed", keyword, None, [] if case.quick else case.prover.examples(case.claims))
-
-
-def kinds(value: Json) -> set[str]:
-    """The types that a value has."""
-    if value is None:
-        return {"null"}
-    if isinstance(value, bool):
-        return {"boolean"}
-    if isinstance(value, int):
-        return {"integer", "whole"}
-    if isinstance(value, float):
-        return {"integer", "whole"} if value.is_integer() else {"fraction"}
-    return {"string"} if isinstance(value, str) else {"array"} if isinstance(value, list) else {"object"}
 
 
 def numbers(case: Case) -> Iterator[Finding]:
