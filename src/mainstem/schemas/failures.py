@@ -1,11 +1,13 @@
 """From a decoder's complaint to an error a person can act on."""
 
 import re
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from mainstem.errors import DecodingFailed, EventRefused, VersionUnknown
-from mainstem.events import Declaration
+from mainstem.events import Declaration, EventFormat
 from mainstem.schemas.models import fault_of
 
 DECODER_ERRORS: tuple[type[Exception], ...] = (Exception,)
@@ -18,6 +20,7 @@ _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?", re.DOTALL)
 _EXPECTED = re.compile(r"Expected (?P<expected>.+?), got (?P<found>.+)", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field (?P<field>`.+`)")
 _FRAMED = 5
+_FORMS: Final[Mapping[EventFormat, str]] = {"json": "JSON", "avro": "Avro", "protobuf": "Protobuf"}
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -26,7 +29,7 @@ def decoding_failure(error: Exception, declaration: Declaration, raw: bytes | No
     return DecodingFailed(
         f"the payload is no {declaration.wire_name}: {explained(error)}",
         where=declaration.label,
-        why=_likely_cause(error, raw),
+        why=_likely_cause(error, declaration, raw),
         remedy="correct the producer or the type, then redrive the record; its bytes are kept",
     )
 
@@ -89,7 +92,7 @@ def explained(error: Exception) -> str:
     return (place + what).replace("`", "")
 
 
-def _likely_cause(error: Exception, raw: bytes | None) -> str:
+def _likely_cause(error: Exception, declaration: Declaration, raw: bytes | None) -> str:
     if raw is None:
         return "the record is a tombstone: it has no value"
     if not raw:
@@ -99,6 +102,7 @@ def _likely_cause(error: Exception, raw: bytes | None) -> str:
         return "its producer has another idea of this type, or published it without a new version"
     if fault is None and not isinstance(error, _MALFORMED):
         return f"the type itself refuses these values: {type(error).__name__} from its __post_init__"
+    form = _FORMS[declaration.format]
     if raw[0] == 0 and len(raw) > _FRAMED:
-        return f"it looks framed by a schema registry (schema id {int.from_bytes(raw[1:_FRAMED])}), not plain JSON"
-    return f"these {len(raw)} bytes are not JSON; the topic may hold another format"
+        return f"it looks framed by a schema registry (schema id {int.from_bytes(raw[1:_FRAMED])}), not plain {form}"
+    return f"these {len(raw)} bytes are not {form}; the topic may hold another format"

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declarable, Declaration, Topic, declaration_of, field_names
-from mainstem.schemas import FieldNumber, numbered, retired
+from mainstem.schemas import FieldNumber, decoding_failure, numbered, retired
 from mainstem.schemas.formats import schema_of
 from mainstem.schemas.protobuf import GRAMMAR, codec_of, differences
 from mainstem.schemas.protobuf.files import linked
@@ -454,3 +454,12 @@ def test_times_are_in_utc() -> None:
     assert isinstance(event, OrderPaid)
     assert event.paid_at == datetime(2026, 1, 1, 6, 30, tzinfo=UTC)
     assert event.paid_at.tzinfo is UTC
+
+
+def test_the_cause_names_the_format() -> None:
+    """Bytes that are no message are not called bad JSON."""
+    raw = b"\xff"
+    with pytest.raises(msgspec.DecodeError) as refused:
+        codec_of(declared(Small)).decode(raw)
+    failure = decoding_failure(refused.value, declared(Small), raw)
+    assert failure.why == "these 1 bytes are not Protobuf; the topic may hold another format"
