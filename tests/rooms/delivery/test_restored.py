@@ -77,3 +77,22 @@ async def test_letters_of_two_files_do_not_mix() -> None:
             longer = replace(LAST, number=4)
             assert "had 4 letters when it was restored" in await said(stage, running, longer)
             assert len(stage.rows("$parked")) == 2
+
+
+async def test_what_does_not_belong_together_is_refused() -> None:
+    """Letters of another key, without their failure, or with a piece missing behind them: nothing of it is taken."""
+    stranger = replace(LETTERS[3], key=b"another")
+    async with staged() as stage:
+        await stage.run(handler("a"))
+        async with stage.running(handler("a")) as running:
+            for command, why in (
+                (replace(LAST, letters=(LETTERS[2], stranger)), "of another key, or without their failure"),
+                (replace(LAST, failure=None), "of another key, or without their failure"),
+                (replace(LAST, archive=""), "older than the process"),
+            ):
+                assert why in await said(stage, running, command)
+            assert stage.rows("$parked") == []
+            assert await said(stage, running, replace(LAST, number=3, letters=LETTERS[3:])) == "restore: 1 events"
+            missing = await said(stage, running, FIRST)
+            assert missing.endswith("letters 2 to 2 are missing in the file")
+            assert len(stage.rows("$parked")) == 1
