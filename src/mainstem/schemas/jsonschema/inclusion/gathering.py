@@ -33,7 +33,8 @@ def gathered(claims: Claims) -> Facts:
                 facts.places[claim] = None
         further = [each for claim in waiting for each in _following(facts, claim)]
         _close_needs(facts)
-        further += [place for name, place in facts.when if name in facts.required]
+        if facts.types == {"object"}:
+            further += [place for name, place in facts.when if name in facts.required]
         waiting = [each for each in dict.fromkeys(further) if not _known(facts, each)]
     held = {*facts.places, *(Not(each) for each in facts.negatives)}
     facts.choices = [each for each in facts.choices if not any(case <= held for case in each)]

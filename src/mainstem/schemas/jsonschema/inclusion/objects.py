@@ -77,7 +77,7 @@ def dependencies(case: Case) -> Iterator[Finding]:
     for keyword in ("dependencies", "dependentRequired", "dependentSchemas"):
         stated = case.goal.get(keyword)
         for name, each in stated.items() if isinstance(stated, dict) else ():
-            claims = case.claims | {literal({"required": [name]})}
+            claims = case.claims | {literal({"type": "object", "required": [name]})}
             if _shut(case.facts.of(name)):
                 continue
             if not isinstance(each, list):
