@@ -101,6 +101,14 @@ async def test_a_task_may_do_no_more_than_its_share() -> None:
     assert [n for _, n in runs] == [0, 1]
 
 
+def test_a_key_has_its_limit_whole() -> None:
+    """Only what counts for all keys together is divided: a key is in one task. A queue has one place at least."""
+    rule = TokenBucket(limit=5, period_ms=1_000)
+    assert (Limit(rule).share(8), Limit(rule, per="group").share(1)) == (rule, rule)
+    queue = LeakingQueue(limit=8, period_ms=1_000, places=2)
+    assert Limit(queue, per="group").share(4) == LeakingQueue(limit=2, period_ms=1_000, places=1)
+
+
 async def test_a_double_costs_no_turn() -> None:
     """An event that is passed over does not count."""
     runs: list[int] = []
@@ -123,6 +131,8 @@ async def test_what_cannot_be_limited_is_refused() -> None:
     with pytest.raises(DefinitionError, match="cannot be divided by 4"):
         few.share(4)
     assert few.share(3) == TokenBucket(limit=1, period_ms=1_000)
+    with pytest.raises(DefinitionError, match="cannot be divided by 4"):
+        Limit(TokenBucket(limit=40, period_ms=1_000, capacity=3), per="group").share(4)
 
     @on(Paid, limit=ONE_A_MINUTE)
     async def many(events: list[Paid]) -> None: ...
