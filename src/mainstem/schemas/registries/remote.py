@@ -202,6 +202,6 @@ def _granted(reply: Reply, asked: str) -> Reply:
 _REMEDIES: Final = {
     401: "name a user who may do this: https://user:password@host, or a token",
     403: "name a user who may do this: https://user:password@host, or a token",
-    409: "mainstem schema diff shows what differs; a change that must be gets a new major version",
+    409: "mainstem schema check says what differs; a change that must be gets a new major version",
     422: "correct the schema",
 }
