@@ -6,13 +6,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from mainstem.clock import SystemClock
-from mainstem.errors import RegistryRefused
+from mainstem.errors import RegistryRefused, ServerAway
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import InMemory
 from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.registries import Remembering, RemoteRegistry, SchemaRegistry
 from mainstem.service.registry import registry_access, schema_registry
+from mainstem.web import Address
 from mainstem.web.client import Client
+from mainstem.web.server import Request, Response, Route, serving
 from tests.rooms.registry.http.live import listening
 
 NOTED = '{{"type":"record","name":"Noted","fields":[{{"name":"text","type":"string"}}{more}]}}'
@@ -87,3 +89,21 @@ async def test_what_cannot_change_is_asked_once() -> None:
         latest = await remembered.version("notes", "latest")
         assert latest is not None
         assert latest.version == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, b'{"error_code": 50001, "message": "the store is away"}'), (500, b"<html>"), (200, b"<html>"), (200, b"[]")],
+)
+async def test_what_is_no_verdict_is_no_refusal(status: int, body: bytes) -> None:
+    """A registry that has failed, and a server that is none, stop nobody from starting."""
+
+    async def answer(_: Request) -> Response:
+        return Response(body, status_code=status)
+
+    routes = [Route("/{rest:path}", answer, methods=["GET", "POST"])]
+    async with serving(routes, Address("127.0.0.1", 0)) as address, Client([f"http://{address}"]) as client:
+        registry = RemoteRegistry(client)
+        for asked in (registry.lookup("notes", FIRST), registry.version("notes", "latest")):
+            with pytest.raises(ServerAway, match=r"the registry answers 50|no registry of schemas"):
+                await asked

@@ -5,17 +5,19 @@ registry, Karapace and Apicurio alike.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from mainstem.errors import RegistryRefused
+from mainstem.errors import RegistryRefused, ServerAway
 from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Reference, Schema
 from mainstem.schemas.registries.registry import Registered
 from mainstem.web.client import Client, Reply
+
+T = TypeVar("T")
 
 MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 
@@ -57,7 +59,6 @@ class _Said(Struct, rename="camel"):
     compatibility: Level | None = None
 
 
-_body = msgspec.json.Decoder(_Body).decode
 _said = msgspec.json.Decoder(_Said).decode
 
 
@@ -70,7 +71,7 @@ class RemoteRegistry:
     async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
         """As the protocol says. Two requests where what is answered to the first does not name the version."""
         path = f"/subjects/{_escaped(subject)}/versions?normalize={str(normalize).lower()}"
-        first = _body(_granted(await self._ask("POST", path, _sent(schema)), subject).body)
+        first = _read(_granted(await self._ask("POST", path, _sent(schema)), subject), _Body)
         if first.version is not None and first.id is not None:
             return Registered(subject, first.version, first.id, schema, first.guid)
         found = await self.lookup(subject, schema, normalize=normalize)
@@ -94,11 +95,11 @@ class RemoteRegistry:
     async def by_id(self, id: int, subject: str = "") -> Schema:
         """As the protocol says."""
         asked = f"?subject={_escaped(subject)}" if subject else ""
-        return _body(_granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}").body).read()
+        return _read(_granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}"), _Body).read()
 
     async def by_guid(self, guid: str) -> Schema:
         """As the protocol says."""
-        return _body(_granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}").body).read()
+        return _read(_granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}"), _Body).read()
 
     async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
         """As the protocol says."""
@@ -109,13 +110,13 @@ class RemoteRegistry:
     async def versions(self, subject: str) -> Sequence[int]:
         """As the protocol says."""
         found = await self._found("GET", f"/subjects/{_escaped(subject)}/versions", subject)
-        return [] if found is None else msgspec.json.decode(found.body, type=list[int])
+        return [] if found is None else _read(found, list[int])
 
     async def subjects(self, prefix: str = "") -> Sequence[str]:
         """As the protocol says."""
         asked = f"?subjectPrefix={_escaped(prefix)}" if prefix else ""
         found = _granted(await self._ask("GET", f"/subjects{asked}"), "subjects")
-        names = msgspec.json.decode(found.body, type=list[str])
+        names = _read(found, list[str])
         if prefix.startswith(":"):
             return sorted(names)
         # Not every registry knows the prefix; and without one those of every context are told.
@@ -125,13 +126,13 @@ class RemoteRegistry:
         """As the protocol says."""
         path = f"/compatibility/subjects/{_escaped(subject)}/versions?verbose=true"
         found = await self._found("POST", path, subject, _sent(schema))
-        said = _Said(is_compatible=True) if found is None else _said(found.body)
+        said = _Said(is_compatible=True) if found is None else _read(found, _Said)
         return () if said.is_compatible else said.messages or ("the registry does not say why",)
 
     async def level(self, subject: str) -> Level:
         """As the protocol says."""
         asked = await self._ask("GET", f"/config/{_escaped(subject)}?defaultToGlobal=true")
-        return _said(_granted(asked, subject).body).compatibility_level or "BACKWARD"
+        return _read(_granted(asked, subject), _Said).compatibility_level or "BACKWARD"
 
     async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
         """As the protocol says."""
@@ -170,7 +171,7 @@ def _sent(schema: Schema) -> bytes:
 def _registered(subject: str, reply: Reply | None) -> Registered | None:
     if reply is None:
         return None
-    body = _body(reply.body)
+    body = _read(reply, _Body)
     return Registered(body.subject or subject, body.version or 0, body.id or 0, body.read(), body.guid)
 
 
@@ -191,12 +192,20 @@ def _granted(reply: Reply, asked: str) -> Reply:
         message = _said(reply.body).message
     except msgspec.DecodeError:
         message = ""
-    raise RegistryRefused(
-        f"the registry answers {code}: {message or 'nothing more'}",
-        code,
-        where=f"{asked} at {reply.server}",
-        remedy=_REMEDIES.get(reply.status, ""),
-    )
+    what, where = f"the registry answers {code}: {message or 'nothing more'}", f"{asked} at {reply.server}"
+    if reply.status >= 500:
+        raise ServerAway(what, where=where, remedy="see what it says itself; it may answer later")
+    raise RegistryRefused(what, code, where=where, remedy=_REMEDIES.get(reply.status, ""))
+
+
+def _read(reply: Reply, kind: type[T]) -> T:
+    """What is answered. Raises ``ServerAway`` for what no registry answers: somebody else listens there."""
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise ServerAway(
+            "no registry of schemas answers there", where=reply.server, why=str(error), remedy="correct its address"
+        ) from error
 
 
 _REMEDIES: Final = {
