@@ -7,10 +7,13 @@ import pytest
 
 from mainstem.clock import SystemClock
 from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.identifiers import Identifiers
 from mainstem.registry import LocalRegistry
-from mainstem.registry.contents import InMemory
+from mainstem.registry.contents import InMemory, Limits
+from mainstem.registry.ledger import Ledger, RegistryRequest
 from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.registries import Remembering, RemoteRegistry, SchemaRegistry
+from mainstem.service import connected
 from mainstem.service.registry import registry_access, schema_registry
 from mainstem.web import Address
 from mainstem.web.client import Client
@@ -107,3 +110,16 @@ async def test_what_is_no_verdict_is_no_refusal(status: int, body: bytes) -> Non
         for asked in (registry.lookup("notes", FIRST), registry.version("notes", "latest")):
             with pytest.raises(ServerAway, match=r"the registry answers 50|no registry of schemas"):
                 await asked
+
+
+async def test_a_log_that_cannot_be_read_is_no_verdict() -> None:
+    """A registry on a broker says so too, and that it may do so later."""
+
+    async def publish(_: RegistryRequest) -> None:
+        """Nothing is written here."""
+
+    clock = SystemClock()
+    async with connected("sqlite:///:memory:", clock, Identifiers(clock)) as backend:
+        registry = LocalRegistry(Ledger(backend.log, publish, Identifiers(clock), Limits()))
+        with pytest.raises(ServerAway, match="the registry answers 50"):
+            await registry.lookup("notes", FIRST)

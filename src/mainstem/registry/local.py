@@ -6,8 +6,8 @@ from typing import Final, Literal, TypeVar
 
 from msgspec import UNSET
 
-from mainstem.errors import RegistryRefused
-from mainstem.registry.contents import Access, Config, Register, RegistryError, SetConfig, Version
+from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.registry.contents import Access, Config, Contents, Register, RegistryError, SetConfig, Version
 from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.registries import Registered
@@ -15,6 +15,8 @@ from mainstem.schemas.registries import Registered
 T = TypeVar("T")
 
 _NOT_FOUND: Final = frozenset({40401, 40402, 40403})
+_FAILED: Final = 50_000
+"""From here on a number says that the registry could not look, and nothing about what was asked."""
 
 
 class LocalRegistry:
@@ -30,7 +32,7 @@ class LocalRegistry:
 
     async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:
         """As the protocol says."""
-        contents = await self._access.caught_up()
+        contents = await self._contents()
         return _found(lambda: _registered(contents.find(subject, schema, normalize=normalize), schema))
 
     async def by_id(self, id: int, subject: str = "") -> Schema:
@@ -39,37 +41,37 @@ class LocalRegistry:
         if (found := _found(lambda: known.schema(id, subject).schema)) is not None:
             return found
         with _refused(f"id {id}"):
-            return (await self._access.caught_up()).schema(id, subject).schema
+            return (await self._contents()).schema(id, subject).schema
 
     async def by_guid(self, guid: str) -> Schema:
         """As the protocol says."""
         with _refused(f"GUID {guid}"):
-            return (await self._access.caught_up()).by_guid(guid).schema
+            return (await self._contents()).by_guid(guid).schema
 
     async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
         """As the protocol says."""
-        contents = await self._access.caught_up()
+        contents = await self._contents()
         return _found(lambda: _registered(contents.version(subject, version)))
 
     async def versions(self, subject: str) -> Sequence[int]:
         """As the protocol says."""
-        contents = await self._access.caught_up()
+        contents = await self._contents()
         return _found(lambda: list(contents.versions(subject))) or []
 
     async def subjects(self, prefix: str = "") -> Sequence[str]:
         """As the protocol says."""
         with _refused(prefix):
-            return sorted((await self._access.caught_up()).subjects(prefix))
+            return sorted((await self._contents()).subjects(prefix))
 
     async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
         """As the protocol says."""
         with _refused(subject):
-            return (await self._access.caught_up()).compare(subject, schema).messages
+            return (await self._contents()).compare(subject, schema).messages
 
     async def level(self, subject: str) -> Level:
         """As the protocol says."""
         with _refused(subject):
-            level = (await self._access.caught_up()).configured.config_for(subject).compatibility_level
+            level = (await self._contents()).configured.config_for(subject).compatibility_level
         return "BACKWARD" if level is None or level is UNSET else level
 
     async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
@@ -77,6 +79,11 @@ class LocalRegistry:
         with _refused(subject):
             wanted = Config(compatibility_level=level, compatibility_policy=UNSET if policy is None else policy)
             await self._access.write(SetConfig(wanted, subject))
+
+    async def _contents(self) -> Contents:
+        """What has been written by now."""
+        with _refused("the log of the registry"):
+            return await self._access.caught_up()
 
 
 def _registered(version: Version, schema: Schema | None = None) -> Registered:
@@ -101,5 +108,8 @@ def _found(read: Callable[[], T]) -> T | None:
         raise _said(error) from error
 
 
-def _said(error: RegistryError, asked: str = "") -> RegistryRefused:
-    return RegistryRefused(f"the registry answers {error.number}: {error.message}", error.number, where=asked)
+def _said(error: RegistryError, asked: str = "") -> RegistryRefused | ServerAway:
+    said = f"the registry answers {error.number}: {error.message}"
+    if error.number >= _FAILED:
+        return ServerAway(said, where=asked, remedy="see whether its broker answers; it may do so later")
+    return RegistryRefused(said, error.number, where=asked)
