@@ -250,9 +250,9 @@ def test_json_goes_round(client: SchemaRegistryClient) -> None:
 
 
 PROTO = {
-    "shop/money.proto": 'syntax = "proto3"; package shop; message Money { int64 cents = 1; }',
-    "shop/order.proto": """syntax = "proto3"; package shop;
-import "shop/money.proto"; import "google/protobuf/timestamp.proto";
+    "bought/money.proto": 'syntax = "proto3"; package shop; message Money { int64 cents = 1; }',
+    "bought/order.proto": """syntax = "proto3"; package shop;
+import "bought/money.proto"; import "google/protobuf/timestamp.proto";
 message Order { string id = 1; Money total = 2; google.protobuf.Timestamp at = 3; message Line { string sku = 1; } }
 """,
 }
@@ -268,10 +268,10 @@ def order_pb2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     arguments = ["protoc", f"-I{tmp_path}", f"-I{well_known}", f"--python_out={tmp_path}", *PROTO]
     assert protoc.main(arguments) == 0
     monkeypatch.syspath_prepend(tmp_path)
-    from shop import order_pb2 as made  # type: ignore[import-not-found]  # noqa: PLC0415 - it is made by now
+    from bought import order_pb2 as made  # type: ignore[import-not-found]  # noqa: PLC0415 - it is made by now
 
     yield made
-    for name in [each for each in sys.modules if each.partition(".")[0] == "shop"]:
+    for name in [each for each in sys.modules if each.partition(".")[0] == "bought"]:
         del sys.modules[name]
 
 
@@ -279,7 +279,7 @@ def test_protobuf_goes_round(client: SchemaRegistryClient, order_pb2: Any) -> No
     """Its imports are registered and referred to, its schema is sent and fetched as a descriptor."""
     order = order_pb2.Order(id="o-1", total=order_pb2.Order().total.__class__(cents=5))
     written = ProtobufSerializer(order_pb2.Order, client)(order, VALUE)
-    assert sorted(client.get_subjects()) == ["orders-value", "shop/money.proto"]
+    assert sorted(client.get_subjects()) == ["bought/money.proto", "orders-value"]
     assert ProtobufDeserializer(order_pb2.Order, schema_registry_client=client)(written, VALUE) == order
     client.clear_caches()
     assert ProtobufDeserializer(order_pb2.Order, schema_registry_client=client)(written, VALUE) == order
