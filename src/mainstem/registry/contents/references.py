@@ -1,5 +1,7 @@
 """What a schema refers to: found among the registry's own contents, and nowhere else."""
 
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from mainstem.registry.contents.tables import Limits, Name, Tables, invalid_schema, subject_of, too_large
@@ -46,28 +48,42 @@ def resolved(tables: Tables, schema: Schema, owner: Name, limits: Limits) -> dic
 
     Raises RegistryError 42201 for one that is not there, for a circle, and where one name means two things.
     """
-    found: dict[str, Schema] = {}
-    _follow(tables, schema, owner, (found, limits, ()))
-    return found
+    walk = _Walk(tables, limits, {}, {})
+    _follow(walk, schema, owner, ())
+    return walk.found
 
 
-def _follow(
-    tables: Tables, schema: Schema, owner: Name, walk: tuple[dict[str, Schema], Limits, tuple[tuple[Name, int], ...]]
-) -> None:
-    found, limits, path = walk
+class _Walk(NamedTuple):
+    """What has been found by now, and how long a chain begins at each version that was left.
+
+    Such a one is not entered again: ways double at each fork.
+    """
+
+    tables: Tables
+    limits: Limits
+    found: dict[str, Schema]
+    chains: dict[tuple[Name, int], int]
+
+
+def _follow(walk: _Walk, schema: Schema, owner: Name, path: tuple[tuple[Name, int], ...]) -> int:
+    """How many follow one another from here."""
+    found, limits, longest = walk.found, walk.limits, 0
     for reference in schema.references:
         place = (_target(reference, owner), reference.version)
         if place in path:
             raise invalid_schema(f"the reference '{reference.name}' leads in a circle")
-        target = _schema_at(tables, *place, reference)
+        target = _schema_at(walk.tables, *place, reference)
         if found.setdefault(reference.name, target) != target:
             raise invalid_schema(f"the name '{reference.name}' means two different schemas")
-        if len(found) > limits.references or len(path) >= limits.reference_depth:
+        if len(found) > limits.references or len(path) + walk.chains.get(place, 0) >= limits.reference_depth:
             raise too_large(
                 f"more than {limits.references} references, direct ones and those of others, or more than "
                 f"{limits.reference_depth} in a chain"
             )
-        _follow(tables, target, place[0], (found, limits, (*path, place)))
+        if place not in walk.chains:
+            walk.chains[place] = _follow(walk, target, place[0], (*path, place))
+        longest = max(longest, 1 + walk.chains[place])
+    return longest
 
 
 def _schema_at(tables: Tables, target: Name, version: int, reference: Reference) -> Schema:
