@@ -15,6 +15,11 @@ TAGGED = replace(A, metadata={"tags": {"A.text": ["PII"]}, "properties": {"owner
 RULED = replace(A, rule_set={"domainRules": [{"name": "short", "kind": "CONDITION", "mode": "WRITE", "type": "CEL"}]})
 
 
+def deep(levels: int) -> object:
+    """Lists in lists."""
+    return [deep(levels - 1)] if levels else 0
+
+
 def test_metadata_and_rules_are_part_of_what_a_schema_is() -> None:
     """The same text with others of them has another id, and comes back with its own; also when it is normalized."""
     said = play(
@@ -108,6 +113,13 @@ def test_rules_are_replaced_by_name() -> None:
         (replace(A, rule_set={"domainRules": [{"name": "a"}, {"name": "a"}]}), 42210),
         (replace(A, rule_set={"migrationRules": [{"name": "a", "mode": "SIDEWAYS"}]}), 42210),
         (replace(A, rule_set={"encodingRules": [{"name": "a", "kind": "WISH"}]}), 42210),
+        (replace(A, rule_set={"encodingRules": [{"name": "a", "kind": ["CONDITION"]}]}), 42210),
+        (replace(A, rule_set={"encodingRules": [{"name": "a", "mode": {"READ": 1}}]}), 42210),
+        (replace(A, rule_set={"encodingRules": [{"name": "a", "type": ["CEL"]}]}), 42210),
+        (replace(A, rule_set={"domainRules": [{"name": "a", "params": {"most": 2**64}}]}), 42210),
+        (replace(A, rule_set={"enableAt": deep(40)}), 42210),
+        (replace(A, metadata={"properties": {}, "other": -(2**63) - 1}), 42201),
+        (replace(A, metadata={"other": deep(40)}), 42201),
     ],
 )
 def test_what_is_no_metadata_or_no_rule_is_refused(schema: Schema, number: int) -> None:

@@ -340,6 +340,7 @@ def test_a_registry_keeps_its_rules(rule: str) -> None:
         Schema(f'{{"type":"string","doc":"{"x" * 200}"}}'),
         Schema('"string"', references=tuple(refer(f"n{each}", "a") for each in range(4))),
         Schema('"string"', metadata={"properties": {"a": "x" * 200}}),
+        Schema('"string"', references=(refer("x" * 200, "a"),)),
     ],
 )
 def test_what_is_too_large_is_refused(schema: Schema) -> None:

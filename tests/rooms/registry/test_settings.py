@@ -100,6 +100,14 @@ def test_modes_in_a_context_can_be_taken_back_together(registry: InMemory) -> No
     assert write(registry, DeleteMode(":.other:a")) == "READONLY"
 
 
+def test_what_is_configured_does_not_grow_without_end(registry: InMemory) -> None:
+    """What was set before and what is set now stand in one record, which has to fit into the log."""
+    half = {"properties": {"a": "x" * 600_000}}
+    write(registry, SetConfig(Config(default_metadata=half), "a"))
+    assert number_of(registry, SetConfig(Config(override_metadata=half), "a")) == 42209
+    write(registry, SetConfig(Config(default_metadata=None, override_metadata=half), "a"))
+
+
 def test_what_is_read_only_is_not_configured(registry: InMemory) -> None:
     """In a mode that takes no writes a configuration is refused, and the mode can be changed back."""
     write(registry, SetMode("READONLY", "a"))

@@ -30,20 +30,21 @@ class Preparation:
 
         Raises RegistryError 42201 where that cannot be, and 42209.
         """
-        if len(schema.text.encode("utf-8", "surrogatepass")) > self._limits.schema_bytes:
-            raise too_large(f"The schema is larger than {self._limits.schema_bytes} bytes")
+        written = (schema.text, *(each.name for each in schema.references))
+        if sum(len(each.encode("utf-8", "surrogatepass")) for each in written) > self._limits.schema_bytes:
+            raise too_large(f"The schema, with the names of its references, is larger than {self._limits.schema_bytes} bytes")
         if len(schema.references) > self._limits.references:
             raise too_large(f"The schema has more than {self._limits.references} references")
-        written = settled(self._tables, schema, name)
+        found = settled(self._tables, schema, name)
         try:
-            grammar = grammar_of(written.format)
+            grammar = grammar_of(found.format)
             if normalize:
-                text = grammar.normal(written, resolved(self._tables, written, name, self._limits))
+                text = grammar.normal(found, resolved(self._tables, found, name, self._limits))
             else:
-                text = grammar.plain(written)
+                text = grammar.plain(found)
         except SchemaRefused as refused:
             raise refused_as(refused) from refused
-        return replace(written, text=text)
+        return replace(found, text=text)
 
     def check(self, name: Name, schema: Schema) -> None:
         """Raise RegistryError 42201 for a prepared schema that is none."""

@@ -53,6 +53,8 @@ BODIES: dict[str, bytes] = {
     "full": b'{"compatibility": "FULL"}',
     "badlevel": b'{"compatibility": "SOME"}',
     "badruleset": b'{"defaultRuleSet": {"domainRules": [{"name": ""}]}}',
+    "badmetadata": b'{"defaultMetadata": {"tags": 5}}',
+    "bigmetadata": b'{"defaultMetadata": {"properties": {"a": "' + b"x" * 1_100_000 + b'"}}}',
     "readonly": b'{"mode": "READONLY"}',
     "import": b'{"mode": "IMPORT"}',
     "badmode": b'{"mode": "SOME"}',

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import msgspec
 from msgspec import UNSET, Struct
 
 from mainstem.registry.contents.configured import ALL, merged, scope
@@ -16,6 +17,7 @@ from mainstem.registry.contents.tables import (
     not_permitted,
     prefix_of,
     subject_of,
+    too_large,
 )
 
 
@@ -28,7 +30,7 @@ class SetConfig(Struct, frozen=True, tag=True):
     subject: str = ALL
 
     def apply(self, contents: Contents, at_ms: int) -> Config:  # noqa: ARG002 - every operation is given the time
-        """Do it; returns what is configured there now. Raises RegistryError 42201, 42205, 42208, 42210."""
+        """Do it; returns what is configured there now. Raises RegistryError 42201, 42205, 42208 to 42210."""
         where, config = scope(self.subject), self.config
         _check_writable(contents, where)
         for metadata in (config.default_metadata, config.override_metadata):
@@ -38,6 +40,8 @@ class SetConfig(Struct, frozen=True, tag=True):
         if isinstance(config.alias, str) and config.alias:
             subject_of(config.alias)
         now = merged(contents.tables.settings.config(where) or Config(), config)
+        if len(msgspec.json.encode(now)) > contents.limits.schema_bytes:
+            raise too_large(f"What is configured there is larger than {contents.limits.schema_bytes} bytes")
         contents.tables.settings.put_config(where, now)
         return now
 

@@ -16,6 +16,9 @@ Member: TypeAlias = dict[str, object]
 _RULES: Final = ("domainRules", "migrationRules", "encodingRules")
 _KINDS: Final = frozenset({"TRANSFORM", "CONDITION"})
 _MODES: Final = frozenset({"UPGRADE", "DOWNGRADE", "UPDOWN", "WRITE", "READ", "WRITEREAD"})
+_DEEPEST: Final = 32
+_WHOLE_NUMBERS: Final = range(-(2**63), 2**64)
+"""Those that a row can hold."""
 
 
 def completed(schema: Schema, previous: Schema | None, config: Config, limits: Limits) -> Schema:
@@ -44,6 +47,8 @@ def check_metadata(metadata: Metadata | None) -> None:
         msgspec.convert(said.get("sensitive"), list[str] | None)
     except msgspec.ValidationError as error:
         raise invalid_schema(f"its metadata is none: {error}") from error
+    if why := _unstorable(said):
+        raise invalid_schema(f"its metadata has {why}")
 
 
 def check_rules(rule_set: RuleSet | None) -> None:
@@ -58,10 +63,24 @@ def check_rules(rule_set: RuleSet | None) -> None:
         if len(set(names)) < len(names):
             raise invalid_rule_set(f"two rules of {member} have one name")
         for each in rules:
-            if each.get("kind") not in {None, *_KINDS} or each.get("mode") not in {None, *_MODES}:
+            if each.get("kind") not in (None, *_KINDS) or each.get("mode") not in (None, *_MODES):
                 raise invalid_rule_set(
                     f"rule '{each['name']}' has kind {each.get('kind')!r}, mode {each.get('mode')!r}"
                 )
+            if not isinstance(each.get("type", ""), str):
+                raise invalid_rule_set(f"rule '{each['name']}' has type {each['type']!r}")
+    if why := _unstorable(rule_set):
+        raise invalid_rule_set(f"it has {why}")
+
+
+def _unstorable(value: object, depth: int = 0) -> str:
+    """What of plain data no row could hold, or nobody read again, in whatever depth of calls he is."""
+    if depth > _DEEPEST:
+        return f"more than {_DEEPEST} values within one another"
+    if isinstance(value, int) and value not in _WHOLE_NUMBERS:
+        return "a whole number of more than 64 bits"
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((why for each in inside if (why := _unstorable(each, depth + 1))), "")
 
 
 def _said(value: T | UnsetType | None) -> T | None:

@@ -280,7 +280,7 @@ def _config(path: str, of: str, codes: tuple[int, ...], missing: tuple[int, ...]
             "configure",
             Config,
             set_it,
-            codes=(42203, 42205, 42210, *codes),
+            codes=(42201, 42203, 42205, 42209, 42210, *codes),
             request=Config,
         ),
         Endpoint(
