@@ -32,7 +32,9 @@ class Preparation:
         """
         written = (schema.text, *(each.name for each in schema.references))
         if sum(len(each.encode("utf-8", "surrogatepass")) for each in written) > self._limits.schema_bytes:
-            raise too_large(f"The schema, with the names of its references, is larger than {self._limits.schema_bytes} bytes")
+            raise too_large(
+                f"The schema, with the names of its references, is larger than {self._limits.schema_bytes} bytes"
+            )
         if len(schema.references) > self._limits.references:
             raise too_large(f"The schema has more than {self._limits.references} references")
         found = settled(self._tables, schema, name)
