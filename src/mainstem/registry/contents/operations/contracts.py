@@ -63,14 +63,17 @@ def check_rules(rule_set: RuleSet | None) -> None:
         if len(set(names)) < len(names):
             raise invalid_rule_set(f"two rules of {member} have one name")
         for each in rules:
-            if each.get("kind") not in (None, *_KINDS) or each.get("mode") not in (None, *_MODES):
-                raise invalid_rule_set(
-                    f"rule '{each['name']}' has kind {each.get('kind')!r}, mode {each.get('mode')!r}"
-                )
-            if not isinstance(each.get("type", ""), str):
-                raise invalid_rule_set(f"rule '{each['name']}' has type {each['type']!r}")
+            _check_rule(each)
     if why := _unstorable(rule_set):
         raise invalid_rule_set(f"it has {why}")
+
+
+def _check_rule(rule: Mapping[str, object]) -> None:
+    name, kind, mode = rule["name"], rule.get("kind"), rule.get("mode")
+    if kind not in (None, *_KINDS) or mode not in (None, *_MODES):
+        raise invalid_rule_set(f"rule '{name}' has kind {kind!r}, mode {mode!r}")
+    if not isinstance(rule.get("type", ""), str):
+        raise invalid_rule_set(f"rule '{name}' has type {rule['type']!r}")
 
 
 def _unstorable(value: object, depth: int = 0) -> str:
