@@ -19,6 +19,7 @@ from mainstem.registry.contents import (
     config_of,
     mode_of,
 )
+from mainstem.schemas.documents import Metadata
 
 A = TypeVar("A")
 
@@ -102,7 +103,7 @@ def test_modes_in_a_context_can_be_taken_back_together(registry: InMemory) -> No
 
 def test_what_is_configured_does_not_grow_without_end(registry: InMemory) -> None:
     """What was set before and what is set now stand in one record, which has to fit into the log."""
-    half = {"properties": {"a": "x" * 600_000}}
+    half: Metadata = {"properties": {"a": "x" * 600_000}}
     write(registry, SetConfig(Config(default_metadata=half), "a"))
     assert number_of(registry, SetConfig(Config(override_metadata=half), "a")) == 42209
     write(registry, SetConfig(Config(default_metadata=None, override_metadata=half), "a"))

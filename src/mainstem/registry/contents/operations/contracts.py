@@ -72,7 +72,7 @@ def _check_rule(rule: Mapping[str, object]) -> None:
     name, kind, mode = rule["name"], rule.get("kind"), rule.get("mode")
     if kind not in (None, *_KINDS) or mode not in (None, *_MODES):
         raise invalid_rule_set(f"rule '{name}' has kind {kind!r}, mode {mode!r}")
-    if not isinstance(rule.get("type", ""), str):
+    if not isinstance(rule.get("type"), str | None):
         raise invalid_rule_set(f"rule '{name}' has type {rule['type']!r}")
 
 
