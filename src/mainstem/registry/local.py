@@ -71,8 +71,7 @@ class LocalRegistry:
     async def level(self, subject: str) -> Level:
         """As the protocol says."""
         with _refused(subject):
-            level = (await self._contents()).configured.config_for(subject).compatibility_level
-        return "BACKWARD" if level is None or level is UNSET else level
+            return (await self._contents()).configured.config_for(subject).level
 
     async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
         """As the protocol says."""

@@ -15,6 +15,8 @@ from mainstem.registry.contents.operations import (
     SetMode,
 )
 from mainstem.registry.contents.tables import (
+    LARGEST_NUMBER,
+    RULE_LISTS,
     Changes,
     Config,
     Limits,
@@ -27,11 +29,17 @@ from mainstem.registry.contents.tables import (
     guid_of,
     is_qualified,
     scope_of,
+    store_failed,
     subject_of,
+    too_large,
+    too_late,
+    unknown_schema,
 )
 
 __all__ = [
+    "LARGEST_NUMBER",
     "MODES",
+    "RULE_LISTS",
     "Access",
     "Changes",
     "Comparison",
@@ -61,6 +69,10 @@ __all__ = [
     "merged",
     "mode_of",
     "scope_of",
+    "store_failed",
     "subject_of",
+    "too_large",
+    "too_late",
+    "unknown_schema",
     "version_number",
 ]

@@ -10,12 +10,9 @@ from mainstem.errors import SchemaRefused
 from mainstem.registry.contents.preparation import version_of
 from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, refused_as
-from mainstem.schemas.compatibility import Difference, Level, Policy
+from mainstem.schemas.compatibility import Difference, Policy
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
-
-USUAL_LEVEL: Final[Level] = "BACKWARD"
-
 
 MESSAGES: Final = 50
 """Nobody reads more reasons than these."""
@@ -37,7 +34,7 @@ def comparison(
 
     Raises RegistryError 42201 where one of them is no schema.
     """
-    level = config.compatibility_level or USUAL_LEVEL
+    level = config.level
     policy: Policy = "LENIENT" if config.compatibility_policy == "LENIENT" else "STRICT"
     group = config.compatibility_group
     counted = [each for each in earlier if not group or _in_group(each.schema, group) == _in_group(new, group)]
@@ -54,7 +51,7 @@ def comparison(
 
 def counting(tables: Tables, name: Name, config: Config) -> list[Version]:
     """The versions of a subject that may count for a new one, oldest first; others are not even read."""
-    level = config.compatibility_level or USUAL_LEVEL
+    level = config.level
     live = [each for each in tables.versions(name) if not each[1].deleted]
     if level == "NONE":
         live = []

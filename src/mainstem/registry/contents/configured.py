@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from mainstem.registry.contents.tables import (
     DEFAULT,
+    USUAL_LEVEL,
     Config,
     Mode,
     Name,
@@ -16,13 +17,14 @@ from mainstem.registry.contents.tables import (
     invalid_mode,
     no_config,
     no_mode,
+    not_permitted,
     scope_of,
 )
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 ALL: Final = ""
 """What is configured for all subjects."""
-USUAL: Final = Config(compatibility_level="BACKWARD")
+USUAL: Final = Config(compatibility_level=USUAL_LEVEL)
 _EVERY_CONTEXT: Final = ":.__GLOBAL:"
 
 
@@ -117,6 +119,13 @@ class Configured:
             return "READONLY_OVERRIDE"
         found = (self._tables.settings.mode(each) for each in _chain(where))
         return next((mode for mode in found if mode is not None), "READWRITE")
+
+    def check_writable(self, where: str) -> Mode:
+        """The mode that counts for a scope. Raises RegistryError 42205 for one in which nothing may be changed."""
+        mode = self.mode_for(where)
+        if mode not in ("READWRITE", "IMPORT"):
+            raise not_permitted(f"Subject {where} is in mode {mode}" if where else f"The registry is in mode {mode}")
+        return mode
 
     def aliased(self, name: Name) -> Name:
         """The subject that a name stands for: itself, or the one whose alias it is. An alias has no alias."""

@@ -9,6 +9,7 @@ from mainstem.registry.contents.preparation import Preparation, version_of
 from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import (
     DEFAULT,
+    LARGEST_NUMBER,
     Limits,
     Name,
     Rows,
@@ -29,7 +30,6 @@ from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, formatted
 
 LATEST: Final = "latest"
-_LARGEST: Final = 2**31 - 1
 
 
 class Identified(NamedTuple):
@@ -220,7 +220,7 @@ def version_number(version: int | str) -> int | None:
         number = int(version)
     except ValueError:
         raise invalid_version(version) from None
-    if not 1 <= number <= _LARGEST or str(number) != str(version):
+    if not 1 <= number <= LARGEST_NUMBER or str(number) != str(version):
         raise invalid_version(version)
     return number
 

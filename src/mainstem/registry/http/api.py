@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from mainstem.clock import Clock
 from mainstem.errors import MainstemError
-from mainstem.registry.contents import Access, RegistryError
+from mainstem.registry.contents import Access, RegistryError, store_failed, too_late
 from mainstem.registry.http import media
 from mainstem.registry.http.call import Call, Text
 from mainstem.registry.http.description import description
@@ -24,8 +24,6 @@ from mainstem.web import Answer, Asked, BodyRefused
 
 NOT_FOUND: Final = Refused(404, "HTTP 404 Not Found")
 INCOMPATIBLE: Final = 40901
-STORE: Final = 50001
-LATE: Final = 50002
 _NOT_KEPT: Final = {"cache-control": "no-store"}
 
 
@@ -71,10 +69,11 @@ class Api:
             number = self._options.incompatible_code if refused.number == INCOMPATIBLE else refused.number
             answer = one.failure(number, refused.message)
         except TimeoutError:
-            answer = one.failure(LATE, f"no answer within {self._options.request_seconds:g} seconds; ask again")
+            late = too_late(f"no answer within {self._options.request_seconds:g} seconds; ask again")
+            answer = one.failure(late.number, late.message)
         except MainstemError as error:
             log.error("%s %s: %s", asked.method, asked.path, error)
-            answer = one.failure(STORE, error.what)
+            answer = one.failure(store_failed().number, error.what)
         self._record(one, answer)
         return answer
 

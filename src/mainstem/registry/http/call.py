@@ -6,7 +6,15 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from mainstem.registry.contents import Access, Contents, RegistryError, is_qualified, scope_of, subject_of
+from mainstem.registry.contents import (
+    LARGEST_NUMBER,
+    Access,
+    Contents,
+    RegistryError,
+    is_qualified,
+    scope_of,
+    subject_of,
+)
 from mainstem.registry.http.query import Query
 from mainstem.registry.http.refusal import Refused
 from mainstem.registry.http.security import Account, Right
@@ -65,7 +73,7 @@ class Call(Struct, frozen=True):
     def number(self, name: str) -> int:
         """A number in the path. Raises :class:`Refused` as for a path that is not there."""
         text = self.names[name]
-        if not (text.isascii() and text.isdecimal() and len(text) <= 10 and 0 < int(text) < 2**31):
+        if not (text.isascii() and text.isdecimal() and len(text) <= 10 and 0 < int(text) <= LARGEST_NUMBER):
             raise Refused(404, "HTTP 404 Not Found")
         return int(text)
 

@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from mainstem.registry.contents import LARGEST_NUMBER
 from mainstem.registry.http import media
 from mainstem.registry.http.endpoints import ENDPOINTS, Endpoint
 from mainstem.registry.http.shapes import Failure
@@ -104,7 +105,7 @@ def _names(endpoint: Endpoint) -> list[str]:
 def _in_path(name: str) -> Document:
     schema: Document = {"type": "string", "minLength": 1}
     if name == "id":
-        schema = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
+        schema = {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 

@@ -5,10 +5,10 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from mainstem.registry.contents import Identified, Mode, Version
+from mainstem.registry.contents import LARGEST_NUMBER, Identified, Mode, Version
 from mainstem.schemas.documents import Metadata, Reference, RuleSet, Schema
 
-Id: TypeAlias = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Id: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST_NUMBER)]
 AVRO: Final = "AVRO"
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from mainstem.delivery import Context, Store
-from mainstem.registry.contents import Changes, Contents, Limits, RegistryError
+from mainstem.registry.contents import Changes, Contents, Limits, RegistryError, store_failed
 from mainstem.registry.ledger.events import ANSWER, AnyOperation, Outcome, RegistryRequest, RegistryRow
 
 PAGE_ROWS: Final = 500
@@ -86,7 +86,8 @@ def _outcome(request: RegistryRequest, contents: Contents, context: Context) -> 
     except Exception:
         # A text that a rule cannot cope with must not keep everybody else's requests from being carried out.
         context.log.exception("a request to the registry has failed: %s", type(operation).__name__)
-        return Outcome(request.request, number=50001, message="Error in the backend data store")
+        failed = store_failed()
+        return Outcome(request.request, number=failed.number, message=failed.message)
     return Outcome(request.request, msgspec.msgpack.encode(answer))
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mainstem.broker import Log
 from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, DatabaseError, RecordTooLarge
 from mainstem.identifiers import Identifiers
-from mainstem.registry.contents import Contents, Limits, Operation, RegistryError
+from mainstem.registry.contents import Contents, Limits, Operation, RegistryError, store_failed, too_large, too_late
 from mainstem.registry.ledger.events import AnyOperation, Outcome, RegistryRequest
 from mainstem.registry.ledger.view import View
 
@@ -61,9 +61,9 @@ class Ledger:
             async with asyncio.timeout(self._patience.answer_seconds):
                 await self._view.catch_up()
         except TimeoutError:
-            raise _too_late("The log was not read to its end in time") from None
+            raise too_late("The log was not read to its end in time") from None
         except (BrokerError, DatabaseError) as error:
-            raise _away(error) from error
+            raise store_failed(str(error)) from error
         return Contents(self._view.rows, self._limits)
 
     async def write(self, operation: Operation[A]) -> A:
@@ -81,11 +81,11 @@ class Ledger:
                         await asyncio.wait([expected], timeout=self._patience.again_seconds)
                     outcome = expected.result()
         except TimeoutError:
-            raise _too_late("The registry did not answer in time; what was asked for may still be done") from None
+            raise too_late("The registry did not answer in time; what was asked for may still be done") from None
         except RecordTooLarge as error:
-            raise RegistryError(42209, f"The request is too large: {error.what}") from error
+            raise too_large(f"The request is too large: {error.what}") from error
         except (BrokerError, DatabaseError) as error:
-            raise _away(error) from error
+            raise store_failed(str(error)) from error
         return _answer(outcome, operation)
 
     async def _publish_surely(self, request: RegistryRequest) -> None:
@@ -102,11 +102,3 @@ def _answer(outcome: Outcome, operation: Operation[A]) -> A:
     if outcome.number:
         raise RegistryError(outcome.number, outcome.message)
     return cast("A", msgspec.msgpack.decode(outcome.answer, type=operation.answer))
-
-
-def _too_late(message: str) -> RegistryError:
-    return RegistryError(50002, message)
-
-
-def _away(error: Exception) -> RegistryError:
-    return RegistryError(50001, f"Error in the backend data store: {error}")

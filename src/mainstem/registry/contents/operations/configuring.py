@@ -32,7 +32,7 @@ class SetConfig(Struct, frozen=True, tag=True):
     def apply(self, contents: Contents, at_ms: int) -> Config:  # noqa: ARG002 - every operation is given the time
         """Do it; returns what is configured there now. Raises RegistryError 42201, 42205, 42208 to 42210."""
         where, config = scope(self.subject), self.config
-        _check_writable(contents, where)
+        contents.configured.check_writable(where)
         for metadata in (config.default_metadata, config.override_metadata):
             check_metadata(None if metadata is UNSET else metadata)
         for rule_set in (config.default_rule_set, config.override_rule_set):
@@ -56,7 +56,7 @@ class DeleteConfig(Struct, frozen=True, tag=True):
     def apply(self, contents: Contents, at_ms: int) -> Config:  # noqa: ARG002 - every operation is given the time
         """Do it; returns what was configured. Raises RegistryError 40408, 42205, 42208."""
         where = scope(self.subject)
-        _check_writable(contents, where)
+        contents.configured.check_writable(where)
         before = contents.tables.settings.config(where)
         if before is None and where != ALL:
             raise no_config(self.subject)
@@ -104,12 +104,6 @@ class DeleteMode(Struct, frozen=True, tag=True):
                 if each.startswith(where):
                     contents.tables.settings.put_mode(each, None)
         return said
-
-
-def _check_writable(contents: Contents, where: str) -> None:
-    mode = contents.configured.mode_for(where)
-    if mode not in ("READWRITE", "IMPORT"):
-        raise not_permitted(f"Subject {where} is in mode {mode}" if where else f"The registry is in mode {mode}")
 
 
 def _has_subjects(contents: Contents, where: str) -> bool:

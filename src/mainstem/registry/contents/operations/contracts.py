@@ -7,13 +7,12 @@ import msgspec
 from msgspec import UnsetType
 from msgspec.structs import replace
 
-from mainstem.registry.contents.tables import Config, Limits, invalid_rule_set, invalid_schema, too_large
+from mainstem.registry.contents.tables import RULE_LISTS, Config, Limits, invalid_rule_set, invalid_schema, too_large
 from mainstem.schemas.documents import Metadata, RuleSet, Schema
 
 T = TypeVar("T")
 Member: TypeAlias = dict[str, object]
 
-_RULES: Final = ("domainRules", "migrationRules", "encodingRules")
 _KINDS: Final = frozenset({"TRANSFORM", "CONDITION"})
 _MODES: Final = frozenset({"UPGRADE", "DOWNGRADE", "UPDOWN", "WRITE", "READ", "WRITEREAD"})
 _DEEPEST: Final = 32
@@ -53,7 +52,7 @@ def check_metadata(metadata: Metadata | None) -> None:
 
 def check_rules(rule_set: RuleSet | None) -> None:
     """Raise RegistryError 42210 for rules that no client could run: without a name, or of no kind or mode."""
-    for member in _RULES:
+    for member in RULE_LISTS:
         rules = (rule_set or {}).get(member) or []
         if not isinstance(rules, list) or not all(isinstance(each, dict) for each in rules):
             raise invalid_rule_set(f"{member} is no list of rules")
@@ -113,7 +112,7 @@ def _metadata(below: Member, above: Member) -> Member:
 
 def _rules(below: Member, above: Member) -> Member:
     merged = {**below, **above}
-    for member in _RULES:
+    for member in RULE_LISTS:
         if below.get(member) and above.get(member):
             rules = {_mapping(each)["name"]: each for each in (*_list(below[member]), *_list(above[member]))}
             merged[member] = list(rules.values())

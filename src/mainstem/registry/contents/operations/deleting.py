@@ -50,7 +50,7 @@ class DeleteVersion(Struct, frozen=True, tag=True):
             raise version_deleted(str(name), number)
         if self.permanent and number in live:
             raise version_not_deleted(str(name), number)
-        _check_writable(contents, name)
+        contents.configured.check_writable(str(name))
         _delete(contents.tables, name, {number: found[number]}, permanent=self.permanent)
         return number
 
@@ -72,7 +72,7 @@ class DeleteSubject(Struct, frozen=True, tag=True):
             raise subject_not_deleted(str(name))
         if not self.permanent and not live:
             raise subject_deleted(str(name))
-        _check_writable(contents, name)
+        contents.configured.check_writable(str(name))
         going = found if self.permanent else live
         _delete(contents.tables, name, going, permanent=self.permanent)
         if self.permanent:
@@ -103,12 +103,6 @@ def _versions(tables: Tables, name: Name, written: str) -> list[tuple[int, Store
     if not found:
         raise unknown_subject(written)
     return found
-
-
-def _check_writable(contents: Contents, name: Name) -> None:
-    mode = contents.configured.mode_for(str(name))
-    if mode not in ("READWRITE", "IMPORT"):
-        raise not_permitted(f"Subject {name} is in mode {mode}")
 
 
 def _delete(tables: Tables, name: Name, going: dict[int, StoredVersion], *, permanent: bool) -> None:

@@ -1,6 +1,6 @@
 """A schema becomes a version of a subject."""
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +11,8 @@ from mainstem.registry.contents.operations.contracts import completed
 from mainstem.registry.contents.preparation import newest_of, version_of
 from mainstem.registry.contents.references import targets
 from mainstem.registry.contents.tables import (
+    LARGEST_NUMBER,
+    Mode,
     Name,
     Stored,
     StoredSubject,
@@ -25,8 +27,6 @@ from mainstem.registry.contents.tables import (
     subject_of,
 )
 from mainstem.schemas.documents import Schema
-
-_LARGEST: Final = 2**31 - 1
 
 
 class Register(Struct, frozen=True, tag=True):
@@ -63,15 +63,13 @@ class Register(Struct, frozen=True, tag=True):
                 raise incompatible(str(name), found.messages)
         return self._write(contents, name, new, at_ms)
 
-    def _check_mode(self, contents: Contents, name: Name) -> str:
-        mode = contents.configured.mode_for(str(name))
-        if mode not in ("READWRITE", "IMPORT"):
-            raise not_permitted(f"Subject {name} is in mode {mode}")
+    def _check_mode(self, contents: Contents, name: Name) -> Mode:
+        mode = contents.configured.check_writable(str(name))
         if self.id is not None and mode != "IMPORT":
             raise not_permitted(f"Subject {name} is not in import mode")
         if self.id is None and mode == "IMPORT":
             raise not_permitted(f"Subject {name} is in import mode, and a schema needs an id")
-        if self.id is not None and not 1 <= self.id <= _LARGEST:
+        if self.id is not None and not 1 <= self.id <= LARGEST_NUMBER:
             raise invalid_schema(f"{self.id} is no id")
         return mode
 
@@ -91,7 +89,7 @@ class Register(Struct, frozen=True, tag=True):
     def _number(self, contents: Contents, name: Name, subject: StoredSubject) -> int:
         if self.version is None:
             return subject.last + 1
-        if not 1 <= self.version <= _LARGEST:
+        if not 1 <= self.version <= LARGEST_NUMBER:
             raise invalid_version(self.version)
         mode = contents.configured.mode_for(str(name))
         if mode != "IMPORT" and self.version != subject.last + 1:

@@ -16,16 +16,18 @@ from mainstem.registry.contents.tables.failures import (
     other_id,
     referenced,
     refused_as,
+    store_failed,
     subject_deleted,
     subject_not_deleted,
     too_large,
+    too_late,
     unknown_schema,
     unknown_subject,
     unknown_version,
     version_deleted,
     version_not_deleted,
 )
-from mainstem.registry.contents.tables.limits import Limits
+from mainstem.registry.contents.tables.limits import LARGEST_NUMBER, Limits
 from mainstem.registry.contents.tables.names import (
     DEFAULT,
     EVERYWHERE,
@@ -38,6 +40,8 @@ from mainstem.registry.contents.tables.names import (
     subject_of,
 )
 from mainstem.registry.contents.tables.records import (
+    RULE_LISTS,
+    USUAL_LEVEL,
     CompatibilityPolicy,
     Config,
     Mode,
@@ -54,6 +58,9 @@ from mainstem.registry.contents.tables.tables import Tables
 __all__ = [
     "DEFAULT",
     "EVERYWHERE",
+    "LARGEST_NUMBER",
+    "RULE_LISTS",
+    "USUAL_LEVEL",
     "Changes",
     "CompatibilityPolicy",
     "Config",
@@ -89,10 +96,12 @@ __all__ = [
     "refused_as",
     "scope_of",
     "split",
+    "store_failed",
     "subject_deleted",
     "subject_not_deleted",
     "subject_of",
     "too_large",
+    "too_late",
     "unknown_schema",
     "unknown_subject",
     "unknown_version",

@@ -139,3 +139,13 @@ def invalid_rule_set(why: str) -> RegistryError:
 def context_not_empty(context: str) -> RegistryError:
     """42211: a context that has subjects is to go."""
     return RegistryError(42211, f"The specified context '{context}' is not empty")
+
+
+def store_failed(why: str = "") -> RegistryError:
+    """50001: what a registry is kept in does not answer, or a rule could not cope with what it was given."""
+    return RegistryError(50001, f"Error in the backend data store: {why}" if why else "Error in the backend data store")
+
+
+def too_late(message: str) -> RegistryError:
+    """50002: no answer in time. What was asked for may still be done."""
+    return RegistryError(50002, message)

@@ -1,6 +1,11 @@
 """How large what a registry takes may be."""
 
+from typing import Final
+
 from msgspec import Struct
+
+LARGEST_NUMBER: Final = 2**31 - 1
+"""Of ids and of versions: clients keep them in 32 bits."""
 
 
 class Limits(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What a row says, and the answers that are made of rows."""
 
 import hashlib
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,11 @@ Shown: TypeAlias = Literal["live", "all", "deleted"]
 
 Mode: TypeAlias = Literal["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT", "FORWARD"]
 CompatibilityPolicy: TypeAlias = Literal["STRICT", "LENIENT", "LOGICAL"]
+
+USUAL_LEVEL: Final[Level] = "BACKWARD"
+"""The level where nobody has said one."""
+RULE_LISTS: Final = ("domainRules", "migrationRules", "encodingRules")
+"""The members of a rule set that have rules."""
 
 
 class Config(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -33,6 +38,11 @@ class Config(Struct, frozen=True, rename="camel", omit_defaults=True):
     override_metadata: Metadata | UnsetType | None = UNSET
     default_rule_set: RuleSet | UnsetType | None = UNSET
     override_rule_set: RuleSet | UnsetType | None = UNSET
+
+    @property
+    def level(self) -> Level:
+        """The level that counts where this is all that is configured."""
+        return self.compatibility_level or USUAL_LEVEL
 
 
 class Version(Struct, frozen=True):

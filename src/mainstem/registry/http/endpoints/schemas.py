@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mainstem.registry.contents import Contents, Identified, RegistryError, Version
+from mainstem.registry.contents import RULE_LISTS, Contents, Identified, Version, unknown_schema
 from mainstem.registry.http.call import Call, Text
 from mainstem.registry.http.endpoints.texts import formatted
 from mainstem.registry.http.endpoints.versions import shown_by
@@ -15,8 +15,6 @@ from mainstem.registry.http.shapes import (
     of_version,
 )
 from mainstem.schemas.formats import FORMATS
-
-_RULES = ("domainRules", "migrationRules", "encodingRules")
 
 
 async def types(_call: Call) -> list[str]:
@@ -104,7 +102,7 @@ def _where(call: Call) -> str:
 def _identified(call: Call, contents: Contents) -> Identified:
     found = contents.schema(call.number("id"), _where(call))
     if not _seen(call, contents, found.context, found.id):
-        raise RegistryError(40403, f"Schema {found.id} not found")
+        raise unknown_schema(str(found.id))
     return found
 
 
@@ -113,7 +111,7 @@ def _by_guid(call: Call, contents: Contents) -> Identified:
     for context, number in contents.ids_of(found.guid):
         if _seen(call, contents, context, number):
             return found
-    raise RegistryError(40403, f"Schema {found.guid} not found")
+    raise unknown_schema(found.guid)
 
 
 def _seen(call: Call, contents: Contents, context: str, number: int) -> bool:
@@ -129,5 +127,5 @@ def _uses(call: Call, contents: Contents) -> Iterator[tuple[str, int]]:
 
 def _rule_types(version: Version) -> set[object]:
     rules = version.schema.rule_set or {}
-    lists = (found for name in _RULES if isinstance(found := rules.get(name), list))
+    lists = (found for name in RULE_LISTS if isinstance(found := rules.get(name), list))
     return {each.get("type") for found in lists for each in found if isinstance(each, dict)}
