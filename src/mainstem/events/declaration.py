@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from mainstem.errors import DefinitionError
 from mainstem.events.fields import key_types, place_of
-from mainstem.events.statements import EventFormat, SchemaId, Step, Upcasts, check_form
+from mainstem.events.statements import EventFormat, SchemaId, Step, SubjectStrategy, Upcasts, check_form
 
 Kind = Literal["domain", "integration", "notification"]
 EnvelopeForm = Literal["cloudevents", "structured"] | None
@@ -27,8 +27,9 @@ class Declaration(Struct, frozen=True, kw_only=True):
     they stood on the wire. ``version`` is the major version. ``kind`` and ``service`` (the owner) are ``None`` where
     nothing is stated. ``envelope`` is how its events are written (both forms of CloudEvents are read); ``None`` stands
     for a topic whose records carry no attributes. ``oldest`` is the oldest major version that is read, and ``upcasts``
-    say how it becomes the current one. ``format`` and ``schema_id`` are the form in bytes. ``whole`` is the event class
-    whose events are read as ``type``, which has fewer fields; nobody publishes those.
+    say how it becomes the current one. ``format`` and ``schema_id`` are the form in bytes, and ``subject`` says how
+    the subject of the schema is named. ``whole`` is the event class whose events are read as ``type``, which has fewer
+    fields; nobody publishes those.
 
     Raises ``DefinitionError`` when made of parts that cannot work.
     """
@@ -45,6 +46,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
     oldest: int = 1
     format: EventFormat = "json"
     schema_id: SchemaId | None = None
+    subject: SubjectStrategy = "record"
     whole: EventClass | None = None
     upcasts: Upcasts = field(default_factory=Upcasts)
 
@@ -55,7 +57,8 @@ class Declaration(Struct, frozen=True, kw_only=True):
         _check_version(self.version, where)
         _check_oldest(self.oldest, self.version, where)
         _check_envelope(self.envelope, self.kind, where)
-        check_form(self.format, self.schema_id, where)
+        check_form(self.format, self.schema_id, self.subject, where)
+        _check_subject(self, where)
         key_types(self.type if self.whole is None else self.whole, self.key)
         _check_service(self.service, where)
         if self.kind == "domain" and self.service is None:
@@ -175,6 +178,16 @@ def _check_oldest(oldest: object, version: int, where: str) -> None:
             f"oldest={oldest!r} is not a version that could be read as version={version}",
             where=where,
             remedy=f"write the oldest major version that is still read, from 1 to {version}",
+        )
+
+
+def _check_subject(declaration: Declaration, where: str) -> None:
+    if declaration.subject == "topic" and declaration.oldest < declaration.version:
+        raise DefinitionError(
+            f"version {declaration.version} of {declaration.wire_name} has no subject of its own",
+            where=where,
+            why='with subject="topic" the topic names it, and its older versions stand there: none may follow another',
+            remedy=f'give it a topic of its own, and say oldest={declaration.version}; or write subject="topic-record"',
         )
 
 

@@ -6,8 +6,9 @@ A class line may say ``topic``; ``key`` (one field, or a tuple of several); ``ve
 ``namespace`` (the name on the wire is then ``Namespace.OrderPaid``); ``name`` (that whole name, word for word);
 ``was`` (whole names that the type had before, and that are still read); ``envelope`` (``"structured"`` writes
 attributes and payload as one JSON document); ``service`` (the owner; a domain event needs one); ``oldest`` (the oldest
-major version that is read, 1 unless stated); ``format`` and ``schema_id`` (the form in bytes). A class without
-``topic`` is no event type: it lends its fields, key, namespace and service to its subclasses.
+major version that is read, 1 unless stated); ``format`` and ``schema_id`` (the form in bytes); ``subject`` (under which
+name the schema is registered). A class without ``topic`` is no event type: it lends its fields, and what it says of
+key, namespace, service, form and subject, to its subclasses.
 
 An event is a frozen msgspec struct. It is not watched by the cycle collector (``gc=False``): a batch makes thousands
 of them, and plain data that was decoded forms trees, never cycles. Whoever puts an event into a list that the same
@@ -23,13 +24,13 @@ import msgspec
 from mainstem.errors import DefinitionError
 from mainstem.events.declaration import Declaration, Kind, key_names, wire_name
 from mainstem.events.fields import nearest, place_of
-from mainstem.events.statements import EventFormat, SchemaId, Step
+from mainstem.events.statements import EventFormat, SchemaId, Step, SubjectStrategy
 
 S = TypeVar("S", bound=Step)
 
-_INHERITED = ("key", "namespace", "service")
-_OWN = ("topic", "version", "name", "was", "envelope", "oldest", "format", "schema_id")
-_STATED = ("version", "was", "service", "envelope", "oldest", "format", "schema_id")
+_INHERITED = ("key", "namespace", "service", "format", "schema_id", "subject")
+_OWN = ("topic", "version", "name", "was", "envelope", "oldest")
+_STATED = ("version", "was", "service", "envelope", "oldest", "format", "schema_id", "subject")
 
 
 class EventMeta(msgspec.StructMeta):
@@ -110,7 +111,7 @@ def _check_class_line(name: str, where: str, parents: list[EventMeta], keywords:
         raise DefinitionError(
             f"{name} states {lost[0]}= but no topic=",
             where=where,
-            why="a class without topic= is no event type; it only lends its fields, key, namespace and service",
+            why="a class without topic= is no event type; it only lends its fields, key, namespace, service and form",
             remedy=f'add topic="...", or take {lost[0]}= out',
         )
 
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
             oldest: int = ...,
             format: EventFormat = ...,  # noqa: A002 - the word of the class line
             schema_id: SchemaId | None = ...,
+            subject: SubjectStrategy = ...,
         ) -> None: ...
 
         @overload

@@ -10,7 +10,7 @@ from mainstem.errors import DefinitionError
 from mainstem.events.declaration import Declaration, EnvelopeForm, key_names
 from mainstem.events.fields import nearest, place_of, wire_names
 from mainstem.events.kinds import EventMeta, S, class_line_declaration, upcasting
-from mainstem.events.statements import EventFormat, SchemaId, Step
+from mainstem.events.statements import EventFormat, SchemaId, Step, SubjectStrategy
 
 E_co = TypeVar("E_co", covariant=True)
 V = TypeVar("V")
@@ -24,8 +24,8 @@ class Topic(Generic[E_co]):
     attributes are headers. Both are read everywhere. ``envelope=None`` says that its records carry no CloudEvents
     attributes: every record is then taken for a ``type``, its id derives from topic, partition and offset, its source
     is the topic, and what is published there carries no attributes either. ``type_name`` is the name on the wire,
-    where it is not the name of the class. ``version``, ``oldest``, ``format`` and ``schema_id`` mean what they mean in
-    a class line.
+    where it is not the name of the class. ``version``, ``oldest``, ``format``, ``schema_id`` and ``subject`` mean what
+    they mean in a class line.
 
     Raises ``DefinitionError``.
     """
@@ -46,6 +46,7 @@ class Topic(Generic[E_co]):
         oldest: int = 1,
         format: EventFormat = "json",  # noqa: A002 - the word of a class line
         schema_id: SchemaId | None = None,
+        subject: SubjectStrategy = "record",
     ) -> Self:
         """Declare it. Raises ``DefinitionError``."""
         where = f"Topic({name!r})"
@@ -68,6 +69,7 @@ class Topic(Generic[E_co]):
             oldest=oldest,
             format=format,
             schema_id=schema_id,
+            subject=subject,
         )
         return self
 

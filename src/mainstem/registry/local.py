@@ -79,6 +79,11 @@ class LocalRegistry:
             wanted = Config(compatibility_level=level, compatibility_policy=UNSET if policy is None else policy)
             await self._access.write(SetConfig(wanted, subject))
 
+    async def set_alias(self, name: str, subject: str | None) -> None:
+        """As the protocol says."""
+        with _refused(name):
+            await self._access.write(SetConfig(Config(alias=subject), name))
+
     async def _contents(self) -> Contents:
         """What has been written by now."""
         with _refused("the log of the registry"):

@@ -23,26 +23,31 @@ if TYPE_CHECKING:
     from mainstem.schemas import registries as registries
     from mainstem.schemas import upcasting as upcasting
     from mainstem.schemas.formats import schema_of as schema_of
-    from mainstem.schemas.subjects import SubjectStrategy as SubjectStrategy
+    from mainstem.schemas.subjects import OWNER as OWNER
+    from mainstem.schemas.subjects import context_of as context_of
+    from mainstem.schemas.subjects import owned_schema as owned_schema
     from mainstem.schemas.subjects import subject_of as subject_of
+    from mainstem.schemas.subjects import topic_subject as topic_subject
 
 __all__ = [
     "DECODER_ERRORS",
     "ENCODER_ERRORS",
+    "OWNER",
     "Codec",
     "EventCodec",
     "FieldNumber",
     "SchemaMark",
     "StateCodec",
-    "SubjectStrategy",
     "codec_for",
     "compatibility",
+    "context_of",
     "decoding_failure",
     "documents",
     "encoding_failure",
     "formats",
     "mark_in_play",
     "numbered",
+    "owned_schema",
     "registries",
     "retired",
     "schema_of",
@@ -50,10 +55,17 @@ __all__ = [
     "state_decoding_failure",
     "state_encoding_failure",
     "subject_of",
+    "topic_subject",
     "unreadable_failure",
     "upcasting",
     "version_failure",
 ]
 
 # Who declares an event and a handler compares no schemas.
-__getattr__, __dir__ = door(__name__, {"formats": ("schema_of",), "subjects": ("SubjectStrategy", "subject_of")})
+__getattr__, __dir__ = door(
+    __name__,
+    {
+        "formats": ("schema_of",),
+        "subjects": ("OWNER", "context_of", "owned_schema", "subject_of", "topic_subject"),
+    },
+)

@@ -1,21 +1,48 @@
-"""Under which name a type stands in a registry."""
+"""Under which name the schema of a type stands in a registry, and that it says whose it is."""
 
-from typing import Literal, TypeAlias
+from typing import Final
+
+from msgspec.structs import replace
 
 from mainstem.events import Declaration
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import schema_of
 
-SubjectStrategy: TypeAlias = Literal["record", "topic", "topic-record"]
-"""The type alone, whatever its topics; the topic, where it holds one type; or both."""
+OWNER: Final = "mainstem.owner"
+"""The property of a schema that names the service to which its subject belongs."""
 
 
-def subject_of(declaration: Declaration, strategy: SubjectStrategy = "record") -> str:
-    """The subject of a type's payload. Each major version from the second on has one of its own: ``shop.paid.v2``.
+def subject_of(declaration: Declaration) -> str:
+    """The subject of a type's payload, by the strategy that it states.
 
+    Each major version from the second on has one of its own, ``shop.paid.v2``, but where the topic alone names it.
     ``topic`` and ``topic-record`` are what other clients of a registry call TopicNameStrategy and
-    TopicRecordNameStrategy.
+    TopicRecordNameStrategy. Domain events stand in a context of their service, so that nobody else finds them.
     """
     suffix = f".v{declaration.version}" if declaration.version > 1 else ""
-    if strategy == "topic":
-        return f"{declaration.topic}-value"
     record = declaration.wire_name + suffix
-    return f"{declaration.topic}-{record}" if strategy == "topic-record" else record
+    named = {
+        "record": record,
+        "topic": topic_subject(declaration),
+        "topic-record": f"{declaration.topic}-{record}",
+    }
+    return context_of(declaration) + named[declaration.subject]
+
+
+def topic_subject(declaration: Declaration) -> str:
+    """The name under which other clients look for the schema of a topic's values."""
+    return f"{declaration.topic}-value"
+
+
+def context_of(declaration: Declaration) -> str:
+    """What stands before the subject of a domain event; of all others nothing does."""
+    return f":.{declaration.service}:" if declaration.kind == "domain" else ""
+
+
+def owned_schema(declaration: Declaration, service: str) -> Schema:
+    """The schema of a type as its service registers it: it says whose it is. Raises as ``schema_of`` does."""
+    schema = schema_of(declaration)
+    metadata = dict(schema.metadata or {})
+    properties = metadata.get("properties")
+    said = {**(properties if isinstance(properties, dict) else {}), OWNER: service}
+    return replace(schema, metadata={**metadata, "properties": said})

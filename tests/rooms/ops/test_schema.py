@@ -1,12 +1,13 @@
 """``mainstem schema``, and what becomes of a service whose schemas are not registered."""
 
+import asyncio
 import socket
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 
-from mainstem import Context, DomainEvent, IntegrationEvent, NotificationEvent, Service
+from mainstem import Consumer, Context, DomainEvent, IntegrationEvent, NotificationEvent, Service
 from mainstem.errors import StartRefused
 from mainstem.events import Personal
 from mainstem.ops.schema.opening import read_registry
@@ -16,6 +17,7 @@ from mainstem.settings import Settings
 from tests.rooms.ops.conftest import Shell
 
 HERE = "tests.rooms.ops.test_schema"
+TOWER = f"{HERE}:tower"
 
 
 class Paid(IntegrationEvent, topic="payments", key="order", namespace="Shop"):
@@ -48,6 +50,19 @@ class PaidAndMore(IntegrationEvent, topic="payments", key="order", name="Shop.Pa
     currency: str = "EUR"
 
 
+class Cleared(IntegrationEvent, topic="clearances", key="flight", schema_id="prefix", subject="topic-record"):
+    flight: Annotated[str, Personal]
+
+
+class Crossed(DomainEvent, topic="crossings", service="tower", schema_id="header"):
+    flight: str
+
+
+class Everything(IntegrationEvent, topic="clearances", subject="topic"):
+    flight: str
+
+
+tower = Service("tower", publishes=(Cleared, Crossed))
 till = Service("till", publishes=(Paid, Counted, Told))
 broken = Service("till", publishes=(PaidOtherwise,))
 grown = Service("till", publishes=(PaidAndMore,))
@@ -55,6 +70,8 @@ thief = Service("thief", publishes=(Paid,))
 reading = Service("reading")
 for each in (till, broken, grown, thief, reading):
     each.topic("payments", partitions=1)
+tower.topic("clearances", partitions=1)
+tower.topic("crossings", partitions=1)
 
 
 @reading.on(Paid)
@@ -87,6 +104,28 @@ async def test_what_is_registered_may_start(shell: Shell) -> None:
     assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
     await start(shell, till)
     await start(shell, grown)
+
+
+async def test_what_is_registered_stands_in_its_records(shell: Shell) -> None:
+    """The lock file that was written tells the start their ids, also of private types and of personal fields."""
+    await made(shell, tower)
+    with pytest.raises(StartRefused, match="Cleared is to carry the id of its schema, and nobody knows that"):
+        await start(shell, tower)
+    said = {each["subject"]: each["id"] for each in await asyncio.to_thread(shell.json, "schema", "register", TOWER)}
+    assert set(said) == {"clearances-Cleared", ":.tower:Crossed"}
+    async with tower.running(broker=shell.broker, consume=False):
+        await tower.publish(Cleared("UA1"))
+    async with Consumer("clearances", group="looking", broker=shell.broker) as consumer:
+        async for message in consumer:
+            prefix = b"\0" + said["clearances-Cleared"].to_bytes(4)
+            assert message.value == prefix + b'{"flight":"UA1"}'
+            break
+
+
+async def test_a_topic_of_two_types_names_no_subject(shell: Shell) -> None:
+    """It is told at start, in play too, and not when the second one is registered."""
+    with pytest.raises(StartRefused, match="it has other types too: Cleared"):
+        await made(shell, Service("tower", publishes=(Cleared, Everything)))
 
 
 async def test_what_breaks_its_rule_does_not_start(shell: Shell) -> None:

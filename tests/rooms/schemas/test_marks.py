@@ -8,7 +8,7 @@ import pytest
 from mainstem.delivery import Outputs
 from mainstem.errors import DecodingFailed, DefinitionError
 from mainstem.events import Declaration, IntegrationEvent, Topic, declaration_of
-from mainstem.schemas import SchemaMark, mark_in_play, schema_of, subject_of
+from mainstem.schemas import SchemaMark, mark_in_play, owned_schema, subject_of
 from mainstem.schemas.registries import LockFile, Registered, mark_of
 from mainstem.schemas.upcasting import check_chain, reading_of, rename
 
@@ -33,7 +33,9 @@ PAID, SENT = declaration_of(Paid), declaration_of(Sent)
 
 def locked(declaration: Declaration, guid: str | None = GUID) -> LockFile:
     """A lock file that knows the schema of a type, as number 258."""
-    return LockFile().with_registered([Registered(subject_of(declaration), 1, 258, schema_of(declaration), guid)])
+    return LockFile().with_registered(
+        [Registered(subject_of(declaration), 1, 258, owned_schema(declaration, "shop"), guid)]
+    )
 
 
 def written(declaration: Declaration, event: object, mark: SchemaMark) -> tuple[bytes, dict[str, bytes]]:
@@ -46,7 +48,7 @@ def written(declaration: Declaration, event: object, mark: SchemaMark) -> tuple[
 
 def test_a_prefix_stands_before_the_payload() -> None:
     """A nought, and the id in four bytes; who declares it reads what is behind it."""
-    value, headers = written(PAID, Paid("o-1"), mark_of(PAID, locked(PAID)))
+    value, headers = written(PAID, Paid("o-1"), mark_of(PAID, "shop", locked(PAID)))
     assert value == b'\x00\x00\x00\x01\x02{"order":"o-1"}'
     assert "__value_schema_id" not in headers
     assert reading_of(PAID).decoder(b"2")(value) == Paid("o-1")
@@ -54,7 +56,7 @@ def test_a_prefix_stands_before_the_payload() -> None:
 
 def test_a_header_leaves_the_payload_alone() -> None:
     """It has the GUID, and whoever looks at the value alone reads JSON."""
-    value, headers = written(SENT, Sent("o-1"), mark_of(SENT, locked(SENT)))
+    value, headers = written(SENT, Sent("o-1"), mark_of(SENT, "shop", locked(SENT)))
     assert json.loads(value) == {"order": "o-1"}
     assert headers["__value_schema_id"] == b"\x01" + bytes.fromhex(GUID.replace("-", ""))
     assert headers["ce_type"] == b"Sent"
@@ -92,10 +94,10 @@ def test_a_topic_without_an_envelope_carries_the_id_alone() -> None:
 def test_an_id_that_nobody_knows_stops_the_start(declaration: Declaration, guid: str | None) -> None:
     """The lock file has to have the schema as it is now, and a GUID where the header carries one."""
     with pytest.raises(DefinitionError, match="nobody knows that"):
-        mark_of(declaration, LockFile())
+        mark_of(declaration, "shop", LockFile())
     if guid is None:
         with pytest.raises(DefinitionError, match="has no GUID"):
-            mark_of(declaration, locked(declaration, None))
+            mark_of(declaration, "shop", locked(declaration, None))
 
 
 def test_a_schema_that_has_changed_since_is_another() -> None:
@@ -103,13 +105,13 @@ def test_a_schema_that_has_changed_since_is_another() -> None:
     grown = msgspec.defstruct("Sent", [("order", str), ("note", str, "")])
     other = declaration_of(Topic("orders", grown, schema_id="prefix"))
     with pytest.raises(DefinitionError, match="with the schema as it is now"):
-        mark_of(other, locked(SENT))
+        mark_of(other, "shop", locked(SENT))
 
 
 def test_what_wants_no_id_has_no_mark() -> None:
     """Nothing is looked up for it."""
     plain = declaration_of(Topic("orders", Row))
-    assert mark_of(plain, LockFile()) == mark_in_play(plain) == SchemaMark()
+    assert mark_of(plain, "shop", LockFile()) == mark_in_play(plain) == SchemaMark()
 
 
 def test_avro_behind_an_id_is_not_read_by_guess() -> None:

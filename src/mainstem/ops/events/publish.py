@@ -67,7 +67,7 @@ async def _publish(
     identifiers = Identifiers(clock)
     async with opened(given, dev=dev, create=dev) as broker:
         count = await _partition_count(broker, service, declaration, dev=dev)
-        marks = {} if dev else {declaration: mark_of(declaration, LockFile.read(Path(LOCK_NAME)))}
+        marks = {} if dev else {declaration: mark_of(declaration, service.name, LockFile.read(Path(LOCK_NAME)))}
         outputs = Outputs([declaration], {declaration.topic: count}, f"/{service.name}", marks=marks)
         numbered = enumerate(lines, 1)
         published = 0

@@ -14,7 +14,7 @@ from mainstem.schemas.documents import Format, Schema
 from mainstem.schemas.formats import differ_of
 from mainstem.schemas.registries import SchemaRegistry
 from mainstem.service import CatalogueEntry, read_catalogue
-from mainstem.service.promises import Stated
+from mainstem.service.promises import Stated, stands
 
 Outcome: TypeAlias = Literal["unchanged", "new", "may follow", "breaks"]
 BREAKS: Final = "breaks"
@@ -85,7 +85,7 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
     problems: tuple[str, ...] = ()
     if latest is None:
         outcome: Outcome = "new"
-    elif latest.schema.text == stated.schema.text or await registry.lookup(stated.subject, stated.schema):
+    elif await stands(stated, latest, registry):
         outcome = "unchanged"
     else:
         problems = tuple(await registry.problems(stated.subject, stated.schema))

@@ -75,7 +75,7 @@ class Contents:
     def uses(self, number: int, subject: str = "", *, shown: Shown = "live") -> Iterator[tuple[str, int]]:
         """The subjects and versions that have an id; 40403 for one that stands for nothing."""
         found = self.schema(number, subject)
-        wanted = subject_of(subject) if subject and not subject.endswith(":") else None
+        wanted = self.configured.aliased(subject_of(subject)) if subject and not subject.endswith(":") else None
         for name, version in self.tables.uses(found.context, number):
             stored = self.tables.version(name, version)
             if stored is not None and _is_shown(stored.deleted, shown) and wanted in (None, name):

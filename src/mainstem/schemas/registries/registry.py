@@ -71,3 +71,10 @@ class SchemaRegistry(Protocol):
         A registry that knows no policies is given the level alone.
         """
         ...
+
+    async def set_alias(self, name: str, subject: str | None) -> None:
+        """Let a name that is no subject stand for one, or with ``None`` for itself again.
+
+        A version that is asked for by that name is answered with the subject's own.
+        """
+        ...

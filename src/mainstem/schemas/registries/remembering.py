@@ -81,6 +81,10 @@ class Remembering:
         """As the protocol says."""
         await self._registry.set_level(subject, level, policy)
 
+    async def set_alias(self, name: str, subject: str | None) -> None:
+        """As the protocol says."""
+        await self._registry.set_alias(name, subject)
+
     def _keep(self, schema: Schema, found: Registered, *, normalize: bool) -> Registered:
         self._registered.put((found.subject, _hashable(schema), normalize), found, 0)
         return found

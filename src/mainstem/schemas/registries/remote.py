@@ -145,6 +145,11 @@ class RemoteRegistry:
                 return
         _granted(await self._ask("PUT", path, msgspec.json.encode(asked)), subject)
 
+    async def set_alias(self, name: str, subject: str | None) -> None:
+        """As the protocol says."""
+        asked = msgspec.json.encode({"alias": subject})
+        _granted(await self._ask("PUT", f"/config/{_escaped(name)}", asked), name)
+
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         return await self._client.ask(method, path, body, _HEADERS)
 

@@ -13,13 +13,13 @@ from mainstem.service.plans.drafting import Draft, tasks_of, topics_read
 def outputs_of(service: Definition, drafted: Draft) -> Outputs:
     """What encodes the events that a service may publish."""
     encodable = [each for each in drafted.outputs[service.name] if drafted.attempt(codec_for, each) is not None]
-    marks = _marks(encodable, drafted)
+    marks = _marks(encodable, service, drafted)
     counts = {name: spec.partitions for name, spec in drafted.topics.items()}
     limits = {name: spec.record_bytes_max for name, spec in drafted.topics.items()}
     return Outputs(encodable, counts, f"/{service.name}", limits, marks, read_back=drafted.dev)
 
 
-def _marks(declarations: Sequence[Declaration], drafted: Draft) -> dict[Declaration, SchemaMark]:
+def _marks(declarations: Sequence[Declaration], service: Definition, drafted: Draft) -> dict[Declaration, SchemaMark]:
     """What records say of their schemas, by the committed lock file; in play nothing need be registered."""
     marked = [each for each in declarations if each.schema_id is not None]
     if drafted.dev or not marked:
@@ -30,7 +30,7 @@ def _marks(declarations: Sequence[Declaration], drafted: Draft) -> dict[Declarat
     lock = drafted.attempt(LockFile.read, Path(LOCK_NAME))
     if lock is None:
         return {}
-    found = {each: drafted.attempt(mark_of, each, lock) for each in marked}
+    found = {each: drafted.attempt(mark_of, each, service.name, lock) for each in marked}
     return {each: mark for each, mark in found.items() if mark is not None}
 
 

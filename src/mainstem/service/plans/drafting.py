@@ -17,6 +17,7 @@ from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration, check_publication, check_subscription, declaration_of
 from mainstem.service.definition import Definition, HandlerGroup
 from mainstem.service.plans.reserved import CATALOGUE, reserved
+from mainstem.service.plans.subjects import shared_subjects
 from mainstem.settings import Settings
 
 P = ParamSpec("P")
@@ -115,7 +116,7 @@ def draft(services: Sequence[Definition], existing: Existing, *, dev: bool = Fal
     for service in services:
         inputs = drafted.inputs[service.name] = _inputs(service, drafted)
         outputs = drafted.outputs[service.name] = _outputs(service, drafted)
-        drafted.faults += reserved(service, inputs, outputs, inboxes)
+        drafted.faults += [*reserved(service, inputs, outputs, inboxes), *shared_subjects(service.name, outputs)]
         for declaration in (*inputs, *outputs):
             drafted.topics.setdefault(declaration.topic, _as_it_is(TopicSpec(declaration.topic), existing))
     stated: dict[str, tuple[TopicSpec, Definition]] = {}

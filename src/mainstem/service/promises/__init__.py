@@ -2,17 +2,17 @@
 
 from mainstem.service.promises.enforcing import enforced
 from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
-from mainstem.service.promises.stated import LEVELS, OWNER, Stated, registered, stated_by
+from mainstem.service.promises.stated import LEVELS, Stated, registered, stands, stated_by
 
 __all__ = [
     "BROKER",
     "LEVELS",
-    "OWNER",
     "Stated",
     "enforced",
     "named_registry",
     "registered",
     "registry_at",
     "remote_registry",
+    "stands",
     "stated_by",
 ]

@@ -22,7 +22,7 @@ from mainstem.schemas.registries import LOCK_NAME, LockFile, SchemaRegistry
 from mainstem.service.brokers import Backend
 from mainstem.service.plans import Draft
 from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
-from mainstem.service.promises.stated import Stated, owned, registered, stated_by
+from mainstem.service.promises.stated import Stated, owned, registered, stands, stated_by
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 
@@ -71,10 +71,7 @@ async def _register(stated: Sequence[Stated], registry: SchemaRegistry) -> None:
 async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[MainstemError]:
     try:
         latest = await owned(stated, registry)
-        # Equal to the last one, as nearly always: nobody need understand it.
-        if latest is not None and latest.schema.text == stated.schema.text:
-            return
-        if await registry.lookup(stated.subject, stated.schema) is not None:
+        if await stands(stated, latest, registry):
             return
         problems = await registry.problems(stated.subject, stated.schema)
     except _SAID as refused:
