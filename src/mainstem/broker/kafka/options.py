@@ -103,6 +103,16 @@ class ClientSettings:
             **self._common,
         }
 
+    def asker(self, group: str, *, stable: bool) -> Settings:
+        """Of a consumer that is asked what a group has committed, and neither joins it nor reads."""
+        return {
+            "group.id": group,
+            "isolation.level": "read_committed" if stable else "read_uncommitted",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            **self._common,
+        }
+
     def restorer(self) -> Settings:
         """Of a consumer that reads changelogs at full speed."""
         return {**self.reader(), "queued.min.messages": 200_000, "queued.max.messages.kbytes": 32_000, **self._common}

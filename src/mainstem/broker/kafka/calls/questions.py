@@ -81,8 +81,9 @@ class Asking:
 class Coordinators:
     """Asks the coordinators of groups.
 
-    Where such a question has timed out and its broker comes back, the client ends the process (librdkafka issue 4605).
-    So it is asked first whether the cluster answers at all, and a client that was left without an answer is dropped.
+    Where such a question has timed out and its broker comes back, the client may end the process (librdkafka issue
+    4605). What is asked often, positions, a consumer is asked. For the rest it is asked first whether the cluster
+    answers at all, and a client that was left without an answer is dropped.
     """
 
     def __init__(self, settings: Settings, seconds: float, calls: Calls) -> None:

@@ -5,13 +5,12 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions
-from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import ConfigResource, ConsumerGroupDescription, ResourceType
 
 from mainstem.broker import GroupSpec, Log, TopicPartition, TopicSpec, inbox_of, largest_record
 from mainstem.broker.kafka.calls import Coordinators, answered
 from mainstem.broker.kafka.copies import Seat, folder_of
+from mainstem.broker.kafka.groups.committed import Committed
 from mainstem.broker.kafka.groups.own_topics import own_topics
 from mainstem.broker.kafka.groups.registry import Registry, compare, incomplete, refused_count
 from mainstem.broker.kafka.options import ClientSettings
@@ -33,6 +32,8 @@ class Groups:
         self.log = log
         self.registry = Registry(settings, topics, log)
         self.coordinators = Coordinators(settings.admin(), settings.options.answer_seconds, topics.calls)
+        self._committed = Committed(settings, topics.calls)
+        self._allowed: set[str] = set()
 
     async def enter(self, spec: GroupSpec) -> None:
         """Create the group, its inbox and its changelog; or compare them with what is recorded."""
@@ -98,22 +99,28 @@ class Groups:
         task is always about to commit, so whoever needs one task names its inputs, and does not wait for the others.
         """
         found = Positions({}, {})
-        asked = None if of is None else [At(*at) for at in of]
+        asked = await self._everything(group) if of is None else list(of)
+        if not asked:
+            return found
+        if group not in self._allowed:
+            # A consumer that may not look at a group waits for ever, and does not say so.
+            await self.seats(group)
+            self._allowed.add(group)
 
         async def read() -> bool:
             nonlocal found
-            answer = await self.coordinators.ask(
-                lambda client, seconds: client.list_consumer_group_offsets(
-                    [ConsumerGroupTopicPartitions(group, asked)], require_stable=stable, request_timeout=seconds
-                )[group],
-                f"group {group}",
-            )
-            committed = answer.topic_partitions or ()
+            committed = await self._committed.read(group, asked, stable=stable)
             found = positions_of(committed, inbox_of(group))
             return not any(at.error for at in committed)
 
         await self.topics.until(read, f"the positions of the group {group!r} to be stable")
         return found
+
+    async def _everything(self, group: str) -> list[TopicPartition]:
+        """All that a group has ever read."""
+        spec = (await self.registry.registered()).get(group)
+        counts = {} if spec is None else {**spec.inputs, inbox_of(group): spec.tasks}
+        return [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
 
     async def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
         """The ids of those topics that are there: asked for, because what is remembered may be of a deleted one."""
