@@ -81,7 +81,8 @@ class TransactionalProducer:
                 if self._closed:
                     raise _fenced(self.name)
         except (KafkaException, BufferError) as raised:
-            raise self._refused(raised, shipment) from raised
+            cause = self._cause(raised)
+            raise self._refused(cause, shipment) from cause
         self._commit(shipment)
         return firsts
 
@@ -161,6 +162,19 @@ class TransactionalProducer:
             # of a broker that was once not true, so the next owner looks.
             self.over = _outcome(raised, self.name)
             raise self.over from raised
+
+    def _cause(self, raised: KafkaException | BufferError) -> KafkaException | BufferError:
+        """Why the transaction is in a state that allows nothing. That it is, was all that the last call has said.
+
+        To begin another one in it is refused, with the error that has brought it there.
+        """
+        error = kafka_error(raised)
+        if error is not None and error.code() == KafkaError._STATE:
+            try:
+                self._producer.begin_transaction()
+            except KafkaException as cause:
+                return cause
+        return raised
 
     def _refused(self, raised: KafkaException | BufferError, shipment: Shipment) -> BrokerError:
         """Abort; nothing of the transaction has happened."""
