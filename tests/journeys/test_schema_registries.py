@@ -1,7 +1,9 @@
-"""One interface to registries: the same whoever keeps it, in this process, on a broker, or behind HTTP."""
+"""One interface to registries: the same whoever keeps it, in this process, in a folder, on a broker, or behind HTTP."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,6 +12,7 @@ from mainstem.errors import RegistryRefused, ServerAway
 from mainstem.identifiers import Identifiers
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import InMemory, Limits
+from mainstem.registry.folder import FolderRegistry
 from mainstem.registry.ledger import Ledger, RegistryRequest
 from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.registries import Remembering, RemoteRegistry, SchemaRegistry
@@ -32,6 +35,9 @@ async def registry_of(kind: str) -> AsyncIterator[SchemaRegistry]:
     async with AsyncExitStack() as stack:
         if kind == "in memory":
             yield LocalRegistry(InMemory(SystemClock()))
+        elif kind == "in a folder":
+            folder = stack.enter_context(TemporaryDirectory())
+            yield LocalRegistry(FolderRegistry(Path(folder), SystemClock()))
         elif kind == "on a broker":
             service = schema_registry()
             await stack.enter_async_context(service.running(broker="sqlite:///:memory:", dev=True))
@@ -42,7 +48,7 @@ async def registry_of(kind: str) -> AsyncIterator[SchemaRegistry]:
             yield Remembering(remote) if kind == "remembered" else remote
 
 
-@pytest.mark.parametrize("kind", ["in memory", "on a broker", "over HTTP", "remembered"])
+@pytest.mark.parametrize("kind", ["in memory", "in a folder", "on a broker", "over HTTP", "remembered"])
 async def test_a_registry_is_asked_in_one_way(kind: str) -> None:
     """Versions, ids, levels, references and refusals."""
     async with registry_of(kind) as registry:

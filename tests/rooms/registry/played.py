@@ -1,11 +1,14 @@
-"""Operations and questions, played one after the other on an empty registry."""
+"""Operations and questions, played one after the other on an empty registry, in memory and in a folder."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from mainstem.clock import ManualClock
-from mainstem.registry.contents import Contents, InMemory, Limits, Operation, RegistryError, Version
+from mainstem.registry.contents import Access, Contents, InMemory, Limits, Operation, RegistryError, Version
+from mainstem.registry.folder import FolderRegistry
 from mainstem.schemas.documents import Reference, Schema
 
 Step: TypeAlias = Operation[object] | Callable[[Contents], object]
@@ -27,20 +30,24 @@ def refer(name: str, subject: str, version: int = 1) -> Reference:
 
 
 def play(steps: Sequence[Step], limits: Limits | None = None) -> list[object]:
-    """What each step says: id and version, plain answers, or the number of an error."""
+    """What each step says, in memory and in a folder: id and version, plain answers, or the number of an error."""
+    clock = ManualClock()
+    said = asyncio.run(_played(steps, InMemory(clock, limits=limits)))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "schemas"
+        assert asyncio.run(_played(steps, FolderRegistry(path, clock, limits))) == said
+    return said
 
-    async def played() -> list[object]:
-        registry = InMemory(ManualClock(), limits=limits)
-        said: list[object] = []
-        for step in steps:
-            try:
-                answer = step(await registry.view()) if callable(step) else await registry.write(step)
-                said.append(plain(answer))
-            except RegistryError as refused:
-                said.append(refused.number)
-        return said
 
-    return asyncio.run(played())
+async def _played(steps: Sequence[Step], registry: Access) -> list[object]:
+    said: list[object] = []
+    for step in steps:
+        try:
+            answer = step(await registry.view()) if callable(step) else await registry.write(step)
+            said.append(plain(answer))
+        except RegistryError as refused:
+            said.append(refused.number)
+    return said
 
 
 def plain(answer: object) -> object:

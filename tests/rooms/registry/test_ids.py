@@ -1,6 +1,8 @@
 """Ids over any order of operations: none is lost, doubled or used again."""
 
 import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from hypothesis import settings
@@ -9,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mainstem.clock import ManualClock
 from mainstem.registry.contents import (
+    Access,
     Config,
     DeleteMode,
     DeleteSubject,
     DeleteVersion,
     InMemory,
-    MemoryRows,
     Operation,
     Register,
     RegistryError,
@@ -23,6 +25,7 @@ from mainstem.registry.contents import (
     Version,
     guid_of,
 )
+from mainstem.registry.folder import FolderRegistry
 from mainstem.schemas.documents import Schema
 from tests.rooms.registry.played import record, refer
 
@@ -49,8 +52,7 @@ class Registry(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows = MemoryRows()
-        self.registry = InMemory(ManualClock(), self.rows)
+        self.registry = self.begun()
         self.ids: dict[tuple[str, str], int] = {}
         """Ids by context and content, for ever."""
         self.versions: dict[tuple[str, int], tuple[int, bool]] = {}
@@ -59,13 +61,21 @@ class Registry(RuleBasedStateMachine):
         """The highest version number of a subject since it went."""
         self.write(SetConfig(Config(compatibility_level="NONE")))
 
+    def begun(self) -> Access:
+        """An empty one."""
+        return InMemory(ManualClock())
+
+    def rows(self) -> dict[bytes, bytes]:
+        """What it keeps."""
+        return dict(asyncio.run(self.registry.caught_up()).rows.scan(b""))
+
     def write(self, operation: Operation[A]) -> A | int:
         """The answer, or the number of an error, after which nothing may have changed."""
-        before = dict(self.rows.scan(b""))
+        before = self.rows()
         try:
             return asyncio.run(self.registry.write(operation))
         except RegistryError as refused:
-            assert dict(self.rows.scan(b"")) == before
+            assert self.rows() == before
             return refused.number
 
     @rule(subject=SUBJECTS, schema=SCHEMAS)
@@ -140,5 +150,27 @@ class Registry(RuleBasedStateMachine):
                 assert (context, number) not in used
 
 
+class InFolder(Registry):
+    """The same in a folder: what a process has in memory is what the next one reads from the files."""
+
+    def begun(self) -> Access:
+        """An empty one."""
+        self.folder = TemporaryDirectory()
+        return FolderRegistry(Path(self.folder.name) / "schemas", ManualClock())
+
+    @invariant()
+    def the_files_say_it_all(self) -> None:
+        """Every row is found again, byte by byte."""
+        known = self.rows()
+        self.registry = FolderRegistry(Path(self.folder.name) / "schemas", ManualClock())
+        assert self.rows() == known
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        self.folder.cleanup()
+
+
 TestIds = Registry.TestCase
 TestIds.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestIdsInFolder = InFolder.TestCase
+TestIdsInFolder.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)

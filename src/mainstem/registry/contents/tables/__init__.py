@@ -53,7 +53,7 @@ from mainstem.registry.contents.tables.records import (
     guid_of,
 )
 from mainstem.registry.contents.tables.rows import Changes, MemoryRows, Rows
-from mainstem.registry.contents.tables.tables import Tables
+from mainstem.registry.contents.tables.tables import Tables, given_ids, known_subjects
 
 __all__ = [
     "DEFAULT",
@@ -78,6 +78,7 @@ __all__ = [
     "Tables",
     "Version",
     "context_not_empty",
+    "given_ids",
     "guid_of",
     "incompatible",
     "invalid_level",
@@ -87,6 +88,7 @@ __all__ = [
     "invalid_subject",
     "invalid_version",
     "is_qualified",
+    "known_subjects",
     "no_config",
     "no_mode",
     "not_permitted",

@@ -104,5 +104,17 @@ class Tables:
             yield Name(context, parts[3]), int(parts[4])
 
 
+def given_ids(rows: Rows) -> Iterator[tuple[str, int, Stored]]:
+    """Every id that has been given out, with its context and what it stands for."""
+    for parts, value in Cells(rows).scan(Stored, "id", ""):
+        yield parts[1], int(parts[2]), value
+
+
+def known_subjects(rows: Rows) -> Iterator[tuple[Name, StoredSubject]]:
+    """Every subject of which something is known, also of those that have no versions any more."""
+    for (_, context, subject), found in Cells(rows).scan(StoredSubject, "subject", ""):
+        yield Name(context, subject), found
+
+
 def _exists(subject: StoredSubject) -> bool:
     return subject.live + subject.deleted > 0
