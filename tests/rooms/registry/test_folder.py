@@ -39,7 +39,6 @@ ODD = [
     ".a",
     "~",
     "a~",
-    "",
     "registry.json",
     "subjects",
     "ä\u2028 b%41",
