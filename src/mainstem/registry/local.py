@@ -9,7 +9,7 @@ from msgspec import UNSET
 from mainstem.errors import RegistryRefused, ServerAway
 from mainstem.registry.contents import Access, Config, Contents, Register, RegistryError, SetConfig, Version
 from mainstem.schemas.compatibility import Level, Policy
-from mainstem.schemas.documents import Schema
+from mainstem.schemas.documents import Format, Schema
 from mainstem.schemas.registries import Registered
 
 T = TypeVar("T")
@@ -67,6 +67,10 @@ class LocalRegistry:
         """As the protocol says."""
         with _refused(subject):
             return (await self._contents()).compare(subject, schema).messages
+
+    async def compares(self, subject: str, kind: Format) -> bool:  # noqa: ARG002 - it always does
+        """As the protocol says."""
+        return True
 
     async def level(self, subject: str) -> Level:
         """As the protocol says."""

@@ -14,7 +14,7 @@ from mainstem.schemas.documents import Format, Schema
 from mainstem.schemas.formats import differ_of
 from mainstem.schemas.registries import SchemaRegistry
 from mainstem.service import CatalogueEntry, read_catalogue
-from mainstem.service.promises import Stated, stands
+from mainstem.service.promises import Stated, objections, stands
 
 Outcome: TypeAlias = Literal["unchanged", "new", "may follow", "breaks"]
 BREAKS: Final = "breaks"
@@ -88,7 +88,7 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
     elif await stands(stated, latest, registry):
         outcome = "unchanged"
     else:
-        problems = tuple(await registry.problems(stated.subject, stated.schema))
+        problems = tuple(await objections(stated, registry))
         outcome = BREAKS if problems else "may follow"
     readers = tuple(_reader(stated, name, contract) for name, contract in contracts.readers(stated))
     return Checked(stated.subject, outcome, None if latest is None else latest.version, problems, readers)

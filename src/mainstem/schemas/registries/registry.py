@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from mainstem.schemas.compatibility import Level, Policy
-from mainstem.schemas.documents import Schema
+from mainstem.schemas.documents import Format, Schema
 
 
 class Registered(Struct, frozen=True):
@@ -59,6 +59,13 @@ class SchemaRegistry(Protocol):
 
     async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
         """Why a schema cannot become the next version of a subject, by the level that is set; empty when it can."""
+        ...
+
+    async def compares(self, subject: str, kind: Format) -> bool:
+        """Whether the schemas of a subject are compared there by the policy that was set.
+
+        Where they are not, whoever registers compares them, and sets the level NONE.
+        """
         ...
 
     async def level(self, subject: str) -> Level:

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from mainstem.resilience import Cache
 from mainstem.schemas.compatibility import Level, Policy
-from mainstem.schemas.documents import Schema
+from mainstem.schemas.documents import Format, Schema
 from mainstem.schemas.registries.registry import Registered, SchemaRegistry
 
 REMEMBERED: Final = 1_000
@@ -72,6 +72,10 @@ class Remembering:
     async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
         """As the protocol says."""
         return await self._registry.problems(subject, schema)
+
+    async def compares(self, subject: str, kind: Format) -> bool:
+        """As the protocol says."""
+        return await self._registry.compares(subject, kind)
 
     async def level(self, subject: str) -> Level:
         """As the protocol says."""

@@ -57,6 +57,7 @@ class _Said(Struct, rename="camel"):
     messages: tuple[str, ...] = ()
     compatibility_level: Level | None = None
     compatibility: Level | None = None
+    compatibility_policy: str | None = None
 
 
 _said = msgspec.json.Decoder(_Said).decode
@@ -117,10 +118,11 @@ class RemoteRegistry:
         asked = f"?subjectPrefix={_escaped(prefix)}" if prefix else ""
         found = _granted(await self._ask("GET", f"/subjects{asked}"), "subjects")
         names = _read(found, list[str])
-        if prefix.startswith(":"):
+        if prefix.startswith(":*:"):
             return sorted(names)
         # Not every registry knows the prefix; and without one those of every context are told.
-        return sorted(each for each in names if each.startswith(prefix) and not each.startswith(":"))
+        plain = not prefix.startswith(":")
+        return sorted(each for each in names if each.startswith(prefix) and not (plain and each.startswith(":")))
 
     async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
         """As the protocol says."""
@@ -129,10 +131,13 @@ class RemoteRegistry:
         said = _Said(is_compatible=True) if found is None else _read(found, _Said)
         return () if said.is_compatible else said.messages or ("the registry does not say why",)
 
+    async def compares(self, subject: str, kind: Format) -> bool:
+        """As the protocol says. A registry that does not give the policy back has not taken it."""
+        return kind != "JSON" or (await self._config(subject)).compatibility_policy is not None
+
     async def level(self, subject: str) -> Level:
         """As the protocol says."""
-        asked = await self._ask("GET", f"/config/{_escaped(subject)}?defaultToGlobal=true")
-        return _read(_granted(asked, subject), _Said).compatibility_level or "BACKWARD"
+        return (await self._config(subject)).compatibility_level or "BACKWARD"
 
     async def set_level(self, subject: str, level: Level, policy: Policy | None = None) -> None:
         """As the protocol says."""
@@ -149,6 +154,11 @@ class RemoteRegistry:
         """As the protocol says."""
         asked = msgspec.json.encode({"alias": subject})
         _granted(await self._ask("PUT", f"/config/{_escaped(name)}", asked), name)
+
+    async def _config(self, subject: str) -> _Said:
+        asked = await self._found("GET", f"/config/{_escaped(subject)}?defaultToGlobal=true", subject)
+        # Some know a subject's own alone, whatever is asked.
+        return _read(asked or _granted(await self._ask("GET", "/config"), "config"), _Said)
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         return await self._client.ask(method, path, body, _HEADERS)

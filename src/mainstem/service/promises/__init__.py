@@ -1,8 +1,10 @@
 """What a service promises about its events: their schemas, where these are registered, and whether they may be so."""
 
 from mainstem.service.promises.enforcing import enforced
+from mainstem.service.promises.objections import objections
+from mainstem.service.promises.registering import registered, stands
 from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
-from mainstem.service.promises.stated import LEVELS, Stated, registered, stands, stated_by
+from mainstem.service.promises.stated import LEVELS, Stated, stated_by
 
 __all__ = [
     "BROKER",
@@ -10,6 +12,7 @@ __all__ = [
     "Stated",
     "enforced",
     "named_registry",
+    "objections",
     "registered",
     "registry_at",
     "remote_registry",

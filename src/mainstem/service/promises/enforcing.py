@@ -21,8 +21,10 @@ from mainstem.errors import (
 from mainstem.schemas.registries import LOCK_NAME, LockFile, SchemaRegistry
 from mainstem.service.brokers import Backend
 from mainstem.service.plans import Draft
+from mainstem.service.promises.objections import objections
+from mainstem.service.promises.registering import owned, registered, stands
 from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
-from mainstem.service.promises.stated import Stated, owned, registered, stands, stated_by
+from mainstem.service.promises.stated import Stated, stated_by
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 
@@ -73,7 +75,7 @@ async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[Ma
         latest = await owned(stated, registry)
         if await stands(stated, latest, registry):
             return
-        problems = await registry.problems(stated.subject, stated.schema)
+        problems = await objections(stated, registry)
     except _SAID as refused:
         yield refused
         return

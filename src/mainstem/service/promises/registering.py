@@ -1,0 +1,92 @@
+"""From what a service states to what is registered: who owns a subject, its level, and the names it is found by."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.events import Declaration
+from mainstem.schemas import OWNER, context_of, subject_of, topic_subject
+from mainstem.schemas.registries import Registered, SchemaRegistry
+from mainstem.service.promises.objections import left_to_it, objections
+from mainstem.service.promises.stated import Stated
+from mainstem.telemetry import log
+
+
+async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
+    """Register a schema; with its first version the level of its kind is set.
+
+    Where the registry would not compare by the policy of events, the subject gets the level NONE, and we compare.
+    What is alone on its topic is found by the topic's name as well, where that is not a subject of its own.
+
+    Raises ``RegistryRefused`` where it is not compatible, or its subject belongs to another service.
+    """
+    if await owned(stated, registry) is None and stated.level is not None:
+        # Every instance that the writer writes is to be read: fields may come and go in an event.
+        await registry.set_level(stated.subject, stated.level, "LENIENT")
+        if not await left_to_it(registry, stated):
+            await registry.set_level(stated.subject, "NONE")
+    elif not await left_to_it(registry, stated) and (problems := await objections(stated, registry)):
+        raise _refused(stated, problems)
+    found = await registry.register(stated.subject, stated.schema)
+    try:
+        await _found_by_topic(stated, registry)
+    except (RegistryRefused, ServerAway) as refused:
+        # Whoever looks for it there looks in vain, as in a registry that knows no such names; some fail over the
+        # question. That stops nobody.
+        log.info("%s is not found by the name of its topic: %s", stated.subject, refused.what)
+    return found
+
+
+def _refused(stated: Stated, problems: Sequence[str]) -> RegistryRefused:
+    return RegistryRefused(
+        f"the schema of {stated.declaration.wire_name} may not follow what is registered: {problems[0]}",
+        409,
+        where=f"subject {stated.subject!r}",
+        why="; ".join(problems[1:]),
+        remedy="mainstem schema check says what differs; a change that must be gets a new major version",
+    )
+
+
+async def _found_by_topic(stated: Stated, registry: SchemaRegistry) -> None:
+    """Let the name of the topic stand for a subject, or no more, where another type has come to the topic."""
+    name = context_of(stated.declaration) + topic_subject(stated.declaration)
+    if stated.subject == name:
+        return
+    now = await registry.version(name, "latest")
+    meant = None if now is None else now.subject
+    if stated.alone and (meant is None or (meant != stated.subject and meant in _older(stated.declaration))):
+        await registry.set_alias(name, stated.subject)
+    elif meant == stated.subject and not stated.alone:
+        await registry.set_alias(name, None)
+
+
+def _older(declaration: Declaration) -> Iterator[str]:
+    """The subjects of the versions before, by which the topic's name may still go."""
+    for version in range(1, declaration.version):
+        yield subject_of(replace(declaration, version=version, oldest=1))
+
+
+async def stands(stated: Stated, latest: Registered | None, registry: SchemaRegistry) -> bool:
+    """Whether a schema is registered already, also where other clients did that, in their spelling of it."""
+    # Equal to the last one, as nearly always: nobody need understand it.
+    if latest is None or latest.schema.text == stated.schema.text:
+        return latest is not None
+    bare = replace(stated.schema, metadata=None)
+    return await registry.lookup(stated.subject, bare, normalize=True) is not None
+
+
+async def owned(stated: Stated, registry: SchemaRegistry) -> Registered | None:
+    """The last version of a subject, if there is one. Raises ``RegistryRefused`` where it is another service's."""
+    latest = await registry.version(stated.subject, "latest")
+    properties = (latest.schema.metadata or {}).get("properties") if latest is not None else None
+    owner = properties.get(OWNER) if isinstance(properties, dict) else None
+    if owner not in (None, stated.owner):
+        raise RegistryRefused(
+            f"the subject {stated.subject!r} belongs to the service {owner!r}",
+            409,
+            where=f"{stated.declaration.label}, published by {stated.owner!r}",
+            why="a type has one owner, who alone may change it",
+            remedy="give the type a namespace= or a name= of its own",
+        )
+    return latest
