@@ -7,7 +7,7 @@ import pydantic
 import pytest
 
 from mainstem import Context, IntegrationEvent, Retry, Service, Topic
-from mainstem.errors import DefinitionError, StartRefused, VersionUnknown
+from mainstem.errors import DecodingFailed, DefinitionError, StartRefused, VersionUnknown
 from mainstem.events import Plain
 from mainstem.schemas.upcasting import rename
 from mainstem.service import read_catalogue
@@ -106,6 +106,40 @@ async def test_a_later_version_is_a_dead_letter_with_that_reason() -> None:
         [letter] = world.dead_letters()
         assert "Shop.OrderPlaced v3, and only v1 is known here" in letter.error
         assert got == []
+
+
+@pytest.mark.parametrize(
+    ("retry", "after"),
+    [
+        (Retry(), 5),
+        (Retry.on(Exception).later("1m"), 5),
+        (Retry.on(TimeoutError).inline(3).within(attempts=2), 2),
+        (Retry.on(VersionUnknown).dead_letter(), 1),
+        (Retry.on(DecodingFailed).later("1m"), 2),
+    ],
+    ids=str,
+)
+@simulated
+async def test_a_service_waits_for_later_versions(retry: Retry, after: int) -> None:
+    """Each of its handlers does, but those whose own policy says something of them."""
+    service = Service("late", later_versions=("1h", "1h", "1h", "1h"))
+
+    @service.on(PlacedFirst, retry=retry)
+    async def take(event: PlacedFirst) -> None: ...
+
+    async with simulate(shop(Placed), service) as world:
+        await world.publish(Placed("o-1", "c-1", {}))
+        await world.advance("1s")
+        assert len(world.dead_letters()) == (after == 1)
+        await world.settle()
+        [letter] = world.dead_letters()
+        assert letter.entry.failure.failures == after
+
+
+async def test_times_for_later_versions_are_durations() -> None:
+    """A word in their place is told where it is written."""
+    with pytest.raises(DefinitionError, match="later_versions"):
+        Service("late", later_versions="1h")  # type: ignore[arg-type]
 
 
 async def test_a_contract_can_be_asked_of_the_running_system() -> None:

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Un
 
 from mainstem.broker import Delivery, TopicSpec
 from mainstem.calendar import Duration, milliseconds, seconds
-from mainstem.delivery import Alerts, Registration, check_alerts
-from mainstem.errors import DefinitionError
+from mainstem.delivery import Alerts, Registration, Retry, check_alerts
+from mainstem.errors import DefinitionError, VersionUnknown
 from mainstem.events import Declarable, Declaration, declaration_of
 from mainstem.options import check_options
 from mainstem.service.brokers import Backend
@@ -106,13 +106,16 @@ class Definition(HandlerGroup):
         publishes: tuple[Declarable, ...] = (),
         definition: int = 0,
         alerts: Alerts | None = None,
+        later_versions: tuple[Duration, ...] = (),
         **options: Unpack[GroupOptions],
     ) -> None:
-        _check_options("Service", options, ("grace", "publishes", "definition", "alerts"))
+        _check_options("Service", options, ("grace", "publishes", "definition", "alerts", "later_versions"))
         super().__init__(name, **options)
         _check_count(f"{name!r} has definition", definition, 0)
         self.definition = definition
         self.alerts = check_alerts(alerts)
+        times = several("later_versions", later_versions)
+        self.later_versions = Retry.on(VersionUnknown).later(*times) if times else Retry()
         self.grace_seconds = None if grace is None else seconds(grace)
         self.published: tuple[Declaration, ...] = tuple(
             declaration_of(each) for each in several("publishes", publishes)

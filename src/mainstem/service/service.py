@@ -27,6 +27,9 @@ class Service(Definition):
 
     ``definition`` is a number to be raised with a change after which older code must not touch the stores any more: a
     process with a lower one gives a task back that a higher one has run, until ``mainstem groups rollback``.
+
+    ``later_versions`` says when an event is looked at again whose version no handler knows yet, where a handler's own
+    policy says nothing of that; its key waits. Without it such an event is a dead letter at once.
     """
 
     def publish(

@@ -254,6 +254,12 @@ class Retry:
         rules = (*self._rules[:-1], self._rules[-1]._replace(**values))  # type: ignore[arg-type]
         return type(self)(rules, self._attempts, self._age_ms)
 
+    def completed(self, others: "Retry") -> Self:
+        """With the rules of another policy before its own, for what it names by no more than ``Exception``."""
+        own = tuple(each for each in self.listed if each is not Exception)
+        more = tuple(rule for rule in others.rules if not any(issubclass(each, own) for each in rule.exceptions))
+        return type(self)((*more, *self._rules), self._attempts, self._age_ms)
+
     @property
     def parks(self) -> bool:
         """Whether it says of anything that it is to be tried later."""
@@ -263,6 +269,11 @@ class Retry:
         """Whether a rule names an exception by more than ``Exception``, so that its author knew of it."""
         rule = next((each for each in self._rules if isinstance(error, each.exceptions)), None)
         return rule is not None and rule.exceptions != (Exception,)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Its rules, of which the first that fits counts."""
+        return self._rules
 
     @property
     def listed(self) -> tuple[type[Exception], ...]:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mainstem.delivery import Outputs, Plan, compile_handler
+from msgspec.structs import replace
+
+from mainstem.delivery import Outputs, Plan, Processor, compile_handler
 from mainstem.events import Declaration
 from mainstem.schemas import SchemaMark, codec_for
 from mainstem.service.definition import Definition, HandlerGroup
@@ -34,12 +36,20 @@ def _marks(declarations: Sequence[Declaration], service: Definition, drafted: Dr
     return {each: mark for each, mark in found.items() if mark is not None}
 
 
+def _patient(processor: Processor, service: Definition, group: HandlerGroup) -> Processor:
+    """A handler that waits for who knows a later version as its service does, unless it says something else itself."""
+    if group.delivery == "at_least_once":
+        # Nothing waits there: it is told in the audit topic, and passed over.
+        return processor
+    return replace(processor, retry=processor.retry.completed(service.later_versions))
+
+
 def plan_of(
     service: Definition, group: HandlerGroup, outputs: Outputs, drafted: Draft, provided: Mapping[type, object]
 ) -> Plan:
     """A group, compiled with what its service provides; faults go into the draft."""
     attempts = [drafted.attempt(compile_handler, registration, provided) for registration in group.registered]
-    processors = tuple(each for each in attempts if each is not None)
+    processors = tuple(_patient(each, service, group) for each in attempts if each is not None)
     return Plan(
         service=service.name,
         group=group.name,
