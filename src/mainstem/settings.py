@@ -30,10 +30,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                pattern="^(broker|none|https?://.+)$",
+                pattern="^(broker|none|folder:.+|https?://.+)$",
                 description="Where schemas are registered: https://host:8081 (several, with commas between them), "
-                "broker for the registry on this broker, or none. Without it the one on this broker, and with --dev "
-                "none",
+                "folder:schemas, broker for the registry on this broker, or none. Without it the one on this broker, "
+                "and with --dev none",
             ),
         ]
         | None

@@ -218,3 +218,41 @@ def test_personal_fields_and_owner_stand_beside_the_schema() -> None:
     assert paid.schema.metadata is not None
     assert paid.schema.metadata["properties"] == {"mainstem.owner": "till"}
     assert "PERSONAL" in str(paid.schema.metadata["tags"])
+
+
+def test_a_folder_needs_neither_broker_nor_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered there is checked, listed and shown as anywhere; what is not there is told."""
+    monkeypatch.delenv("MAINSTEM_BROKER")
+    missing = shell("schema", "list", "--registry", "folder:schemas")
+    assert (missing.exit_code, "nothing has been registered there" in missing.stderr) == (1, True)
+    assert shell("schema", "list", "--registry", "schemas").exit_code == 1
+    registered = shell.json("schema", "register", f"{HERE}:till", "--registry", "folder:schemas")
+    assert {each["subject"] for each in registered} == {"Shop.Paid", ":.till:Counted", "Told"}
+    assert LockFile.read(Path(LOCK_NAME)).schemas
+    for named in ("schemas", "./schemas", "folder:schemas"):
+        assert [each["subject"] for each in shell.json("schema", "list", "--registry", named)] == ["Shop.Paid", "Told"]
+    assert shell.json("schema", "show", "Shop.Paid", "--registry", "schemas")[0]["version"] == 1
+    fine = shell("schema", "check", f"{HERE}:grown", "--registry", "schemas")
+    assert (fine.exit_code, "may follow" in fine.stdout, "nobody has been asked" in fine.stderr) == (0, True, True)
+    assert shell("schema", "check", f"{HERE}:broken", "--registry", "schemas").exit_code == 3
+    assert shell("schema", "register", f"{HERE}:broken", "--registry", "schemas").exit_code == 1
+    subject = Path("schemas/subjects/Shop.Paid/subject.json")
+    subject.write_text(subject.read_text().replace('"version": 1', '"version": -1'))
+    damaged = shell("schema", "check", f"{HERE}:till", "--registry", "schemas")
+    assert damaged.exit_code == 1
+    assert "schemas/subjects/Shop.Paid/subject.json:9" in damaged.stderr
+
+
+async def test_a_service_starts_from_a_folder(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    """As from any registry: on its verdict only. One that is not there has none, and in play nothing is written."""
+    await made(shell, till)
+    await start(shell, till, registry="folder:schemas")
+    assert "nobody has looked whether the schemas of Shop.Paid are registered" in caplog.text
+    assert (await shell.beside("schema", "register", f"{HERE}:grown", "--registry", "./schemas")).exit_code == 0
+    with pytest.raises(StartRefused, match=r"the schema of Shop\.Paid is not registered"):
+        await start(shell, till, registry="folder:schemas")
+    await start(shell, grown, registry="folder:schemas")
+    async with till.running(broker=shell.broker, dev=True, settings=Settings(registry="folder:schemas")):
+        pass
+    listed = await shell.beside("schema", "list", ":*:", "--registry", "schemas")
+    assert ":.till:Counted" not in listed.stdout

@@ -10,7 +10,7 @@ from msgspec import Struct
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
 from mainstem.ops.arguments import broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, Checked, Contracts, check_all
-from mainstem.ops.schema.opening import read_registry, registry_option, stated_of, written_registry
+from mainstem.ops.schema.opening import broker_is_named, read_registry, registry_option, stated_of, written_registry
 from mainstem.ops.screen import print_json, print_table, tell
 from mainstem.schemas.registries import LOCK_NAME, LockFile, Registered
 from mainstem.service.promises import Stated, registered
@@ -96,13 +96,15 @@ def check(*, services: tuple[str, ...], registry: str | None, broker: str | None
     else:
         for each in found:
             _tell(each)
+        if not broker_is_named(broker, dev=dev):
+            click.echo("No broker is named, so nobody has been asked what handlers read.", err=True)
     if any(each.outcome == BREAKS or each.broken for each in found):
         raise SystemExit(UNLIKE)
 
 
 async def _check(stated: Sequence[Stated], named: str | None, broker: str | None, *, dev: bool) -> list[Checked]:
-    contracts = await Contracts.known(broker, dev=dev)
     async with read_registry(named, broker, dev=dev) as registry:
+        contracts = await Contracts.known(broker, dev=dev) if broker_is_named(broker, dev=dev) else Contracts(())
         return await check_all(stated, registry, contracts)
 
 

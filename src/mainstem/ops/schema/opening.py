@@ -13,7 +13,15 @@ from mainstem.ops.arguments import broker_url, opened
 from mainstem.registry import LocalRegistry
 from mainstem.schemas.registries import SchemaRegistry
 from mainstem.service import Definition, outlines_of
-from mainstem.service.promises import BROKER, Stated, named_registry, registry_at, remote_registry, stated_by
+from mainstem.service.promises import (
+    BROKER,
+    Stated,
+    folder_named,
+    named_registry,
+    registry_at,
+    standing_registry,
+    stated_by,
+)
 from mainstem.service.registry import registry_access, schema_registry
 from mainstem.settings import Settings
 
@@ -26,8 +34,13 @@ def registry_option(command: F) -> F:
         "--registry",
         "registry",
         metavar="URL",
-        help="Instead of MAINSTEM_REGISTRY: https://host:8081, or broker for the registry on the broker.",
+        help="Instead of MAINSTEM_REGISTRY: https://host:8081, folder:schemas, or broker for the one on the broker.",
     )(command)
+
+
+def broker_is_named(broker: str | None, *, dev: bool) -> bool:
+    """Whether there is a broker to be asked what handlers read; a registry can stand without one."""
+    return dev or bool(broker or Settings.load().broker)
 
 
 def stated_of(services: Sequence[Definition]) -> list[Stated]:
@@ -37,21 +50,20 @@ def stated_of(services: Sequence[Definition]) -> list[Stated]:
 
 @asynccontextmanager
 async def read_registry(given: str | None, broker: str | None, *, dev: bool) -> AsyncIterator[SchemaRegistry]:
-    """The registry that was named, to be read. Raises ``NotFound`` where nothing has been registered on a broker."""
+    """The registry that was named, to be read. Raises ``NotFound`` where nothing has been registered there."""
     settings = Settings.load()
     name = _named(given, settings)
     async with AsyncExitStack() as stack:
         if name != BROKER:
-            yield await remote_registry(name, settings, stack)
+            folder = folder_named(name)
+            if folder is not None and not folder.is_dir():
+                raise _nothing(str(folder))
+            yield await standing_registry(name, settings, SystemClock(), stack)
             return
         backend = await stack.enter_async_context(opened(broker, dev=dev))
         registry = await stack.enter_async_context(registry_at(name, settings, backend, SystemClock()))
         if registry is None:
-            raise NotFound(
-                "nothing has been registered on this broker",
-                where=backend.name,
-                remedy="mainstem schema register begins",
-            )
+            raise _nothing(backend.name)
         yield registry
 
 
@@ -62,7 +74,7 @@ async def written_registry(given: str | None, broker: str | None, *, dev: bool) 
     name = _named(given, settings)
     async with AsyncExitStack() as stack:
         if name != BROKER:
-            yield await remote_registry(name, settings, stack)
+            yield await standing_registry(name, settings, SystemClock(), stack)
             return
         service = schema_registry()
         # What it needs on the broker is made with the first schema.
@@ -79,6 +91,10 @@ def _named(given: str | None, settings: Settings) -> str:
         raise DefinitionError(
             "no registry is named",
             where="MAINSTEM_REGISTRY=none",
-            remedy="give --registry https://host:8081, or broker",
+            remedy="give --registry https://host:8081, or folder:schemas, or broker",
         )
     return name
+
+
+def _nothing(where: str) -> NotFound:
+    return NotFound("nothing has been registered there", where=where, remedy="mainstem schema register begins")

@@ -3,7 +3,7 @@
 from mainstem.service.promises.enforcing import enforced
 from mainstem.service.promises.objections import objections
 from mainstem.service.promises.registering import registered, stands
-from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
+from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import LEVELS, Stated, stated_by
 
 __all__ = [
@@ -11,11 +11,12 @@ __all__ = [
     "LEVELS",
     "Stated",
     "enforced",
+    "folder_named",
     "named_registry",
     "objections",
     "registered",
     "registry_at",
-    "remote_registry",
+    "standing_registry",
     "stands",
     "stated_by",
 ]

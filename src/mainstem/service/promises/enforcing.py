@@ -23,7 +23,7 @@ from mainstem.service.brokers import Backend
 from mainstem.service.plans import Draft
 from mainstem.service.promises.objections import objections
 from mainstem.service.promises.registering import owned, registered, stands
-from mainstem.service.promises.registries import BROKER, named_registry, registry_at, remote_registry
+from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import Stated, stated_by
 from mainstem.settings import Settings
 from mainstem.telemetry import log
@@ -35,15 +35,16 @@ _SAID = (RegistryRefused, SchemaRefused, DefinitionError)
 async def enforced(drafted: Draft, backend: Backend, settings: Settings, clock: Clock) -> list[MainstemError]:
     """What is wrong with the integration events of services: not registered, or not allowed to follow what is.
 
-    In play nothing is wrong: everything is registered where the settings name a server, and what may not be is told.
+    In play nothing is wrong: everything is registered where the settings name a server, and what may not be is told. A
+    folder is left alone, for what stands in it is meant to be committed.
     """
     name = named_registry(None, settings, dev=drafted.dev)
-    if name is None or (drafted.dev and name == BROKER):
+    if name is None or (drafted.dev and (name == BROKER or folder_named(name))):
         return []
     stated = [each for service in drafted.services for each in stated_by(service.name, drafted.outputs[service.name])]
     if drafted.dev:
         async with AsyncExitStack() as stack:
-            await _register(stated, await remote_registry(name, settings, stack))
+            await _register(stated, await standing_registry(name, settings, clock, stack))
         return []
     public = [each for each in stated if each.declaration.kind == "integration"]
     faults: list[MainstemError] = []
@@ -98,7 +99,7 @@ async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[Ma
         )
 
 
-_NOBODY = "nothing has been registered on this broker; mainstem schema register begins, and from then on it counts"
+_NOBODY = "nothing has been registered there; mainstem schema register begins, and from then on it counts"
 
 
 def _tell(why: str, unknown: Sequence[Stated]) -> None:

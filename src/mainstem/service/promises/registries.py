@@ -1,7 +1,8 @@
-"""From a word to a registry: the one on this broker, a server elsewhere, or none."""
+"""From a word to a registry: the one on this broker, a folder, a server elsewhere, or none."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 from mainstem.clock import Clock
@@ -9,6 +10,7 @@ from mainstem.errors import BrokerError, DefinitionError
 from mainstem.identifiers import Identifiers
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import Limits
+from mainstem.registry.folder import FolderRegistry
 from mainstem.registry.ledger import ROWS, Ledger, RegistryRequest
 from mainstem.schemas.registries import Remembering, SchemaRegistry
 from mainstem.service.brokers import Backend
@@ -16,6 +18,8 @@ from mainstem.settings import Settings
 
 NONE: Final = "none"
 BROKER: Final = "broker"
+
+FOLDER: Final = "folder:"
 
 _SERVERS: Final = ("http://", "https://")
 
@@ -26,25 +30,35 @@ def named_registry(given: str | None, settings: Settings, *, dev: bool) -> str |
     Raises ``DefinitionError`` for what names no registry.
     """
     name = given or settings.registry or (NONE if dev else BROKER)
-    if name not in (NONE, BROKER) and not name.startswith(_SERVERS):
-        raise DefinitionError(
-            f"{name!r} names no registry of schemas",
-            remedy="write https://host:8081, or broker for the one on this broker, or none",
-        )
-    return None if name == NONE else name
+    if name in (NONE, BROKER) or name.startswith((*_SERVERS, FOLDER)):
+        return None if name == NONE else name
+    if "/" in name or Path(name).is_dir():
+        return FOLDER + name
+    raise DefinitionError(
+        f"{name!r} names no registry of schemas",
+        remedy="write https://host:8081, or folder:schemas, or broker for the one on this broker, or none",
+    )
+
+
+def folder_named(name: str) -> Path | None:
+    """The folder that is a registry, of a name as :func:`named_registry` gives it; None for another registry."""
+    return Path(name.removeprefix(FOLDER)) if name.startswith(FOLDER) else None
 
 
 @asynccontextmanager
 async def registry_at(
     name: str, settings: Settings, backend: Backend, clock: Clock
 ) -> AsyncIterator[SchemaRegistry | None]:
-    """A registry, to be read; None for that of a broker where nothing has been registered yet.
+    """A registry, to be read; None for a broker or a folder where nothing has been registered yet.
 
     Of servers, several that answer alike may be named with commas between them.
     """
     async with AsyncExitStack() as stack:
-        if name != BROKER:
-            yield await remote_registry(name, settings, stack)
+        folder = folder_named(name)
+        if folder is not None and not folder.exists():
+            yield None
+        elif name != BROKER:
+            yield await standing_registry(name, settings, clock, stack)
         elif ROWS not in await backend.admin.topics():
             yield None
         else:
@@ -53,8 +67,11 @@ async def registry_at(
             yield LocalRegistry(ledger)
 
 
-async def remote_registry(name: str, settings: Settings, stack: AsyncExitStack) -> SchemaRegistry:
-    """A registry behind HTTP, to be read and written."""
+async def standing_registry(name: str, settings: Settings, clock: Clock, stack: AsyncExitStack) -> SchemaRegistry:
+    """A registry that stands by itself, to be read and written: in a folder, or behind HTTP."""
+    folder = folder_named(name)
+    if folder is not None:
+        return LocalRegistry(FolderRegistry(folder, clock))
     try:
         # An extra, loaded when used.
         from mainstem.schemas.registries import RemoteRegistry  # noqa: PLC0415
