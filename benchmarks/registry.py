@@ -17,7 +17,7 @@ from mainstem.clock import SystemClock
 from mainstem.registry.contents import Access, InMemory
 from mainstem.registry.http import Api
 from mainstem.service.registry import registry_access, schema_registry
-from mainstem.web import Address, Limits
+from mainstem.web import Address
 from mainstem.web.server import BaseRoute, Request, Response, Route, everything, serving
 
 CONNECTIONS = 16
@@ -102,9 +102,9 @@ async def registry(
 ) -> Measurement:
     """A registry that is kept somewhere."""
     async with kept() as access:
-        async with serving([everything(Api(access, SystemClock()).answer, Limits())], Address("127.0.0.1", 0)) as first:
+        async with serving([everything(Api(access, SystemClock()).answer)], Address("127.0.0.1", 0)) as first:
             await ask(first, register, range(1))
-        return await timed(everything(Api(access, SystemClock()).answer, Limits()), requests, count)
+        return await timed(everything(Api(access, SystemClock()).answer), requests, count)
 
 
 def measured(case: Callable[[int], Coroutine[None, None, Measurement]], count: int) -> Measurement:

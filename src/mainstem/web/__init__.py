@@ -4,7 +4,7 @@ Both need an extra, so they are loaded by who uses them: ``from mainstem.web.ser
 """
 
 from mainstem.web.address import Address
-from mainstem.web.exchange import Answer, Answering, Asked, BodyRefused, Limits
+from mainstem.web.exchange import Answer, Answering, Asked, BodyLimits, BodyRefused
 from mainstem.web.tls import Tls
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "Answer",
     "Answering",
     "Asked",
+    "BodyLimits",
     "BodyRefused",
-    "Limits",
     "Tls",
     "client",
     "server",

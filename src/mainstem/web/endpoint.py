@@ -10,18 +10,18 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from mainstem.telemetry import log
-from mainstem.web.exchange import Answer, Answering, Asked, BodyRefused, Limits
+from mainstem.web.exchange import Answer, Answering, Asked, BodyLimits, BodyRefused
 
 _FAILED: Final = Answer(500, b'{"error_code":500,"message":"the server has failed; its log says why"}')
 
 
-def everything(answering: Answering, limits: Limits) -> BaseRoute:
+def everything(answering: Answering, limits: BodyLimits | None = None) -> BaseRoute:
     """A route for every path and every method. What ``answering`` raises is logged, and answered with 500."""
-    return _Everything(answering, limits)
+    return _Everything(answering, limits or BodyLimits())
 
 
 class _Everything(BaseRoute):
-    def __init__(self, answering: Answering, limits: Limits) -> None:
+    def __init__(self, answering: Answering, limits: BodyLimits) -> None:
         self._answering = answering
         self._limits = limits
 
@@ -41,7 +41,7 @@ class _Everything(BaseRoute):
         await _response(answer)(scope, receive, send)
 
 
-def _asked(request: Request, limits: Limits) -> Asked:
+def _asked(request: Request, limits: BodyLimits) -> Asked:
     async def read() -> bytes:
         return await _read(request, limits)
 
@@ -65,7 +65,7 @@ def _headers(request: Request) -> Mapping[str, str]:
     return headers
 
 
-async def _read(request: Request, limits: Limits) -> bytes:
+async def _read(request: Request, limits: BodyLimits) -> bytes:
     said = request.headers.get("content-length", "0")
     if said.isdecimal() and int(said) > limits.body_bytes:
         raise BodyRefused(413, f"a body of {said} bytes is more than {limits.body_bytes}")

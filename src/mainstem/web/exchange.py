@@ -47,7 +47,7 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str] = NO_HEADERS
 
 
-class Limits(Struct, frozen=True):
+class BodyLimits(Struct, frozen=True):
     """How much a body may be, and how long it may take to come."""
 
     body_bytes: int = 4 * 1024 * 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mainstem.errors import DefinitionError
-from mainstem.web import Address, Answer, Asked, BodyRefused, Limits, Tls
+from mainstem.web import Address, Answer, Asked, BodyLimits, BodyRefused, Tls
 from mainstem.web.server import everything, serving
 from tests.rooms.web.certificates import Authority
 
@@ -30,9 +30,9 @@ async def told(asked: Asked) -> Answer:
 
 
 @asynccontextmanager
-async def listening(limits: Limits | None = None, tls: Tls | None = None) -> AsyncIterator[Address]:
+async def listening(limits: BodyLimits | None = None, tls: Tls | None = None) -> AsyncIterator[Address]:
     """Serve it."""
-    async with serving([everything(told, limits or Limits())], HERE, tls) as address:
+    async with serving([everything(told, limits)], HERE, tls) as address:
         yield address
 
 
@@ -73,7 +73,7 @@ async def test_a_path_comes_as_it_was_sent(path: str) -> None:
 )
 async def test_a_body_is_bounded(headers: list[str], body: str, status: int) -> None:
     """In bytes, whether or not its length is told, and in time."""
-    async with listening(Limits(body_bytes=10, body_seconds=0.1)) as address:
+    async with listening(BodyLimits(body_bytes=10, body_seconds=0.1)) as address:
         assert (await send(address, request("POST /", *headers, body=body)))[0] == status
 
 

@@ -18,7 +18,7 @@ from mainstem.registry.contents.tables import (
     no_config,
     no_mode,
     not_permitted,
-    scope_of,
+    scope_named,
 )
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
@@ -28,14 +28,14 @@ USUAL: Final = Config(compatibility_level=USUAL_LEVEL)
 _EVERY_CONTEXT: Final = ":.__GLOBAL:"
 
 
-def scope(written: str) -> str:
+def spelt_scope(written: str) -> str:
     """What a configuration is for, in one spelling: a subject, a context as ``:.context:``, or all as nothing.
 
     Raises RegistryError 42208 for what is neither.
     """
     if written in (ALL, f":{DEFAULT}:"):
         return ALL
-    return str(scope_of(written))
+    return str(scope_named(written))
 
 
 def config_of(said: object) -> Config:
@@ -87,7 +87,7 @@ class Configured:
         What is said for all is completed by the usual. Raises RegistryError 40408 where nothing is configured, and
         42208.
         """
-        where = scope(subject)
+        where = spelt_scope(subject)
         if where == ALL or default_to_global:
             return self.config_for(where)
         found = self._tables.settings.config(where)
@@ -97,7 +97,7 @@ class Configured:
 
     def mode(self, subject: str = ALL, *, default_to_global: bool = False) -> Mode:
         """The mode of a subject or context itself; or the one that counts for it. Raises RegistryError 40409."""
-        where = scope(subject)
+        where = spelt_scope(subject)
         if where == ALL or default_to_global:
             return self.mode_for(where)
         found = self._tables.settings.mode(where)
@@ -131,7 +131,7 @@ class Configured:
         """The subject that a name stands for: itself, or the one whose alias it is. An alias has no alias."""
         config = self._tables.settings.config(str(name))
         alias = None if config is None else config.alias
-        return scope_of(str(name.beside(alias))) if isinstance(alias, str) and alias else name
+        return scope_named(str(name.beside(alias))) if isinstance(alias, str) and alias else name
 
     def aliases(self) -> Iterator[tuple[str, str]]:
         """The names that stand for another subject, and that."""
@@ -144,6 +144,6 @@ def _chain(where: str) -> list[str]:
     """A scope and what stands behind it, the nearest first."""
     if where == ALL:
         return [ALL, _EVERY_CONTEXT]
-    name = scope_of(where)
+    name = scope_named(where)
     context = [] if name.context == DEFAULT or not name.subject else [str(Name(name.context, ""))]
     return [where, *context, ALL, _EVERY_CONTEXT]

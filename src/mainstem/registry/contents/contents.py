@@ -21,7 +21,7 @@ from mainstem.registry.contents.tables import (
     is_qualified,
     prefix_of,
     split,
-    subject_of,
+    subject_named,
     unknown_schema,
     unknown_subject,
     unknown_version,
@@ -75,7 +75,7 @@ class Contents:
     def uses(self, number: int, subject: str = "", *, shown: Shown = "live") -> Iterator[tuple[str, int]]:
         """The subjects and versions that have an id; 40403 for one that stands for nothing."""
         found = self.schema(number, subject)
-        wanted = self.configured.aliased(subject_of(subject)) if subject and not subject.endswith(":") else None
+        wanted = self.configured.aliased(subject_named(subject)) if subject and not subject.endswith(":") else None
         for name, version in self.tables.uses(found.context, number):
             stored = self.tables.version(name, version)
             if stored is not None and _is_shown(stored.deleted, shown) and wanted in (None, name):
@@ -139,7 +139,7 @@ class Contents:
     def referenced_by(self, subject: str, version: int | str, *, shown: Shown = "live") -> Iterator[int]:
         """The ids of the schemas that refer to a version, as far as a subject has them; 40401, 40402."""
         found = self.version(subject, version, deleted=True)
-        for context, number in self.tables.links.users(subject_of(found.subject), found.version):
+        for context, number in self.tables.links.users(subject_named(found.subject), found.version):
             uses = (self.tables.version(*use) for use in self.tables.uses(context, number))
             if any(each is not None and _is_shown(each.deleted, shown) for each in uses):
                 yield number
@@ -176,7 +176,7 @@ class Contents:
 
         A subject without versions takes any schema; a version that is not there is 40402 or 40401.
         """
-        name = self.configured.aliased(subject_of(subject))
+        name = self.configured.aliased(subject_named(subject))
         config = self.configured.config_for(str(name))
         new = self.preparation.prepared(name, schema, normalize=normalize or config.normalize is True)
         self.preparation.check(name, new)
@@ -194,7 +194,7 @@ class Contents:
         return formatted(Linked(found.schema, resolved(self.tables, found.schema, split(where), self.limits)), wanted)
 
     def _subject(self, subject: str, shown: Shown) -> Name:
-        name = self.configured.aliased(subject_of(subject))
+        name = self.configured.aliased(subject_named(subject))
         if not _has(self.tables.subject(name), shown):
             raise unknown_subject(subject)
         return name

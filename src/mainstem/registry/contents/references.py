@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mainstem.registry.contents.tables import Limits, Name, Tables, invalid_schema, subject_of, too_large
+from mainstem.registry.contents.tables import Limits, Name, Tables, invalid_schema, subject_named, too_large
 from mainstem.schemas.documents import Reference, Schema
 
 LATEST = -1
@@ -35,7 +35,7 @@ def _settled(tables: Tables, reference: Reference, owner: Name) -> Reference:
 
 
 def _target(reference: Reference, owner: Name) -> Name:
-    return subject_of(str(owner.beside(reference.subject)))
+    return subject_named(str(owner.beside(reference.subject)))
 
 
 def targets(schema: Schema, owner: Name) -> list[tuple[Name, int]]:

@@ -12,8 +12,8 @@ from mainstem.registry.contents import (
     Contents,
     RegistryError,
     is_qualified,
-    scope_of,
-    subject_of,
+    scope_named,
+    subject_named,
 )
 from mainstem.registry.http.query import Query
 from mainstem.registry.http.refusal import Refused
@@ -59,7 +59,7 @@ class Call(Struct, frozen=True):
         """A subject in the context that the path names, in one spelling; one that names its own keeps it."""
         if self.context is not None and not is_qualified(written):
             written = f":{self.context}:{written}"
-        return "" if written in _EVERYTHING else str(scope_of(written))
+        return "" if written in _EVERYTHING else str(scope_named(written))
 
     def prefix(self) -> str:
         """The beginning of the subjects that a listing is to show: every context's, unless one is named."""
@@ -68,7 +68,7 @@ class Call(Struct, frozen=True):
 
     def allow_subject(self, contents: Contents, right: Right, subject: str) -> None:
         """Refuse who may not do this to a subject, or not to the one that its name stands for."""
-        self.allow(right, subject, str(contents.configured.aliased(subject_of(subject))))
+        self.allow(right, subject, str(contents.configured.aliased(subject_named(subject))))
 
     def number(self, name: str) -> int:
         """A number in the path. Raises :class:`Refused` as for a path that is not there."""

@@ -41,10 +41,6 @@ class Query:
         """Whether one of these names is set to true, in whatever letters: clients write ``True`` as well."""
         return any(value.lower() == "true" for name in names for value in self._fields.get(name, []))
 
-    def flag_or_none(self, name: str) -> bool | None:
-        """The same of a field for which it matters whether it is there."""
-        return self.flag(name) if name in self._fields else None
-
     def number(self, name: str, default: int) -> int:
         """A whole number. Raises :class:`Refused` for anything else."""
         text = self.text(name, str(default)) or str(default)

@@ -4,14 +4,13 @@ As Confluent's documentation has them, "Schema evolution and compatibility".
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias
 
 from mainstem.schemas.documents import Schema
 
 Level: TypeAlias = Literal[
     "NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"
 ]
-LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
 
 class Compared(NamedTuple):

@@ -9,7 +9,6 @@ from mainstem.registry.http import Api, Exposure, Options
 from mainstem.registry.ledger import Ledger
 from mainstem.service.registry.serving import Surface
 from mainstem.telemetry import log
-from mainstem.web import Limits
 
 
 def http_surface(exposure: Exposure, options: Options | None = None) -> Surface:
@@ -26,7 +25,7 @@ def http_surface(exposure: Exposure, options: Options | None = None) -> Surface:
     @asynccontextmanager
     async def answering(ledger: Ledger, clock: Clock) -> AsyncIterator[None]:
         api = Api(ledger, clock, exposure, options)
-        async with serving([everything(api.answer, Limits())], exposure.address, exposure.tls) as taken:
+        async with serving([everything(api.answer)], exposure.address, exposure.tls) as taken:
             log.info("the schema registry answers at %s", taken)
             yield
 

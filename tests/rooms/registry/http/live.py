@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mainstem.clock import SystemClock
 from mainstem.registry.contents import InMemory
 from mainstem.registry.http import Api, Exposure
-from mainstem.web import Address, Limits
+from mainstem.web import Address
 from mainstem.web.server import everything, serving
 
 
@@ -23,7 +23,7 @@ def listening(exposure: Exposure | None = None) -> Iterator[Address]:
 
     async def serve() -> None:
         api = Api(InMemory(SystemClock()), SystemClock(), exposure, audit=lambda _deed: None)
-        async with serving([everything(api.answer, Limits())], exposure.address, exposure.tls) as address:
+        async with serving([everything(api.answer)], exposure.address, exposure.tls) as address:
             taken.append(address)
             up.set()
             await over.wait()

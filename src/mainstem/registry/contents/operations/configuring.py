@@ -5,7 +5,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import UNSET, Struct
 
-from mainstem.registry.contents.configured import ALL, merged, scope
+from mainstem.registry.contents.configured import ALL, merged, spelt_scope
 from mainstem.registry.contents.contents import Contents
 from mainstem.registry.contents.operations.contracts import check_metadata, check_rules
 from mainstem.registry.contents.tables import (
@@ -16,7 +16,7 @@ from mainstem.registry.contents.tables import (
     no_mode,
     not_permitted,
     prefix_of,
-    subject_of,
+    subject_named,
     too_large,
 )
 
@@ -31,14 +31,14 @@ class SetConfig(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> Config:  # noqa: ARG002 - every operation is given the time
         """Do it; returns what is configured there now. Raises RegistryError 42201, 42205, 42208 to 42210."""
-        where, config = scope(self.subject), self.config
+        where, config = spelt_scope(self.subject), self.config
         contents.configured.check_writable(where)
         for metadata in (config.default_metadata, config.override_metadata):
             check_metadata(None if metadata is UNSET else metadata)
         for rule_set in (config.default_rule_set, config.override_rule_set):
             check_rules(None if rule_set is UNSET else rule_set)
         if isinstance(config.alias, str) and config.alias:
-            subject_of(config.alias)
+            subject_named(config.alias)
         now = merged(contents.tables.settings.config(where) or Config(), config)
         if len(msgspec.json.encode(now)) > contents.limits.schema_bytes:
             raise too_large(f"What is configured there is larger than {contents.limits.schema_bytes} bytes")
@@ -55,7 +55,7 @@ class DeleteConfig(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> Config:  # noqa: ARG002 - every operation is given the time
         """Do it; returns what was configured. Raises RegistryError 40408, 42205, 42208."""
-        where = scope(self.subject)
+        where = spelt_scope(self.subject)
         contents.configured.check_writable(where)
         before = contents.tables.settings.config(where)
         if before is None and where != ALL:
@@ -75,7 +75,7 @@ class SetMode(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> Mode:  # noqa: ARG002 - every operation is given the time
         """Do it; returns the mode. Raises RegistryError 42205, 42208."""
-        where = scope(self.subject)
+        where = spelt_scope(self.subject)
         before = contents.configured.mode_for(where)
         if self.mode == "IMPORT" and before != "IMPORT" and not self.force and _has_subjects(contents, where):
             raise not_permitted("Cannot import since found existing subjects")
@@ -93,7 +93,7 @@ class DeleteMode(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> Mode:  # noqa: ARG002 - every operation is given the time
         """Do it; returns the mode that it was. Raises RegistryError 40409, 42208."""
-        where = scope(self.subject)
+        where = spelt_scope(self.subject)
         before = contents.tables.settings.mode(where)
         if before is None and where != ALL and not self.recursive:
             raise no_mode(self.subject)
@@ -109,5 +109,5 @@ class DeleteMode(Struct, frozen=True, tag=True):
 def _has_subjects(contents: Contents, where: str) -> bool:
     """Whether there is a version where a mode is for: a subject, a context, everything."""
     prefix = prefix_of(where or EVERYWHERE)
-    wanted = None if where == ALL or where.endswith(":") else subject_of(where)
+    wanted = None if where == ALL or where.endswith(":") else subject_named(where)
     return any(wanted in (None, name) for name, _ in contents.tables.subjects(prefix))

@@ -18,8 +18,8 @@ from mainstem.registry.contents.tables import (
     not_permitted,
     referenced,
     subject_deleted,
+    subject_named,
     subject_not_deleted,
-    subject_of,
     unknown_subject,
     unknown_version,
     version_deleted,
@@ -38,7 +38,7 @@ class DeleteVersion(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> int:  # noqa: ARG002 - every operation is given the time
         """Do it; returns the number. Raises RegistryError 40401, 40402, 40406, 40407, 42202, 42205, 42206."""
-        name = contents.configured.aliased(subject_of(self.subject))
+        name = contents.configured.aliased(subject_named(self.subject))
         number = version_number(self.version)
         found = dict(_versions(contents.tables, name, self.subject))
         live = [each for each, stored in found.items() if not stored.deleted]
@@ -65,7 +65,7 @@ class DeleteSubject(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> list[int]:  # noqa: ARG002 - every operation is given the time
         """Do it; returns the numbers. Raises RegistryError 40401, 40404, 40405, 42205, 42206."""
-        name = contents.configured.aliased(subject_of(self.subject))
+        name = contents.configured.aliased(subject_named(self.subject))
         found = dict(_versions(contents.tables, name, self.subject))
         live = {number: stored for number, stored in found.items() if not stored.deleted}
         if self.permanent and live:

@@ -24,7 +24,7 @@ from mainstem.registry.contents.tables import (
     invalid_version,
     not_permitted,
     other_id,
-    subject_of,
+    subject_named,
 )
 from mainstem.schemas.documents import Schema
 
@@ -45,7 +45,7 @@ class Register(Struct, frozen=True, tag=True):
 
     def apply(self, contents: Contents, at_ms: int) -> Version:
         """Register it; ``at_ms`` is the time. Raises RegistryError 40901, 42201, 42205, 42207, 42208, 42209."""
-        name = contents.configured.aliased(subject_of(self.subject))
+        name = contents.configured.aliased(subject_named(self.subject))
         config = contents.configured.config_for(str(name))
         normalize = self.normalize or config.normalize is True
         asked = contents.preparation.prepared(name, self.schema, normalize=normalize)

@@ -44,15 +44,15 @@ def split(written: str) -> Name:
     return Name(DEFAULT, written)
 
 
-def subject_of(written: str) -> Name:
+def subject_named(written: str) -> Name:
     """The subject that is meant. Raises RegistryError 42208 for what no subject can be called."""
     name = split(written)
     if not name.subject:
         raise invalid_subject(written)
-    return scope_of(written)
+    return scope_named(written)
 
 
-def scope_of(written: str) -> Name:
+def scope_named(written: str) -> Name:
     """A subject, or with ``:.context:`` a context, as what a configuration is for; raises RegistryError 42208."""
     name = split(written)
     if len(written) > NAME_LENGTH_MAX or _UNSPEAKABLE.search(written) or name.subject in _RESERVED:

@@ -10,7 +10,7 @@ from mainstem.registry.contents import (
     RegistryError,
     Shown,
     Version,
-    subject_of,
+    subject_named,
 )
 from mainstem.registry.http.call import Call, Text
 from mainstem.registry.http.endpoints.texts import formatted
@@ -49,7 +49,7 @@ def schema_of(request: SchemaRequest) -> Schema:
 
 def allow_references(call: Call, schema: Schema) -> None:
     """Refuse who may not read what a schema refers to: the answer could tell what stands there."""
-    owner = subject_of(call.subject)
+    owner = subject_named(call.subject)
     call.allow("read", *(call.within(str(owner.beside(each.subject))) for each in schema.references))
 
 

@@ -108,11 +108,6 @@ def decimal_form(precision: int, scale: int) -> Form:
     return Form(schema, (Decimal,), default=default)
 
 
-def plain(value: object) -> object:
-    """A value as the codec and its forms take it: dicts, lists, texts, numbers, and what is kept."""
-    return msgspec.to_builtins(value, builtin_types=KEPT)
-
-
 def plain_default(value: object) -> object:
-    """The same for a default, which is to be the same text every time: a set has no order of its own."""
+    """A default as the codec and its forms take it, the same text every time: a set has no order of its own."""
     return msgspec.to_builtins(value, builtin_types=KEPT, order="deterministic")
