@@ -282,6 +282,13 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (lambda c: c.versions("real"), [1, 2]),
         (lambda c: c.find("alias", A), (1, 1)),
         (lambda c: c.configured.aliases(), [("alias", "real")]),
+        (lambda c: [each.subject for each in c.schemas("ali", latest_only=True)], []),
+        (
+            lambda c: [(each.subject, each.version) for each in c.schemas("ali", aliases=True)],
+            [("real", 1), ("real", 2)],
+        ),
+        (lambda c: [each.version for each in c.schemas("", latest_only=True, aliases=True)], [2]),
+        (lambda c: c.uses(1, "alias"), [("real", 1)]),
         (SetConfig(Config(alias="alias"), "second"), Config(alias="alias")),
         (lambda c: c.versions("second"), 40401),
         (SetConfig(Config(alias=None), "alias"), Config()),

@@ -150,7 +150,9 @@ def test_a_request_says_a_configuration(said: object, config: Config) -> None:
     assert config_of(said) == config
 
 
-@pytest.mark.parametrize("said", [{"compatibility": "SOME"}, {"normalize": "yes"}, [], None])
+@pytest.mark.parametrize(
+    "said", [{"compatibility": "SOME"}, {"normalize": "yes"}, {"compatibilityPolicy": "logical"}, [], None]
+)
 def test_a_request_that_says_no_configuration_is_refused(said: object) -> None:
     """It is 42203."""
     with pytest.raises(RegistryError) as refused:

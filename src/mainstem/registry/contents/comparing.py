@@ -35,7 +35,7 @@ def comparison(
     Raises RegistryError 42201 where one of them is no schema.
     """
     level = config.level
-    policy: Policy = "LENIENT" if config.compatibility_policy == "LENIENT" else "STRICT"
+    policy: Policy = config.compatibility_policy or "STRICT"
     group = config.compatibility_group
     counted = [each for each in earlier if not group or _in_group(each.schema, group) == _in_group(new, group)]
     try:

@@ -51,6 +51,9 @@ def config_of(said: object) -> Config:
     for name in ("compatibilityLevel", "compatibilityPolicy"):
         if isinstance(members.get(name), str):
             members[name] = members[name].upper()
+    if members.get("compatibilityPolicy") == "LOGICAL":
+        # Taken and compared as another one, it would promise what nobody has looked at.
+        raise invalid_level("compatibilityPolicy LOGICAL asks Flink and Iceberg too, which nobody does here")
     try:
         return msgspec.convert(members, Config)
     except msgspec.ValidationError as error:

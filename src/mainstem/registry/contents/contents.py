@@ -1,6 +1,7 @@
 """What a registry has, for who asks: a view of rows, and nothing that waits."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Final, NamedTuple
 
 from mainstem.registry.contents.comparing import Comparison, comparison, counting
@@ -12,6 +13,7 @@ from mainstem.registry.contents.tables import (
     LARGEST_NUMBER,
     Limits,
     Name,
+    Prefix,
     Rows,
     Shown,
     StoredSubject,
@@ -109,9 +111,11 @@ class Contents:
             if _has(stored, shown):
                 yield str(name)
 
-    def schemas(self, prefix: str = ":*:", *, shown: Shown = "live", latest_only: bool = False) -> Iterator[Version]:
-        """All versions of these subjects, or the last one of each."""
-        for name, stored in self.tables.subjects(prefix_of(prefix)):
+    def schemas(
+        self, prefix: str = ":*:", *, shown: Shown = "live", latest_only: bool = False, aliases: bool = False
+    ) -> Iterator[Version]:
+        """All versions of these subjects, or the last one of each; with ``aliases`` also of whatever one stands for."""
+        for name, stored in chain(self.tables.subjects(prefix_of(prefix)), self._aliased(prefix) if aliases else ()):
             if _has(stored, shown):
                 found = (each for each in self.tables.versions(name) if _is_shown(each[1].deleted, shown))
                 yield from (
@@ -193,6 +197,16 @@ class Contents:
         where = f":{found.context}:" if isinstance(found, Identified) else found.subject
         return formatted(Linked(found.schema, resolved(self.tables, found.schema, split(where), self.limits)), wanted)
 
+    def _aliased(self, prefix: str) -> Iterator[tuple[Name, StoredSubject]]:
+        """The subjects that have an alias that begins so, and do not begin so themselves."""
+        wanted = prefix_of(prefix)
+        found = {
+            self.configured.aliased(name)
+            for name in (split(written) for written, _ in self.configured.aliases())
+            if name.subject and _begins(name, wanted)
+        }
+        return ((name, self.tables.subject(name)) for name in sorted(found) if not _begins(name, wanted))
+
     def _subject(self, subject: str, shown: Shown) -> Name:
         name = self.configured.aliased(subject_named(subject))
         if not _has(self.tables.subject(name), shown):
@@ -223,6 +237,10 @@ def version_number(version: int | str) -> int | None:
     if not 1 <= number <= LARGEST_NUMBER or str(number) != str(version):
         raise invalid_version(version)
     return number
+
+
+def _begins(name: Name, prefix: Prefix) -> bool:
+    return prefix.context in (None, name.context) and name.subject.startswith(prefix.beginning)
 
 
 def _is_shown(deleted: bool, shown: Shown) -> bool:  # noqa: FBT001 - of a stored version

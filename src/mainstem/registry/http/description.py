@@ -20,6 +20,7 @@ _FLAGS: Final = frozenset(
         "deleted",
         "deletedOnly",
         "latestOnly",
+        "aliases",
         "fetchMaxId",
         "normalize",
         "permanent",

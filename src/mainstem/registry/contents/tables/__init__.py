@@ -42,7 +42,6 @@ from mainstem.registry.contents.tables.names import (
 from mainstem.registry.contents.tables.records import (
     RULE_LISTS,
     USUAL_LEVEL,
-    CompatibilityPolicy,
     Config,
     Mode,
     Shown,
@@ -62,7 +61,6 @@ __all__ = [
     "RULE_LISTS",
     "USUAL_LEVEL",
     "Changes",
-    "CompatibilityPolicy",
     "Config",
     "Limits",
     "MemoryRows",

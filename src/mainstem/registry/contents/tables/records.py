@@ -7,14 +7,13 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from mainstem.schemas.compatibility import Level
+from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Metadata, RuleSet, Schema
 
 Shown: TypeAlias = Literal["live", "all", "deleted"]
 """Which versions are asked for: those that are not deleted, also the deleted ones, or these alone."""
 
 Mode: TypeAlias = Literal["READWRITE", "READONLY", "READONLY_OVERRIDE", "IMPORT", "FORWARD"]
-CompatibilityPolicy: TypeAlias = Literal["STRICT", "LENIENT", "LOGICAL"]
 
 USUAL_LEVEL: Final[Level] = "BACKWARD"
 """The level where nobody has said one."""
@@ -26,7 +25,7 @@ class Config(Struct, frozen=True, rename="camel", omit_defaults=True):
     """What is configured for a subject, a context or all. ``UNSET`` is not said; ``None`` takes back what was said."""
 
     compatibility_level: Level | UnsetType | None = UNSET
-    compatibility_policy: CompatibilityPolicy | UnsetType | None = UNSET
+    compatibility_policy: Policy | UnsetType | None = UNSET
     compatibility_group: str | UnsetType | None = UNSET
     normalize: bool | UnsetType | None = UNSET
     validate_fields: bool | UnsetType | None = UNSET

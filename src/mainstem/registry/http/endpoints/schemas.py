@@ -87,7 +87,8 @@ async def everything(call: Call) -> list[VersionAnswer]:
     rule = call.query.text("ruleType")
 
     def look(contents: Contents) -> list[VersionAnswer]:
-        found = contents.schemas(prefix, shown=shown_by(call), latest_only=call.query.flag("latestOnly"))
+        latest_only, aliases = call.query.flag("latestOnly"), call.query.flag("aliases")
+        found = contents.schemas(prefix, shown=shown_by(call), latest_only=latest_only, aliases=aliases)
         wanted = (each for each in found if call.sees(each.subject) and (not rule or rule in _rule_types(each)))
         return [of_version(each, formatted(contents, each, call.query)) for each in call.query.page(wanted)]
 

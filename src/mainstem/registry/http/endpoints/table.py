@@ -74,7 +74,7 @@ _SCHEMAS: Final = (
         "read",
         list[VersionAnswer],
         "All versions, or the last one of each subject",
-        query=("subjectPrefix", *_SHOWN, "latestOnly", "ruleType", "format", *_PAGE),
+        query=("subjectPrefix", *_SHOWN, "latestOnly", "aliases", "ruleType", "format", *_PAGE),
     ),
     Endpoint(
         "GET",
