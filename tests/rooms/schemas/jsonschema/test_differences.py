@@ -136,3 +136,27 @@ def test_hostile_schemas_are_answered_soon() -> None:
     assert not compared({"minProperties": 10**9, "type": "object"}, {"minProperties": 10**9 + 1}).compatible
     assert compared({"enum": list(range(10_000))}, {"enum": list(range(9_999))}).outcome == "incompatible"
     assert time.process_time() - begun < 20
+
+
+ALTERNATIVES = [record({"kind": {"const": each}}, "kind") for each in range(500)]
+MANY_CONDITIONS = {"allOf": [{"minLength": each} for each in range(3_000)]}
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [
+        ({"oneOf": ALTERNATIVES}, {"oneOf": ALTERNATIVES[::-1]}),
+        (
+            {
+                "definitions": {"a": MANY_CONDITIONS},
+                **record({f"p{n}": {"$ref": "#/definitions/a"} for n in range(80)}),
+            },
+            record({f"p{n}": {"minLength": 2_999} for n in range(80)}),
+        ),
+        ({"enum": list(range(20_000)), "allOf": [{"minimum": -n} for n in range(1_200)]}, {"maximum": 19_999}),
+    ],
+    ids=["every alternative with every other", "many conditions, at many places", "many values, many times"],
+)
+def test_small_steps_are_counted_too(writer: object, reader: object) -> None:
+    """What is quick once has an end when it is done for everything that a schema can hold: an owner waits for it."""
+    assert [each.rule for each in compared(writer, reader).differences] == ["too-large"]

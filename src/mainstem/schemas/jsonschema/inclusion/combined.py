@@ -5,7 +5,7 @@ from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.claims import TYPES, Claims, Not
 from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of, widened
-from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
+from mainstem.schemas.jsonschema.inclusion.proof import ALTERNATIVE, Case, Finding
 from mainstem.schemas.jsonschema.reading import Place
 
 MANY_TAGS: Final = 100
@@ -34,6 +34,7 @@ def all_of(case: Case) -> Iterator[Finding]:
 def any_of(case: Case) -> Iterator[Finding]:
     """``anyOf``: one of them takes everything; what is claimed is split into cases where none does."""
     branches = case.goal.children("anyOf")
+    case.prover.spend(ALTERNATIVE * len(branches))
     if not any(case.prover.holds(case.claims, each) for each in branches if not _apart(case, each)):
         yield from _none_of(case, "anyOf", branches)
 
@@ -41,6 +42,7 @@ def any_of(case: Case) -> Iterator[Finding]:
 def one_of(case: Case) -> Iterator[Finding]:
     """``oneOf``: one takes everything, and no other takes any of it."""
     branches = case.goal.children("oneOf")
+    case.prover.spend(ALTERNATIVE * len(branches))
     near = [each for each in branches if not _apart(case, each)]
     taking = [each for each in near if case.prover.holds(case.claims, each)]
     if not taking:

@@ -15,6 +15,15 @@ from mainstem.schemas.jsonschema.reading import KEYWORDS, Json, Judge, Library, 
 STEPS: Final = 20_000
 """A comparison takes at most so many steps; then what is left counts as not provable."""
 
+GATHERING: Final = 0.2
+"""Steps for each schema that speaks of one instance, each time that they are put together."""
+
+VALUE: Final = 0.001
+"""Steps for each of these, and each listed value that is held against it."""
+
+ALTERNATIVE: Final = 0.1
+"""Steps for each alternative of a goal, each time that the right one is looked for."""
+
 DEEP: Final = 80
 """Goals are nested at most so deep."""
 
@@ -133,7 +142,7 @@ class Prover:
         self._checks = checks
         self._examples = examples
         self._empty = empty
-        self._steps = STEPS
+        self._steps: float = STEPS
         self._decided: dict[tuple[Claims, Place], bool] = {}
         self._open: dict[tuple[Claims, Place], tuple[int, int]] = {}
         self._telling: set[tuple[Claims, Place]] = set()
@@ -200,6 +209,8 @@ class Prover:
         """What follows from claims."""
         if claims not in self._facts:
             self._facts[claims] = facts = gathered(claims)
+            said = len(facts.places) + len(facts.negatives)
+            self.spend(said * (GATHERING + VALUE * len(facts.values or ())))
             if facts.values is None and facts.types <= {"null", "boolean"}:
                 facts.values = [None, True, False]
             if facts.values is not None:
@@ -231,9 +242,9 @@ class Prover:
                 kept.append(each)
         return tuple(kept)
 
-    def spend(self) -> None:
-        """Take one step."""
-        self._steps -= 1
+    def spend(self, steps: float = 1) -> None:
+        """Take one step, or a part of one for what is small and may be done very often."""
+        self._steps -= steps
         if self._steps < 0 or len(self._open) >= DEEP:
             raise TooLarge
 
