@@ -144,6 +144,9 @@ async def test_a_proxy_is_not_passed_by() -> None:
     ("headers", "status"),
     [
         ({"host": "localhost:8081"}, 200),
+        ({"host": "[::1]:8081"}, 200),
+        ({"host": ""}, 200),
+        ({"host": "evil.example:8081"}, 403),
         ({"host": "localhost:8081", "origin": "http://localhost:8081"}, 200),
         ({"host": "localhost:8081", "origin": "http://evil.example"}, 403),
         ({"host": "evil.example:8081", "origin": "http://evil.example:8081"}, 403),

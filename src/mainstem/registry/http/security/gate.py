@@ -51,13 +51,11 @@ class Gate:
         proxied = bool(self._exposure.proxies)
         if proxied and not asked.encrypted and not self._by_proxy(asked) and not is_loopback(asked.client):
             raise Refused(403, "this registry is asked through its proxy, or with TLS")
-        origin = asked.headers.get("origin")
-        if origin is None:
-            return
-        host = asked.headers.get("host", "")
-        here = origin.partition("://")[2] == host
-        # A page may have had its own name point here: then both say so, and only the name tells.
-        if not here or (self._exposure.accounts is None and not is_loopback(_without_port(host))):
+        origin, host = asked.headers.get("origin"), asked.headers.get("host", "")
+        here = origin is None or origin.partition("://")[2] == host
+        # A page may have had its own name point here: then only the name tells, and what it reads has no Origin at all.
+        renamed = self._exposure.accounts is None and not proxied and host and not is_loopback(_without_port(host))
+        if not here or renamed:
             raise Refused(403, "the registry takes no requests from the pages of another site")
 
     def _by_proxy(self, asked: Asked) -> bool:
