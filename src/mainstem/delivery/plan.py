@@ -15,6 +15,7 @@ from mainstem.errors import DefinitionError, MainstemError
 from mainstem.events import Declaration
 from mainstem.identifiers import Derivation
 from mainstem.schemas.upcasting import Reading, check_chain, reading_of
+from mainstem.schemas.writers import Writers
 from mainstem.settings import Settings
 
 TASKS_MOST = 32
@@ -127,8 +128,11 @@ class Plan:
         """The handlers that give way, and how far behind their task is then."""
         return {each.name: each.gives_way_ms for each in self.processors if each.gives_way_ms is not None}
 
-    def routes(self) -> dict[tuple[str, str | None], Route]:
-        """The routes by topic and wire name; None stands for a topic without envelope."""
+    def routes(self, writers: Writers | None = None) -> dict[tuple[str, str | None], Route]:
+        """The routes by topic and wire name; None stands for a topic without envelope.
+
+        ``writers`` know the schemas that others have written with.
+        """
         wanted: dict[tuple[str, str | None], tuple[Declaration, list[Processor]]] = {}
         for processor in self.processors:
             for declaration in processor.inputs:
@@ -137,7 +141,8 @@ class Plan:
                     _, processors = wanted.setdefault((declaration.topic, name), (declaration, []))
                     processors.append(processor)
         return {
-            at: Route(reading_of(declaration), tuple(processors)) for at, (declaration, processors) in wanted.items()
+            at: Route(reading_of(declaration, writers), tuple(processors))
+            for at, (declaration, processors) in wanted.items()
         }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mainstem.schemas import formats as formats
     from mainstem.schemas import registries as registries
     from mainstem.schemas import upcasting as upcasting
+    from mainstem.schemas import writers as writers
     from mainstem.schemas.formats import schema_of as schema_of
     from mainstem.schemas.subjects import OWNER as OWNER
     from mainstem.schemas.subjects import context_of as context_of
@@ -59,6 +60,7 @@ __all__ = [
     "unreadable_failure",
     "upcasting",
     "version_failure",
+    "writers",
 ]
 
 # Who declares an event and a handler compares no schemas.

@@ -1,6 +1,6 @@
 """The log as it is, read back by a stranger."""
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 from mainstem.broker import Batch, TopicPartition
@@ -8,6 +8,7 @@ from mainstem.broker.sqlite import SqliteBroker
 from mainstem.delivery import in_binary_mode
 from mainstem.events import CE_CAUSATIONID, CE_EVENTVERSION, CE_ID, CE_TYPE, Declaration, identity
 from mainstem.schemas.upcasting import Reading, reading_of
+from mainstem.schemas.writers import SCHEMA_HEADER, Writers
 from mainstem.testing.published import Fact
 
 E = TypeVar("E")
@@ -59,11 +60,14 @@ class Records:
         ]
         return sorted(found, key=lambda row: (row.partition, row.offset))
 
-    def facts(self, kind: type[E], declaration: Declaration) -> list[Fact[E]]:
-        """The events of a type, by partition and offset, those of older versions as the type has them now."""
+    def facts(self, kind: type[E], declaration: Declaration, published: Iterable[Declaration] = ()) -> list[Fact[E]]:
+        """The events of a type, by partition and offset, those of older versions as the type has them now.
+
+        ``published`` are the types that were written, also in those versions.
+        """
         reading = self._readings.get(kind)
         if reading is None:
-            reading = self._readings[kind] = reading_of(declaration)
+            reading = self._readings[kind] = reading_of(declaration, Writers(in_play=True, played=published))
         names = {name.encode() for name in declaration.names}
         facts: list[Fact[E]] = []
         for batch in map(in_binary_mode, self._read(declaration.topic)):
@@ -72,7 +76,7 @@ class Records:
                 value = batch.values[index]
                 if name not in names or value is None:
                     continue
-                decode = reading.decoder(batch.header(CE_EVENTVERSION, index))
+                decode = reading.decoder(batch.header(CE_EVENTVERSION, index), batch.header(SCHEMA_HEADER, index))
                 event: E = decode(value)  # type: ignore[assignment]  # it is decoded as this very type
                 facts.append(_fact(event, batch, index))
         return sorted(facts, key=lambda fact: (fact.partition, fact.offset))

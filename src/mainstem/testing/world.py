@@ -167,7 +167,8 @@ class World:
 
     def published(self, kind: type[E]) -> Published[E]:
         """The events of a type that are in the log now, whoever published them."""
-        return Published(kind.__name__, self.records.facts(kind, self._declaration(kind)))
+        outputs = [each for plan in self.plans for each in plan.outputs.declarations]
+        return Published(kind.__name__, self.records.facts(kind, self._declaration(kind), outputs))
 
     def values(self, store: Store[V], *, task: int | None = None) -> dict[bytes, V]:
         """The committed values of a store by key bytes; of one task, or of all.

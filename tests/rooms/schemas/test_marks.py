@@ -114,11 +114,12 @@ def test_what_wants_no_id_has_no_mark() -> None:
     assert mark_of(plain, "shop", LockFile()) == mark_in_play(plain) == SchemaMark()
 
 
-def test_avro_behind_an_id_is_not_read_by_guess() -> None:
-    """Without its writer's schema it would be read as something else."""
-    with pytest.raises(DefinitionError, match="no registry is asked"):
-        check_chain(declaration_of(Topic("orders", Row, format="avro", schema_id="prefix")))
+def test_steps_from_older_avro_need_an_id() -> None:
+    """Without its writer's schema it would be read as something else, and the id names that."""
+    named = Topic("orders", Row, format="avro", schema_id="prefix", version=2)
+    named.upcast(1, rename("id", "order"))
+    check_chain(named.declaration)
     stepped = Topic("orders", Row, format="avro", version=2)
     stepped.upcast(1, rename("id", "order"))
-    with pytest.raises(DefinitionError, match="written in Avro, and has steps"):
+    with pytest.raises(DefinitionError, match="is Avro without the id of its schema, and has steps"):
         check_chain(stepped.declaration)

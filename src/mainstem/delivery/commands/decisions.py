@@ -54,6 +54,14 @@ class Decisions(Struct, frozen=True):
             return self._redrive(command, mark, effects, now_ms)
         return self._discard(command, mark, effects, now_ms)
 
+    def edited(self, command: Command) -> Letter | None:
+        """The letter that an edit is about, with the new value; None when it is not there."""
+        mark = self.parking.mark(command.handler, command.place)
+        if mark is None:
+            return None
+        letter = letter_at(self.parking, (command.handler, command.place), mark, command.number)
+        return letter and letter.edited(command.value, Edit(0, command.by, command.reason))
+
     def _redrive(self, command: Command, mark: Mark, effects: Effects, now_ms: int) -> Applied:
         handler, place = command.handler, command.place
         if self.parking.restored.of(handler, place).unfinished:

@@ -1,6 +1,7 @@
 """What the works of a task share: running a handler until it succeeds, is parked, or is given up."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -37,6 +38,9 @@ from mainstem.delivery.measures import Counted
 from mainstem.delivery.schedules import LaterDecisions
 from mainstem.errors import EventRefused, VersionUnknown
 from mainstem.telemetry import event_logger, log
+
+UNANSWERED_MS: Final = 10_000
+"""After so long a parked event asks again for its schema, when no registry has answered."""
 
 
 class Desk(Struct, frozen=True):
@@ -182,6 +186,10 @@ class Desk(Struct, frozen=True):
         if next_ms is None:
             return await self.attempt(handler, handler.alone(event), at, gathered, error=error, before=before)
         return Stopped(before or self._not_now("over its rate limit"), next_ms)
+
+    def unanswered(self, why: str, before: Failure | None) -> Stopped:
+        """How an event ends whose schema nobody tells now: it waits, and has not failed."""
+        return Stopped(before or self._not_now(why), self.clock.now_ms() + UNANSWERED_MS)
 
     def _not_now(self, why: str) -> Failure:
         """What stands where others have a failure."""

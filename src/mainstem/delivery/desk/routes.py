@@ -1,6 +1,6 @@
 """From a record to its event and its handlers, in one incarnation of a task."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from mainstem.broker import Batch
@@ -16,7 +16,8 @@ from mainstem.events import (
     Envelope,
 )
 from mainstem.schemas import DECODER_ERRORS, decoding_failure
-from mainstem.schemas.upcasting import Decode, Reading
+from mainstem.schemas.upcasting import Cells, Decode, Decoders, Reading
+from mainstem.schemas.writers import SCHEMA_HEADER, SchemaName, Writers
 from mainstem.state import Timer
 
 
@@ -32,17 +33,20 @@ class BoundRoute(NamedTuple):
 class Routes:
     """The routes of a task, by topic and the bytes of the type header."""
 
-    __slots__ = ("_by_topic", "_routes")
+    __slots__ = ("_by_topic", "_naming", "_routes", "_writers")
 
-    def __init__(self, plan: Plan, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, plan: Plan, handlers: Mapping[str, Handler], writers: Writers | None = None) -> None:
+        self._writers = writers
         self._routes: dict[tuple[str, bytes | None], BoundRoute] = {}
         self._by_topic: dict[str, tuple[Handler, ...]] = {}
-        for (topic, name), route in plan.routes().items():
+        for (topic, name), route in plan.routes(writers).items():
             bound = tuple(handlers[each.name] for each in route.processors)
             key = (topic, None if name is None else name.encode())
             self._routes[key] = BoundRoute(route.reading.declaration, route.reading, route.reading.decoders, bound)
             known = self._by_topic.get(topic, ())
             self._by_topic[topic] = known + tuple(each for each in bound if each not in known)
+        # The topics with records that name the schema they were written with.
+        self._naming = frozenset(topic for (topic, _), each in self._routes.items() if each.reading.named)
 
     def has_envelope(self, topic: str) -> bool:
         """Whether the types of a topic stand in its records."""
@@ -59,6 +63,49 @@ class Routes:
         """The route of a type, or None when no handler wants it."""
         return self._routes.get((topic, type_name))
 
+    def unknown(self, batch: Batch, *, again: bool = False) -> Collection[SchemaName]:
+        """The schemas that somebody must be asked for before the records of a batch can be decoded.
+
+        Those that were denied just now are among them when they are asked for ``again``.
+        """
+        if batch.topic not in self._naming:
+            return ()
+        names = (SCHEMA_HEADER, CE_TYPE) if self.has_envelope(batch.topic) else (SCHEMA_HEADER,)
+        headers, *types = batch.several(names)
+        if not types:
+            return self._unknown((batch.topic, None), batch.values, headers, again=again)
+        found: set[SchemaName] = set()
+        for name in set(types[0] or ()):
+            at = [index for index, each in enumerate(types[0] or ()) if each == name]
+            values = [batch.values[index] for index in at]
+            named = headers and [headers[index] for index in at]
+            found.update(self._unknown((batch.topic, name), values, named, again=again))
+        return found
+
+    def _unknown(
+        self, at: tuple[str, bytes | None], values: Cells, headers: Cells | None, *, again: bool
+    ) -> Collection[SchemaName]:
+        bound = self._routes.get(at)
+        named = None if bound is None else bound.reading.named
+        return () if named is None else named.unknown(values, headers, again=again)
+
+    async def acquaint(self, names: Collection[SchemaName], *, again: bool = False) -> None:
+        """Ask for schemas, so that they are known or denied; those that were denied only ``again``.
+
+        Raises one of :data:`~mainstem.schemas.writers.AWAY` where nobody answers.
+        """
+        if self._writers is not None:
+            await self._writers.acquire(names, again=again)
+
+    def decoders(self, bound: BoundRoute, batch: Batch) -> Decoders:
+        """What decodes the records of a batch by their versions; none where each must be looked at."""
+        named = bound.reading.named
+        headers = None if named is None else batch.several((SCHEMA_HEADER,))[0]
+        if named is None or headers is None:
+            return bound.decoders
+        header = batch.common.get(SCHEMA_HEADER)
+        return {} if header is None else named.behind(header)
+
     def of_topic(self, topic: str) -> tuple[Handler, ...]:
         """All handlers that read a topic; a record without a type is everybody's."""
         return self._by_topic.get(topic, ())
@@ -66,7 +113,8 @@ class Routes:
     def decode(self, bound: BoundRoute, batch: Batch, index: int, version: bytes | None) -> object:
         """One record's event. Raises :class:`DecodingFailed`."""
         value = batch.values[index]
-        decode = bound.reading.decoder(version)
+        header = None if bound.reading.named is None else batch.header(SCHEMA_HEADER, index)
+        decode = bound.reading.decoder(version, header)
         try:
             return decode(value)  # type: ignore[arg-type]  # of a tombstone it raises TypeError
         except DecodingFailed:

@@ -24,6 +24,7 @@ class Pauses:
     """The pauses of one incarnation of a task."""
 
     __slots__ = (
+        "_apart",
         "_clock",
         "_closed",
         "_held",
@@ -49,6 +50,7 @@ class Pauses:
         self._keeping: set[str] = set()
         self._queues: dict[str, _Waiting] = {}
         self._closed = False
+        self._apart: set[TopicPartition] = set()
         self.standing = 0
         """How many works keep their lane and wait; they do not count as in flight."""
 
@@ -102,7 +104,19 @@ class Pauses:
         self._notices.over("paused", reason)
         log.info("%s: no longer, after %.1f s: %s", self._name, self._clock.monotonic() - since, reason)
         if not self._held and self._reader is not None:
-            self._reader.resume(self._inputs)
+            self._reader.resume([each for each in self._inputs if each not in self._apart])
+
+    def set_apart(self, at: TopicPartition) -> None:
+        """Let one partition stand still, whatever holds for the others."""
+        self._apart.add(at)
+        if self._reader is not None:
+            self._reader.pause([at])
+
+    def rejoin(self, at: TopicPartition) -> None:
+        """Let it go on as the others do."""
+        self._apart.discard(at)
+        if not self._held and self._reader is not None:
+            self._reader.resume([at])
 
     def close(self) -> None:
         """The task is being drained: who stands still does not go on, and nothing begins behind it."""

@@ -19,6 +19,7 @@ from mainstem.delivery.tasks.environment import Environment
 from mainstem.delivery.tasks.fitting import fit_out, stand_guard
 from mainstem.delivery.tasks.positions import first_positions, restore
 from mainstem.delivery.tasks.strain import is_input, made_ms, strain_of
+from mainstem.delivery.tasks.unread import Unread
 from mainstem.delivery.works import Admission, Alarm, Hops, plain_events
 from mainstem.state import Rows, TaskState
 from mainstem.telemetry import log
@@ -46,6 +47,7 @@ class Task:
         self._lanes = Lanes(plan.lanes, self._fail, self._something_came, is_input)
         self._notices = Notices(Audit(plan.group, ownership.task), environment.clock)
         self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes, self._notices)
+        self._unread = Unread(self._incarnation.name, environment, self._pauses, self._notices, self._fail)
         self._breakers = Breakers({each.name: each.fuse for each in plan.processors if each.fuse is not None})
         self._alarm = Alarm(self._state, environment.clock, self._lanes.add, environment.later)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -78,8 +80,8 @@ class Task:
 
     @property
     def paused(self) -> Mapping[str, float]:
-        """Why its inputs stand still, and for how many seconds; empty when they do not."""
-        return self._pauses.reasons
+        """Why its inputs, or one of them, stand still, and for how many seconds; empty when they do not."""
+        return {**self._pauses.reasons, **self._unread.reasons}
 
     @property
     def next_ms(self) -> int | None:
@@ -154,6 +156,7 @@ class Task:
                 self._lateness.close()
             self._environment.right_of_way.leave(self._plan.group, self._pauses)
             self._breakers.stop()
+            await self._unread.stop()
             if self._ticking is not None:
                 self._ticking.cancel()
             await self._lanes.stop()
@@ -187,7 +190,7 @@ class Task:
         desk = fit_out(
             plan, self._ownership.task, environment, self._incarnation, ledger, (self._pauses, self._breakers)
         )
-        routes = Routes(plan, desk.handlers)
+        routes = Routes(plan, desk.handlers, environment.writers)
         roster = Roster(plan, self._state, desk.parking, desk.checkpoints, desk.audit)
         ledger.absorb(first)
         anew = positions.keys() - self._ownership.positions.keys()
@@ -223,10 +226,13 @@ class Task:
                 await reader.wait()
                 self._nothing_to_read = False
                 continue
+            batch = admission.in_binary_mode(batch)
+            if unknown := admission.unknown(batch):
+                self._unread.put_back(batch, unknown, reader, admission)
+                continue
             admission.desk.counted.read(batch.topic, len(batch))
             if batch.topic != self._plan.inbox:
                 self._look_at(batch)
-            batch = admission.in_binary_mode(batch)
             at = TopicPartition(batch.topic, batch.partition)
             intake = ledger.progress[at].admit(batch)
             works = admission.works(batch, intake)

@@ -1,6 +1,6 @@
 """From a batch to works: who wants which record, and its event, decoded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.commands import LATER_ACTIONS, Command, decode_command
@@ -14,6 +14,7 @@ from mainstem.delivery.works.works import BatchWork, CommandWork, EventWork, Sie
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE
 from mainstem.schemas import DECODER_ERRORS
+from mainstem.schemas.writers import SchemaName
 from mainstem.telemetry import log
 
 
@@ -35,6 +36,14 @@ class Admission:
     def in_binary_mode(self, batch: Batch) -> Batch:
         """The batch to be taken into work: events in structured mode look like all others."""
         return self._routes.in_binary_mode(batch)
+
+    def unknown(self, batch: Batch) -> Collection[SchemaName]:
+        """The schemas that somebody must be asked for before the batch can be taken into work; mostly none."""
+        return self._routes.unknown(batch)
+
+    async def acquaint(self, names: Collection[SchemaName]) -> None:
+        """Ask for them. Raises one of :data:`~mainstem.schemas.writers.AWAY` where nobody answers."""
+        await self._routes.acquaint(names)
 
     def works(self, batch: Batch, intake: Intake) -> Sequence[Work]:
         """The works of a batch, in offset order. Records that need none are done in the intake."""
@@ -120,7 +129,7 @@ class Admission:
         self._prefetch(bound, keys if whole else [keys[index] for index in at])
         if self._selective(bound, batch):
             return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]
-        decoders, handlers = bound.decoders, bound.handlers
+        decoders, handlers = self._routes.decoders(bound, batch), bound.handlers
         if CE_EVENTVERSION in batch.own.names():
             versions = batch.own.column(CE_EVENTVERSION)
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from mainstem.delivery.context import Effects, Gathered, RunContext, no_effects
 from mainstem.delivery.desk import RAISED, Desk, Handler, Routes, Slot, failure_of, lets_pass
 from mainstem.delivery.failures import Failure, Letter, Mark, Stopped, place_alone
 from mainstem.delivery.lanes import Intake
+from mainstem.schemas.writers import AWAY
 from mainstem.state import Timer, timers
 
 WORKED_OFF_AT_ONCE = 100
@@ -252,6 +254,10 @@ async def _again(
     """Run a handler for an event that was parked; what it has done, or why it stopped."""
     at = Slot(letter.batch(), 0)
     try:
+        await routes.acquaint(routes.unknown(at.batch, again=True), again=True)
+    except AWAY as away:
+        return desk.unanswered(away.what, before)
+    try:
         event = routes.open(letter)
         wanted = routes.wanted(handler, at.batch, 0)
     except Exception as error:  # noqa: BLE001 - a predicate may raise anything
@@ -274,8 +280,12 @@ class CommandWork(Struct, eq=False):
     async def run(self) -> None:
         """Apply the command, and answer it; the command is completed in the same commit."""
         desk, command = self.desk, self.command
-        effects, now = no_effects(), desk.clock.now_ms()
         decisions = Decisions(desk.parking, desk.parties, desk.checkpoints, desk.audit, self.routes.open)
+        if command.action == "edit" and (letter := decisions.edited(command)):
+            # Whether its handler could be given it may need a schema; that nobody tells it now is said in the answer.
+            with suppress(*AWAY):
+                await self.routes.acquaint(self.routes.unknown(letter.batch(), again=True), again=True)
+        effects, now = no_effects(), desk.clock.now_ms()
         applied = decisions.apply(command, effects, now)
         if command.action == "redrive" and applied.found:
             desk.counted.redriven(command.handler, applied.found)

@@ -3,11 +3,12 @@
 from mainstem.schemas.protobuf.differences import differences
 from mainstem.schemas.protobuf.files import serialized
 from mainstem.schemas.protobuf.grammar import GRAMMAR
-from mainstem.schemas.protobuf.types import codec_of, schema_of
+from mainstem.schemas.protobuf.types import codec_of, codec_reading, schema_of
 
 __all__ = [
     "GRAMMAR",
     "codec_of",
+    "codec_reading",
     "differences",
     "schema_of",
     "serialized",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mainstem.doors import door
 from mainstem.schemas.upcasting.chain import check_chain, named, upcasted
 from mainstem.schemas.upcasting.places import StepFailed
-from mainstem.schemas.upcasting.reading import Decode, Reading, reading_of
+from mainstem.schemas.upcasting.reading import Cells, Decode, Decoders, Named, Reading, reading_of
 
 if TYPE_CHECKING:
     from mainstem.schemas.upcasting.steps import default as default
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from mainstem.schemas.upcasting.steps import split as split
 
 __all__ = [
+    "Cells",
     "Decode",
+    "Decoders",
+    "Named",
     "Reading",
     "StepFailed",
     "check_chain",

@@ -11,24 +11,18 @@ def check_chain(declaration: Declaration) -> None:
     """Raise ``DefinitionError`` unless there is a way from every older version that is read to the current one.
 
     A step leads to the next version, and begins at an older one, so a way can neither turn back nor go beyond. What was
-    written with another schema of Avro cannot be read at all without that schema.
+    written with another schema of Avro cannot be read at all without that schema, which an id has to name.
     """
-    if declaration.format == "avro" and declaration.schema_id is not None:
-        raise DefinitionError(
-            f"{declaration.wire_name} is Avro behind the id of its schema, and no registry is asked for others here",
-            where=declaration.label,
-            why="what its producer has written with a later schema of the same version would be read as something else",
-            remedy="read it with a plain consumer and a registry's deserializer, or let its producer write JSON",
-        )
     if declaration.envelope is None:
         return
     known = declaration.upcasts.steps
-    if known and declaration.format == "avro":
+    if known and declaration.format == "avro" and declaration.schema_id is None:
         raise DefinitionError(
-            f"{declaration.wire_name} is written in Avro, and has steps from older versions",
+            f"{declaration.wire_name} is Avro without the id of its schema, and has steps from older versions",
             where=declaration.label,
-            why="Avro is read with the schema that it was written with, and a type knows its own alone",
-            remedy=f"say oldest={declaration.version}, and read older versions as a type of their own",
+            why="Avro is read with the schema that it was written with, and a record must say which that is",
+            remedy=f'write schema_id="prefix"; or say oldest={declaration.version}, and read older versions as a type '
+            "of their own",
         )
     missing = [str(each) for each in range(declaration.oldest, declaration.version) if each not in known]
     if missing:

@@ -9,6 +9,7 @@ from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE, Topic, declaration_of, from_structured, is_structured
 from mainstem.schemas import DECODER_ERRORS, decoding_failure
 from mainstem.schemas.upcasting import reading_of
+from mainstem.schemas.writers import SCHEMA_HEADER
 
 E = TypeVar("E")
 
@@ -43,7 +44,7 @@ class Message(Struct, frozen=True, gc=False):
                 why="several types may share a topic",
                 remedy="look at headers['ce_type'] first, and ask for the event of that type",
             )
-        decode = reading_of(declaration).decoder(headers.get(CE_EVENTVERSION))
+        decode = reading_of(declaration).decoder(headers.get(CE_EVENTVERSION), headers.get(SCHEMA_HEADER))
         try:
             event: E = decode(value)  # type: ignore[arg-type, assignment]  # of a tombstone it raises
         except DecodingFailed:

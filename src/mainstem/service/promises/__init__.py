@@ -5,6 +5,7 @@ from mainstem.service.promises.objections import objections
 from mainstem.service.promises.registering import registered, stands
 from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import LEVELS, Stated, stated_by
+from mainstem.service.promises.writers import writers_of
 
 __all__ = [
     "BROKER",
@@ -19,4 +20,5 @@ __all__ = [
     "standing_registry",
     "stands",
     "stated_by",
+    "writers_of",
 ]

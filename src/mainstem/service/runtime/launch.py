@@ -80,6 +80,7 @@ class Launch:
             floor.later,
             self._process.outage,
             self._right_of_way,
+            self._process.writers,
         )
         runner = GroupRunner(plan, partial(broker.rows, plan.group), environment)
         self._process.runners[plan.group] = runner

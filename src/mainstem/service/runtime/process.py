@@ -8,6 +8,7 @@ from mainstem.broker import TopicPartition, lag_behind
 from mainstem.clock import Clock
 from mainstem.delivery import Counters, GroupRunner, Outage, Plan, Survey
 from mainstem.events import Declaration
+from mainstem.schemas.writers import Writers
 from mainstem.service.brokers import Backend
 from mainstem.service.catalogue import entry_of, write_catalogue
 from mainstem.service.plans import CATALOGUE
@@ -38,6 +39,7 @@ class Running:
         self.plans: list[Plan] = []
         self.runners: dict[str, GroupRunner] = {}
         self.outage = Outage()
+        self.writers: Writers | None = None
         self._stuck_seconds = stuck_seconds
         self.survey = Survey(self.plans, self.runners, clock)
         self.checkup = Checkup(

@@ -10,7 +10,7 @@ from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Draft, Existing, check, draft, unpinnable
 from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled, unless
-from mainstem.service.promises import enforced
+from mainstem.service.promises import enforced, writers_of
 from mainstem.service.runtime.backend import existing_on, is_new, opened
 from mainstem.service.runtime.crew import Crew
 from mainstem.service.runtime.floor import Floor
@@ -79,6 +79,7 @@ async def _prepared(
             await backend.admin.create(spec)
         process = Running(backend, floor.clock, settings.stuck_seconds)
         stack.push_async_callback(process.checkup.close)
+        process.writers = writers_of(drafted, backend, settings, floor.clock, stack)
         for group in (group for service in services for group in service.groups):
             stack.enter_context(group.held())
         for service in services:

@@ -188,6 +188,11 @@ class Outputs:
         """How events become facts of which only the latest count, by type."""
         self._facts: dict[type[object], MakeFact] = {each: route.fact for each, route in self._routes.items()}
 
+    @property
+    def declarations(self) -> Iterable[Declaration]:
+        """The types that may be published."""
+        return [each.declaration for each in self._routes.values()]
+
     def fact(self, event: object, event_id: str, inherited: Headers, timestamp_ms: int) -> Fact:
         """The record of an event; see :data:`MakeFact`, and :meth:`fact_of` for what is refused."""
         return self.fact_of(event)(event, event_id.encode(), inherited, timestamp_ms)

@@ -1,15 +1,19 @@
 """Between an event and its bytes in Protobuf: the runtime's parser and printer in C, with our types around them."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
 import msgspec
+from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from mainstem.errors import SchemaRefused
 from mainstem.events import Declaration
 from mainstem.schemas.annotations import annotations_of
 from mainstem.schemas.codec import EventCodec, codec_for
+from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.models import is_model
 from mainstem.schemas.protobuf.files import linked
 from mainstem.schemas.protobuf.types.emitting import message_name, schema_of
@@ -58,6 +62,33 @@ def codec_of(declaration: Declaration) -> EventCodec:
         return json.plain(_write_json(read_plain(parse(raw))))
 
     return EventCodec(encode=encode, decode=decode, plain=plain, typed=json.typed)
+
+
+def codec_reading(declaration: Declaration, writer: Schema, resolved: Resolved, indexes: tuple[int, ...]) -> EventCodec:
+    """The same, for what was written as the message that stands at ``indexes`` in the file of another schema.
+
+    Its fields are found by their numbers, as ever; that it is a message of this name is looked at here. Raises
+    ``SchemaRefused`` where it is none.
+    """
+    found = _name_at(linked(writer, resolved).file.message_type, indexes)
+    wanted = {message_name(each).rpartition(".")[2] for each in declaration.names}
+    if found not in wanted:
+        raise SchemaRefused(
+            f"its message at {list(indexes)} is {found}" if found else f"it has no message at {list(indexes)}",
+            where=declaration.label,
+            why=f"a message of the name {' or '.join(sorted(wanted))} is read here",
+        )
+    return codec_of(declaration)
+
+
+def _name_at(messages: Sequence[DescriptorProto], indexes: tuple[int, ...]) -> str:
+    """The name of a message, by the way to it; empty where there is none."""
+    name = ""
+    for index in indexes:
+        if index >= len(messages):
+            return ""
+        name, messages = messages[index].name, messages[index].nested_type
+    return name
 
 
 def _is_constrained(kind: type[object]) -> bool:
