@@ -29,7 +29,7 @@ from mainstem.service import Running
 from mainstem.service.plain import Producer
 from mainstem.service.registry import registry_access, schema_registry
 from mainstem.settings import Settings
-from mainstem.web import Address, Limits
+from mainstem.web import Address
 from mainstem.web.server import everything, serving
 from tests.journeys.conditions import caught_up, until
 from tests.rooms.registry.http.live import listening
@@ -210,7 +210,7 @@ async def test_a_partition_waits_for_a_registry_that_is_away(caplog: pytest.LogC
             await until(waits)
             assert reader.orders == []
             assert await told(process) == []
-            async with serving([everything(api.answer, Limits())], nowhere, None):
+            async with serving([everything(api.answer)], nowhere, None):
                 await caught_up(process)
             assert process.runners["reader"].tasks[0].paused == {}
             assert await told(process) == []
