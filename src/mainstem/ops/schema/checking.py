@@ -16,8 +16,10 @@ from mainstem.schemas.registries import SchemaRegistry
 from mainstem.service import CatalogueEntry, read_catalogue
 from mainstem.service.promises import Stated, objections, stands
 
-Outcome: TypeAlias = Literal["unchanged", "new", "may follow", "breaks"]
+Outcome: TypeAlias = Literal["unchanged", "new", "may follow", "breaks", "unknown"]
 BREAKS: Final = "breaks"
+UNKNOWN: Final = "unknown"
+"""It has changed, and what it was cannot be seen."""
 
 _FORMATS: Final[dict[str, Format]] = {"json": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
 
@@ -44,8 +46,8 @@ class Checked(Struct, frozen=True):
 
     @property
     def broken(self) -> bool:
-        """Whether somebody could not read it."""
-        return any(each.problems for each in self.readers)
+        """Whether something would break, or may for all that is known."""
+        return self.outcome in (BREAKS, UNKNOWN) or any(each.problems for each in self.readers)
 
 
 class Contracts:
@@ -74,6 +76,10 @@ class Contracts:
                 if contract is not None or (wanted and not handler.reads):
                     yield name, contract
 
+    def checked(self, stated: Stated) -> tuple[Reader, ...]:
+        """What becomes of everybody who reads a type."""
+        return tuple(_reader(stated, name, contract) for name, contract in self.readers(stated))
+
 
 async def check_all(stated: Sequence[Stated], registry: SchemaRegistry, contracts: Contracts) -> list[Checked]:
     """What becomes of each type."""
@@ -90,8 +96,8 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
     else:
         problems = tuple(await objections(stated, registry))
         outcome = BREAKS if problems else "may follow"
-    readers = tuple(_reader(stated, name, contract) for name, contract in contracts.readers(stated))
-    return Checked(stated.subject, outcome, None if latest is None else latest.version, problems, readers)
+    version = None if latest is None else latest.version
+    return Checked(stated.subject, outcome, version, problems, contracts.checked(stated))
 
 
 def _reader(stated: Stated, name: str, contract: ContractEntry | None) -> Reader:

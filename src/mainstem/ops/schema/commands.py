@@ -5,12 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 from msgspec import Struct
 
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
 from mainstem.ops.arguments import broker_options, json_option, load_services
-from mainstem.ops.schema.checking import BREAKS, Checked, Contracts, check_all
-from mainstem.ops.schema.opening import broker_is_named, read_registry, registry_option, stated_of, written_registry
+from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Contracts, check_all
+from mainstem.ops.schema.history import check_against, compared, past_at, present
+from mainstem.ops.schema.opening import (
+    broker_is_named,
+    read_registry,
+    registry_folder,
+    registry_option,
+    stated_of,
+    written_registry,
+)
 from mainstem.ops.screen import print_json, print_table, tell
 from mainstem.schemas.registries import LOCK_NAME, LockFile, Registered
 from mainstem.service.promises import Stated, registered
@@ -79,39 +88,63 @@ async def _register(
 
 
 @schema.command
-@click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
+@click.argument("services", nargs=-1, metavar="[MODULE:SERVICE...]")
 @registry_option
+@click.option(
+    "--against",
+    metavar="PLACE",
+    help="What stood there, instead of the registry: git:REVISION[:PATH], a folder of schemas, or a lock file.",
+)
 @broker_options
 @json_option
-def check(*, services: tuple[str, ...], registry: str | None, broker: str | None, dev: bool, as_json: bool) -> None:
+def check(*, services: tuple[str, ...], as_json: bool, **options: object) -> None:
     """Say what deploying services would do to who reads their events; change nothing.
 
     Each schema is compared with what is registered, by the level of its subject, and with what every handler has said
-    that it reads. The code is 3 where something would break.
+    that it reads. Without services, the folder of schemas or the lock file that is here is compared --against one that
+    was. The code is 3 where something would break.
     """
-    stated = stated_of(load_services(services))
-    found = asyncio.run(_check(stated, registry, broker, dev=dev))
+    wanted = msgspec.convert(options, Wanted)
+    if not services and wanted.against is None:
+        raise click.UsageError("name a service, or what is to be compared: --against git:origin/main")
+    found = asyncio.run(_check(stated_of(load_services(services)), wanted))
     if as_json:
         print_json(found)
     else:
         for each in found:
             _tell(each)
-        if not broker_is_named(broker, dev=dev):
+        if services and not broker_is_named(wanted.broker, dev=wanted.dev):
             click.echo("No broker is named, so nobody has been asked what handlers read.", err=True)
-    if any(each.outcome == BREAKS or each.broken for each in found):
+    if any(each.broken for each in found):
         raise SystemExit(UNLIKE)
 
 
-async def _check(stated: Sequence[Stated], named: str | None, broker: str | None, *, dev: bool) -> list[Checked]:
-    async with read_registry(named, broker, dev=dev) as registry:
-        contracts = await Contracts.known(broker, dev=dev) if broker_is_named(broker, dev=dev) else Contracts(())
+class Wanted(Struct, frozen=True):
+    """What was typed."""
+
+    registry: str | None
+    against: str | None
+    broker: str | None
+    dev: bool
+
+
+async def _check(stated: Sequence[Stated], wanted: Wanted) -> list[Checked]:
+    broker, dev = wanted.broker, wanted.dev
+    folder = registry_folder(wanted.registry)
+    past = None if wanted.against is None else await past_at(wanted.against, folder)
+    if past is not None and not stated:
+        return compared(past, await present(folder or Path(LOCK_NAME)))
+    contracts = await Contracts.known(broker, dev=dev) if broker_is_named(broker, dev=dev) else Contracts(())
+    if past is not None:
+        return await check_against(past, stated, contracts)
+    async with read_registry(wanted.registry, broker, dev=dev) as registry:
         return await check_all(stated, registry, contracts)
 
 
 def _tell(checked: Checked) -> None:
     version = "" if checked.registered is None else f", version {checked.registered} is registered"
     click.secho(f"{checked.subject}: ", bold=True, nl=False)
-    click.secho(checked.outcome + version, fg="red" if checked.outcome == BREAKS else None)
+    click.secho(checked.outcome + version, fg="red" if checked.outcome in (BREAKS, UNKNOWN) else None)
     for problem in checked.problems:
         click.echo(f"  - {problem}")
     for each in checked.readers:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -41,6 +42,11 @@ def registry_option(command: F) -> F:
 def broker_is_named(broker: str | None, *, dev: bool) -> bool:
     """Whether there is a broker to be asked what handlers read; a registry can stand without one."""
     return dev or bool(broker or Settings.load().broker)
+
+
+def registry_folder(given: str | None) -> Path | None:
+    """The folder that was named as the registry; None where it is another one."""
+    return folder_named(named_registry(given, Settings.load(), dev=True) or "")
 
 
 def stated_of(services: Sequence[Definition]) -> list[Stated]:

@@ -38,16 +38,19 @@ class LockFile(Struct, frozen=True):
     def read(cls, path: Path) -> Self:
         """Read a file; empty where there is none. Raises ``DefinitionError`` for one that is no lock file."""
         try:
-            return msgspec.convert(msgspec.json.decode(path.read_bytes()), cls)
+            return cls.parsed(path.read_bytes(), str(path))
         except FileNotFoundError:
             return cls()
-        except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise DefinitionError(
-                "the lock file of schemas cannot be read",
-                where=str(path),
-                why=str(error),
-                remedy="take it from version control again, or let mainstem schema register write it anew",
-            ) from error
+        except OSError as error:
+            raise _unreadable(error, str(path)) from error
+
+    @classmethod
+    def parsed(cls, data: bytes, where: str) -> Self:
+        """What a lock file says; ``where`` names it in errors. Raises ``DefinitionError`` for what is none."""
+        try:
+            return msgspec.convert(msgspec.json.decode(data), cls)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise _unreadable(error, where) from error
 
     def with_registered(self, found: Iterable[Registered]) -> "LockFile":
         """The same, with these versions added or replaced."""
@@ -73,3 +76,12 @@ def digest_of(schema: Schema) -> str:
     """SHA-256 over everything that makes a schema what it is, as hexadecimal digits."""
     parts = (schema.format, schema.text, schema.references, schema.metadata, schema.rule_set)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+
+def _unreadable(error: Exception, where: str) -> DefinitionError:
+    return DefinitionError(
+        "the lock file of schemas cannot be read",
+        where=where,
+        why=str(error),
+        remedy="take it from version control again, or let mainstem schema register write it anew",
+    )
