@@ -14,9 +14,9 @@ import pytest
 
 from mainstem import Context, Service, Topic
 from mainstem.errors import EventRefused
-from mainstem.events import EventFormat, SchemaId, fallback
+from mainstem.events import EventFormat, SchemaId
 from mainstem.events.declaration import EnvelopeForm
-from mainstem.schemas import FieldNumber, numbered
+from mainstem.schemas import FieldNumber, fallback, numbered
 from mainstem.testing import simulate, simulated
 from tests.journeys.conditions import until
 

@@ -1,9 +1,13 @@
-"""Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit."""
+"""Bytes and values: codecs of events and of stored state, and the errors for bytes that do not fit.
+
+Also what whoever declares a type says for its schema: ``Personal``, ``fallback``, ``FieldNumber``, ``numbered``,
+``retired``.
+"""
 
 from typing import TYPE_CHECKING
 
 from mainstem.doors import door
-from mainstem.events import FieldNumber, numbered, retired
+from mainstem.events import FieldNumber, Personal, fallback, numbered, retired
 from mainstem.schemas.codec import Codec, EventCodec, codec_for
 from mainstem.schemas.failures import (
     DECODER_ERRORS,
@@ -37,6 +41,7 @@ __all__ = [
     "Codec",
     "EventCodec",
     "FieldNumber",
+    "Personal",
     "SchemaMark",
     "StateCodec",
     "codec_for",
@@ -45,6 +50,7 @@ __all__ = [
     "decoding_failure",
     "documents",
     "encoding_failure",
+    "fallback",
     "formats",
     "mark_in_play",
     "numbered",

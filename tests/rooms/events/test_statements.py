@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from mainstem.errors import DefinitionError
-from mainstem.events import IntegrationEvent, Topic, common_headers, declaration_of, fallback, fallback_of
+from mainstem.events import IntegrationEvent, Topic, common_headers, declaration_of, fallback_of
+from mainstem.schemas import fallback
 
 
 @fallback("OTHER")

@@ -9,8 +9,8 @@ import pytest
 
 from mainstem import Consumer, Context, DomainEvent, IntegrationEvent, NotificationEvent, Service
 from mainstem.errors import StartRefused
-from mainstem.events import Personal
 from mainstem.ops.schema.opening import read_registry
+from mainstem.schemas import Personal
 from mainstem.schemas.registries import LOCK_NAME, LockFile
 from mainstem.service.promises import stated_by
 from mainstem.settings import Settings

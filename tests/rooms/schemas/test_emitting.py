@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 
 from mainstem.errors import DefinitionError
-from mainstem.events import Declarable, Declaration, IntegrationEvent, Personal, Topic, declaration_of, fallback
-from mainstem.schemas import codec_for
+from mainstem.events import Declarable, Declaration, IntegrationEvent, Topic, declaration_of
+from mainstem.schemas import Personal, codec_for, fallback
 from mainstem.schemas.jsonschema import schema_of
 from tests.rooms.schemas.instances import instances
 

@@ -7,8 +7,8 @@ import jsonschema_rs
 import msgspec
 from hypothesis import given, settings
 
-from mainstem.events import Plain, Topic, fallback
-from mainstem.schemas import schema_of
+from mainstem.events import Plain, Topic
+from mainstem.schemas import fallback, schema_of
 from mainstem.schemas.upcasting import default, drop, map_values, move, reading_of, rename, split, upcasted
 from tests.rooms.schemas.instances import instances
 

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 from pydantic import BaseModel, Field
 
-from mainstem.events import DomainEvent, IntegrationEvent, fallback
+from mainstem.events import DomainEvent, IntegrationEvent
+from mainstem.schemas import fallback
 
 
 @fallback("OTHER")

@@ -12,7 +12,8 @@ import pytest
 from msgspec import Meta
 
 from mainstem.errors import DefinitionError
-from mainstem.events import Declaration, IntegrationEvent, Personal, Topic, declaration_of
+from mainstem.events import Declaration, IntegrationEvent, Topic, declaration_of
+from mainstem.schemas import Personal
 from mainstem.schemas.avro import GRAMMAR, differences, schema_of
 from mainstem.schemas.documents import Schema
 from tests.rooms.schemas.avro.kinds import Card, Cash, Channel, Customer, ErpOrder, Line, Moved, OrderPaid, Tree

@@ -12,8 +12,7 @@ from msgspec import Meta, Struct
 from pydantic import BaseModel, Field
 
 from mainstem import IntegrationEvent
-from mainstem.events import Personal, fallback
-from mainstem.schemas import FieldNumber, numbered, retired
+from mainstem.schemas import FieldNumber, Personal, fallback, numbered, retired
 
 
 @numbered(WEB=1, SHOP=2)
