@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 from mainstem.events import Personal, fallback_of, unresolved_annotation, wire_names
 
 PERSONAL: Final = "PERSONAL"
+FALLBACK: Final = "x-mainstem-fallback"
+"""Beside the ``enum`` of a JSON Schema: the member that an unknown value is read as."""
 
 
 class Annotation(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
-from mainstem.schemas.annotations import PERSONAL, growing_enums, personal_fields
+from mainstem.schemas.annotations import FALLBACK, PERSONAL, growing_enums, personal_fields
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.models import is_model
 from mainstem.schemas.shape import parts_of
@@ -18,8 +18,6 @@ from mainstem.schemas.shape import parts_of
 Document: TypeAlias = dict[str, object]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-FALLBACK: Final = "x-mainstem-fallback"
-"""On an enum: the value that unknown ones are read as."""
 
 _NOTHING: Final = "$comment"
 _FIRST: Final = ("$schema", "title", "description", "type")

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from mainstem.schemas.jsonschema.inclusion.claims import Claims, Contained, Facts, Row, literal
-from mainstem.schemas.jsonschema.inclusion.gathering import as_claims, row_of, whole
+from mainstem.schemas.jsonschema.inclusion.facts import Claims, Contained, Facts, Row, as_claims, literal, row_of, whole
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding, Prover
 from mainstem.schemas.jsonschema.reading import Json, Place
 

@@ -4,7 +4,7 @@ import itertools
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion import arrays, combined, objects, scalars
-from mainstem.schemas.jsonschema.inclusion.claims import NUMBERS, TYPES, Facts
+from mainstem.schemas.jsonschema.inclusion.facts import NUMBERS, TYPES, Facts
 from mainstem.schemas.jsonschema.inclusion.proof import Check, Checks, Finding, Prover, TooLarge
 from mainstem.schemas.jsonschema.inclusion.witnesses import Examples
 from mainstem.schemas.jsonschema.reading import Place

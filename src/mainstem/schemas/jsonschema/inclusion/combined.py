@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.claims import TYPES, Claims, Not
-from mainstem.schemas.jsonschema.inclusion.gathering import certain, types_of, widened
+from mainstem.schemas.jsonschema.inclusion.facts import TYPES, Claims, Not, certain, types_of, widened
 from mainstem.schemas.jsonschema.inclusion.proof import ALTERNATIVE, Case, Finding
 from mainstem.schemas.jsonschema.reading import Place
 

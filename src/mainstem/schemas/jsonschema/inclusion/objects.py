@@ -4,8 +4,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, Claims, Facts, Not, Piece, literal
-from mainstem.schemas.jsonschema.inclusion.gathering import as_claims, piece_of, whole
+from mainstem.schemas.jsonschema.inclusion.facts import (
+    IMPOSSIBLE,
+    Claims,
+    Facts,
+    Not,
+    Piece,
+    as_claims,
+    literal,
+    piece_of,
+    whole,
+)
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding, Prover
 from mainstem.schemas.jsonschema.reading import Json, Place, matches, samples
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from mainstem.schemas.jsonschema.inclusion.claims import IMPOSSIBLE, NUMBERS, Claims, Facts, Not, literal
-from mainstem.schemas.jsonschema.inclusion.gathering import gathered
+from mainstem.schemas.jsonschema.inclusion.facts import IMPOSSIBLE, NUMBERS, Claims, Facts, Not, gathered, literal
 from mainstem.schemas.jsonschema.reading import KEYWORDS, Json, Judge, Library, Place, knows, written
 
 STEPS: Final = 20_000

@@ -4,8 +4,17 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.claims import NUMBERS, Bound, Facts, exact, kinds
-from mainstem.schemas.jsonschema.inclusion.gathering import range_of, types_of, whole, widened
+from mainstem.schemas.jsonschema.inclusion.facts import (
+    NUMBERS,
+    Bound,
+    Facts,
+    exact,
+    kinds,
+    range_of,
+    types_of,
+    whole,
+    widened,
+)
 from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding
 from mainstem.schemas.jsonschema.reading import Json, written
 

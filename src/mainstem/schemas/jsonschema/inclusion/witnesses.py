@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.arrays import fewest, largest
-from mainstem.schemas.jsonschema.inclusion.claims import Claims, Facts
+from mainstem.schemas.jsonschema.inclusion.facts import Claims, Facts
 from mainstem.schemas.jsonschema.inclusion.proof import Prover
 from mainstem.schemas.jsonschema.inclusion.scalars import spelled, tightened
 from mainstem.schemas.jsonschema.reading import Json, samples

@@ -1,6 +1,6 @@
 """JSON Schema as text, as data and as places that refer to one another: bounded, checked, and never fetched."""
 
-from mainstem.schemas.jsonschema.reading.dialects import FALLBACK, KEYWORDS, Draft, Keyword, escaped, knows
+from mainstem.schemas.jsonschema.reading.dialects import KEYWORDS, Draft, Keyword, escaped, knows
 from mainstem.schemas.jsonschema.reading.grammar import GRAMMAR, JsonGrammar, library
 from mainstem.schemas.jsonschema.reading.parsing import Json, parsed, written
 from mainstem.schemas.jsonschema.reading.patterns import samples
@@ -8,7 +8,6 @@ from mainstem.schemas.jsonschema.reading.places import Lens, Library, Place
 from mainstem.schemas.jsonschema.reading.validation import Judge, matches
 
 __all__ = [
-    "FALLBACK",
     "GRAMMAR",
     "KEYWORDS",
     "Draft",

@@ -18,9 +18,6 @@ DRAFTS: Final[dict[str, Draft]] = {
 UNSTATED: Final[Draft] = 7
 """What a schema without ``$schema`` is taken for, as Confluent's registry does."""
 
-FALLBACK: Final = "x-mainstem-fallback"
-"""Stands beside ``enum`` and names the member that an unknown value is read as."""
-
 Holds: TypeAlias = Literal["values", "schema", "schemas", "either", "named", "dependencies"]
 Meaning: TypeAlias = Literal["compared", "equal", "identity", "annotation"]
 

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import jsonschema_rs
 
-from mainstem.schemas.jsonschema.reading.dialects import FALLBACK, Draft, steps
+from mainstem.schemas.annotations import FALLBACK
+from mainstem.schemas.jsonschema.reading.dialects import Draft, steps
 from mainstem.schemas.jsonschema.reading.parsing import Json, refused
 from mainstem.schemas.jsonschema.reading.places import Lens, Library, Place
 

@@ -3,11 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.claims import (
-    IMPOSSIBLE,
+from mainstem.schemas.jsonschema.inclusion.facts.claims import (
     NOTHING,
-    NUMBERS,
-    Bound,
     Claims,
     Contained,
     Facts,
@@ -15,10 +12,22 @@ from mainstem.schemas.jsonschema.inclusion.claims import (
     Piece,
     Row,
     exact,
-    kinds,
     literal,
 )
-from mainstem.schemas.jsonschema.reading import FALLBACK, Json, Place, written
+from mainstem.schemas.jsonschema.inclusion.facts.closing import close, close_needs
+from mainstem.schemas.jsonschema.inclusion.facts.statements import (
+    as_claims,
+    certain,
+    everything_said,
+    listed,
+    piece_of,
+    range_of,
+    row_of,
+    types_of,
+    whole,
+    widened,
+)
+from mainstem.schemas.jsonschema.reading import Place, written
 
 
 def gathered(claims: Claims) -> Facts:
@@ -32,13 +41,13 @@ def gathered(claims: Claims) -> Facts:
             else:
                 facts.places[claim] = None
         further = [each for claim in waiting for each in _following(facts, claim)]
-        _close_needs(facts)
+        close_needs(facts)
         if facts.types == {"object"}:
             further += [place for name, place in facts.when if name in facts.required]
         waiting = [each for each in dict.fromkeys(further) if not _known(facts, each)]
     held = {*facts.places, *(Not(each) for each in facts.negatives)}
     facts.choices = [each for each in facts.choices if not any(case <= held for case in each)]
-    _close(facts)
+    close(facts)
     return facts
 
 
@@ -50,110 +59,9 @@ def _following(facts: Facts, claim: Place | Not) -> Iterator[Place | Not]:
     return _denied(facts, claim.place) if isinstance(claim, Not) else _accepted(facts, claim)
 
 
-def as_claims(place: Place) -> Claims:
-    """That a place accepts; nothing where it accepts everything."""
-    return NOTHING if place.value is True or place.value == {} else frozenset({place})
-
-
-def types_of(place: Place) -> set[str]:
-    """The types that ``type`` admits."""
-    stated = place.get("type")
-    names = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
-    found: set[str] = set()
-    for name in names:
-        if name == "number":
-            found |= NUMBERS
-        elif name == "integer":
-            found |= {"integer"} if place.draft == 4 else {"integer", "whole"}
-        else:
-            found.add(str(name))
-    return found
-
-
-def widened(place: Place) -> set[str] | None:
-    """The types that an opened enum with a fallback member admits; nothing for any other enum."""
-    members = place.get("enum")
-    if place.lens != "opened" or FALLBACK not in place.schema or not isinstance(members, list):
-        return None
-    return {kind for each in members for kind in kinds(each)} if place.schema[FALLBACK] in members else None
-
-
-def piece_of(place: Place) -> Piece:
-    """What a place itself says of properties, as it is seen through its lens."""
-    rest = as_claims(place.child("additionalProperties")) if place.has("additionalProperties") else None
-    if place.lens == "opened" and place.get("additionalProperties") is False:
-        rest = None
-    return Piece(
-        {name: as_claims(each) for name, each in place.named("properties").items()},
-        {pattern: as_claims(each) for pattern, each in place.named("patternProperties").items()},
-        rest,
-    )
-
-
-def row_of(place: Place) -> Row:
-    """What a place itself says of elements."""
-    if place.draft == 2020:
-        return Row(tuple(map(as_claims, place.children("prefixItems"))), _optional(place, "items"))
-    if isinstance(place.get("items"), list):
-        return Row(tuple(map(as_claims, place.children("items"))), _optional(place, "additionalItems"))
-    return Row((), _optional(place, "items"))
-
-
-def range_of(place: Place) -> tuple[Bound | None, Bound | None]:
-    """The numbers that a place admits; draft 4 says of its bounds apart whether they are excluded."""
-    lower, upper = (
-        Bound(exact(value)) if _is_number(value := place.get(name)) else None for name in ("minimum", "maximum")
-    )
-    below, above = place.get("exclusiveMinimum"), place.get("exclusiveMaximum")
-    if lower and below is True:
-        lower = Bound(lower.value, open=True)
-    if upper and above is True:
-        upper = Bound(upper.value, open=True)
-    if _is_number(below):
-        stated = Bound(exact(below), open=True)
-        lower = lower if lower and lower.above(stated) else stated
-    if _is_number(above):
-        stated = Bound(exact(above), open=True)
-        upper = upper if upper and upper.below(stated) else stated
-    return lower, upper
-
-
-def whole(value: Json) -> int | None:
-    """A count; later drafts let it be written with a point."""
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def everything_said(place: Place) -> tuple[set[str], set[str], bool]:
-    """The names and patterns of properties in a place and all that speaks of the same instance; and whether of all."""
-    names: set[str] = set()
-    patterns: set[str] = set()
-    of_all = False
-    seen, waiting = {place}, [place]
-    while waiting:
-        each = waiting.pop()
-        names |= set(each.named("properties"))
-        patterns |= set(each.named("patternProperties"))
-        of_all |= each.has("additionalProperties") and not (
-            each.lens == "opened" and each.get("additionalProperties") is False
-        )
-        of_all |= each is not place and each.has("unevaluatedProperties")
-        further = [inner for inner in each.inside() if inner not in seen]
-        seen.update(further)
-        waiting += further
-    return names, patterns, of_all
-
-
 def _order(claim: Place | Not) -> tuple[str, str, bool]:
     place = claim.place if isinstance(claim, Not) else claim
     return place.document, place.pointer, isinstance(claim, Not)
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _optional(place: Place, keyword: str) -> Claims:
-    return as_claims(place.child(keyword)) if place.has(keyword) else NOTHING
 
 
 def _accepted(facts: Facts, place: Place) -> Iterator[Place | Not]:
@@ -169,14 +77,6 @@ def _accepted(facts: Facts, place: Place) -> Iterator[Place | Not]:
     yield from place.children("allOf")
     if place.has("not"):
         yield Not(place.child("not"))
-
-
-def certain(place: Place, keyword: str) -> bool:
-    """Whether a reference leads to one place only, whoever comes by."""
-    if keyword == "$ref":
-        return True
-    reference = str(place.schema[keyword])
-    return place.library.dynamic(reference.rpartition("#")[2] if keyword == "$dynamicRef" else "#") <= 1
 
 
 def _denied(facts: Facts, place: Place) -> Iterator[Place | Not]:
@@ -218,7 +118,7 @@ def _type(facts: Facts, place: Place) -> None:
 
 
 def _enum(facts: Facts, place: Place) -> None:
-    stated = [place.get("const")] if place.has("const") else list(_list(place.get("enum")))
+    stated = [place.get("const")] if place.has("const") else list(listed(place.get("enum")))
     admitted = None if place.has("const") else widened(place)
     if admitted is not None:
         facts.types &= admitted
@@ -272,7 +172,7 @@ def _unevaluated(facts: Facts, place: Place) -> None:
 
 
 def _required(facts: Facts, place: Place) -> None:
-    facts.required |= {str(each) for each in _list(place.get("required"))}
+    facts.required |= {str(each) for each in listed(place.get("required"))}
 
 
 def _dependencies(facts: Facts, place: Place) -> None:
@@ -320,10 +220,6 @@ def _condition(facts: Facts, place: Place) -> None:
         facts.choices.append((then | {condition}, otherwise | {Not(condition)}))
 
 
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
 _LEAST: Final = {
     "minLength": "min_length",
     "minItems": "min_items",
@@ -355,45 +251,3 @@ _READERS: Final[dict[str, Callable[[Facts, Place], None]]] = {
     **dict.fromkeys(("anyOf", "oneOf"), _choices),
     "if": _condition,
 }
-
-
-def _close(facts: Facts) -> None:
-    """What a closed writer does not declare, it does not write; unless it says outright that it may."""
-    closed = [each for each in facts.places if each.lens == "closed"]
-    if not any(each.has("properties") for each in closed):
-        return
-    open_cases = [claim for case in facts.choices for claims in case for claim in claims if isinstance(claim, Place)]
-    names: set[str] = set()
-    patterns: set[str] = set()
-    for each in [*closed, *(place for _, place in facts.when), *open_cases]:
-        if each.lens == "closed" and each not in open_cases:
-            said = set(each.named("properties")), set(each.named("patternProperties")), _says_of_all(each)
-        else:
-            said = everything_said(each)
-        if said[2]:
-            return
-        names |= said[0] | _named_otherwise(each)
-        patterns |= said[1]
-    facts.pieces.append(Piece(dict.fromkeys(names, NOTHING), dict.fromkeys(patterns, NOTHING), frozenset({IMPOSSIBLE})))
-
-
-def _named_otherwise(place: Place) -> set[str]:
-    """Names that a place speaks of without saying what is under them."""
-    maps = [place.get(each) for each in ("dependencies", "dependentRequired", "dependentSchemas")]
-    return {str(each) for each in _list(place.get("required"))}.union(
-        *(each for each in maps if isinstance(each, dict))
-    )
-
-
-def _says_of_all(place: Place) -> bool:
-    return any(place.get(keyword) not in (None, False) for keyword in ("additionalProperties", "unevaluatedProperties"))
-
-
-def _close_needs(facts: Facts) -> None:
-    """A required property brings with it those that it needs."""
-    before = -1
-    while before < len(facts.required):
-        before = len(facts.required)
-        for name, needed in facts.needs:
-            if name in facts.required:
-                facts.required |= needed
