@@ -6,8 +6,9 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, reject, settings
 from hypothesis import strategies as st
+from hypothesis.errors import InvalidArgument
 from hypothesis_jsonschema import from_schema
 from msgspec import UNSET
 
@@ -114,6 +115,8 @@ def test_no_proof_is_refuted_by_instances_of_others(seed: int, policy: Policy, d
     if verdict(writer, reader, policy).compatible:
         try:
             instance = data.draw(from_schema(closed(writer) if policy == "LENIENT" else writer))
+        except InvalidArgument:  # it does not see that a schema has no instances
+            reject()
         except (AttributeError, AssertionError):  # it makes no objects with the private names of today's hypothesis
             instance = Instances(Generator(random.Random(seed), 7), writer).one(writer)
         assert not refuted(writer, reader, policy, instance)
