@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mainstem.schemas import registries as registries
     from mainstem.schemas import upcasting as upcasting
     from mainstem.schemas import writers as writers
+    from mainstem.schemas.annotations import own_words as own_words
     from mainstem.schemas.formats import schema_of as schema_of
     from mainstem.schemas.subjects import OWNER as OWNER
     from mainstem.schemas.subjects import context_of as context_of
@@ -54,6 +55,7 @@ __all__ = [
     "formats",
     "mark_in_play",
     "numbered",
+    "own_words",
     "owned_schema",
     "registries",
     "retired",
@@ -73,6 +75,7 @@ __all__ = [
 __getattr__, __dir__ = door(
     __name__,
     {
+        "annotations": ("own_words",),
         "formats": ("schema_of",),
         "subjects": ("OWNER", "context_of", "owned_schema", "subject_of", "topic_subject"),
     },

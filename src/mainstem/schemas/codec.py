@@ -1,5 +1,6 @@
 """Between an event and its bytes: one C function each way."""
 
+import json
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, cast
@@ -58,3 +59,12 @@ def codec_for(declaration: Declaration) -> EventCodec:
         encode, decode = _write, msgspec.json.Decoder(declaration.type).decode
     # Through bytes once more: a type then reads of a text or number what its decoder reads of JSON, nothing else.
     return EventCodec(encode=encode, decode=decode, plain=_read, typed=lambda data: decode(_write(data)))
+
+
+def typing_of(kind: type[object]) -> Callable[[object], object]:
+    """What makes an event of plain data, for formats that have what JSON has not: numbers without end."""
+    if not is_model(kind):
+        return lambda data: msgspec.convert(msgspec.to_builtins(data), kind, str_keys=True)
+    _, validate = model_functions(kind, kind.__name__)
+    # A model reads JSON otherwise than values of Python; and Infinity, which is no JSON, it reads too.
+    return lambda data: validate(json.dumps(msgspec.to_builtins(data, str_keys=True)).encode())

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from mainstem.broker import TopicSpec
 from mainstem.events import Declaration
 from mainstem.ops.asyncapi.payloads import Payloads, key_schema
+from mainstem.schemas import own_words
 from mainstem.service import Outline
 
 Json: TypeAlias = dict[str, object]
@@ -144,9 +145,3 @@ def _by_topic(place: str, action: str, declarations: Iterable[Declaration], besi
 
 def _words(about: str) -> Json:
     return {} if not about else {"summary": about.splitlines()[0], "description": about}
-
-
-def own_words(kind: type[object]) -> str:
-    """What a class says about itself: not what a library writes for it, and not what it has from another."""
-    said = vars(kind).get("__doc__") or ""
-    return "" if said.startswith(f"{kind.__name__}(") else said.strip()

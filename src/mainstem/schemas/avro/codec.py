@@ -18,19 +18,17 @@ from mainstem.schemas.avro.hazards import endless, recursive
 from mainstem.schemas.avro.language import Type, give_natives, parsed, written_out
 from mainstem.schemas.avro.meanings import agree
 from mainstem.schemas.avro.types import KEPT
-from mainstem.schemas.codec import EventCodec
+from mainstem.schemas.codec import CODECS_REMEMBERED, EventCodec, typing_of
 from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.models import is_model
 
-_CODECS: Final = 1_024
 _NO_AVRO: Final = (EOFError, LookupError, ValueError, ArithmeticError, TypeError, AttributeError, RecursionError)
 """What the library raises for bytes that are not what the schema says; EOFError without a word."""
 
 _made_plain: Final = partial(msgspec.to_builtins, builtin_types=KEPT)
-_as_json: Final = msgspec.json.Encoder().encode
 
 
-@lru_cache(maxsize=_CODECS)
+@lru_cache(maxsize=CODECS_REMEMBERED)
 def codec_of(declaration: Declaration) -> EventCodec:
     """The codec of a declared type for what is written with its own schema, without any framing.
 
@@ -66,7 +64,7 @@ def _codec(declaration: Declaration, writer: Schema, resolved: Resolved) -> Even
         encode=_encoding(reader.loaded, dumped, described.form.outward),
         decode=(lambda raw: typed(inward(read(raw)))) if inward else (lambda raw: typed(read(raw))),
         plain=lambda raw: msgspec.to_builtins(tagged(bare(raw)) if tagged else bare(raw)),
-        typed=_typing_plain(declaration.type),
+        typed=typing_of(declaration.type),
     )
 
 
@@ -104,17 +102,6 @@ def _typing(kind: type[object]) -> tuple[Callable[[object], object], Callable[[o
 
     adapter = TypeAdapter(kind)
     return adapter.validate_python, lambda event: _made_plain(adapter.dump_python(event, by_alias=True))
-
-
-def _typing_plain(kind: type[object]) -> Callable[[object], object]:
-    """Through JSON: plain data has texts where Avro has times and numbers."""
-    if not is_model(kind):
-        decode: Callable[[bytes], object] = msgspec.json.Decoder(kind).decode
-    else:
-        from pydantic import TypeAdapter  # noqa: PLC0415 - an extra, loaded by who declares a model
-
-        decode = TypeAdapter(kind).validate_json
-    return lambda data: decode(_as_json(data))
 
 
 def _encoding(

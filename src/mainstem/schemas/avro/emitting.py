@@ -1,20 +1,18 @@
 """The Avro schema of an event type."""
 
 import json
-import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from mainstem.errors import DefinitionError, SchemaRefused
 from mainstem.events import Declaration
-from mainstem.schemas.annotations import PERSONAL, personal_fields
-from mainstem.schemas.avro.language import GRAMMAR
+from mainstem.schemas.annotations import personal_tags
+from mainstem.schemas.avro.language import FULL_NAME, GRAMMAR
 from mainstem.schemas.avro.types import Form, Forms, Place
+from mainstem.schemas.codec import CODECS_REMEMBERED
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.models import is_model
 from mainstem.schemas.shape import parts_of
-
-_FULL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 class Described(NamedTuple):
@@ -42,11 +40,10 @@ def schema_of(declaration: Declaration) -> Schema:
     Raises ``DefinitionError`` for a type that has no form in Avro.
     """
     described = described_of(declaration)
-    personal = personal_fields(declaration.type)
     schema = Schema(
         json.dumps(described.form.schema, ensure_ascii=False, separators=(",", ":")),
         "AVRO",
-        metadata={"tags": {path: [PERSONAL] for path in personal}} if personal else None,
+        metadata=personal_tags(declaration.type),
     )
     try:
         GRAMMAR.check(schema, {})
@@ -60,11 +57,11 @@ def schema_of(declaration: Declaration) -> Schema:
     return schema
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=CODECS_REMEMBERED)
 def described_of(declaration: Declaration) -> Described:
     """What a declared type is in Avro. Raises ``DefinitionError``."""
     name = declaration.wire_name
-    if not _FULL_NAME.fullmatch(name):
+    if not FULL_NAME.fullmatch(name):
         raise DefinitionError(
             f"{name!r} cannot be the name of a record in Avro",
             where=declaration.label,
@@ -75,7 +72,7 @@ def described_of(declaration: Declaration) -> Described:
         parts_of(declaration.type, "Avro", declaration.label)
     namespace = name.rpartition(".")[0]
     head: dict[str, object] = {"name": name}
-    aliases = [each for each in declaration.was if _FULL_NAME.fullmatch(each) and ("." in each or not namespace)]
+    aliases = [each for each in declaration.was if FULL_NAME.fullmatch(each) and ("." in each or not namespace)]
     if aliases:
         head["aliases"] = aliases
     place = Place(declaration.label)

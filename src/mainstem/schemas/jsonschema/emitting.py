@@ -10,7 +10,7 @@ import msgspec
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
-from mainstem.schemas.annotations import FALLBACK, PERSONAL, growing_enums, personal_fields
+from mainstem.schemas.annotations import FALLBACK, growing_enums, personal_tags
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.models import is_model
 from mainstem.schemas.shape import parts_of
@@ -40,11 +40,10 @@ def schema_of(declaration: Declaration) -> Schema:
     document = _inlined(made)
     document["$schema"], document["title"] = DIALECT, declaration.wire_name
     enums = {each.__name__: member for each, member in growing_enums(kind).items()}
-    personal = personal_fields(kind)
     return Schema(
         text=json.dumps(_ordered(document, enums), ensure_ascii=False, separators=(",", ":")),
         format="JSON",
-        metadata={"tags": {path: [PERSONAL] for path in personal}} if personal else None,
+        metadata=personal_tags(kind),
     )
 
 

@@ -17,6 +17,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
+from pydantic import create_model
 
 from mainstem.errors import SchemaRefused
 from mainstem.events import Event, IntegrationEvent, Topic, declaration_of
@@ -89,6 +90,19 @@ def test_an_event_comes_back_as_it_was(event: OrderPaid) -> None:
     raw = codec.encode(event)
     assert codec.decode(raw) == event
     assert codec.typed(codec.plain(raw)) == event
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [msgspec.defstruct("Measured", [("level", float)], kw_only=True), create_model("Gauged", level=(float, ...))],
+    ids=["struct", "model"],
+)
+def test_numbers_without_end_come_back(kind: type[Any]) -> None:
+    """Avro has them and JSON has not; so they stay what they are as plain data too."""
+    event = kind(level=float("inf"))
+    codec = codec_of(declaration_of(Topic("levels", kind)))
+    raw = codec.encode(event)
+    assert codec.decode(raw) == codec.typed(codec.plain(raw)) == event
 
 
 def test_dataclasses_and_pydantic_models_have_a_codec_too() -> None:

@@ -16,10 +16,11 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
-from pydantic import ValidationError
+from msgspec.structs import replace
+from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from mainstem.errors import DefinitionError
-from mainstem.events import Declarable, Declaration, Topic, declaration_of, field_names
+from mainstem.events import Declarable, Declaration, Personal, Topic, declaration_of, field_names
 from mainstem.schemas import FieldNumber, decoding_failure, numbered, retired
 from mainstem.schemas.formats import schema_of
 from mainstem.schemas.protobuf import GRAMMAR, codec_of, differences
@@ -201,13 +202,13 @@ def test_a_field_with_a_default_may_be_added_and_taken_away() -> None:
 
 
 def test_a_model_is_read_and_written() -> None:
-    """By the names of its attributes; its own rules hold."""
+    """By its aliases, as in every format; its own rules hold."""
     topic = Topic("orders", Model, key="customer_id", format="protobuf")
     codec = codec_of(declared(topic))
     event = Model(customerId="c", lines=[ModelLine(sku="a")])
     raw = codec.encode(event)
     assert codec.decode(raw) == event
-    wrong = message_of(declared(topic))(customer_id="c", amount="-1").SerializeToString()
+    wrong = message_of(declared(topic))(customerId="c", amount="-1").SerializeToString()
     with pytest.raises(ValidationError, match="greater than 0"):
         codec.decode(wrong)
 
@@ -463,3 +464,31 @@ def test_the_cause_names_the_format() -> None:
         codec_of(declared(Small)).decode(raw)
     failure = decoding_failure(refused.value, declared(Small), raw)
     assert failure.why == "these 1 bytes are not Protobuf; the topic may hold another format"
+
+
+def test_numbers_without_end_come_back() -> None:
+    """Protobuf has them and JSON has not; so they stay what they are as plain data, and where a type is looked at."""
+
+    class Measured(Struct):
+        level: Annotated[float, FieldNumber(1), msgspec.Meta(gt=0)]
+
+    codec = codec_of(declaration_of(Topic("levels", Measured)))
+    raw = codec.encode(Measured(float("inf")))
+    assert codec.decode(raw) == codec.typed(codec.plain(raw)) == Measured(float("inf"))
+
+
+def test_a_model_has_its_names_on_the_wire() -> None:
+    """The alias of a field is its name in every format, in the tags of personal fields, and to steps of versions."""
+    kind = create_model(
+        "Visitor",
+        full_name=(Annotated[str, FieldNumber(1), Personal], Field(alias="fullName")),
+        __config__=ConfigDict(populate_by_name=True),
+    )
+    declaration = declaration_of(Topic("visits", kind))
+    schema = schema_of(replace(declaration, format="protobuf"))
+    assert "string fullName = 1;" in schema.text
+    assert schema.metadata == {"tags": {"fullName": ["PERSONAL"]}}
+    codec = codec_of(declaration)
+    raw = codec.encode(kind(full_name="Ada"))
+    assert codec.plain(raw) == {"fullName": "Ada"}
+    assert codec.decode(raw) == codec.typed(codec.plain(raw)) == kind(full_name="Ada")

@@ -1,6 +1,7 @@
 """Avro's schema language: from a text to a tree of types, and back in normal form."""
 
 from mainstem.schemas.avro.language.grammar import GRAMMAR, inlined
+from mainstem.schemas.avro.language.names import FULL_NAME
 from mainstem.schemas.avro.language.reading import Parsed, parsed
 from mainstem.schemas.avro.language.tree import (
     Array,
@@ -23,6 +24,7 @@ from mainstem.schemas.avro.language.tree import (
 from mainstem.schemas.avro.language.writing import give_natives, written_out
 
 __all__ = [
+    "FULL_NAME",
     "GRAMMAR",
     "Array",
     "Enum",

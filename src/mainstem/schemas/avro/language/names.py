@@ -10,7 +10,7 @@ from mainstem.schemas.avro.language.tree import PRIMITIVES, Enum, Fixed, Record
 from mainstem.schemas.documents import Resolved, Schema
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FULL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+FULL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _OWN: Final = ""
 """The document that is read itself; its references have the names they are referred to with."""
 
@@ -29,7 +29,7 @@ def simple_name(value: object, what: str, path: str) -> str:
 
 def full_name(value: object, namespace: object, enclosing: str, path: str) -> str:
     """The full name of a type, from its ``name``, its ``namespace`` and the one around it. Raises ``SchemaRefused``."""
-    if not isinstance(value, str) or not _FULL_NAME.fullmatch(value):
+    if not isinstance(value, str) or not FULL_NAME.fullmatch(value):
         simple_name(None if value is None else value, "type", f"{path}/name")
         raise AssertionError(value)
     if value in PRIMITIVES or value.rpartition(".")[2] in PRIMITIVES:
@@ -40,7 +40,7 @@ def full_name(value: object, namespace: object, enclosing: str, path: str) -> st
         return value
     if namespace is None:
         namespace = enclosing
-    elif not isinstance(namespace, str) or (namespace and not _FULL_NAME.fullmatch(namespace)):
+    elif not isinstance(namespace, str) or (namespace and not FULL_NAME.fullmatch(namespace)):
         raise refused(
             f"{namespace!r} is no namespace",
             f"{path}/namespace",
@@ -53,7 +53,7 @@ def alias_names(value: object, namespace: str, path: str) -> tuple[str, ...]:
     """The aliases of a type, in full: those without a dot are in its own namespace. Raises ``SchemaRefused``."""
     words = listed(value, path)
     for index, word in enumerate(words):
-        if not _FULL_NAME.fullmatch(word):
+        if not FULL_NAME.fullmatch(word):
             simple_name(word, "type", f"{path}/{index}")
     return tuple(word if "." in word or not namespace else f"{namespace}.{word}" for word in words)
 

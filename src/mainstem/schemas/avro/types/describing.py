@@ -2,7 +2,6 @@
 
 import collections.abc
 import enum
-import inspect
 import re
 import types
 import typing
@@ -14,7 +13,8 @@ from msgspec import UNSET
 
 from mainstem.errors import DefinitionError
 from mainstem.events import fallback_of
-from mainstem.schemas.avro.types.fields import TypeField, fields_of, has_fields, tag_of
+from mainstem.schemas.annotations import own_words, unwrapped
+from mainstem.schemas.avro.types.fields import RecordField, fields_in, has_fields, tag_of
 from mainstem.schemas.avro.types.forms import LOCAL_TIME, SCALARS, Change, Form, decimal_form, plain_default
 from mainstem.schemas.avro.types.unions import Member, union_form
 
@@ -60,23 +60,23 @@ class Forms:
         name = str(head["name"])
         self._claim(name, kind, place)
         fields = _Fields(tag_of(kind), named=self._named)
-        found = fields_of(kind, f"{place.where}, {place.path or kind.__name__}")
+        found = fields_in(kind, f"{place.where}, {place.path or kind.__name__}")
         member = Member(fields.form(name), name, frozenset(each.name for each in found), tag_of(kind))
         self._records[kind] = (member, fields)
         schemas = [self._field(each, fields, place.inside(f".{each.name}", name.rpartition(".")[2])) for each in found]
         fields.finish()
-        doc = _doc_of(kind)
+        doc = own_words(kind)
         schema = {"type": "record", **head, **({"doc": doc} if doc else {}), "fields": schemas}
         return member._replace(form=fields.form(schema))
 
-    def _field(self, field: TypeField, fields: "_Fields", place: Place) -> dict[str, object]:
+    def _field(self, field: RecordField, fields: "_Fields", place: Place) -> dict[str, object]:
         if not _SYMBOL.fullmatch(field.name):
             raise place.refused(
                 f"{field.name!r} cannot be the name of a field in Avro",
                 "there it has letters of English, digits and underscores, and does not begin with a digit",
                 "give it another name on the wire, or keep the event in JSON",
             )
-        hint, marks = _unwrapped(field.hint)
+        hint, marks = unwrapped(field.hint)
         marks += field.marks
         form = self._of(hint, marks, place, field.default)
         fields.add(field.name, form)
@@ -103,11 +103,11 @@ class Forms:
         return _scalar(hint, marks, place)
 
     def _inner(self, hint: object, place: Place) -> Form:
-        return self._of(*_unwrapped(hint), place)
+        return self._of(*unwrapped(hint), place)
 
     def _container(self, origin: type, inner: tuple[object, ...], place: Place) -> Form:
         if issubclass(origin, collections.abc.Mapping):
-            if _unwrapped(inner[0])[0] is not str:
+            if unwrapped(inner[0])[0] is not str:
                 raise place.refused(
                     "the keys of this dict have no form in Avro", "those of a map are texts", "use str as its keys"
                 )
@@ -152,7 +152,7 @@ class Forms:
         return union_form(members, named=self._named)
 
     def _member(self, hint: object, place: Place) -> Member:
-        kind, marks = _unwrapped(hint)
+        kind, marks = unwrapped(hint)
         if isinstance(kind, type) and has_fields(kind):
             return self.record(kind, place)
         return Member(self._of(kind, marks, place))
@@ -282,7 +282,7 @@ def _each_value(change: Change | None) -> Change | None:
 
 def _suits(default: object, hint: object) -> bool:
     """Whether a default is of this type, among those of a union."""
-    kind, _ = _unwrapped(hint)
+    kind, _ = unwrapped(hint)
     origin = typing.get_origin(kind)
     if origin is typing.Literal:
         return default in typing.get_args(kind)
@@ -325,24 +325,3 @@ def _default_in(form: Form, default: object, place: Place) -> object:
         raise place.refused(
             f"the default {default!r} has no form in Avro", str(error), "correct the default"
         ) from error
-
-
-def _unwrapped(hint: object) -> tuple[object, tuple[object, ...]]:
-    """The type behind aliases and annotations, and what is said about it on the way there."""
-    marks: tuple[object, ...] = ()
-    while True:
-        if typing.get_origin(hint) is typing.Annotated:
-            marks += tuple(getattr(hint, "__metadata__", ()))
-            hint = getattr(hint, "__origin__", object)
-        elif typing.get_origin(hint) in (typing.Required, typing.Final):
-            hint = typing.get_args(hint)[0]
-        elif not isinstance(hint, type) and (hasattr(hint, "__supertype__") or hasattr(hint, "__value__")):
-            hint = getattr(hint, "__supertype__", None) or getattr(hint, "__value__", None)
-        else:
-            return type(None) if hint is None else hint, marks
-
-
-def _doc_of(kind: type[object]) -> str:
-    """What its author says about a type; a dataclass without a docstring has one that says its fields again."""
-    doc = kind.__dict__.get("__doc__")
-    return "" if not isinstance(doc, str) or doc.startswith(f"{kind.__name__}(") else inspect.cleandoc(doc)

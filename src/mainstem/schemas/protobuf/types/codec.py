@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
 
 import msgspec
 from google.protobuf.descriptor_pb2 import DescriptorProto
@@ -12,7 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from mainstem.errors import SchemaRefused
 from mainstem.events import Declaration
 from mainstem.schemas.annotations import annotations_of
-from mainstem.schemas.codec import EventCodec, codec_for
+from mainstem.schemas.codec import CODECS_REMEMBERED, EventCodec, typing_of
 from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.models import is_model
 from mainstem.schemas.protobuf.files import linked
@@ -20,10 +19,6 @@ from mainstem.schemas.protobuf.types.emitting import message_name, schema_of
 from mainstem.schemas.protobuf.types.outlining import outline_of
 from mainstem.schemas.protobuf.types.reading import plain_reader_of, reader_of
 from mainstem.schemas.protobuf.types.writing import writer_of
-
-CODECS_REMEMBERED: Final = 1_024
-
-_write_json = msgspec.json.Encoder().encode
 
 
 @lru_cache(maxsize=CODECS_REMEMBERED)
@@ -38,7 +33,7 @@ def codec_of(declaration: Declaration) -> EventCodec:
     message: type[Message] = GetMessageClass(link.pool.FindMessageTypeByName(message_name(declaration.wire_name)))
     outline = outline_of(declaration)
     write, read, read_plain = writer_of(outline), reader_of(outline), plain_reader_of(outline)
-    json = codec_for(msgspec.structs.replace(declaration, format="json", schema_id=None))
+    typed = typing_of(declaration.type)
     constrained = _is_constrained(declaration.type)
 
     # The entries of maps have an order of their own, if nobody asks for one; and asking takes time.
@@ -56,12 +51,12 @@ def codec_of(declaration: Declaration) -> EventCodec:
 
     def decode(raw: bytes) -> object:
         event = read(parse(raw))
-        return json.decode(json.encode(event)) if constrained else event
+        return typed(event) if constrained else event
 
     def plain(raw: bytes) -> object:
-        return json.plain(_write_json(read_plain(parse(raw))))
+        return msgspec.to_builtins(read_plain(parse(raw)), str_keys=True)
 
-    return EventCodec(encode=encode, decode=decode, plain=plain, typed=json.typed)
+    return EventCodec(encode=encode, decode=decode, plain=plain, typed=typed)
 
 
 def codec_reading(declaration: Declaration, writer: Schema, resolved: Resolved, indexes: tuple[int, ...]) -> EventCodec:

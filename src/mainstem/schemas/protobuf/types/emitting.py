@@ -1,13 +1,12 @@
 """The .proto text of a type: proto3, with the types within it nested in its own message."""
 
-import inspect
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mainstem.errors import DefinitionError, SchemaRefused
 from mainstem.events import Declaration, retired_in
-from mainstem.schemas.annotations import PERSONAL, personal_fields
+from mainstem.schemas.annotations import own_words, personal_tags
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.protobuf.files import linked
 from mainstem.schemas.protobuf.types.outlining import outline_of, snake
@@ -31,11 +30,10 @@ def schema_of(declaration: Declaration) -> Schema:
     is missing or stands twice, and for what has no form in Protobuf.
     """
     outline = outline_of(declaration)
-    personal = personal_fields(declaration.type)
     schema = Schema(
         text="\n".join(_file(declaration.wire_name, outline)) + "\n",
         format="PROTOBUF",
-        metadata={"tags": {path: [PERSONAL] for path in personal}} if personal else None,
+        metadata=personal_tags(declaration.type),
     )
     try:
         linked(schema, {})
@@ -94,9 +92,7 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _described(kind: type[object]) -> Iterator[str]:
-    said: object = vars(kind).get("__doc__")
-    if isinstance(said, str) and not said.startswith(f"{kind.__name__}("):  # as dataclasses describe themselves
-        yield from (f"// {line}".rstrip() for line in inspect.cleandoc(said).splitlines())
+    return (f"// {line}".rstrip() for line in own_words(kind).splitlines())
 
 
 def _members(record: Record, outline: Outline, root: str) -> Iterator[str]:

@@ -12,8 +12,8 @@ from typing import Final, Literal
 from uuid import UUID
 
 from mainstem.errors import DefinitionError
-from mainstem.events import Declaration, fallback_of, field_names, numbers_of
-from mainstem.schemas.protobuf.types.declared import Declared, declared_in, unwrapped
+from mainstem.events import Declaration, FieldNumber, fallback_of, field_names, numbers_of
+from mainstem.schemas.annotations import TypeField, fields_of, unwrapped
 from mainstem.schemas.protobuf.types.shapes import (
     Alternative,
     Choice,
@@ -73,10 +73,20 @@ class _Outlining:
             return self.records[kind]
         self._claim(kind, path)
         record = self.records[kind] = Record(kind, kind.__name__)
-        declared = declared_in(kind, f"{self._label}, {path}")
+        declared = self._declared(kind, path)
         self._check_numbered(kind, declared, path)
         record.fields = tuple(self._member(each, f"{path}.{each.attribute}") for each in declared)
         return record
+
+    def _declared(self, kind: type[object], path: str) -> list[TypeField]:
+        if field_names(kind) is None:
+            raise DefinitionError(
+                f"{kind.__name__} has no declared fields",
+                where=f"{self._label}, {path}",
+                why="a message of Protobuf is made of fields with numbers",
+                remedy="declare it as a msgspec struct, a dataclass or a pydantic model",
+            )
+        return [each for each in fields_of(kind) if each.init]
 
     def _claim(self, kind: type, path: str) -> None:
         """Two types within one event cannot have the same name, as both are messages or enums in its own."""
@@ -87,8 +97,8 @@ class _Outlining:
                 "rename one of them",
             )
 
-    def _check_numbered(self, kind: type[object], declared: list[Declared], path: str) -> None:
-        missing = [each for each in declared if unwrapped(each.hint)[1] is None and not _is_union(each.hint)]
+    def _check_numbered(self, kind: type[object], declared: list[TypeField], path: str) -> None:
+        missing = [each for each in declared if _numbered(each.hint)[1] is None and not _is_union(each.hint)]
         if missing:
             first = missing[0]
             raise DefinitionError(
@@ -98,17 +108,17 @@ class _Outlining:
                 remedy=f"state them, and keep them: {first.attribute}: Annotated[..., FieldNumber(1)]",
             )
 
-    def _member(self, declared: Declared, path: str) -> Member:
+    def _member(self, declared: TypeField, path: str) -> Member:
         if not _NAME.fullmatch(declared.name):
             raise self._no_form(path, f"{declared.name!r} is no name of a field", "use ASCII letters, digits and _")
-        hint, number = unwrapped(declared.hint)
+        hint, number = _numbered(declared.hint)
         kinds, nullable = _alternatives(hint)
         default = declared.default or ((lambda: None) if nullable else None)
         if len(kinds) > 1:
             found = tuple(self._alternative(each, declared, path) for each in kinds)
             return Member(declared.attribute, declared.name, "oneof", alternatives=found, default=default)
         assert number is not None
-        hint = unwrapped(kinds[0])[0]
+        hint = _numbered(kinds[0])[0]
         origin, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
         several = origin in _COLLECTIONS or _is_mapping(origin)
         if several and (nullable or (declared.default is not None and declared.default())):
@@ -135,15 +145,15 @@ class _Outlining:
             raise self._no_form(path, "it does not say what its items are", "write list[str], for instance")
         return inner[0]
 
-    def _map(self, declared: Declared, number: int, inner: tuple[object, ...], path: str) -> Member:
-        key = _LEAVES.get(unwrapped(inner[0])[0]) if inner else None
+    def _map(self, declared: TypeField, number: int, inner: tuple[object, ...], path: str) -> Member:
+        key = _LEAVES.get(_numbered(inner[0])[0]) if inner else None
         if not isinstance(key, Scalar) or key not in _MAP_KEYS:
             raise self._no_form(path, "its keys are neither str, int, bool nor UUID", "use one of these as key")
         held = self._held(inner[1], f"{path}{{}}")
         return Member(declared.attribute, declared.name, "map", number, held, key=key)
 
-    def _alternative(self, hint: object, declared: Declared, path: str) -> Alternative:
-        kind, number = unwrapped(hint)
+    def _alternative(self, hint: object, declared: TypeField, path: str) -> Alternative:
+        kind, number = _numbered(hint)
         if number is None:
             raise DefinitionError(
                 f"an alternative of {declared.attribute} has no number: {_spelling(kind)}",
@@ -157,7 +167,7 @@ class _Outlining:
         return Alternative(kind, f"{declared.name}_{snake(kind.__name__)}", number, held)
 
     def _held(self, hint: object, path: str) -> Held:
-        kind = unwrapped(hint)[0]
+        kind = _numbered(hint)[0]
         if typing.get_origin(kind) is Literal:
             kinds = {type(value) for value in typing.get_args(kind)}
             kind = kinds.pop() if len(kinds) == 1 else kind
@@ -189,8 +199,15 @@ class _Outlining:
         return DefinitionError(f"{path} has no form in Protobuf: {why}", where=f"{self._label}, {path}", remedy=remedy)
 
 
+def _numbered(hint: object) -> tuple[object, int | None]:
+    """The type behind aliases and annotations, and the number that is stated on the way."""
+    kind, marks = unwrapped(hint)
+    numbers = [mark.number for mark in marks if isinstance(mark, FieldNumber)]
+    return kind, numbers[-1] if numbers else None
+
+
 def _is_union(hint: object) -> bool:
-    return len(_alternatives(unwrapped(hint)[0])[0]) > 1
+    return len(_alternatives(_numbered(hint)[0])[0]) > 1
 
 
 def _alternatives(hint: object) -> tuple[list[object], bool]:
@@ -205,7 +222,7 @@ def _is_mapping(origin: object) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _has_presence(declared: Declared, held: Held) -> bool:
+def _has_presence(declared: TypeField, held: Held) -> bool:
     """Whether what is absent must be told from a zero, because the default is another. Of a message it can anyway."""
     if declared.default is None:
         return False

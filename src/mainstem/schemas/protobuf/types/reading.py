@@ -22,29 +22,36 @@ Change: TypeAlias = Callable[[Message, object], object]
 """What makes the value of a field of what the message has there."""
 Make: TypeAlias = Callable[[Iterable[object]], object]
 """What makes an object of the values of its fields, in their order."""
+Collection: TypeAlias = Callable[[list[object]], object]
+"""What makes one value of several items."""
 
 
 def reader_of(outline: Outline) -> ReadMessage:
     """What makes an event of a message. It raises ``ValidationError`` for what its type does not take."""
-    return _Readers(_maker, _refusal).record(outline.root)
+    return _Readers(_maker, _refusal, lambda field: field.collection).record(outline.root)
 
 
 def plain_reader_of(outline: Outline) -> ReadMessage:
     """What makes plain data of a message, by names on the wire; what was not written is left out of it."""
-    return _Readers(_plain_maker, _absence).record(outline.root)
+    return _Readers(_plain_maker, _absence, lambda _: list).record(outline.root)
 
 
 class _Readers:
     """A reader for each record; one that holds itself finds its own.
 
-    ``maker`` gives what makes a value of a record, ``otherwise`` what makes the value of a field that was not written.
+    ``maker`` gives what makes a value of a record, ``otherwise`` what makes the value of a field that was not written,
+    ``collection`` what makes one value of several items.
     """
 
     def __init__(
-        self, maker: Callable[[Record], Make], otherwise: Callable[[Member, str], Callable[[], object]]
+        self,
+        maker: Callable[[Record], Make],
+        otherwise: Callable[[Member, str], Callable[[], object]],
+        collection: Callable[[Member], Collection],
     ) -> None:
         self._maker = maker
         self._otherwise = otherwise
+        self._collection = collection
         self._made: dict[str, ReadMessage] = {}
 
     def record(self, record: Record) -> ReadMessage:
@@ -91,7 +98,7 @@ class _Readers:
         if field.label == "map":
             return _map_change(field, read, place)
         if field.label == "repeated":
-            return _list_change(field, read)
+            return _list_change(self._collection(field), read)
         default = self._otherwise(field, owner)
         if isinstance(field.held, Scalar | Choice) and field.label == "single":
             return _zero_change(read, default)
@@ -152,8 +159,7 @@ def _refusal(field: Member, owner: str) -> Callable[[], object]:
     return refuse
 
 
-def _list_change(field: Member, read: Read | None) -> Change:
-    collection = field.collection
+def _list_change(collection: Collection, read: Read | None) -> Change:
     if read is None:
         return lambda _, values: collection(list(cast("list[object]", values)))
     return lambda _, values: collection([read(each) for each in cast("list[object]", values)])
