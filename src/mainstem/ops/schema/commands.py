@@ -11,6 +11,7 @@ from msgspec import Struct
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
 from mainstem.ops.arguments import broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Contracts, check_all
+from mainstem.ops.schema.diffing import UNLIKE, diff
 from mainstem.ops.schema.history import check_against, compared, past_at, present
 from mainstem.ops.schema.opening import (
     broker_is_named,
@@ -23,9 +24,6 @@ from mainstem.ops.schema.opening import (
 from mainstem.ops.screen import print_json, print_table, tell
 from mainstem.schemas.registries import LOCK_NAME, LockFile, Registered
 from mainstem.service.promises import Stated, registered
-
-UNLIKE = 3
-"""The code that says: something would break."""
 
 
 class Described(Struct, frozen=True):
@@ -41,6 +39,9 @@ class Described(Struct, frozen=True):
 @click.group
 def schema() -> None:
     """Register what services say about their events, and see whom a change would break."""
+
+
+schema.add_command(diff)
 
 
 @schema.command

@@ -68,7 +68,7 @@ def document(value: Index | Subject) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
-def written(schema: Schema) -> bytes:
+def set_out(schema: Schema) -> bytes:
     """The file of a schema's text: JSON is set out in lines, if it can be read back from them as it was."""
     plain = schema.text.encode(errors="surrogatepass")
     if schema.format == "PROTOBUF":

@@ -15,7 +15,7 @@ from mainstem.registry.contents import (
     known_subjects,
     split,
 )
-from mainstem.registry.folder.files import FORMAT, Entry, Index, Subject, document, moment, written
+from mainstem.registry.folder.files import FORMAT, Entry, Index, Subject, document, moment, set_out
 from mainstem.registry.folder.places import SUBJECT, folder_of, index_of, text_of
 from mainstem.schemas.documents import Schema
 
@@ -69,7 +69,7 @@ class Rendering:
             kept = schema.references, schema.metadata, schema.rule_set
             entry = Entry(number, version.id, schema.format, moment(version.timestamp_ms), version.deleted, *kept)
             entries.append(entry)
-            yield text_of(folder, number, schema.format), written(schema)
+            yield text_of(folder, number, schema.format), set_out(schema)
         last = self._tables.subject(name).last
         told = None if last == (entries[-1].version if entries else 0) else last
         yield f"{folder}/{SUBJECT}", document(Subject(name.subject, mode, config, told, tuple(entries)))
