@@ -41,7 +41,7 @@ def codec_of(declaration: Declaration) -> EventCodec:
 
 
 def codec_reading(declaration: Declaration, writer: Schema, resolved: Resolved) -> EventCodec:
-    """The same, of which ``decode`` and ``plain`` read what was written with another schema.
+    """The same, of which ``decode`` reads what was written with another schema, and ``plain`` gives that as it says.
 
     Make it once for a schema, and keep it: this takes as long as a thousand events. Raises ``SchemaRefused`` for what
     is no schema, or what would let a few bytes stop the process.
@@ -58,7 +58,8 @@ def _codec(declaration: Declaration, writer: Schema, resolved: Resolved) -> Even
     typed, dumped = _typing(declaration.type)
     read = _reading(written, None if same else reader, named=described.named)
     inward = described.form.inward
-    bare = _reading(written, None, named=same and described.named)
+    # Of an older version nothing is read as the newest one has it: what its steps are given, its own schema says.
+    bare = read if same else _reading(_Written(writer, resolved), None, named=False)
     tagged = inward if same else None
     return EventCodec(
         encode=_encoding(reader.loaded, dumped, described.form.outward),

@@ -4,6 +4,7 @@ import io
 import json
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -89,7 +90,9 @@ def test_an_event_comes_back_as_it_was(event: OrderPaid) -> None:
     codec = codec_of(declaration_of(OrderPaid))
     raw = codec.encode(event)
     assert codec.decode(raw) == event
-    assert codec.typed(codec.plain(raw)) == event
+    if isfinite(event.rate):
+        # Plain data is what JSON can say.
+        assert codec.typed(codec.plain(raw)) == event
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,8 @@ def test_bytes_mean_what_the_reader_says() -> None:
     assert codec.decode(file.getvalue()) == Timed(
         datetime(1970, 1, 1, 0, 0, 0, 5, tzinfo=UTC), [date(1970, 1, 2)], UUID(key), Decimal("1.25"), 7, key
     )
+    as_written = cast("dict[str, object]", codec.plain(file.getvalue()))
+    assert (as_written["at"], as_written["days"], as_written["number"]) == (5, [1], "1970-01-01T00:00:00.000007Z")
 
 
 def test_a_writers_references_are_followed() -> None:
