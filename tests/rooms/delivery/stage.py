@@ -35,6 +35,7 @@ from mainstem.delivery import (
 )
 from mainstem.events import IntegrationEvent, Topic, declaration_of
 from mainstem.identifiers import Identifiers
+from mainstem.schemas.writers import Writers
 from mainstem.settings import Settings
 
 V = TypeVar("V")
@@ -190,16 +191,20 @@ class Stage:
         executor: Executor | None = None,
         broker: Broker | None = None,
         point: Callable[[str], None] = lambda _: None,
+        writers: Writers | None = None,
     ) -> Running:
         """Run the group in this event loop."""
-        environment = Environment(broker or self.broker, self.clock, random.Random(3), settings, executor, point)
+        environment = Environment(
+            broker or self.broker, self.clock, random.Random(3), settings, executor, point, writers=writers
+        )
         runner = GroupRunner(plan, lambda task: self.broker.rows(GROUP, task), environment)
         return Running(runner, asyncio.create_task(runner.run()))
 
     @asynccontextmanager
     async def running(self, *processors: Processor, **options: Any) -> AsyncIterator[Running]:
         """Run handlers until the block ends, then drain. Options of :meth:`start` and of :meth:`plan`."""
-        mine = {name: options.pop(name) for name in ("settings", "executor", "broker", "point") if name in options}
+        names = ("settings", "executor", "broker", "point", "writers")
+        mine = {name: options.pop(name) for name in names if name in options}
         running = self.start(self.plan(*processors, **options), **mine)
         try:
             yield running
