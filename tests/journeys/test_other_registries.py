@@ -61,10 +61,10 @@ async def test_where_a_registry_is_too_strict_we_compare() -> None:
     assert list(await objections(stated(PaidAndMore), registry)) == []
     assert (await registered(stated(PaidAndMore), registry)).version == 2
     assert (await registered(stated(Paid), registry)).version == 1
-    [newer, older] = await objections(stated(PaidOtherwise), registry)
-    assert newer.startswith("/properties/order/type: ")
-    assert newer.endswith("level FULL_TRANSITIVE, version 2")
-    assert older.endswith("version 1")
+    [backward, forward] = await objections(stated(PaidOtherwise), registry)
+    assert backward.startswith("/properties/order/type: ")
+    assert backward.endswith("level FULL_TRANSITIVE: the new one is to read versions 1, 2")
+    assert forward.endswith("level FULL_TRANSITIVE: versions 1, 2 are to read the new one")
     with pytest.raises(RegistryRefused, match="may not follow"):
         await registered(stated(PaidOtherwise), registry)
     assert list(await registry.versions("Paid")) == [1, 2]

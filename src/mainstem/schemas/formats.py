@@ -34,9 +34,13 @@ class Linked(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A difference that the level does not allow, and which of the earlier schemas it is to, counted from 0."""
+    """A difference that the level does not allow, and which of the earlier schemas it is to, counted from 0.
+
+    ``reads`` says that the new schema is the reader.
+    """
 
     earlier: int
+    reads: bool
     difference: Difference
 
 
@@ -79,11 +83,11 @@ def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]
     for index, writer, reader in comparisons(level, asked, [each.schema for each in earlier]):
         before = earlier[index]
         if before.schema.format != new.schema.format:
-            found.append(Finding(index, _other_format(writer, reader)))
+            found.append(Finding(index, reader is asked, _other_format(writer, reader)))
             continue
         links = (new.resolved, before.resolved) if writer is asked else (before.resolved, new.resolved)
         verdict = differ_of(new.schema.format)(writer, reader, links, policy)
-        found += (Finding(index, each) for each in verdict.differences)
+        found += (Finding(index, reader is asked, each) for each in verdict.differences)
     return found
 
 

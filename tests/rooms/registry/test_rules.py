@@ -372,11 +372,11 @@ def test_a_version_says_since_when_it_is() -> None:
 
 
 def test_why_a_schema_may_not_follow_is_told() -> None:
-    """Each reason names the place, the rule, the level and the version."""
+    """Each reason names the place, the rule, the level, the version, and who is to read whom."""
     [_, comparison] = play([Register("a", A), lambda c: c.compare("a", record("A", "text", "must"))])
     [message] = comparison.messages  # type: ignore[attr-defined]
     assert "must" in message
-    assert message.endswith("level BACKWARD, version 1")
+    assert message.endswith("level BACKWARD: the new one is to read version 1")
 
 
 def test_of_very_many_reasons_some_are_told() -> None:

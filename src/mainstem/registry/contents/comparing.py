@@ -1,23 +1,15 @@
 """Whether a schema may follow the versions of a subject."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
-
-import msgspec
-from msgspec import UNSET
+from typing import NamedTuple
 
 from mainstem.errors import SchemaRefused
 from mainstem.registry.contents.preparation import version_of
 from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, refused_as
-from mainstem.schemas.compatibility import Difference, Policy
+from mainstem.schemas.compatibility import Objection, Policy, told
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
-
-MESSAGES: Final = 50
-"""Nobody reads more reasons than these."""
-VALUE_CHARACTERS: Final = 500
-"""Of a message or of an example."""
 
 
 class Comparison(NamedTuple):
@@ -43,10 +35,8 @@ def comparison(
         found = compare(level, policy, Linked(new, resolved(tables, new, owner, limits)), linked)
     except SchemaRefused as refused:
         raise refused_as(refused) from refused
-    told = [_message(each.difference, counted[each.earlier], level) for each in found[:MESSAGES]]
-    if len(found) > MESSAGES:
-        told.append(f"and {len(found) - MESSAGES} more")
-    return Comparison(not found, told)
+    objections = [Objection(counted[each.earlier].version, each.reads, each.difference) for each in found]
+    return Comparison(not found, told(objections, level))
 
 
 def counting(tables: Tables, name: Name, config: Config) -> list[Version]:
@@ -64,24 +54,3 @@ def _in_group(schema: Schema, group: str) -> object:
     """The group that a version says it is in; those that say nothing are in one of their own."""
     properties = (schema.metadata or {}).get("properties")
     return properties.get(group) if isinstance(properties, dict) else None
-
-
-def _message(difference: Difference, against: Version, level: str) -> str:
-    """What differs, where, to which version, and the example if there is one."""
-    parts = [f"{difference.path or '/'}: {_short(difference.message)} ({difference.rule})"]
-    if difference.outcome == "not provable":
-        parts.append("whether that is compatible cannot be shown")
-    if difference.counterexample is not UNSET:
-        parts.append(f"for example {_short(_shown(difference.counterexample))}")
-    return f"{'; '.join(parts)}; level {level}, version {against.version}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}..."
-
-
-def _shown(value: object) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except TypeError:
-        return repr(value)

@@ -1,6 +1,7 @@
 """Whether what was written with one schema can be read with another, and the levels that ask for it."""
 
 from mainstem.schemas.compatibility.levels import Compared, Level, comparisons
+from mainstem.schemas.compatibility.telling import Objection, shown, told
 from mainstem.schemas.compatibility.verdict import Differ, Difference, Outcome, Policy, Verdict
 
 __all__ = [
@@ -8,8 +9,11 @@ __all__ = [
     "Differ",
     "Difference",
     "Level",
+    "Objection",
     "Outcome",
     "Policy",
     "Verdict",
     "comparisons",
+    "shown",
+    "told",
 ]

@@ -4,13 +4,19 @@ from typing import Final
 
 from msgspec import UNSET
 
-from mainstem.schemas.compatibility import Difference, Policy, Verdict
+from mainstem.schemas.compatibility import Difference, Policy, Verdict, shown
 from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.jsonschema.inclusion import RULES, Finding, findings
 from mainstem.schemas.jsonschema.reading import escaped, library, written
 
 LISTED: Final = 20
 """So many elements of a list are told."""
+
+_ASKED: Final = frozenset({"required-added"})
+"""Rules of which a message says what the reader has: the path does not."""
+
+_WRITTEN: Final = frozenset({"value-refused", "enum-narrowed"})
+"""Rules of which a message says what is written."""
 
 
 def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolved], policy: Policy) -> Verdict:
@@ -28,10 +34,10 @@ def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolv
 
 
 def _shortest(found: list[Difference]) -> tuple[Difference, ...]:
-    """Each difference once, with the shortest of the counterexamples."""
-    kept: dict[tuple[str, str], Difference] = {}
+    """Each difference once, with the shortest of the counterexamples; what is asked for is told name by name."""
+    kept: dict[tuple[str, str, object], Difference] = {}
     for each in found:
-        key = (each.path, each.rule)
+        key = (each.path, each.rule, each.reader if each.rule in _ASKED else None)
         if key not in kept or _length(each) < _length(kept[key]):
             kept[key] = each
     return tuple(kept.values())
@@ -49,15 +55,29 @@ def _length(difference: Difference) -> int:
 
 
 def _difference(found: Finding) -> Difference:
-    shown = found.candidates[:1]
+    examples = found.candidates[:1]
     path = found.place.path + (escaped(found.keyword) if found.keyword else "")
-    doubt = "" if shown else "; that could not be shown by an example, and not be ruled out"
+    doubt = "" if examples else "; that could not be shown by an example, and not be ruled out"
     return Difference(
         path=path,
         rule=found.rule,
-        message=RULES[found.rule] + doubt,
+        message=RULES[found.rule] + _what(found) + doubt,
         writer=_shortened(found.writer),
         reader=_shortened(found.reader),
-        outcome="incompatible" if shown else "not provable",
-        counterexample=shown[0] if shown else UNSET,
+        outcome="incompatible" if examples else "not provable",
+        counterexample=examples[0] if examples else UNSET,
     )
+
+
+def _what(found: Finding) -> str:
+    """The names or values that a person looks for, where the path does not say them."""
+    writes, read = shown(_one(_shortened(found.writer))), shown(_one(found.reader))
+    if found.rule == "type-narrowed":
+        return f": {read} is read, and {writes} is written"
+    if found.rule in _ASKED:
+        return f": {read}"
+    return f": {writes}" if found.rule in _WRITTEN and found.writer is not None else ""
+
+
+def _one(value: object) -> object:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -1,15 +1,13 @@
 """Whether a schema may follow what is registered, whoever compares: the registry, or we where it cannot."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
 
 from mainstem.errors import SchemaRefused
+from mainstem.schemas.compatibility import Objection, told
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
 from mainstem.schemas.registries import Registered, SchemaRegistry
 from mainstem.service.promises.stated import Stated
-
-_MESSAGES: Final = 50
 
 
 async def objections(stated: Stated, registry: SchemaRegistry) -> Sequence[str]:
@@ -26,13 +24,7 @@ async def objections(stated: Stated, registry: SchemaRegistry) -> Sequence[str]:
         found = compare(stated.level, "LENIENT", _alone(stated.schema), [_alone(each.schema) for each in earlier])
     except SchemaRefused as refused:
         return (f"it cannot be compared: {refused.what}",)
-    told = (
-        f"{each.difference.path or '/'}: {each.difference.message} ({each.difference.rule}); "
-        f"level {stated.level}, version {earlier[each.earlier].version}"
-        for each in found
-    )
-    # What hinders both directions is said once.
-    return list(dict.fromkeys(told))[:_MESSAGES]
+    return told((Objection(earlier[each.earlier].version, each.reads, each.difference) for each in found), stated.level)
 
 
 async def left_to_it(registry: SchemaRegistry, stated: Stated) -> bool:

@@ -1,0 +1,70 @@
+"""Why a schema may not follow earlier ones, in words."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from mainstem.schemas.compatibility.levels import Level
+from mainstem.schemas.compatibility.verdict import Difference
+
+MESSAGES: Final = 50
+"""Nobody reads more reasons than these."""
+VALUE_CHARACTERS: Final = 500
+"""Of a message or of an example."""
+VERSIONS: Final = 5
+"""So many versions are listed."""
+
+
+class Objection(NamedTuple):
+    """A difference that a level does not allow: to which version, and whether the new schema is who cannot read."""
+
+    version: int
+    reads: bool
+    difference: Difference
+
+
+def told(objections: Iterable[Objection], level: Level) -> list[str]:
+    """What differs, where, who is to read whom, and the example if there is one; the same of several versions once."""
+    versions: dict[tuple[bool, str, str, str], list[int]] = {}
+    first: dict[tuple[bool, str, str, str], Difference] = {}
+    for version, reads, difference in objections:
+        key = (reads, difference.path, difference.rule, difference.message)
+        first.setdefault(key, difference)
+        versions.setdefault(key, []).append(version)
+    said = [_message(first[key], key[0], versions[key], level) for key in list(first)[:MESSAGES]]
+    return [*said, f"and {len(first) - MESSAGES} more"] if len(first) > MESSAGES else said
+
+
+def shown(value: object) -> str:
+    """A value as JSON where it can be written so."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, OverflowError):
+        return repr(value)
+
+
+def _message(difference: Difference, reads: bool, versions: list[int], level: Level) -> str:
+    parts = [f"{difference.path or '/'}: {_short(difference.message)} ({difference.rule})"]
+    if difference.outcome == "not provable":
+        parts.append("whether that is compatible cannot be shown")
+    if difference.counterexample is not UNSET:
+        parts.append(f"for example {_short(shown(difference.counterexample))}")
+    earlier = _listed(sorted(versions))
+    who = f"the new one is to read {earlier}" if reads else f"{earlier} {_is(versions)} to read the new one"
+    return f"{'; '.join(parts)}; level {level}: {who}"
+
+
+def _listed(versions: list[int]) -> str:
+    shown = ", ".join(map(str, versions[:VERSIONS]))
+    more = f" and {len(versions) - VERSIONS} more" if len(versions) > VERSIONS else ""
+    return f"version{'s' if len(versions) > 1 else ''} {shown}{more}"
+
+
+def _is(versions: list[int]) -> str:
+    return "are" if len(versions) > 1 else "is"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}..."
