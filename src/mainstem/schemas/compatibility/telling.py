@@ -33,7 +33,7 @@ def told(objections: Iterable[Objection], level: Level) -> list[str]:
         key = (reads, difference.path, difference.rule, difference.message)
         first.setdefault(key, difference)
         versions.setdefault(key, []).append(version)
-    said = [_message(first[key], key[0], versions[key], level) for key in list(first)[:MESSAGES]]
+    said = [_message(first[key], level, _who(reads=key[0], versions=versions[key])) for key in list(first)[:MESSAGES]]
     return [*said, f"and {len(first) - MESSAGES} more"] if len(first) > MESSAGES else said
 
 
@@ -45,25 +45,23 @@ def shown(value: object) -> str:
         return repr(value)
 
 
-def _message(difference: Difference, reads: bool, versions: list[int], level: Level) -> str:
+def _message(difference: Difference, level: Level, who: str) -> str:
     parts = [f"{difference.path or '/'}: {_short(difference.message)} ({difference.rule})"]
     if difference.outcome == "not provable":
         parts.append("whether that is compatible cannot be shown")
     if difference.counterexample is not UNSET:
         parts.append(f"for example {_short(shown(difference.counterexample))}")
-    earlier = _listed(sorted(versions))
-    who = f"the new one is to read {earlier}" if reads else f"{earlier} {_is(versions)} to read the new one"
     return f"{'; '.join(parts)}; level {level}: {who}"
 
 
-def _listed(versions: list[int]) -> str:
-    shown = ", ".join(map(str, versions[:VERSIONS]))
+def _who(*, reads: bool, versions: list[int]) -> str:
+    several = len(versions) > 1
+    listed = ", ".join(map(str, sorted(versions)[:VERSIONS]))
     more = f" and {len(versions) - VERSIONS} more" if len(versions) > VERSIONS else ""
-    return f"version{'s' if len(versions) > 1 else ''} {shown}{more}"
-
-
-def _is(versions: list[int]) -> str:
-    return "are" if len(versions) > 1 else "is"
+    earlier = f"version{'s' if several else ''} {listed}{more}"
+    return (
+        f"the new one is to read {earlier}" if reads else f"{earlier} {'are' if several else 'is'} to read the new one"
+    )
 
 
 def _short(text: str) -> str:
