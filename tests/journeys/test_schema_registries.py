@@ -100,9 +100,38 @@ async def test_what_cannot_change_is_asked_once() -> None:
         assert latest.version == 2
 
 
+async def test_an_id_of_one_context_is_not_remembered_for_another() -> None:
+    """Nor for a subject that says no context: it is looked for in all of them."""
+    async with registry_of("in memory") as registry:
+        remembered = Remembering(registry)
+        await registry.register(":.north:notes", FIRST)
+        await registry.register(":.south:uses", SECOND)
+        for subject, schema in ((":.north:notes", FIRST), (":.south:", SECOND), ("notes", FIRST), ("uses", SECOND)):
+            assert await remembered.by_id(1, subject) == schema
+        with pytest.raises(RegistryRefused, match="40403"):
+            await remembered.by_id(1, ":.north")
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, b'{"error_code": 50001, "message": "the store is away"}'), (500, b"<html>"), (200, b"<html>"), (200, b"[]")],
+    [
+        (500, b'{"error_code": 50001, "message": "the store is away"}'),
+        (500, b"<html>"),
+        (429, b'{"error_code": 50029, "message": "too many"}'),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b"null"),
+        (200, b'{"version": "\xff"}'),
+        (200, b'{"metadata":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001),
+        (200, b'{"version": 1e999, "id": 1}'),
+        (302, b""),
+        (400, b"<html>"),
+        (404, b"<html>default backend</html>"),
+        (404, b'{"message": "no route"}'),
+        (405, b""),
+    ],
+    ids=lambda each: str(each)[:30],
 )
 async def test_what_is_no_verdict_is_no_refusal(status: int, body: bytes) -> None:
     """A registry that has failed, and a server that is none, stop nobody from starting."""
@@ -113,7 +142,8 @@ async def test_what_is_no_verdict_is_no_refusal(status: int, body: bytes) -> Non
     routes = [Route("/{rest:path}", answer, methods=["GET", "POST"])]
     async with serving(routes, Address("127.0.0.1", 0)) as address, Client([f"http://{address}"]) as client:
         registry = RemoteRegistry(client)
-        for asked in (registry.lookup("notes", FIRST), registry.version("notes", "latest")):
+        problems = registry.problems("notes", FIRST)
+        for asked in (registry.lookup("notes", FIRST), registry.version("notes", "latest"), problems):
             with pytest.raises(ServerAway, match=r"the registry answers 50|no registry of schemas"):
                 await asked
 

@@ -4,6 +4,7 @@ It goes to the servers of one list, which answer alike: to the one that answered
 answer on to the next.
 """
 
+import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -16,7 +17,10 @@ from msgspec import Struct
 from mainstem.errors import DefinitionError, ServerAway
 
 TIMEOUT_SECONDS: Final = 5.0
-"""How long a server may take to accept a connection, and then to answer."""
+"""How long a server may take to accept a connection, to begin its answer, and then to end it."""
+
+ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""More than this is not read: what answers without end is no server of ours."""
 
 __all__ = ["Client", "Credentials", "Reply"]
 
@@ -63,6 +67,7 @@ class Client:
             context = credentials.context()
         except (OSError, ssl.SSLError) as error:
             raise DefinitionError("a certificate cannot be read", why=str(error), remedy="correct its path") from error
+        self._answer_seconds = 3 * timeout_seconds
         # The environment of the process is not ours to read: who wants a proxy names it as the server.
         self._http = httpx2.AsyncClient(verify=context, timeout=timeout_seconds, headers=headers, trust_env=False)
 
@@ -88,22 +93,35 @@ class Client:
         said: list[str] = []
         for server in list(self._servers):
             try:
-                answer = await self._http.request(
-                    method, server.base + path, content=body, headers=headers, auth=server.credentials
-                )
-            except httpx2.HTTPError as error:
+                request = self._http.build_request(method, server.base + path, content=body, headers=headers)
+                # The library bounds each piece of an answer alone: one that comes in drops would never end.
+                async with asyncio.timeout(self._answer_seconds):
+                    reply = await self._reply(request, server)
+            except (httpx2.HTTPError, TimeoutError, _TooMuch) as error:
                 said.append(f"{server.name}: {str(error) or type(error).__name__}")
             else:
-                if answer.status_code not in _NOT_NOW:
+                if reply.status not in _NOT_NOW:
                     self._prefer(server)
-                    return Reply(answer.status_code, answer.content, server.name)
-                said.append(f"{server.name}: status {answer.status_code}")
+                    return reply
+                said.append(f"{server.name}: status {reply.status}")
         raise ServerAway(
             f"{', '.join(each.name for each in self._servers)} cannot be asked",
             where=f"{method} {path}",
             why="; ".join(said),
             remedy="see that it runs and can be reached from here; it may answer later",
         )
+
+    async def _reply(self, request: httpx2.Request, server: "_Server") -> Reply:
+        answer = await self._http.send(request, auth=server.credentials, stream=True)
+        try:
+            found = bytearray()
+            async for piece in answer.aiter_bytes():
+                found += piece
+                if len(found) > ANSWER_BYTES:
+                    raise _TooMuch(f"more than {ANSWER_BYTES} bytes")
+        finally:
+            await answer.aclose()
+        return Reply(answer.status_code, bytes(found), server.name)
 
     def _prefer(self, server: "_Server") -> None:
         if self._servers[0] is not server:
@@ -112,6 +130,10 @@ class Client:
 
 
 _NOT_NOW: Final = frozenset({502, 503, 504})
+
+
+class _TooMuch(Exception):
+    """An answer that has no end in sight."""
 
 
 class _Server:

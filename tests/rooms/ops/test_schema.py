@@ -14,6 +14,8 @@ from mainstem.schemas import Personal
 from mainstem.schemas.registries import LOCK_NAME, LockFile
 from mainstem.service.promises import stated_by
 from mainstem.settings import Settings
+from mainstem.web import Address
+from mainstem.web.server import Request, Response, Route, serving
 from tests.rooms.ops.conftest import Shell
 
 HERE = "tests.rooms.ops.test_schema"
@@ -162,6 +164,23 @@ async def test_a_registry_that_is_away_stops_nobody(shell: Shell, caplog: pytest
     assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
     await start(shell, till, registry=nobody)
     assert "nobody has looked" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_registry_that_lets_nobody_ask_stops_nobody(
+    shell: Shell, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """Who is turned away has heard nothing about a schema; the log says why, and what to do."""
+    await made(shell, till)
+
+    async def turned_away(_: Request) -> Response:
+        return Response(b'{"error_code": %d01, "message": "who are you"}' % status, status_code=status)
+
+    routes = [Route("/{rest:path}", turned_away, methods=["GET", "POST"])]
+    async with serving(routes, Address("127.0.0.1", 0)) as address:
+        await start(shell, till, registry=f"http://{address}")
+    assert "nobody has looked whether the schemas of Shop.Paid are registered" in caplog.text
+    assert "name a user who may do this" in caplog.text
 
 
 def test_what_is_registered_is_told(shell: Shell) -> None:

@@ -1,9 +1,12 @@
 """The client, against real servers in the same event loop."""
 
+import asyncio
 import base64
 import socket
+from collections.abc import AsyncIterator
 
 import pytest
+from starlette.responses import StreamingResponse
 
 from mainstem.errors import DefinitionError, ServerAway
 from mainstem.web import Address
@@ -74,3 +77,32 @@ def test_certificates_that_are_not_there_are_refused() -> None:
     """When the client is made."""
     with pytest.raises(DefinitionError, match="certificate"):
         Client(["https://host"], Credentials(ca_file="/nowhere.pem"))
+
+
+async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither drops that come on and on nor more than anybody sends keep who asks."""
+    monkeypatch.setattr("mainstem.web.client.ANSWER_BYTES", 1_000_000)
+
+    async def dripping(_: Request) -> Response:
+        async def drops() -> AsyncIterator[bytes]:
+            for _ in range(1_000):
+                yield b" "
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(drops())
+
+    async def flooding(_: Request) -> Response:
+        async def waves() -> AsyncIterator[bytes]:
+            for _ in range(100):
+                yield b" " * 65_536
+
+        return StreamingResponse(waves())
+
+    routes = [Route("/drops", dripping), Route("/waves", flooding)]
+    async with serving(routes, HERE) as address, Client([f"http://{address}"], timeout_seconds=0.2) as client:
+        with pytest.raises(ServerAway) as dripped:
+            await client.ask("GET", "/drops")
+        with pytest.raises(ServerAway) as flooded:
+            await client.ask("GET", "/waves")
+    assert "TimeoutError" in dripped.value.why
+    assert "more than 1000000 bytes" in flooded.value.why

@@ -41,12 +41,13 @@ class Remembering:
 
     async def by_id(self, id: int, subject: str = "") -> Schema:
         """As the protocol says."""
-        # An id stands for one schema in its context.
-        context = subject[: subject.index(":", 1) + 1] if subject.startswith(":.") else ""
-        known = self._schemas.get(f"{context}{id}", 0)
+        # An id stands for one schema in its context; a subject that says none may be looked for in all of them.
+        context, colon, _ = subject[1:].partition(":")
+        place = context if subject.startswith(":.") and colon else f":{subject}"
+        known = self._schemas.get(f"{place}:{id}", 0)
         if known is None:
             known = await self._registry.by_id(id, subject)
-            self._schemas.put(f"{context}{id}", known, 0)
+            self._schemas.put(f"{place}:{id}", known, 0)
         return known
 
     async def by_guid(self, guid: str) -> Schema:

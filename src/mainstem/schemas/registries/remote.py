@@ -5,23 +5,21 @@ registry, Karapace and Apicurio alike.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.errors import RegistryRefused
 from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Reference, Schema
 from mainstem.schemas.registries.registry import Registered
+from mainstem.schemas.registries.replies import NOT_FOUND, code_of, granted, read
 from mainstem.web.client import Client, Reply
-
-T = TypeVar("T")
 
 MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 
-_NOT_FOUND: Final = frozenset({404, 40401, 40402, 40403})
 _NOT_UNDERSTOOD: Final = frozenset({400, 422})
 _HEADERS: Final = {
     "accept": f"{MEDIA_TYPE}, application/json",
@@ -48,19 +46,25 @@ class _Body(Struct, rename="camel"):
         return Schema(self.schema or "", self.schema_type, self.references or (), self.metadata, self.rule_set)
 
 
-class _Said(Struct, rename="camel"):
-    """The other answers, each of which has a few of these."""
+class _Numbered(Struct):
+    """What is registered has these."""
 
-    message: str = ""
-    error_code: int = msgspec.field(default=0, name="error_code")
-    is_compatible: bool = msgspec.field(default=False, name="is_compatible")
+    version: int
+    id: int
+
+
+class _Compared(Struct):
+    """Whether a schema may follow, and why not."""
+
+    is_compatible: bool
     messages: tuple[str, ...] = ()
+
+
+class _Configured(Struct, rename="camel"):
+    """What is configured, as far as it is asked for."""
+
     compatibility_level: Level | None = None
-    compatibility: Level | None = None
     compatibility_policy: str | None = None
-
-
-_said = msgspec.json.Decoder(_Said).decode
 
 
 class RemoteRegistry:
@@ -72,7 +76,7 @@ class RemoteRegistry:
     async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
         """As the protocol says. Two requests where what is answered to the first does not name the version."""
         path = f"/subjects/{_escaped(subject)}/versions?normalize={str(normalize).lower()}"
-        first = _read(_granted(await self._ask("POST", path, _sent(schema)), subject), _Body)
+        first = read(granted(await self._ask("POST", path, _sent(schema)), subject), _Body)
         if first.version is not None and first.id is not None:
             return Registered(subject, first.version, first.id, schema, first.guid)
         found = await self.lookup(subject, schema, normalize=normalize)
@@ -96,11 +100,11 @@ class RemoteRegistry:
     async def by_id(self, id: int, subject: str = "") -> Schema:
         """As the protocol says."""
         asked = f"?subject={_escaped(subject)}" if subject else ""
-        return _read(_granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}"), _Body).read()
+        return read(granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}"), _Body).read()
 
     async def by_guid(self, guid: str) -> Schema:
         """As the protocol says."""
-        return _read(_granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}"), _Body).read()
+        return read(granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}"), _Body).read()
 
     async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
         """As the protocol says."""
@@ -111,13 +115,13 @@ class RemoteRegistry:
     async def versions(self, subject: str) -> Sequence[int]:
         """As the protocol says."""
         found = await self._found("GET", f"/subjects/{_escaped(subject)}/versions", subject)
-        return [] if found is None else _read(found, list[int])
+        return [] if found is None else read(found, list[int])
 
     async def subjects(self, prefix: str = "") -> Sequence[str]:
         """As the protocol says."""
         asked = f"?subjectPrefix={_escaped(prefix)}" if prefix else ""
-        found = _granted(await self._ask("GET", f"/subjects{asked}"), "subjects")
-        names = _read(found, list[str])
+        found = granted(await self._ask("GET", f"/subjects{asked}"), "subjects")
+        names = read(found, list[str])
         if prefix.startswith(":*:"):
             return sorted(names)
         # Not every registry knows the prefix; and without one those of every context are told.
@@ -128,7 +132,9 @@ class RemoteRegistry:
         """As the protocol says."""
         path = f"/compatibility/subjects/{_escaped(subject)}/versions?verbose=true"
         found = await self._found("POST", path, subject, _sent(schema))
-        said = _Said(is_compatible=True) if found is None else _read(found, _Said)
+        if found is None:
+            return ()
+        said = read(found, _Compared)
         return () if said.is_compatible else said.messages or ("the registry does not say why",)
 
     async def compares(self, subject: str, kind: Format) -> bool:
@@ -146,26 +152,26 @@ class RemoteRegistry:
             both = msgspec.json.encode({**asked, "compatibilityPolicy": policy})
             reply = await self._ask("PUT", path, both)
             if reply.status not in _NOT_UNDERSTOOD:
-                _granted(reply, subject)
+                granted(reply, subject)
                 return
-        _granted(await self._ask("PUT", path, msgspec.json.encode(asked)), subject)
+        granted(await self._ask("PUT", path, msgspec.json.encode(asked)), subject)
 
     async def set_alias(self, name: str, subject: str | None) -> None:
         """As the protocol says."""
         asked = msgspec.json.encode({"alias": subject})
-        _granted(await self._ask("PUT", f"/config/{_escaped(name)}", asked), name)
+        granted(await self._ask("PUT", f"/config/{_escaped(name)}", asked), name)
 
-    async def _config(self, subject: str) -> _Said:
+    async def _config(self, subject: str) -> _Configured:
         asked = await self._found("GET", f"/config/{_escaped(subject)}?defaultToGlobal=true", subject)
         # Some know a subject's own alone, whatever is asked.
-        return _read(asked or _granted(await self._ask("GET", "/config"), "config"), _Said)
+        return read(asked or granted(await self._ask("GET", "/config"), "config"), _Configured)
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Reply:
         return await self._client.ask(method, path, body, _HEADERS)
 
     async def _found(self, method: str, path: str, subject: str, body: bytes | None = None) -> Reply | None:
         reply = await self._ask(method, path, body)
-        return None if _code_of(reply) in _NOT_FOUND else _granted(reply, subject)
+        return None if code_of(reply) in NOT_FOUND else granted(reply, subject)
 
 
 def _escaped(text: str) -> str:
@@ -186,46 +192,5 @@ def _sent(schema: Schema) -> bytes:
 def _registered(subject: str, reply: Reply | None) -> Registered | None:
     if reply is None:
         return None
-    body = _read(reply, _Body)
-    return Registered(body.subject or subject, body.version or 0, body.id or 0, body.read(), body.guid)
-
-
-def _code_of(reply: Reply) -> int:
-    if reply.status < 400:
-        return 0
-    try:
-        return _said(reply.body).error_code or reply.status
-    except msgspec.DecodeError:
-        return reply.status
-
-
-def _granted(reply: Reply, asked: str) -> Reply:
-    code = _code_of(reply)
-    if not code:
-        return reply
-    try:
-        message = _said(reply.body).message
-    except msgspec.DecodeError:
-        message = ""
-    what, where = f"the registry answers {code}: {message or 'nothing more'}", f"{asked} at {reply.server}"
-    if reply.status >= 500:
-        raise ServerAway(what, where=where, remedy="see what it says itself; it may answer later")
-    raise RegistryRefused(what, code, where=where, remedy=_REMEDIES.get(reply.status, ""))
-
-
-def _read(reply: Reply, kind: type[T]) -> T:
-    """What is answered. Raises ``ServerAway`` for what no registry answers: somebody else listens there."""
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except msgspec.DecodeError as error:
-        raise ServerAway(
-            "no registry of schemas answers there", where=reply.server, why=str(error), remedy="correct its address"
-        ) from error
-
-
-_REMEDIES: Final = {
-    401: "name a user who may do this: https://user:password@host, or a token",
-    403: "name a user who may do this: https://user:password@host, or a token",
-    409: "mainstem schema check says what differs; a change that must be gets a new major version",
-    422: "correct the schema",
-}
+    body, numbered = read(reply, _Body), read(reply, _Numbered)
+    return Registered(body.subject or subject, numbered.version, numbered.id, body.read(), body.guid)

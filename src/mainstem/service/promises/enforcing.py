@@ -29,6 +29,8 @@ from mainstem.settings import Settings
 from mainstem.telemetry import log
 
 _AWAY = (ServerAway, BrokerError, DatabaseError)
+_TURNED_AWAY = ("401", "403", "407")
+"""Who may not ask has heard nothing about a schema: a token that has run out does not stop a service."""
 _SAID = (RegistryRefused, SchemaRefused, DefinitionError)
 
 
@@ -78,6 +80,8 @@ async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[Ma
             return
         problems = await objections(stated, registry)
     except _SAID as refused:
+        if isinstance(refused, RegistryRefused) and str(refused.error_code)[:3] in _TURNED_AWAY:
+            raise ServerAway(refused.what, where=refused.where, remedy=refused.remedy) from refused
         yield refused
         return
     where = f"{stated.declaration.label}, subject {stated.subject!r}"
