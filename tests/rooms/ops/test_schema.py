@@ -139,7 +139,9 @@ async def test_what_breaks_its_rule_does_not_start(shell: Shell) -> None:
     assert "count version= up" in str(refused.value)
     said = await shell.beside("schema", "register", f"{HERE}:broken")
     assert said.exit_code == 1
-    assert "409" in said.stderr
+    assert said.stdout == ""
+    assert "the schema of Shop.Paid may not follow what is registered: /required: " in said.stderr
+    assert "count version= up" in said.stderr
 
 
 async def test_a_type_has_one_owner(shell: Shell) -> None:

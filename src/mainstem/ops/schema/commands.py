@@ -67,7 +67,8 @@ def register(
     found, refused = asyncio.run(_register(stated, registry, broker, dev=dev))
     if found:
         LockFile.read(lock).with_registered(found).write(lock)
-    _show([_described(each) for each in found], as_json=as_json)
+    if found or as_json:
+        _show([_described(each) for each in found], as_json=as_json)
     for each in refused:
         tell(each)
     if refused:

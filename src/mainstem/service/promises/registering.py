@@ -1,6 +1,7 @@
 """From what a service states to what is registered: who owns a subject, its level, and the names it is found by."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -11,6 +12,8 @@ from mainstem.schemas.registries import Registered, SchemaRegistry
 from mainstem.service.promises.objections import left_to_it, objections
 from mainstem.service.promises.stated import Stated
 from mainstem.telemetry import log
+
+_MAY_NOT_FOLLOW: Final = frozenset({409, 40901})
 
 
 async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
@@ -28,7 +31,7 @@ async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
             await registry.set_level(stated.subject, "NONE")
     elif not await left_to_it(registry, stated) and (problems := await objections(stated, registry)):
         raise _refused(stated, problems)
-    found = await registry.register(stated.subject, stated.schema)
+    found = await _taken(stated, registry)
     try:
         await _found_by_topic(stated, registry)
     except (RegistryRefused, ServerAway) as refused:
@@ -38,13 +41,24 @@ async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
     return found
 
 
+async def _taken(stated: Stated, registry: SchemaRegistry) -> Registered:
+    try:
+        return await registry.register(stated.subject, stated.schema)
+    except RegistryRefused as refused:
+        # A registry tells all reasons in one line, and not what to do.
+        if refused.error_code in _MAY_NOT_FOLLOW and (problems := await objections(stated, registry)):
+            raise _refused(stated, problems) from refused
+        raise
+
+
 def _refused(stated: Stated, problems: Sequence[str]) -> RegistryRefused:
     return RegistryRefused(
         f"the schema of {stated.declaration.wire_name} may not follow what is registered: {problems[0]}",
         409,
-        where=f"subject {stated.subject!r}",
+        where=f"{stated.declaration.label}, subject {stated.subject!r}",
         why="; ".join(problems[1:]),
-        remedy="mainstem schema check says what differs; a change that must be gets a new major version",
+        remedy="take the change back, give what is new a default, or count version= up and say with upcast() how "
+        "the older form becomes this one",
     )
 
 
