@@ -3,13 +3,33 @@
 from typing import TYPE_CHECKING
 
 from mainstem.doors import door
-from mainstem.schemas.writers.known import AWAY, SCHEMA_HEADER, Answer, SchemaName, Writers, Written, name_in
+from mainstem.schemas.writers.known import (
+    AWAY,
+    DENIED_SECONDS,
+    SCHEMA_HEADER,
+    Answer,
+    SchemaName,
+    Writers,
+    Written,
+    name_in,
+)
 
 if TYPE_CHECKING:
     from mainstem.schemas.writers.asking import Asking as Asking
     from mainstem.schemas.writers.framed import Framed as Framed
 
-__all__ = ["AWAY", "SCHEMA_HEADER", "Answer", "Asking", "Framed", "SchemaName", "Writers", "Written", "name_in"]
+__all__ = [
+    "AWAY",
+    "DENIED_SECONDS",
+    "SCHEMA_HEADER",
+    "Answer",
+    "Asking",
+    "Framed",
+    "SchemaName",
+    "Writers",
+    "Written",
+    "name_in",
+]
 
 # Every service reads; few read what was written with another's schema.
 __getattr__, __dir__ = door(__name__, {"asking": ("Asking",), "framed": ("Framed",)})
