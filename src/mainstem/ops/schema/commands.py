@@ -13,6 +13,7 @@ from mainstem.ops.arguments import broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Contracts, check_all
 from mainstem.ops.schema.diffing import UNLIKE, diff
 from mainstem.ops.schema.history import check_against, compared, past_at, present
+from mainstem.ops.schema.lint import lint
 from mainstem.ops.schema.opening import (
     broker_is_named,
     read_registry,
@@ -42,6 +43,7 @@ def schema() -> None:
 
 
 schema.add_command(diff)
+schema.add_command(lint)
 
 
 @schema.command
