@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -19,15 +20,17 @@ from mainstem import Service, Topic
 from mainstem.broker import TopicPartition
 from mainstem.clock import SystemClock
 from mainstem.delivery import decode_entry, is_notice
+from mainstem.identifiers import Identifiers
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import InMemory
 from mainstem.registry.http import Api, Exposure
 from mainstem.schemas import FieldNumber
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.framing import id_prefix
-from mainstem.service import Running
+from mainstem.service import Running, connected
 from mainstem.service.plain import Producer
 from mainstem.service.registry import registry_access, schema_registry
+from mainstem.service.replay import Replayed, Span, Wanted, replay
 from mainstem.settings import Settings
 from mainstem.web import Address
 from mainstem.web.server import everything, serving
@@ -240,3 +243,30 @@ async def test_the_registry_of_the_broker_is_asked() -> None:
                 await caught_up(process)
                 assert await told(process) == []
     assert reader.orders == [Order("o-1"), Order("o-2", 7)]
+
+
+async def test_a_replay_reads_with_the_same_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It registers nothing; and what the registry does not tell now stops it, with that reason."""
+    reader, contents, url = Reader(AVRO), InMemory(SystemClock()), f"sqlite:///{tmp_path}/log.db"
+    api = Api(contents, SystemClock(), Exposure(Address("127.0.0.1", 0)), audit=lambda _deed: None)
+    number = await registered(contents)
+    async with serving([everything(api.answer)], Address("127.0.0.1", 0), None) as address:
+        monkeypatch.setenv("MAINSTEM_REGISTRY", f"http://{address}")
+        async with reader.running(f"http://{address}", url) as process:
+            await sent(process, id_prefix(number) + b"\x06o-1", id_prefix(0) + b"\x06o-2\x0e", b"\x07")
+            await caught_up(process)
+        told = await replayed(reader.service, url)
+        assert (told.events, told.handlers[0].handled, told.stopped) == (3, 2, None)
+    told = await replayed(reader.service, url)
+    assert "orders[0] waits for the schema" in (told.stopped or "")
+    assert reader.orders == [Order("o-1"), Order("o-2", 7)] * 2
+
+
+async def replayed(service: Service, url: str) -> Replayed:
+    """Replay all of the topic."""
+    clock = SystemClock()
+    live, own = (connected(each, clock, Identifiers(clock)) for each in (url, "sqlite:///:memory:"))
+    async with live as broker, own as scratch:
+        at = TopicPartition("orders", 0)
+        spans = {at: Span(*await broker.log.bounds(at))}
+        return await replay(service, broker, scratch, spans, Wanted(end_ms=clock.now_ms()))

@@ -70,8 +70,8 @@ class Task:
 
     @property
     def in_flight(self) -> int:
-        """Events read and not finished."""
-        return self._lanes.in_flight
+        """Events read and not finished; those of a partition that has just asked for a schema count as one."""
+        return self._lanes.in_flight + self._unread.asking
 
     @property
     def positions(self) -> Mapping[TopicPartition, int]:

@@ -40,9 +40,9 @@ class Unread:
         self._unanswered: dict[str, float] = {}
 
     @property
-    def some(self) -> bool:
-        """Whether any partition waits."""
-        return bool(self._asking)
+    def asking(self) -> int:
+        """The partitions that have asked, and have not been told yet that nobody answers."""
+        return len(self._asking) - len(self._unanswered)
 
     @property
     def reasons(self) -> Mapping[str, float]:

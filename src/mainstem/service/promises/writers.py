@@ -17,11 +17,11 @@ from mainstem.settings import Settings
 
 
 def writers_of(
-    drafted: Draft, backend: Backend, settings: Settings, clock: Clock, stack: AsyncExitStack
+    drafted: Draft, backend: Backend, settings: Settings, clock: Clock, stack: AsyncExitStack, *, recorded: bool = False
 ) -> Writers | None:
     """What the process knows of writers' schemas, and asks for; None where nobody reads what names them.
 
-    The registry is opened with the first question.
+    The registry is opened with the first question. What was ``recorded`` may have been written in play.
     """
     read = [each for inputs in drafted.inputs.values() for each in inputs]
     if not any(map(_is_named, read)):
@@ -34,7 +34,7 @@ def writers_of(
         stack.push_async_callback(asking.close)
         ask = asking.ask
     published = [each for outputs in drafted.outputs.values() for each in outputs]
-    writers = Writers(ask, clock.monotonic, in_play=drafted.dev, played=published)
+    writers = Writers(ask, clock.monotonic, in_play=drafted.dev or recorded, played=published)
     if not drafted.dev:
         _learn(writers, drafted)
     return writers

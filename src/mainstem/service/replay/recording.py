@@ -83,6 +83,7 @@ class RecordedReader:
         self._recording = recording
         self._positions = positions
         self._ready: deque[Batch] = deque()
+        self._last: dict[TopicPartition, Batch] = {}
         self._paused: set[TopicPartition] = set()
         self._news = asyncio.Event()
 
@@ -110,6 +111,7 @@ class RecordedReader:
         for number, batch in enumerate(self._ready):
             if TopicPartition(batch.topic, batch.partition) not in self._paused:
                 del self._ready[number]
+                self._last[TopicPartition(batch.topic, batch.partition)] = batch
                 return batch
         return None
 
@@ -119,7 +121,11 @@ class RecordedReader:
         await self._news.wait()
 
     def seek(self, at: TopicPartition, offset: int) -> None:
-        """Nobody goes back in a replay."""
+        """Nobody goes back in a replay, but to what was taken last: it may be put back until it can be read."""
+        last = self._last.get(at)
+        if last is not None and last.offsets[0] == offset:
+            self._ready.appendleft(last)
+            return
         raise BrokerError(
             f"a recording cannot be read from another place: {at.topic}/{at.partition}@{offset}",
             why="it is handed out in the order of time, once",

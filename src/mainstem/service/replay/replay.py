@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AsyncExitStack
 from random import Random
 from typing import Final
 
@@ -17,6 +18,7 @@ from mainstem.identifiers import Derivation, Identifiers
 from mainstem.service.brokers import Backend
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Existing, draft, topics_of
+from mainstem.service.promises import writers_of
 from mainstem.service.replay.clock import EventClock
 from mainstem.service.replay.comparing import Comparing, Comparison, Difference, Seen, publish_new
 from mainstem.service.replay.picking import picked, refusals
@@ -145,10 +147,11 @@ class _Performance:
             )
             replaced = {} if wanted.outside else refusals(self._service, self._refused)
             stage = Stage(recording, self._scratch, f"a replay of {self._live.name}")
-            floor = self._floor(time)
-            async with running(
-                self._service, broker=stage, settings=settings, floor=floor, replaced=replaced
-            ) as process:
+            async with AsyncExitStack() as stack:
+                floor = self._floor(time, stack)
+                process = await stack.enter_async_context(
+                    running(self._service, broker=stage, settings=settings, floor=floor, replaced=replaced)
+                )
                 player = Player(recording, time, lambda: _tasks(process))
                 await player.play(wanted.end_ms)
                 self._letters = sum(each.ledger.letters.count for each in _tasks(process) if each.ledger is not None)
@@ -157,10 +160,17 @@ class _Performance:
         finally:
             recording.close()
 
-    def _floor(self, time: EventClock) -> Floor:
-        chance = Random(0)  # noqa: S311 - nothing is spread by it: each event is tried once
-        around = self._watcher.around
-        return Floor(clock=time, identifiers=Identifiers(SystemClock()), chance=chance, around=around, later=time.later)
+    def _floor(self, time: EventClock, stack: AsyncExitStack) -> Floor:
+        clock = SystemClock()
+        return Floor(
+            clock=time,
+            identifiers=Identifiers(clock),
+            chance=Random(0),  # noqa: S311 - nothing is spread by it: each event is tried once
+            around=self._watcher.around,
+            later=time.later,
+            # Nothing is registered by a replay; what was written is read with the registry of those who wrote it.
+            writers=writers_of(self._drafted, self._live, Settings.load(), clock, stack, recorded=True),
+        )
 
     async def tell(self, seconds: Callable[[], float]) -> Replayed:
         """Compare, publish where that is wanted, and say what came of it."""

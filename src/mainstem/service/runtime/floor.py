@@ -8,6 +8,7 @@ from msgspec import Struct
 from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import CallLater, Point, Processor, no_point
 from mainstem.identifiers import Identifiers
+from mainstem.schemas.writers import Writers
 
 
 class Floor(Struct, frozen=True, kw_only=True):
@@ -15,7 +16,8 @@ class Floor(Struct, frozen=True, kw_only=True):
 
     With ``threads`` false, plain functions run on the event loop. ``point`` hears the named steps of every commit, and
     ``around`` is given each handler with its group's name, and may put something around it.
-    ``later`` calls on the time of recorded events, where these are replayed.
+    ``later`` calls on the time of recorded events, where these are replayed; ``writers`` know the schemas that they
+    were written with.
     """
 
     clock: Clock
@@ -25,6 +27,7 @@ class Floor(Struct, frozen=True, kw_only=True):
     point: Point = no_point
     around: Callable[[str, Processor], Processor] | None = None
     later: CallLater | None = None
+    writers: Writers | None = None
 
     @classmethod
     def of_this_machine(cls) -> "Floor":

@@ -79,7 +79,7 @@ async def _prepared(
             await backend.admin.create(spec)
         process = Running(backend, floor.clock, settings.stuck_seconds)
         stack.push_async_callback(process.checkup.close)
-        process.writers = writers_of(drafted, backend, settings, floor.clock, stack)
+        process.writers = floor.writers or writers_of(drafted, backend, settings, floor.clock, stack)
         for group in (group for service in services for group in service.groups):
             stack.enter_context(group.held())
         for service in services:
