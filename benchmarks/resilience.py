@@ -4,25 +4,13 @@ A step is the pure function alone. Holders have a clock and a lock, as the peers
 for pyrate-limiter, which has a step too. CPU time, because the wall clock of a shared machine is another's as well.
 """
 
-import argparse
 import asyncio
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.harness import (
-    ROOT,
-    Case,
-    Measurement,
-    Report,
-    Stopwatch,
-    cpu_ratio,
-    interleaved,
-    median_cpu_us,
-)
+from benchmarks.harness import Measurement, Report, Stopwatch, cpu_ratio, median_cpu_us
+from benchmarks.peers import Peers, measured
 from mainstem.clock import SystemClock
 from mainstem.resilience import (
     Backend,
@@ -222,45 +210,6 @@ def ours(loop: Loop, count: int) -> Measurement:
     return watch.measured(count)
 
 
-class Peers:
-    """The program of the peers, in an environment of its own below ``build``, which is made where it is missing."""
-
-    def __init__(self) -> None:
-        folder = ROOT / "build" / "venv-resilience"
-        python, ready = folder / "bin" / "python", folder / "-".join(PACKAGES).replace("==", "-")
-        if not ready.exists():
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install: list[str | Path] = [
-                python,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                *PACKAGES,
-            ]
-            subprocess.run(install, check=True)
-            ready.touch()
-        program = Path(__file__).parent / "resilience_peers" / "decisions.py"
-        self._process = subprocess.Popen(
-            [python, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
-
-    def run(self, name: str, count: int) -> Measurement:
-        """One run of a loop of theirs."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(f"{name} {count}\n")
-        stdin.flush()
-        seconds, cpu_seconds = map(float, stdout.readline().split())
-        return Measurement(count, seconds, cpu_seconds)
-
-    def close(self) -> None:
-        """End the program."""
-        self._process.communicate()
-
-
 def tell(turns: dict[str, list[Measurement]], report: Report) -> None:
     """Each figure of ours with its ratios, and behind it those of its peers."""
     for name in OURS:
@@ -273,21 +222,8 @@ def tell(turns: dict[str, list[Measurement]], report: Report) -> None:
 
 def main() -> None:
     """Run all, in turns."""
-    parser = argparse.ArgumentParser(description="nanoseconds of CPU time for a decision")
-    parser.add_argument("--count", type=int, default=50_000, help="decisions in a run")
-    parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--alone", action="store_true", help="without the peers")
-    options = parser.parse_args()
-    cases: dict[str, Case] = {name: partial(ours, loop, options.count) for name, loop in OURS.items()}
-    peers = None if options.alone else Peers()
-    if peers is not None:
-        for name in (peer for names in AGAINST.values() for peer in names):
-            cases[name] = partial(peers.run, name, options.count)
-    try:
-        turns = interleaved(cases, options.repetitions)
-    finally:
-        if peers is not None:
-            peers.close()
+    cases = {name: partial(ours, loop) for name, loop in OURS.items()}
+    turns = measured("a decision", 50_000, cases, AGAINST, partial(Peers, "resilience", "decisions.py", PACKAGES))
     report = Report("a decision, in ns of CPU time; a ratio of 2 is half the time of")
     tell(turns, report)
     report.show()

@@ -4,15 +4,12 @@ Beside the CloudEvents SDK, and Confluent's serializers, which write no envelope
 shared machine is another's as well.
 """
 
-import argparse
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
-from benchmarks.harness import ROOT, Case, Measurement, Report, Stopwatch, cpu_ratio, interleaved, median_cpu_us
+from benchmarks.harness import Measurement, Report, Stopwatch, cpu_ratio, median_cpu_us
+from benchmarks.peers import Peers, measured
 from mainstem.clock import SystemClock
 from mainstem.events import Envelope, FieldNumber, IntegrationEvent, Origin, common_headers, declaration_of, own_headers
 from mainstem.identifiers import Identifiers
@@ -111,37 +108,6 @@ def ours(step: Step, count: int) -> Measurement:
     return watch.measured(count)
 
 
-class Peers:
-    """The program of the peers, in an environment of its own below ``build``, which is made where it is missing."""
-
-    def __init__(self) -> None:
-        folder = ROOT / "build" / "venv-schemas"
-        python, ready = folder / "bin" / "python", folder / "-".join(PACKAGES).replace("==", "-")
-        if not ready.exists():
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-            install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*install, *PACKAGES], check=True)
-            ready.touch()
-        program = Path(__file__).parent / "schemas_peers" / "codecs.py"
-        self._process = subprocess.Popen(
-            [python, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
-
-    def run(self, name: str, count: int) -> Measurement:
-        """One run of a loop of theirs."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(f"{name} {count}\n")
-        stdin.flush()
-        seconds, cpu_seconds = map(float, stdout.readline().split())
-        return Measurement(count, seconds, cpu_seconds)
-
-    def close(self) -> None:
-        """End the program."""
-        self._process.communicate()
-
-
 def tell(turns: dict[str, list[Measurement]], report: Report) -> None:
     """Each figure of ours with its ratios, and behind it those of its peers."""
     for name, peers in AGAINST.items():
@@ -157,21 +123,10 @@ def tell(turns: dict[str, list[Measurement]], report: Report) -> None:
 
 def main() -> None:
     """Run all, in turns."""
-    parser = argparse.ArgumentParser(description="microseconds of CPU time for a typed event with its envelope")
-    parser.add_argument("--count", type=int, default=20_000, help="events in a run")
-    parser.add_argument("--repetitions", type=int, default=7)
-    parser.add_argument("--alone", action="store_true", help="without the peers")
-    options = parser.parse_args()
-    cases: dict[str, Case] = {name: partial(ours, step, options.count) for name, step in steps().items()}
-    peers = None if options.alone else Peers()
-    if peers is not None:
-        for name in (peer for names in AGAINST.values() for peer in names):
-            cases[name] = partial(peers.run, name, options.count)
-    try:
-        turns = interleaved(cases, options.repetitions)
-    finally:
-        if peers is not None:
-            peers.close()
+    cases = {name: partial(ours, step) for name, step in steps().items()}
+    turns = measured(
+        "a typed event with its envelope", 20_000, cases, AGAINST, partial(Peers, "schemas", "codecs.py", PACKAGES)
+    )
     report = Report("an event with its envelope, in us of CPU time; a ratio of 2 is half the time of")
     tell(turns, report)
     report.show()

@@ -286,6 +286,18 @@ class Stage:
         """What commands were answered."""
         return [decode_answer(value) for _, value, _ in await self.read(answers_topic(GROUP)) if value is not None]
 
+    async def said(self, running: "Running", command: Command) -> str:
+        """What a command is answered."""
+        before = len(await self.answers())
+        await self.command(command)
+
+        async def answered() -> bool:
+            return len(await self.answers()) > before
+
+        await until(answered)
+        await self.settled(running)
+        return (await self.answers())[before].text
+
     def stored(self, store: Store[V], key: str, task: int = 0) -> V | None:
         """The committed value of a key."""
         row = self.broker.rows(GROUP, task).get_many(store.name, [key.encode()]).get(key.encode())

@@ -36,19 +36,6 @@ async def redrive(stage: Stage, running: Running, handler: str, place: bytes = K
     await stage.settled(running)
 
 
-async def said(stage: Stage, running: Running, command: Command) -> str:
-    """What a command is answered."""
-    before = len(await stage.answers())
-    await stage.command(command)
-
-    async def answered() -> bool:
-        return len(await stage.answers()) > before
-
-    await until(answered)
-    await stage.settled(running)
-    return (await stage.answers())[before].text
-
-
 async def test_a_handler_that_is_added_waits_with_its_party() -> None:
     """It is not owed what was parked before it came; its own events wait behind that."""
     async with staged() as stage:
@@ -154,9 +141,9 @@ async def test_an_event_that_waits_for_several_is_one_letter() -> None:
 
 async def archived(stage: Stage, running: Running, place: bytes = K) -> Command:
     """Read a dead sequence of ``a`` and discard it; the command that restores it."""
-    assert await said(stage, running, Command("r", "read", "a", place))
+    assert await stage.said(running, Command("r", "read", "a", place))
     page = decode_page((await stage.answers())[-1].contents)
-    assert await said(stage, running, Command("d", "discard", "a", place, "for now"))
+    assert await stage.said(running, Command("d", "discard", "a", place, "for now"))
     assert stage.rows("$parked") == []
     return Command("b", "restore", "a", place, letters=tuple(page.letters), failure=page.failure, archive="f")
 
@@ -168,7 +155,7 @@ async def test_what_is_restored_is_owed_to_all_that_it_was_owed_to() -> None:
         await stage.run(noting("a", fails=True), noting("b"), stores=[one])
         async with stage.running(noting("a"), noting("b"), stores=[one]) as running:
             restore = await archived(stage, running)
-            assert await said(stage, running, restore) == "restore: 2 events"
+            assert await stage.said(running, restore) == "restore: 2 events"
             entry = (await stage.entries())[-1]
             assert entry is not None
             assert (entry.status, entry.owes, entry.waiting) == ("dead-lettered", ("a", "b"), 2)
@@ -188,7 +175,7 @@ async def test_a_letter_that_waits_alone_comes_back_alone() -> None:
         assert entry is not None
         async with stage.running(noting("a", order="none"), noting("b"), stores=[one]) as running:
             restore = await archived(stage, running, entry.place)
-            assert await said(stage, running, restore) == "restore: 1 events"
+            assert await stage.said(running, restore) == "restore: 1 events"
             await stage.publish(Paid("k", 1))
             await stage.settled(running)
             assert stage.stored(one, "k") == ["b0", "a1", "b1"]
@@ -205,10 +192,10 @@ async def test_letters_are_not_restored_where_the_order_would_suffer() -> None:
             restore = await archived(stage, running)
             await stage.publish(Paid("k", 1))
             await stage.settled(running)
-            refused = await said(stage, running, restore)
+            refused = await stage.said(running, restore)
             assert "events wait there for b, with which a waits" in refused
             stranger = replace(restore.letters[0], owed=("z",))
-            refused = await said(stage, running, replace(restore, letters=(stranger,)))
+            refused = await stage.said(running, replace(restore, letters=(stranger,)))
             assert "z, which has yet to handle some of it, is no handler of this group" in refused
         assert len(stage.rows("$parked")) == 1
 
@@ -223,7 +210,7 @@ async def test_an_edited_letter_is_owed_as_before() -> None:
         new = (entry.letter.value or b"").replace(b'"n":0', b'"n":7')
         async with stage.running(noting("a"), noting("b"), stores=[one]) as running:
             edit = Command("e", "edit", "a", K, origin=entry.letter.origin, value=new)
-            assert await said(stage, running, edit) == "edit: 1 events"
+            assert await stage.said(running, edit) == "edit: 1 events"
             await redrive(stage, running, "a")
         assert stage.stored(one, "k") == ["a7", "b7"]
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, Failure, Letter, Processor, Retirement, Retry
-from tests.rooms.delivery.stage import Paid, Running, Stage, on, staged, until
+from tests.rooms.delivery.stage import Paid, on, staged
 
 K = b"kk"
 GONE = Failure(1, 0, 0, "ValueError", "too tired", "")
@@ -22,34 +22,21 @@ def handler(name: str, **options: object) -> Processor:
     return on(Paid, name=name, retry=Retry.never(), **options)(handle)
 
 
-async def said(stage: Stage, running: Running, command: Command) -> str:
-    """What a command is answered."""
-    before = len(await stage.answers())
-    await stage.command(command)
-
-    async def answered() -> bool:
-        return len(await stage.answers()) > before
-
-    await until(answered)
-    await stage.settled(running)
-    return (await stage.answers())[before].text
-
-
 async def test_it_is_there_in_the_next_life_and_under_the_next_name() -> None:
     """A piece is taken once; the handler that is renamed in the middle gets the others, and no redrive before."""
     async with staged() as stage:
         await stage.run(handler("a"))
         async with stage.running(handler("a")) as running:
-            assert await said(stage, running, LAST) == "restore: 2 events"
+            assert await stage.said(running, LAST) == "restore: 2 events"
         async with stage.running(handler("a")) as running:
-            assert await said(stage, running, LAST) == "restore: 0 events"
+            assert await stage.said(running, LAST) == "restore: 0 events"
         async with stage.running(handler("b", was=("a",))) as running:
-            assert await said(stage, running, replace(LAST, handler="b")) == "restore: 0 events"
-            assert "letters that go before them are missing" in await said(
-                stage, running, Command("2", "redrive", "b", K)
+            assert await stage.said(running, replace(LAST, handler="b")) == "restore: 0 events"
+            assert "letters that go before them are missing" in await stage.said(
+                running, Command("2", "redrive", "b", K)
             )
-            assert await said(stage, running, replace(FIRST, handler="b")) == "restore: 2 events"
-            assert await said(stage, running, Command("2", "redrive", "b", K)) == "redrive: 4 events"
+            assert await stage.said(running, replace(FIRST, handler="b")) == "restore: 2 events"
+            assert await stage.said(running, Command("2", "redrive", "b", K)) == "redrive: 4 events"
 
 
 async def test_it_goes_with_the_handler() -> None:
@@ -57,7 +44,7 @@ async def test_it_goes_with_the_handler() -> None:
     async with staged() as stage:
         await stage.run(handler("a"))
         async with stage.running(handler("a")) as running:
-            await said(stage, running, LAST)
+            await stage.said(running, LAST)
         assert len(stage.rows("$restored")) == 1
         [group] = (await stage.broker.admin.groups()).values()
         await Retirement(stage.broker, group, "a").carry_out(SystemClock(), "gone", lambda _: None)
@@ -69,13 +56,13 @@ async def test_letters_of_two_files_do_not_mix() -> None:
     async with staged() as stage:
         await stage.run(handler("a"))
         async with stage.running(handler("a")) as running:
-            await said(stage, running, LAST)
-            assert "the restore of another file was cut off" in await said(
-                stage, running, replace(LAST, archive="other")
+            await stage.said(running, LAST)
+            assert "the restore of another file was cut off" in await stage.said(
+                running, replace(LAST, archive="other")
             )
-            assert "older than the process" in await said(stage, running, replace(LAST, archive=""))
+            assert "older than the process" in await stage.said(running, replace(LAST, archive=""))
             longer = replace(LAST, number=4)
-            assert "had 4 letters when it was restored" in await said(stage, running, longer)
+            assert "had 4 letters when it was restored" in await stage.said(running, longer)
             assert len(stage.rows("$parked")) == 2
 
 
@@ -90,9 +77,9 @@ async def test_what_does_not_belong_together_is_refused() -> None:
                 (replace(LAST, failure=None), "of another key, or without their failure"),
                 (replace(LAST, archive=""), "older than the process"),
             ):
-                assert why in await said(stage, running, command)
+                assert why in await stage.said(running, command)
             assert stage.rows("$parked") == []
-            assert await said(stage, running, replace(LAST, number=3, letters=LETTERS[3:])) == "restore: 1 events"
-            missing = await said(stage, running, FIRST)
+            assert await stage.said(running, replace(LAST, number=3, letters=LETTERS[3:])) == "restore: 1 events"
+            missing = await stage.said(running, FIRST)
             assert missing.endswith("letters 2 to 2 are missing in the file")
             assert len(stage.rows("$parked")) == 1
