@@ -13,7 +13,7 @@ from mainstem.events.attributes import (
 from mainstem.events.declaration import Declaration, check_publication, check_subscription
 from mainstem.events.envelope import Envelope, Origin, foreign_envelope, identity
 from mainstem.events.fields import KEY_TYPES, field_names, key_types, meant_instead, unresolved_annotation, wire_names
-from mainstem.events.headers import Attributes, common_headers, lineage, own_headers
+from mainstem.events.headers import FORMAT_CONTENT, Attributes, common_headers, lineage, own_headers
 from mainstem.events.keys import KeyFunction, key_function, murmur2, partition_for
 from mainstem.events.kinds import DomainEvent, Event, IntegrationEvent, NotificationEvent
 from mainstem.events.statements import (
@@ -41,6 +41,7 @@ __all__ = [
     "CE_ID",
     "CE_TYPE",
     "CONTENT_TYPE",
+    "FORMAT_CONTENT",
     "KEY_TYPES",
     "STRUCTURED_CONTENT",
     "TRACEPARENT",

@@ -32,9 +32,15 @@ from mainstem.events.attributes import (
     header_of,
 )
 from mainstem.events.declaration import Declaration
+from mainstem.events.statements import EventFormat
 
 JSON_CONTENT: Final = b"application/json"
-_CONTENT: Final = {"json": JSON_CONTENT, "avro": b"application/avro", "protobuf": b"application/protobuf"}
+FORMAT_CONTENT: Final[Mapping[EventFormat, bytes]] = {
+    "json": JSON_CONTENT,
+    "avro": b"application/avro",
+    "protobuf": b"application/protobuf",
+}
+"""The content type of a payload, by its format."""
 
 
 def common_headers(declaration: Declaration, source: str) -> dict[str, bytes]:
@@ -49,7 +55,7 @@ def common_headers(declaration: Declaration, source: str) -> dict[str, bytes]:
         CE_SPECVERSION: b"1.0",
         CE_TYPE: declaration.wire_name.encode(),
         CE_SOURCE: source.encode(),
-        CONTENT_TYPE: _CONTENT[declaration.format],
+        CONTENT_TYPE: FORMAT_CONTENT[declaration.format],
     }
     if declaration.kind is not None:
         headers[CE_KIND] = declaration.kind.encode()

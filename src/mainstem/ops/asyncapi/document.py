@@ -5,15 +5,13 @@ https://www.asyncapi.com/docs/reference/specification/v3.1.0
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from mainstem.broker import TopicSpec
-from mainstem.events import Declaration
-from mainstem.ops.asyncapi.payloads import Payloads, key_schema
+from mainstem.events import FORMAT_CONTENT, STRUCTURED_CONTENT, Declaration
+from mainstem.ops.asyncapi.payloads import Json, Payloads, key_schema
 from mainstem.schemas import own_words
 from mainstem.service import Outline
-
-Json: TypeAlias = dict[str, object]
 
 VERSION: Final = "3.1.0"
 
@@ -77,12 +75,11 @@ def _channel(spec: TopicSpec) -> Json:
 
 def _message(declaration: Declaration, payloads: Payloads) -> Json:
     kafka: Json = {} if not declaration.key else {"key": key_schema(declaration)}
+    content = STRUCTURED_CONTENT if declaration.envelope == "structured" else FORMAT_CONTENT[declaration.format]
     message: Json = {
         "name": declaration.wire_name,
         "title": declaration.wire_name.rpartition(".")[2],
-        "contentType": "application/json"
-        if declaration.envelope != "structured"
-        else "application/cloudevents+json; charset=UTF-8",
+        "contentType": content.decode(),
         "payload": payloads.reference(declaration, message_id(declaration)),
         "bindings": {"kafka": kafka},
         "x-mainstem-version": declaration.version,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-Json = dict[str, object]
+from mainstem.ops.asyncapi.payloads import Json
 
 DEEPEST: Final = 6
 """What a type that holds itself is told of so deep."""

@@ -6,8 +6,8 @@ from html import escape
 from importlib.resources import files
 from typing import NamedTuple
 
-from mainstem.ops.asyncapi.document import Json
 from mainstem.ops.asyncapi.fields import Field, fields_of
+from mainstem.ops.asyncapi.payloads import Json
 from mainstem.ops.screen import length_of
 
 

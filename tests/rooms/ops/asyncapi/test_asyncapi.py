@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -119,6 +120,22 @@ def test_what_is_declared_is_said() -> None:
         "post.send.their.parcels",
     }
     assert document["operations"]["shop.show.receive.notes"]["tags"] == [{"name": "shop"}, {"name": "shop.desk"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"format": "avro"}, "application/avro"),
+        ({"format": "avro", "envelope": None}, "application/avro"),
+        ({"format": "json"}, "application/json"),
+        ({"envelope": "structured"}, "application/cloudevents+json; charset=UTF-8"),
+    ],
+)
+def test_a_message_says_what_is_on_the_wire(options: dict[str, Any], said: str) -> None:
+    """Its content type is the one that its records have."""
+    sender = Service("sender", publishes=(Topic("parcels", Parcel, **options),))
+    document = json.loads(json.dumps(described(sender)))
+    assert document["components"]["messages"]["Parcel"]["contentType"] == said
 
 
 def test_a_payload_is_in_the_words_of_draft_07() -> None:
