@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
@@ -19,8 +19,12 @@ from mainstem.errors import DefinitionError, MainstemError, NotFound
 from mainstem.identifiers import Identifiers
 from mainstem.service import DEV_URL, Backend, Service, connected, file_of, in_full, named_broker
 from mainstem.settings import Settings
+from mainstem.web import Address
 
 F = TypeVar("F", bound=Callable[..., object])
+
+WAITED_SECONDS: Final = 5.0
+"""Threads that are left when a command that serves has drained are waited for, and no longer."""
 
 
 def broker_options(command: F) -> F:
@@ -38,6 +42,14 @@ def broker_url(given: str | None, settings: Settings, *, dev: bool) -> str:
 def json_option(command: F) -> F:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")(command)
+
+
+def address(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Address | None:
+    """The value of an option that says where to answer."""
+    try:
+        return None if text is None else Address.parse(text)
+    except DefinitionError as error:
+        raise click.BadParameter(f"{error.what}: {error.remedy}") from None
 
 
 def length(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:

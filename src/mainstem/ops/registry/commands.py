@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mainstem.errors import DefinitionError
 from mainstem.identifiers import unguessable
-from mainstem.ops.arguments import broker_options, broker_url, opened
+from mainstem.ops.arguments import WAITED_SECONDS, address, broker_options, broker_url, opened
 from mainstem.ops.topics import changes_for
 from mainstem.registry.http import Accounts, Exposure, Options, Password, Token
 from mainstem.service import end_within, serve
@@ -22,8 +22,6 @@ from mainstem.settings import Settings
 from mainstem.telemetry import configure_logging
 from mainstem.web import Address, Tls
 
-THREADS_SECONDS = 5.0
-"""Threads that are left when everything has drained are waited for, and no longer."""
 SALT_BYTES = 16
 TOKEN_BYTES = 32
 
@@ -58,13 +56,6 @@ class ServeRequest(Struct, frozen=True):
         return Tls(self.tls_certificate, self.tls_key, self.tls_authority, self.certificate_required)
 
 
-def _address(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Address | None:
-    try:
-        return None if text is None else Address.parse(text)
-    except DefinitionError as error:
-        raise click.BadParameter(f"{error.what}: {error.remedy}") from None
-
-
 def _networks(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
     for text in texts:
         try:
@@ -87,13 +78,13 @@ def registry() -> None:
 @broker_options
 @click.option(
     "--http",
-    callback=_address,
+    callback=address,
     default="127.0.0.1:8081",
     show_default=True,
     metavar="[HOST]:PORT",
     help="Answer there. Anywhere but on this machine it needs accounts, and TLS or a proxy.",
 )
-@click.option("--probes", callback=_address, metavar="[HOST]:PORT", help="Answer /livez, /readyz and /metrics there.")
+@click.option("--probes", callback=address, metavar="[HOST]:PORT", help="Answer /livez, /readyz and /metrics there.")
 @_file("--accounts", "Who may do what; docs/registry.md says what stands in it.")
 @_file("--tls-certificate", "The chain of certificates, in PEM.")
 @_file("--tls-key", "Its private key, in PEM.")
@@ -130,7 +121,7 @@ async def _serve(request: ServeRequest, settings: Settings, surface: Surface) ->
     try:
         await serve(service, broker=url, dev=request.dev, settings=settings, http=request.probes)
     finally:
-        end_within(THREADS_SECONDS)
+        end_within(WAITED_SECONDS)
 
 
 @registry.command

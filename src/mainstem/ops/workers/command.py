@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import click
 import msgspec
@@ -16,7 +15,7 @@ from msgspec import Struct
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
-from mainstem.ops.arguments import broker_options, broker_url, load_services
+from mainstem.ops.arguments import WAITED_SECONDS, address, broker_options, broker_url, load_services
 from mainstem.ops.screen import tell
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
 from mainstem.ops.workers.pidfile import PidFile
@@ -27,9 +26,6 @@ from mainstem.service import Running, end_within, longest_grace, serve
 from mainstem.settings import Settings, environment_naming, why_unfit
 from mainstem.telemetry import configure_logging
 from mainstem.web import Address
-
-THREADS_SECONDS: Final = 5.0
-"""Threads of handlers that are left when everything has drained are waited for, and no longer."""
 
 
 class RunRequest(Struct, frozen=True):
@@ -68,13 +64,6 @@ def _fitting(setting: str) -> Callable[[click.Context, click.Parameter, str | No
     return check
 
 
-def _address(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Address | None:
-    try:
-        return None if text is None else Address.parse(text)
-    except DefinitionError as error:
-        raise click.BadParameter(f"{error.what}: {error.remedy}") from None
-
-
 @click.command
 @click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="How many processes.")
@@ -100,7 +89,7 @@ def _address(_context: click.Context, _parameter: click.Parameter, text: str | N
 )
 @click.option(
     "--http",
-    callback=_address,
+    callback=address,
     metavar="[HOST]:PORT",
     help="Answer /livez, /readyz and /metrics there. Workers take a port each, from this one on.",
 )
@@ -182,4 +171,4 @@ async def _to_the_end(serving: Coroutine[None, None, None], begun: Callable[[], 
     try:
         await serving
     finally:
-        end_within(THREADS_SECONDS)
+        end_within(WAITED_SECONDS)
