@@ -1,6 +1,6 @@
 """What stands in a message: members, oneofs, reserved numbers; and enums, which stand where messages do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto
@@ -123,8 +123,14 @@ def _add_synthetic(message: DescriptorProto) -> None:
             message.oneof_decl.add(name=name)
 
 
+def _read_ranges(reading: Reading, low: int, high: int) -> Iterator[tuple[int, int]]:
+    """``5``, ``5 to 9`` or ``5 to max``, with commas between several; both ends within."""
+    yield _read_range(reading, low, high)
+    while reading.accept(","):
+        yield _read_range(reading, low, high)
+
+
 def _read_range(reading: Reading, low: int, high: int) -> tuple[int, int]:
-    """``5``, ``5 to 9`` or ``5 to max``, both ends within."""
     place = reading.peek().place
     start = end = reading.integer()
     if reading.accept("to"):
@@ -137,11 +143,8 @@ def _read_range(reading: Reading, low: int, high: int) -> tuple[int, int]:
 def _read_extension_ranges(reading: Reading, message: DescriptorProto, _: Path, __: Owner) -> None:
     reading.take()
     first = len(message.extension_range)
-    while True:
-        start, end = _read_range(reading, 1, MAXIMUM_NUMBER)
+    for start, end in _read_ranges(reading, 1, MAXIMUM_NUMBER):
         message.extension_range.add(start=start, end=end + 1)
-        if not reading.accept(","):
-            break
     for name, value, place in reading.bracketed_options():
         for each in message.extension_range[first:]:
             set_option(each.options, name, value, place)
@@ -153,11 +156,8 @@ def _read_reserved(reading: Reading, message: DescriptorProto, _: Path, __: Owne
     if reading.peek().kind in ("text", "word"):
         message.reserved_name.extend(_read_names(reading))
     else:
-        while True:
-            start, end = _read_range(reading, 1, MAXIMUM_NUMBER)
+        for start, end in _read_ranges(reading, 1, MAXIMUM_NUMBER):
             message.reserved_range.add(start=start, end=end + 1)
-            if not reading.accept(","):
-                break
     reading.expect(";")
 
 
@@ -192,11 +192,8 @@ def _read_reserved_values(reading: Reading, enum: EnumDescriptorProto) -> None:
     if reading.peek().kind in ("text", "word"):
         enum.reserved_name.extend(_read_names(reading))
     else:
-        while True:
-            start, end = _read_range(reading, MINIMUM_ENUM, MAXIMUM_ENUM)
+        for start, end in _read_ranges(reading, MINIMUM_ENUM, MAXIMUM_ENUM):
             enum.reserved_range.add(start=start, end=end)
-            if not reading.accept(","):
-                break
     reading.expect(";")
 
 
