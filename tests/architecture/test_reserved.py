@@ -12,7 +12,7 @@ from tests.architecture.source import ROOT, modules
 LISTED = re.compile(r"^\| `(\$[a-z]+:?)` \|", re.MULTILINE)
 RESERVED = re.compile(r"\$[a-z]+:?")
 # The keywords of JSON Schema and OpenAPI are those languages', and name nothing of the runtime's.
-OTHER_LANGUAGES = re.compile("schemas/jsonschema|registry/http/description|ops/asyncapi")
+OTHER_LANGUAGES = re.compile("schemas/jsonschema|registry/http/description|ops/asyncapi|ops/schema/lint")
 
 
 def written() -> set[str]:
