@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mainstem.schemas.formats import schema_of as schema_of
     from mainstem.schemas.subjects import OWNER as OWNER
     from mainstem.schemas.subjects import context_of as context_of
+    from mainstem.schemas.subjects import owned_by as owned_by
     from mainstem.schemas.subjects import owned_schema as owned_schema
     from mainstem.schemas.subjects import subject_of as subject_of
     from mainstem.schemas.subjects import topic_subject as topic_subject
@@ -56,6 +57,7 @@ __all__ = [
     "mark_in_play",
     "numbered",
     "own_words",
+    "owned_by",
     "owned_schema",
     "registries",
     "retired",
@@ -77,6 +79,6 @@ __getattr__, __dir__ = door(
     {
         "annotations": ("own_words",),
         "formats": ("schema_of",),
-        "subjects": ("OWNER", "context_of", "owned_schema", "subject_of", "topic_subject"),
+        "subjects": ("OWNER", "context_of", "owned_by", "owned_schema", "subject_of", "topic_subject"),
     },
 )

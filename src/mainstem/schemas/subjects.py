@@ -41,7 +41,11 @@ def context_of(declaration: Declaration) -> str:
 
 def owned_schema(declaration: Declaration, service: str) -> Schema:
     """The schema of a type as its service registers it: it says whose it is. Raises as ``schema_of`` does."""
-    schema = schema_of(declaration)
+    return owned_by(schema_of(declaration), service)
+
+
+def owned_by(schema: Schema, service: str) -> Schema:
+    """The same schema, saying that it is this service's."""
     metadata = dict(schema.metadata or {})
     properties = metadata.get("properties")
     said = {**(properties if isinstance(properties, dict) else {}), OWNER: service}

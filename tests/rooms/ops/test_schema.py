@@ -155,6 +155,23 @@ async def test_a_type_has_one_owner(shell: Shell) -> None:
         await start(shell, thief)
 
 
+async def test_a_type_can_move_to_another_service(shell: Shell) -> None:
+    """Where somebody gives it: then that one registers it and starts, and the one before is told whose it is."""
+    await made(shell, till, thief)
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    said = await shell.beside("schema", "give", "Shop.Paid", "thief")
+    assert (said.exit_code, said.output) == (0, "Shop.Paid belongs to thief from version 2 on\n")
+    assert (await shell.beside("schema", "register", f"{HERE}:thief")).exit_code == 0
+    await start(shell, thief)
+    with pytest.raises(StartRefused, match="belongs to the service 'thief'") as refused:
+        await start(shell, till)
+    assert "mainstem schema give Shop.Paid till" in str(refused.value)
+    for subject, said_of_it in ((":.till:Counted", "stands in the context of its service"), ("Nobody", "no subject")):
+        said = await shell.beside("schema", "give", subject, "thief")
+        assert said.exit_code == 1
+        assert said_of_it in said.stderr
+
+
 async def test_a_registry_that_is_away_stops_nobody(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
     """The log says whose schemas nobody has looked at: not those that stand in the lock file."""
     await made(shell, till)

@@ -12,6 +12,7 @@ from mainstem.errors import MainstemError, NotFound, RegistryRefused
 from mainstem.ops.arguments import broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Contracts, check_all
 from mainstem.ops.schema.diffing import UNLIKE, diff
+from mainstem.ops.schema.giving import give
 from mainstem.ops.schema.history import check_against, compared, past_at, present
 from mainstem.ops.schema.lint import lint
 from mainstem.ops.schema.opening import (
@@ -44,6 +45,7 @@ def schema() -> None:
 
 schema.add_command(diff)
 schema.add_command(lint)
+schema.add_command(give)
 
 
 @schema.command

@@ -2,7 +2,7 @@
 
 from mainstem.service.promises.enforcing import enforced
 from mainstem.service.promises.objections import objections
-from mainstem.service.promises.registering import registered, stands
+from mainstem.service.promises.registering import given, registered, stands
 from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import LEVELS, Stated, stated_by
 from mainstem.service.promises.writers import writers_of
@@ -13,6 +13,7 @@ __all__ = [
     "Stated",
     "enforced",
     "folder_named",
+    "given",
     "named_registry",
     "objections",
     "registered",

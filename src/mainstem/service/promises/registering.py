@@ -5,9 +5,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.errors import DefinitionError, NotFound, RegistryRefused, ServerAway
 from mainstem.events import Declaration
-from mainstem.schemas import OWNER, context_of, subject_of, topic_subject
+from mainstem.schemas import OWNER, context_of, owned_by, subject_of, topic_subject
 from mainstem.schemas.registries import Registered, SchemaRegistry
 from mainstem.service.promises.objections import left_to_it, objections
 from mainstem.service.promises.stated import Stated
@@ -49,6 +49,23 @@ async def _taken(stated: Stated, registry: SchemaRegistry) -> Registered:
         if refused.error_code in _MAY_NOT_FOLLOW and (problems := await objections(stated, registry)):
             raise _refused(stated, problems) from refused
         raise
+
+
+async def given(subject: str, service: str, registry: SchemaRegistry) -> Registered:
+    """Let a subject belong to another service, by a version that says so, and is otherwise the last one.
+
+    Raises ``NotFound`` where there is none, and ``DefinitionError`` for one that stands in the context of a service.
+    """
+    if subject.startswith(":."):
+        raise DefinitionError(
+            f"{subject!r} stands in the context of its service, and can be given to no other",
+            why="a domain event is private to one service, which its class line names",
+            remedy="register it in the other service: it has a history of its own there",
+        )
+    latest = await registry.version(subject, "latest")
+    if latest is None:
+        raise NotFound(f"there is no subject {subject!r}", remedy="mainstem schema list shows what there is")
+    return await registry.register(latest.subject, owned_by(latest.schema, service))
 
 
 def _refused(stated: Stated, problems: Sequence[str]) -> RegistryRefused:
@@ -101,6 +118,7 @@ async def owned(stated: Stated, registry: SchemaRegistry) -> Registered | None:
             409,
             where=f"{stated.declaration.label}, published by {stated.owner!r}",
             why="a type has one owner, who alone may change it",
-            remedy="give the type a namespace= or a name= of its own",
+            remedy="give the type a namespace= or a name= of its own; or, where it has moved here, let it be given: "
+            f"mainstem schema give {stated.subject} {stated.owner}",
         )
     return latest
