@@ -15,7 +15,9 @@ from confluent_kafka.schema_registry import (
 )
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -24,6 +26,7 @@ from mainstem.errors import RegistryRefused
 from mainstem.events import Declarable, EventFormat, SubjectStrategy, Topic, declaration_of
 from mainstem.schemas import FieldNumber, codec_for, schema_of
 from mainstem.schemas.framing import unframed
+from mainstem.schemas.protobuf.files import linked
 from mainstem.schemas.registries import RemoteRegistry, SchemaRegistry
 from mainstem.service.promises import Stated, registered, stands, stated_by
 from mainstem.web.client import Client
@@ -122,6 +125,26 @@ async def test_they_find_documents_too(strategy: SubjectStrategy) -> None:
         written = b"\0" + number.to_bytes(4) + codec_for(topic.declaration).encode(Paid("o-2", 4))
         read: Any = JSONDeserializer(None, schema_registry_client=both.theirs)
         assert read(written, VALUE) == {"order": "o-2", "cents": 4}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_they_find_messages_too(strategy: SubjectStrategy) -> None:
+    """The name of a message is the record's name; what they register, as a descriptor, is ours in normal form."""
+    async with opened() as both:
+        topic = payments("protobuf", strategy)
+        pool = linked(schema_of(topic.declaration), {}).pool
+        kind = GetMessageClass(pool.FindMessageTypeByName("shop.Paid"))
+        message: Any = kind.FromString(codec_for(topic.declaration).encode(Paid("o-1", 3)))
+        named = {"subject.name.strategy": STRATEGIES[strategy]}
+        ProtobufSerializer(kind, both.theirs, named)(message, VALUE)
+        (mine,) = stated(topic)
+        assert both.theirs.get_subjects() == [mine.subject]
+        assert await stands(mine, await both.ours.version(mine.subject, "latest"), both.ours)
+        (number,) = await both.register(topic)
+        both.theirs.clear_caches()
+        framed = unframed(ProtobufSerializer(kind, both.theirs, {**THEIRS, **named})(message, VALUE), {}, indexed=True)
+        assert (framed.id, framed.indexes) == (number, (0,))
+        assert codec_for(topic.declaration).decode(framed.payload) == Paid("o-1", 3)
 
 
 @pytest.mark.parametrize("form", ["json", "avro", "protobuf"])
