@@ -137,7 +137,9 @@ async def test_a_service_waits_for_later_versions(retry: Retry, after: int) -> N
 
 
 async def test_times_for_later_versions_are_durations() -> None:
-    """A word in their place is told where it is written."""
+    """A word in their place is told where it is written, and so are times that no try lives to see."""
+    with pytest.raises(DefinitionError, match="7d"):
+        Service("late", later_versions=("5d", "5d"))
     with pytest.raises(DefinitionError, match="later_versions"):
         Service("late", later_versions="1h")  # type: ignore[arg-type]
 

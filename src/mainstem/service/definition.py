@@ -116,6 +116,7 @@ class Definition(HandlerGroup):
         self.alerts = check_alerts(alerts)
         times = several("later_versions", later_versions)
         self.later_versions = Retry.on(VersionUnknown).later(*times) if times else Retry()
+        self.later_versions.check()
         self.grace_seconds = None if grace is None else seconds(grace)
         self.published: tuple[Declaration, ...] = tuple(
             declaration_of(each) for each in several("publishes", publishes)
