@@ -77,9 +77,10 @@ def _none_there(reply: Reply, why: str) -> ServerAway:
     return ServerAway("no registry of schemas answers there", where=reply.server, why=why, remedy="correct its address")
 
 
+_WHO: Final = "name a user who may do this: https://user:password@host, or a token in MAINSTEM_REGISTRY_TOKEN"
 _REMEDIES: Final = {
-    401: "name a user who may do this: https://user:password@host, or a token",
-    403: "name a user who may do this: https://user:password@host, or a token",
+    401: _WHO,
+    403: _WHO,
     409: "mainstem schema check says what differs; a change that must be gets a new major version",
     422: "correct the schema",
 }
