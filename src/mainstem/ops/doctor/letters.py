@@ -54,8 +54,10 @@ def held_up(group: str, notices: Sequence[Notice]) -> Iterator[Finding]:
         since = moment(each.at_ms)
         where = f"group {group!r}, task {each.task}"
         if each.held == "paused":
-            said = f"it has read nothing since {since}: {each.subject}{because}"
-            remedy = "all its handlers wait until that is over: see what one of them needs, or what is parked"
+            said = f"inputs have stood still since {since}: {each.subject}{because}"
+            remedy = (
+                "they go on when that is over: see what a handler needs, what is parked, or whether a registry answers"
+            )
             yield Finding("paused", True, where, said, remedy)
         else:
             said = f"the breaker of {each.subject} has been open since {since}{because}"
