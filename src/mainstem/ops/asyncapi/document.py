@@ -8,12 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from mainstem.broker import TopicSpec
-from mainstem.events import FORMAT_CONTENT, STRUCTURED_CONTENT, Declaration
+from mainstem.events import FORMAT_CONTENT, STRUCTURED_CONTENT, Declaration, SubjectStrategy
 from mainstem.ops.asyncapi.payloads import Json, Payloads, key_schema
 from mainstem.schemas import own_words
 from mainstem.service import Outline
 
 VERSION: Final = "3.1.0"
+
+_LOOKUP: Final[Mapping[SubjectStrategy, str]] = {
+    "record": "RecordNameStrategy",
+    "topic": "TopicNameStrategy",
+    "topic-record": "TopicRecordNameStrategy",
+}
+"""What other clients call these."""
 
 _ID: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -73,15 +80,25 @@ def _channel(spec: TopicSpec) -> Json:
     return {"address": spec.name, "messages": {}, "bindings": {"kafka": kafka}}
 
 
+def _kafka(declaration: Declaration) -> Json:
+    """The key of a message, and where its records say which schema they have."""
+    found: Json = {} if not declaration.key else {"key": key_schema(declaration)}
+    if declaration.schema_id is not None:
+        found["schemaLookupStrategy"] = _LOOKUP[declaration.subject]
+        found["schemaIdLocation"] = "header" if declaration.schema_id == "header" else "payload"
+        if declaration.schema_id == "prefix":
+            found["schemaIdPayloadEncoding"] = "4"
+    return found
+
+
 def _message(declaration: Declaration, payloads: Payloads) -> Json:
-    kafka: Json = {} if not declaration.key else {"key": key_schema(declaration)}
     content = STRUCTURED_CONTENT if declaration.envelope == "structured" else FORMAT_CONTENT[declaration.format]
     message: Json = {
         "name": declaration.wire_name,
         "title": declaration.wire_name.rpartition(".")[2],
         "contentType": content.decode(),
         "payload": payloads.reference(declaration, message_id(declaration)),
-        "bindings": {"kafka": kafka},
+        "bindings": {"kafka": _kafka(declaration)},
         "x-mainstem-version": declaration.version,
     }
     about = own_words(declaration.type)

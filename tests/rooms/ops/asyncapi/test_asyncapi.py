@@ -52,10 +52,19 @@ class Parcel:
     code: str
 
 
+class Weighed(IntegrationEvent, topic="weights", format="avro", schema_id="prefix", subject="topic"):
+    grams: int
+
+
+class Sorted(IntegrationEvent, topic="sorted", schema_id="header", envelope="structured"):
+    code: str
+
+
 parcels = Topic("their.parcels", Parcel, key="code", envelope=None)
 shop = Service("shop")
 desk = shop.group("desk")
 post = Service("post", publishes=(parcels,))
+scales = Service("scales", publishes=(Weighed, Sorted))
 shop.topic("orders", partitions=3, retention="7d", retention_bytes=10_000_000)
 shop.topic("notes", partitions=1, compact=True)
 
@@ -81,7 +90,7 @@ def described(*services: Service) -> dict[str, object]:
     return document_of(outlines_of(services), "a system", "1.0")
 
 
-@pytest.mark.parametrize("services", [(shop,), (post,), (shop, post), (flights, delays, hotels, notices)])
+@pytest.mark.parametrize("services", [(shop,), (post,), (scales,), (shop, post), (flights, delays, hotels, notices)])
 def test_it_is_a_document_of_asyncapi(services: tuple[Service, ...]) -> None:
     """By the official schema; and what it refers to is there."""
     document = described(*services)
@@ -91,6 +100,20 @@ def test_it_is_a_document_of_asyncapi(services: tuple[Service, ...]) -> None:
         for step in reference.removeprefix("#/").split("/"):
             assert isinstance(found, dict), reference
             found = found[step]
+
+
+def test_bytes_and_subjects_are_said() -> None:
+    """In which format a payload is, where the id of its schema stands, and how its subject is named."""
+    messages = json.loads(json.dumps(described(scales)))["components"]["messages"]
+    weighed, sorted_out = messages["Weighed"], messages["Sorted"]
+    assert (weighed["contentType"], weighed["bindings"]["kafka"]) == (
+        "application/avro",
+        {"schemaLookupStrategy": "TopicNameStrategy", "schemaIdLocation": "payload", "schemaIdPayloadEncoding": "4"},
+    )
+    assert (sorted_out["contentType"], sorted_out["bindings"]["kafka"]) == (
+        "application/cloudevents+json; charset=UTF-8",
+        {"schemaLookupStrategy": "RecordNameStrategy", "schemaIdLocation": "header"},
+    )
 
 
 def test_what_is_declared_is_said() -> None:
