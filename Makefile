@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo availability crash-long simulation simulation-long kafka-long kafka kafka-fetch kafka-stop clean
+.PHONY: help setup check format test demo availability crash-long simulation simulation-long kafka-long registry-long foreign-long kafka kafka-fetch kafka-stop clean
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -59,6 +59,12 @@ simulation-long: setup ## The long form of the simulations: ten thousand seeds e
 kafka-long: setup ## The long form of the failures on Kafka
 	@$(BIN)/pytest -m long tests/kafka $(ARGS)
 
+registry-long: setup ## The long form of the requests that nobody would think of, to the schema registry
+	@$(BIN)/pytest -m long tests/rooms/registry $(ARGS)
+
+foreign-long: setup ## Our commands and the table of statuses against Apicurio Registry; Maven fetches it
+	@$(BIN)/pytest -m long tests/foreign $(ARGS)
+
 kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install Java and Maven where they are missing
 	@$(BIN)/python -m tools.kafka fetch
 
@@ -70,5 +76,5 @@ kafka-stop: setup ## End it; what it holds is kept, and the next start has the s
 
 clean: ## Remove what the other targets have made
 	@test ! -d .kafka || ! test -x $(BIN)/python || $(BIN)/python -m tools.kafka stop
-	@rm -rf $(VENV) .kafka build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .kafka .registries build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
