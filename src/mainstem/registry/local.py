@@ -66,7 +66,7 @@ class LocalRegistry:
     async def problems(self, subject: str, schema: Schema) -> Sequence[str]:
         """As the protocol says."""
         with _refused(subject):
-            return (await self._contents()).compare(subject, schema).messages
+            return (await self._contents()).comparing(subject, schema)().messages
 
     async def compares(self, subject: str, kind: Format) -> bool:  # noqa: ARG002 - it always does
         """As the protocol says."""

@@ -146,7 +146,7 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (Register("a", JSON_A), (1, 1)),
         (Register("h", JSON_HAS_A), (2, 1)),
         (Register("n", JSON_HAS_A, normalize=True), (3, 1)),
-        (lambda c: c.compare("h", JSON_HAS_A).compatible, True),
+        (lambda c: c.comparing("h", JSON_HAS_A)().compatible, True),
         (lambda c: c.referenced_by("a", 1), [2, 3]),
         (DeleteSubject("a"), 42206),
     ],
@@ -155,7 +155,7 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (Register("h", Schema(PROTO_HAS_A.text, "PROTOBUF")), 42201),
         (Register("a", PROTO_A), (1, 1)),
         (Register("h", PROTO_HAS_A), (2, 1)),
-        (lambda c: c.compare("h", PROTO_HAS_A, normalize=True).compatible, True),
+        (lambda c: c.comparing("h", PROTO_HAS_A, normalize=True)().compatible, True),
         (lambda c: c.referenced_by("a", 1), [2]),
         (DeleteSubject("a"), 42206),
     ],
@@ -257,20 +257,20 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (SetConfig(Config(compatibility_level="NONE"), "a"), Config(compatibility_level="NONE")),
         (Register("a", B), (3, 3)),
         (SetConfig(Config(compatibility_level="BACKWARD"), "a"), Config(compatibility_level="BACKWARD")),
-        (lambda c: c.compare("a", record("B", "number:long")).compatible, True),
+        (lambda c: c.comparing("a", record("B", "number:long"))().compatible, True),
         (
             SetConfig(Config(compatibility_level="BACKWARD_TRANSITIVE"), "a"),
             Config(compatibility_level="BACKWARD_TRANSITIVE"),
         ),
-        (lambda c: c.compare("a", record("B", "number:long")).compatible, False),
-        (lambda c: c.compare("a", record("B", "number:long"), 3).compatible, True),
-        (lambda c: c.compare("a", record("B", "number:long"), "latest").compatible, True),
-        (lambda c: c.compare("a", record("B", "number:long"), 9), 40402),
-        (lambda c: c.compare("z", record("B", "number:long"), 1), 40401),
-        (lambda c: c.compare("z", record("B", "number:long")).compatible, True),
-        (lambda c: c.compare("a", Schema('{"type":"nothing"}')), 42201),
+        (lambda c: c.comparing("a", record("B", "number:long"))().compatible, False),
+        (lambda c: c.comparing("a", record("B", "number:long"), 3)().compatible, True),
+        (lambda c: c.comparing("a", record("B", "number:long"), "latest")().compatible, True),
+        (lambda c: c.comparing("a", record("B", "number:long"), 9)(), 40402),
+        (lambda c: c.comparing("z", record("B", "number:long"), 1)(), 40401),
+        (lambda c: c.comparing("z", record("B", "number:long"))().compatible, True),
+        (lambda c: c.comparing("a", Schema('{"type":"nothing"}'))(), 42201),
         (DeleteVersion("a", 3), 3),
-        (lambda c: c.compare("a", A2).compatible, True),
+        (lambda c: c.comparing("a", A2)().compatible, True),
         (DeleteConfig("a"), Config(compatibility_level="BACKWARD_TRANSITIVE")),
         (Register("a", Schema('{"type":"string"}', "JSON")), 40901),
     ],
@@ -373,7 +373,7 @@ def test_a_version_says_since_when_it_is() -> None:
 
 def test_why_a_schema_may_not_follow_is_told() -> None:
     """Each reason names the place, the rule, the level, the version, and who is to read whom."""
-    [_, comparison] = play([Register("a", A), lambda c: c.compare("a", record("A", "text", "must"))])
+    [_, comparison] = play([Register("a", A), lambda c: c.comparing("a", record("A", "text", "must"))()])
     [message] = comparison.messages  # type: ignore[attr-defined]
     assert "must" in message
     assert message.endswith("level BACKWARD: the new one is to read version 1")
@@ -382,6 +382,6 @@ def test_why_a_schema_may_not_follow_is_told() -> None:
 def test_of_very_many_reasons_some_are_told() -> None:
     """The rest is counted: an answer stays small, whatever was asked."""
     names = [f"f{number}" for number in range(60)]
-    [_, comparison] = play([Register("a", A), lambda c: c.compare("a", record("A", "text", *names))])
+    [_, comparison] = play([Register("a", A), lambda c: c.comparing("a", record("A", "text", *names))()])
     assert len(comparison.messages) == 51  # type: ignore[attr-defined]
     assert comparison.messages[-1] == "and 10 more"  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from mainstem.registry.contents.access import Access, InMemory, Operation
 from mainstem.registry.contents.comparing import Comparison
 from mainstem.registry.contents.configured import MODES, config_of, merged, mode_of
-from mainstem.registry.contents.contents import Contents, Identified, version_number
+from mainstem.registry.contents.contents import Contents, Identified, version_number, writing
 from mainstem.registry.contents.operations import (
     DeleteConfig,
     DeleteContext,
@@ -95,4 +95,5 @@ __all__ = [
     "too_late",
     "unknown_schema",
     "version_number",
+    "writing",
 ]

@@ -7,7 +7,7 @@ from mainstem.errors import SchemaRefused
 from mainstem.registry.contents.preparation import version_of
 from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import Config, Limits, Name, Tables, Version, refused_as
-from mainstem.schemas.compatibility import Objection, Policy, told
+from mainstem.schemas.compatibility import Level, Objection, Policy, told
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
 
@@ -19,24 +19,36 @@ class Comparison(NamedTuple):
     messages: list[str]
 
 
-def comparison(
-    tables: Tables, owner: Name, config: Config, new: Schema, earlier: Sequence[Version], limits: Limits
-) -> Comparison:
-    """Compare with earlier versions of a subject, oldest first, by what is configured for it.
+class Rule(NamedTuple):
+    """What a schema is compared with, and how: all that is needed of the registry for it."""
 
-    Raises RegistryError 42201 where one of them is no schema.
-    """
-    level = config.level
-    policy: Policy = config.compatibility_policy or "STRICT"
+    level: Level
+    policy: Policy
+    versions: Sequence[Version]
+    linked: Sequence[Linked]
+
+    def comparison(self, new: Linked) -> Comparison:
+        """Compare. Raises RegistryError 42201 where one of them is no schema."""
+        try:
+            found = compare(self.level, self.policy, new, self.linked)
+        except SchemaRefused as refused:
+            raise refused_as(refused) from refused
+        objections = [Objection(self.versions[each.earlier].version, each.reads, each.difference) for each in found]
+        return Comparison(not found, told(objections, self.level))
+
+
+def rule_for(
+    tables: Tables, owner: Name, config: Config, new: Schema, earlier: Sequence[Version], limits: Limits
+) -> Rule:
+    """The rule for a schema after these versions of a subject, oldest first, by what is configured for it."""
     group = config.compatibility_group
     counted = [each for each in earlier if not group or _in_group(each.schema, group) == _in_group(new, group)]
-    try:
-        linked = [Linked(each.schema, resolved(tables, each.schema, owner, limits)) for each in counted]
-        found = compare(level, policy, Linked(new, resolved(tables, new, owner, limits)), linked)
-    except SchemaRefused as refused:
-        raise refused_as(refused) from refused
-    objections = [Objection(counted[each.earlier].version, each.reads, each.difference) for each in found]
-    return Comparison(not found, told(objections, level))
+    return Rule(
+        config.level,
+        config.compatibility_policy or "STRICT",
+        counted,
+        [Linked(each.schema, resolved(tables, each.schema, owner, limits)) for each in counted],
+    )
 
 
 def counting(tables: Tables, name: Name, config: Config) -> list[Version]:

@@ -1,12 +1,12 @@
 """What a registry has, for who asks: a view of rows, and nothing that waits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
-from mainstem.registry.contents.comparing import Comparison, comparison, counting
+from mainstem.registry.contents.comparing import Comparison, counting, rule_for
 from mainstem.registry.contents.configured import Configured
-from mainstem.registry.contents.preparation import Preparation, version_of
+from mainstem.registry.contents.preparation import Preparation, check, version_of, written
 from mainstem.registry.contents.references import resolved
 from mainstem.registry.contents.tables import (
     DEFAULT,
@@ -165,37 +165,57 @@ class Contents:
 
         A schema without metadata and rules is looked for by the rest alone, newest first.
         """
+        return self.finding(subject, schema, normalize=normalize, deleted=deleted)()
+
+    def finding(
+        self, subject: str, schema: Schema, *, normalize: bool = False, deleted: bool = False
+    ) -> Callable[[], Version]:
+        """What finds it, when it is called: from any thread, in the registry as it is now.
+
+        Where that writes nothing anew it has been found by then.
+        """
         name = self._subject(subject, "all" if deleted else "live")
-        normalize = normalize or self.configured.config_for(str(name)).normalize is True
-        wanted = self.preparation.prepared(name, schema, normalize=normalize)
-        found = self.preparation.match(name, wanted, normalize=normalize, loosely=True, deleted=deleted)
-        if found is None:
-            raise unknown_schema()
+        if normalize or self.configured.config_for(str(name)).normalize is True:
+            search = self.preparation.searching(name, schema, deleted=deleted)
+        else:
+            wanted = self.preparation.prepared(name, schema, normalize=False)
+            same = self.preparation.match(name, wanted, normalize=False, loosely=True, deleted=deleted)
+
+            def search() -> Version | None:
+                return same
+
+        def found() -> Version:
+            version = search()
+            if version is None:
+                raise unknown_schema()
+            return version
+
         return found
 
-    def compare(
+    def comparing(
         self, subject: str, schema: Schema, version: int | str | None = None, *, normalize: bool = False
-    ) -> Comparison:
+    ) -> Callable[[], Comparison]:
         """Whether a schema may follow one version of a subject, or without one those that its level asks for.
 
-        A subject without versions takes any schema; a version that is not there is 40402 or 40401.
+        A subject without versions takes any schema; a version that is not there is 40402 or 40401. What is returned
+        compares, when it is called: from any thread, with the registry as it is now.
         """
         name = self.configured.aliased(subject_named(subject))
         config = self.configured.config_for(str(name))
-        new = self.preparation.prepared(name, schema, normalize=normalize or config.normalize is True)
-        self.preparation.check(name, new)
+        asked = self.preparation.gathered(name, schema)
         if version is not None:
             earlier = [self.version(subject, version)]
         else:
             earlier = counting(self.tables, name, config)
-        return comparison(self.tables, name, config, new, earlier, self.limits)
+        rule = rule_for(self.tables, name, config, asked.schema, earlier, self.limits)
+        normal = normalize or config.normalize is True
 
-    def formatted(self, found: Identified | Version, wanted: str) -> str:
-        """The text of what was found, in another form if there is one; nothing wanted is the text as it is stored."""
-        if not wanted:
-            return found.schema.text
-        where = f":{found.context}:" if isinstance(found, Identified) else found.subject
-        return formatted(Linked(found.schema, resolved(self.tables, found.schema, split(where), self.limits)), wanted)
+        def compared() -> Comparison:
+            new = Linked(written(asked, normalize=normal), asked.resolved)
+            check(new)
+            return rule.comparison(new)
+
+        return compared
 
     def _aliased(self, prefix: str) -> Iterator[tuple[Name, StoredSubject]]:
         """The subjects that have an alias that begins so, and do not begin so themselves."""
@@ -224,6 +244,18 @@ class Contents:
             if any(name.subject == subject for name, _ in self.tables.uses(other, number)):
                 return other
         return context
+
+
+def writing(contents: Contents, found: Identified | Version, wanted: str) -> Callable[[], str]:
+    """What writes the text of what was found, when it is called, from any thread: in another form if there is one.
+
+    Nothing wanted is the text as it is stored.
+    """
+    if not wanted:
+        return lambda: found.schema.text
+    where = f":{found.context}:" if isinstance(found, Identified) else found.subject
+    links = resolved(contents.tables, found.schema, split(where), contents.limits)
+    return lambda: formatted(Linked(found.schema, links), wanted)
 
 
 def version_number(version: int | str) -> int | None:

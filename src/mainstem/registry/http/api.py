@@ -11,6 +11,7 @@ from mainstem.clock import Clock
 from mainstem.errors import MainstemError
 from mainstem.registry.contents import Access, RegistryError, store_failed, too_late
 from mainstem.registry.http import media
+from mainstem.registry.http.apart import Apart
 from mainstem.registry.http.call import Call, Text
 from mainstem.registry.http.description import description
 from mainstem.registry.http.endpoints import ENDPOINTS, Endpoint
@@ -53,6 +54,7 @@ class Api:
         self._gate = Gate(exposure)
         self._options = options or Options()
         self._audit = audit
+        self._apart = Apart()
         self._described = msgspec.json.encode(description(self._options.incompatible_code))
 
     async def answer(self, asked: Asked) -> Answer:
@@ -91,7 +93,9 @@ class Api:
         ):
             raise Refused(415, "HTTP 415 Unsupported Media Type")
         body = b"" if endpoint.request is None else await asked.read()
-        call = Call(self._access, one.account, names, Query(asked.query), asked.headers, body, path.context)
+        call = Call(
+            self._access, one.account, names, Query(asked.query), asked.headers, self._apart, body, path.context
+        )
         return one.success(await endpoint.answering(call), endpoint.status)
 
     def _record(self, one: "_Request", answer: Answer) -> None:

@@ -15,6 +15,7 @@ from mainstem.registry.contents import (
     scope_named,
     subject_named,
 )
+from mainstem.registry.http.apart import Apart
 from mainstem.registry.http.query import Query
 from mainstem.registry.http.refusal import Refused
 from mainstem.registry.http.security import Account, Right
@@ -42,6 +43,7 @@ class Call(Struct, frozen=True):
     names: Mapping[str, str]
     query: Query
     headers: Mapping[str, str]
+    apart: Apart
     body: bytes = b""
     context: str | None = None
 
@@ -102,3 +104,18 @@ class Call(Struct, frozen=True):
             if error.status != 404:
                 raise
             return look(await self.access.caught_up())
+
+    async def made(self, look: Callable[[Contents], Callable[[], T]]) -> T:
+        """What is made of what ``look`` finds, as with :meth:`read`; apart, where texts are to be written anew."""
+        apart = bool(self.query.text("format")) or self.query.flag("normalize")
+
+        async def once(contents: Contents) -> T:
+            make = look(contents)
+            return await self.apart.run(make) if apart else make()
+
+        try:
+            return await once(await self.access.view())
+        except RegistryError as error:
+            if error.status != 404:
+                raise
+            return await once(await self.access.caught_up())

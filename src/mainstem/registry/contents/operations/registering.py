@@ -5,10 +5,10 @@ from typing import ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mainstem.registry.contents.comparing import comparison, counting
+from mainstem.registry.contents.comparing import counting, rule_for
 from mainstem.registry.contents.contents import Contents
 from mainstem.registry.contents.operations.contracts import completed
-from mainstem.registry.contents.preparation import newest_of, version_of
+from mainstem.registry.contents.preparation import check, newest_of, version_of
 from mainstem.registry.contents.references import targets
 from mainstem.registry.contents.tables import (
     LARGEST_NUMBER,
@@ -55,10 +55,11 @@ class Register(Struct, frozen=True, tag=True):
         if known is not None and self.id in (None, known.id) and self.version in (None, known.version):
             return known
         mode = self._check_mode(contents, name)
-        contents.preparation.check(name, new)
+        linked = contents.preparation.gathered(name, new)
+        check(linked)
         if mode != "IMPORT":
             earlier = counting(contents.tables, name, config)
-            found = comparison(contents.tables, name, config, new, earlier, contents.limits)
+            found = rule_for(contents.tables, name, config, new, earlier, contents.limits).comparison(linked)
             if not found.compatible:
                 raise incompatible(str(name), found.messages)
         return self._write(contents, name, new, at_ms)

@@ -1,6 +1,5 @@
 """Whether a schema may follow what a subject has."""
 
-from mainstem.registry.contents import Contents
 from mainstem.registry.http.call import Call
 from mainstem.registry.http.endpoints.versions import allow_references, schema_of
 from mainstem.registry.http.shapes import Compatible, SchemaRequest
@@ -20,10 +19,9 @@ async def _compared(call: Call, version: str | None) -> Compatible:
     schema = schema_of(call.document(SchemaRequest))
     allow_references(call, schema)
 
-    def look(contents: Contents) -> Compatible:
-        call.allow_subject(contents, "read", call.subject)
-        found = contents.compare(call.subject, schema, version, normalize=call.query.flag("normalize"))
-        return Compatible(found.compatible, found.messages if call.query.flag("verbose") else None)
-
     # What has just been registered decides: to look at what is known here would give yesterday's answer.
-    return look(await call.access.caught_up())
+    contents = await call.access.caught_up()
+    call.allow_subject(contents, "read", call.subject)
+    comparing = contents.comparing(call.subject, schema, version, normalize=call.query.flag("normalize"))
+    found = await call.apart.run(comparing)
+    return Compatible(found.compatible, found.messages if call.query.flag("verbose") else None)

@@ -1,10 +1,10 @@
 """Schemas by id and by GUID, and all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mainstem.registry.contents import RULE_LISTS, Contents, Identified, Version, unknown_schema
 from mainstem.registry.http.call import Call, Text
-from mainstem.registry.http.endpoints.texts import formatted
+from mainstem.registry.http.endpoints.texts import formatting
 from mainstem.registry.http.endpoints.versions import shown_by
 from mainstem.registry.http.shapes import (
     ContextId,
@@ -25,21 +25,23 @@ async def types(_call: Call) -> list[str]:
 async def by_id(call: Call) -> SchemaAnswer:
     """What an id stands for."""
 
-    def look(contents: Contents) -> SchemaAnswer:
+    def look(contents: Contents) -> Callable[[], SchemaAnswer]:
         found = _identified(call, contents)
         max_id = contents.highest_id(_where(call)) if call.query.flag("fetchMaxId") else None
-        return of_schema(found, formatted(contents, found, call.query), max_id)
+        text = formatting(contents, found, call.query)
+        return lambda: of_schema(found, text(), max_id)
 
-    return await call.read(look)
+    return await call.made(look)
 
 
 async def text_by_id(call: Call) -> Text:
     """The text that an id stands for."""
 
-    def look(contents: Contents) -> Text:
-        return Text(formatted(contents, _identified(call, contents), call.query))
+    def look(contents: Contents) -> Callable[[], Text]:
+        text = formatting(contents, _identified(call, contents), call.query)
+        return lambda: Text(text())
 
-    return await call.read(look)
+    return await call.made(look)
 
 
 async def subjects_by_id(call: Call) -> list[str]:
@@ -63,11 +65,12 @@ async def versions_by_id(call: Call) -> list[SubjectVersion]:
 async def by_guid(call: Call) -> SchemaAnswer:
     """What a GUID stands for."""
 
-    def look(contents: Contents) -> SchemaAnswer:
+    def look(contents: Contents) -> Callable[[], SchemaAnswer]:
         found = _by_guid(call, contents)
-        return of_schema(found, formatted(contents, found, call.query))
+        text = formatting(contents, found, call.query)
+        return lambda: of_schema(found, text())
 
-    return await call.read(look)
+    return await call.made(look)
 
 
 async def ids_by_guid(call: Call) -> list[ContextId]:
@@ -86,13 +89,14 @@ async def everything(call: Call) -> list[VersionAnswer]:
     prefix = call.prefix()
     rule = call.query.text("ruleType")
 
-    def look(contents: Contents) -> list[VersionAnswer]:
+    def look(contents: Contents) -> Callable[[], list[VersionAnswer]]:
         latest_only, aliases = call.query.flag("latestOnly"), call.query.flag("aliases")
         found = contents.schemas(prefix, shown=shown_by(call), latest_only=latest_only, aliases=aliases)
         wanted = (each for each in found if call.sees(each.subject) and (not rule or rule in _rule_types(each)))
-        return [of_version(each, formatted(contents, each, call.query)) for each in call.query.page(wanted)]
+        page = [(each, formatting(contents, each, call.query)) for each in call.query.page(wanted)]
+        return lambda: [of_version(each, text()) for each, text in page]
 
-    return await call.read(look)
+    return await call.made(look)
 
 
 def _where(call: Call) -> str:

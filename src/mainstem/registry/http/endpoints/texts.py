@@ -1,9 +1,11 @@
 """The text of a schema, in the form that was asked for."""
 
-from mainstem.registry.contents import Contents, Identified, Version
+from collections.abc import Callable
+
+from mainstem.registry.contents import Contents, Identified, Version, writing
 from mainstem.registry.http.query import Query
 
 
-def formatted(contents: Contents, found: Identified | Version, query: Query) -> str:
-    """The text as it is stored, or in the ``format`` of the query."""
-    return contents.formatted(found, query.text("format"))
+def formatting(contents: Contents, found: Identified | Version, query: Query) -> Callable[[], str]:
+    """What writes the text as it is stored, or in the ``format`` of the query."""
+    return writing(contents, found, query.text("format"))

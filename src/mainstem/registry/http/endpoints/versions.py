@@ -1,5 +1,6 @@
 """Versions of a subject: registering, finding, listing, reading and deleting them."""
 
+from collections.abc import Callable
 from typing import Final, get_args
 
 from mainstem.registry.contents import (
@@ -13,7 +14,7 @@ from mainstem.registry.contents import (
     subject_named,
 )
 from mainstem.registry.http.call import Call, Text
-from mainstem.registry.http.endpoints.texts import formatted
+from mainstem.registry.http.endpoints.texts import formatting
 from mainstem.registry.http.query import SUBJECTS_MOST
 from mainstem.registry.http.refusal import Refused
 from mainstem.registry.http.shapes import (
@@ -80,12 +81,13 @@ async def look_up(call: Call) -> VersionAnswer:
     allow_references(call, schema)
     normalize, deleted = call.query.flag("normalize"), call.query.flag("deleted")
 
-    def look(contents: Contents) -> VersionAnswer:
+    def look(contents: Contents) -> Callable[[], Version]:
         call.allow_subject(contents, "read", call.subject)
-        found = contents.find(call.subject, schema, normalize=normalize, deleted=deleted)
-        return of_version(found, formatted(contents, found, call.query))
+        return contents.finding(call.subject, schema, normalize=normalize, deleted=deleted)
 
-    return await call.read(look)
+    found = await call.made(look)
+    text = formatting(await call.access.view(), found, call.query)
+    return of_version(found, await call.apart.run(text))
 
 
 async def versions(call: Call) -> list[int]:
@@ -101,21 +103,25 @@ async def versions(call: Call) -> list[int]:
 async def version(call: Call) -> VersionAnswer:
     """One version."""
 
-    def look(contents: Contents) -> VersionAnswer:
-        found = _version(call, contents)
-        return of_version(found, formatted(contents, found, call.query))
+    def look(contents: Contents) -> Callable[[], VersionAnswer]:
+        return _written(call, contents, _version(call, contents))
 
-    return await call.read(look)
+    return await call.made(look)
 
 
 async def version_text(call: Call) -> Text:
     """The text of one version."""
 
-    def look(contents: Contents) -> Text:
-        found = _version(call, contents)
-        return Text(formatted(contents, found, call.query))
+    def look(contents: Contents) -> Callable[[], Text]:
+        text = formatting(contents, _version(call, contents), call.query)
+        return lambda: Text(text())
 
-    return await call.read(look)
+    return await call.made(look)
+
+
+def _written(call: Call, contents: Contents, found: Version) -> Callable[[], VersionAnswer]:
+    text = formatting(contents, found, call.query)
+    return lambda: of_version(found, text())
 
 
 def _version(call: Call, contents: Contents) -> Version:
@@ -141,12 +147,12 @@ async def with_metadata(call: Call) -> VersionAnswer:
         raise Refused(400, "each key needs a value")
     wanted = dict(zip(keys, values, strict=True))
 
-    def look(contents: Contents) -> VersionAnswer:
+    def look(contents: Contents) -> Callable[[], VersionAnswer]:
         call.allow_subject(contents, "read", call.subject)
         found = contents.with_metadata(call.subject, wanted, deleted=call.query.flag("deleted"))
-        return of_version(found, formatted(contents, found, call.query))
+        return _written(call, contents, found)
 
-    return await call.read(look)
+    return await call.made(look)
 
 
 async def delete_subject(call: Call) -> list[int]:
