@@ -57,7 +57,12 @@ class Client:
     """A client of servers that answer alike, each named by a URL; use it as ``async with``."""
 
     def __init__(
-        self, urls: Sequence[str], credentials: Credentials | None = None, *, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        urls: Sequence[str],
+        credentials: Credentials | None = None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         """Raises ``DefinitionError`` for what is no http URL, and for certificates that cannot be read."""
         credentials = credentials or Credentials()
@@ -67,7 +72,7 @@ class Client:
             context = credentials.context()
         except (OSError, ssl.SSLError) as error:
             raise DefinitionError("a certificate cannot be read", why=str(error), remedy="correct its path") from error
-        self._answer_seconds = 3 * timeout_seconds
+        self._answer_seconds, self._answer_bytes = 3 * timeout_seconds, answer_bytes
         # The environment of the process is not ours to read: who wants a proxy names it as the server.
         self._http = httpx2.AsyncClient(verify=context, timeout=timeout_seconds, headers=headers, trust_env=False)
 
@@ -117,8 +122,8 @@ class Client:
             found = bytearray()
             async for piece in answer.aiter_bytes():
                 found += piece
-                if len(found) > ANSWER_BYTES:
-                    raise _TooMuch(f"more than {ANSWER_BYTES} bytes")
+                if len(found) > self._answer_bytes:
+                    raise _TooMuch(f"more than {self._answer_bytes} bytes")
         finally:
             await answer.aclose()
         return Reply(answer.status_code, bytes(found), server.name)

@@ -79,9 +79,8 @@ def test_certificates_that_are_not_there_are_refused() -> None:
         Client(["https://host"], Credentials(ca_file="/nowhere.pem"))
 
 
-async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_without_end_is_given_up() -> None:
     """Neither drops that come on and on nor more than anybody sends keep who asks."""
-    monkeypatch.setattr("mainstem.web.client.ANSWER_BYTES", 1_000_000)
 
     async def dripping(_: Request) -> Response:
         async def drops() -> AsyncIterator[bytes]:
@@ -99,7 +98,10 @@ async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch
         return StreamingResponse(waves())
 
     routes = [Route("/drops", dripping), Route("/waves", flooding)]
-    async with serving(routes, HERE) as address, Client([f"http://{address}"], timeout_seconds=0.2) as client:
+    async with (
+        serving(routes, HERE) as address,
+        Client([f"http://{address}"], timeout_seconds=0.2, answer_bytes=1_000_000) as client,
+    ):
         with pytest.raises(ServerAway) as dripped:
             await client.ask("GET", "/drops")
         with pytest.raises(ServerAway) as flooded:
