@@ -53,6 +53,14 @@ class Placed(IntegrationEvent, topic="orders", version=3, oldest=1, format="avro
     order: int
 
 
+class ErpEvent(IntegrationEvent, format="avro", schema_id="prefix", subject="topic-record"):
+    """A class without topic lends its form too."""
+
+
+class Registered(IntegrationEvent, topic="orders", subject="record-name"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+    """A subject is named in one of three ways."""
+
+
 class Written(IntegrationEvent, topic="orders", format="xml"):  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
     """A format that does not exist."""
 
