@@ -132,7 +132,7 @@ def check_subscription(declaration: Declaration, service_name: str) -> None:
 
 
 def check_publication(declaration: Declaration, service_name: str) -> None:
-    """Refuse, with ``DefinitionError``, that anybody but its owner publishes a domain event.
+    """Refuse, with ``DefinitionError``, that anybody but its owner publishes an event, where the class line names one.
 
     What only some fields are read of is published by nobody.
     """
@@ -150,6 +150,14 @@ def check_publication(declaration: Declaration, service_name: str) -> None:
             where=place_of(declaration.type),
             why=f"a domain event records a change of state inside {owner!r}; nobody else can know that it happened",
             remedy=f"publish an event of your own that {owner!r} subscribes to, or correct service= in the class line",
+        )
+    if declaration.service not in (None, service_name):
+        raise DefinitionError(
+            f"service {service_name!r} may not publish {declaration.wire_name}, which belongs to "
+            f"{declaration.service!r}",
+            where=place_of(declaration.type),
+            why="the class line names its owner: one service says what it looks like, and that it has happened",
+            remedy="publish an event of your own, or correct service= in the class line",
         )
 
 

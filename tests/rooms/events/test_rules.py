@@ -52,8 +52,16 @@ def test_another_service_may_not_publish_a_domain_event() -> None:
         check_publication(declaration_of(RoomBooked), "billing")
 
 
-@pytest.mark.parametrize("declared", [RoomOffered, Reminder, Topic("erp.rooms", dict)])
+@pytest.mark.parametrize("declared", [Reminder, Topic("erp.rooms", dict)])
 def test_public_events_are_for_everybody(declared: type[object] | Topic[object]) -> None:
     """Integration and notification events and foreign topics may be used by any service."""
     check_subscription(declaration_of(declared), "billing")
     check_publication(declaration_of(declared), "billing")
+
+
+def test_an_owner_that_is_named_is_the_only_one_who_publishes() -> None:
+    """A contract is read by everybody, and written by the service that its class line names."""
+    check_subscription(declaration_of(RoomOffered), "billing")
+    check_publication(declaration_of(RoomOffered), "booking")
+    with pytest.raises(DefinitionError, match="'billing' may not publish RoomOffered, which belongs to 'booking'"):
+        check_publication(declaration_of(RoomOffered), "billing")
