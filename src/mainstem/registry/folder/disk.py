@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 
 from mainstem.registry.folder.places import INDEX, SUBJECT
 
-Signature: TypeAlias = frozenset[tuple[str, int, int, int]]
-"""Path, inode, size and time of every file: another one when something was written."""
+Signature: TypeAlias = Mapping[str, tuple[int, int, int]]
+"""Inode, size and time of every file, by its path: others when something was written."""
 
 _PARTIAL: Final = ".partial"
 
@@ -21,11 +21,11 @@ class Disk:
     def __init__(self, path: Path, at: Callable[[str], None] = lambda _: None) -> None:
         self.path = path
         self._at = at
+        self._swept = False
 
     def signature(self) -> Signature:
         """Which files there are now, and which they are."""
-        found = ((path, file.stat()) for path, file in self._files())
-        return frozenset((path, stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in found)
+        return {path: _mark(entry.stat()) for path, entry in self._files()}
 
     def is_begun(self) -> bool:
         """Whether there is anything in it."""
@@ -33,7 +33,7 @@ class Disk:
 
     def read(self) -> dict[str, bytes]:
         """All files, by their path in the folder; nothing where there is none."""
-        return {path: file.read_bytes() for path, file in self._files()}
+        return {path: Path(entry.path).read_bytes() for path, entry in self._files()}
 
     @contextmanager
     def locked(self, *, alone: bool) -> Iterator[bool]:
@@ -52,26 +52,35 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def change(self, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> None:
+    def change(self, before: Mapping[str, bytes], after: Mapping[str, bytes], known: Signature) -> Signature:
         """Write what differs, in an order in which the folder is a registry after every step; all is on disk then.
 
         Ids come first, for they are taken even when nothing has them; then texts, at which nobody looks before their
         subject names them; then subjects, and with each of these its change is made. What goes, goes in the other
-        order.
+        order. Returns what of the files is ``known`` now.
         """
-        self._sweep()
+        if not self._swept:
+            self._sweep()
+        marks = dict(known)
         for path in sorted((each for each in after if before.get(each) != after[each]), key=_order):
-            self._write(path, after[path])
+            marks[path] = self._write(path, after[path])
         for path in sorted(before.keys() - after.keys(), key=_order, reverse=True):
             self._remove(path)
+            marks.pop(path, None)
+        return marks
 
-    def _files(self) -> Iterator[tuple[str, Path]]:
-        for file in self.path.rglob("*"):
-            parts = file.relative_to(self.path).parts
-            if not any(each.startswith(".") for each in parts) and file.is_file():
-                yield "/".join(parts), file
+    def _files(self, below: str = "") -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+        with os.scandir(self.path / below) as entries:
+            for entry in entries:
+                path = f"{below}/{entry.name}" if below else entry.name
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    yield from self._files(path)
+                else:
+                    yield path, entry
 
-    def _write(self, path: str, data: bytes) -> None:
+    def _write(self, path: str, data: bytes) -> tuple[int, int, int]:
         """Replace a file as a whole: nobody reads half of it, whatever happens."""
         file = self.path / path
         self._make(file.parent)
@@ -84,6 +93,7 @@ class Disk:
         self._at(f"replace {path}")
         partial.replace(file)
         _sync(file.parent)
+        return _mark(file.stat())
 
     def _remove(self, path: str) -> None:
         file = self.path / path
@@ -107,6 +117,11 @@ class Disk:
         """Take away what somebody has left who died while writing."""
         for left in self.path.rglob(f".*{_PARTIAL}"):
             left.unlink(missing_ok=True)
+        self._swept = True
+
+
+def _mark(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _order(path: str) -> tuple[int, int, str]:

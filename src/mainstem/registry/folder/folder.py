@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mainstem.clock import Clock
-from mainstem.registry.contents import Changes, Contents, Limits, MemoryRows, Operation, store_failed, too_late
+from mainstem.registry.contents import (
+    DEFAULT,
+    Changes,
+    Contents,
+    Limits,
+    MemoryRows,
+    Name,
+    Operation,
+    concerned,
+    store_failed,
+    too_late,
+)
 from mainstem.registry.folder.disk import Disk, Signature
 from mainstem.registry.folder.reading import Read, rows_of
 from mainstem.registry.folder.rendering import Rendering
@@ -43,7 +54,7 @@ class FolderRegistry:
         self._limits = limits or Limits()
         self._tries = max(1, round(patience_seconds / _AGAIN_SECONDS))
         self._known: Read | None = None
-        self._signature: Signature | None = None
+        self._signature: Signature = {}
 
     async def view(self) -> Contents:
         """What was there when it was read last."""
@@ -72,13 +83,12 @@ class FolderRegistry:
     async def _write(self, known: Read, changes: Changes) -> None:
         # Until it is known what is on disk, nothing is.
         self._known = None
-        before = Rendering(known.rows, known.folders)
-        after = Rendering(changes, known.folders)
-        old = before.files() if self._disk.is_begun() else {}
-        await asyncio.to_thread(self._disk.change, old, after.files())
+        names = {Name(DEFAULT, ""), *concerned(changes.changed)}
+        before, after = Rendering(known.rows, known.folders), Rendering(changes, known.folders)
+        old = before.files(names) if self._disk.is_begun() else {}
+        signature = await asyncio.to_thread(self._disk.change, old, after.files(names), self._signature)
         changes.write_to(known.rows)
-        self._signature = self._disk.signature()
-        self._known = Read(known.rows, after.folders)
+        self._known, self._signature = Read(known.rows, after.folders), signature
 
     async def _read(self) -> Read:
         signature = await asyncio.to_thread(self._disk.signature)

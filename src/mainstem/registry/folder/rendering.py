@@ -1,20 +1,9 @@
 """From rows to files: everything that a registry keeps, for people to read, compare and commit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
-from mainstem.registry.contents import (
-    DEFAULT,
-    Config,
-    Mode,
-    Name,
-    Rows,
-    Stored,
-    StoredSubject,
-    Tables,
-    given_ids,
-    known_subjects,
-    split,
-)
+from mainstem.registry.contents import DEFAULT, Name, Rows, Tables, given_ids, split
 from mainstem.registry.folder.files import FORMAT, Entry, Index, Subject, document, moment, set_out
 from mainstem.registry.folder.places import SUBJECT, folder_of, index_of, text_of
 from mainstem.schemas.documents import Schema
@@ -31,38 +20,34 @@ class Rendering:
         self._tables = Tables(rows)
         self.folders = dict(folders)
 
-    def files(self) -> dict[str, bytes]:
-        """All of them; the same rows are the same bytes."""
-        return dict(self._rendered())
+    def files(self, names: Iterable[Name]) -> dict[str, bytes]:
+        """Those of some subjects, and of the contexts that are named without one; the same rows are the same bytes."""
+        found: dict[str, bytes] = {}
+        for name in sorted(names):
+            found.update(self._subject(name) if name.subject else self._index(name))
+        return found
 
-    def _rendered(self) -> Iterator[tuple[str, bytes]]:
+    def _index(self, name: Name) -> Iterator[tuple[str, bytes]]:
+        settings, scope = self._tables.settings, "" if name.context == DEFAULT else str(name)
+        mode, config = settings.mode(scope), settings.config(scope)
+        ids = {str(number): stored.guid for _, number, stored in given_ids(self._rows, name.context)}
+        if ids or mode or config or name.context == DEFAULT or self._has_settings(name.context):
+            yield index_of(name.context), document(Index(FORMAT, name.context, mode, config, ids))
+
+    def _has_settings(self, context: str) -> bool:
+        """Whether something is configured for a subject of a context."""
         settings = self._tables.settings
-        configs = {split(scope): config for scope, config in settings.configs()}
-        modes = {split(scope): settings.mode(scope) for scope in settings.modes()}
-        ids: dict[str, dict[int, Stored]] = {DEFAULT: {}}
-        for context, number, stored in given_ids(self._rows):
-            ids.setdefault(context, {})[number] = stored
-        subjects = dict(known_subjects(self._rows))
-        for name in {**configs, **modes}:
-            if name.subject:
-                subjects.setdefault(name, StoredSubject())
-            ids.setdefault(name.context, {})
-        for context, known in sorted(ids.items()):
-            at = Name(context, "")
-            guids = {str(number): stored.guid for number, stored in sorted(known.items())}
-            yield index_of(context), document(Index(FORMAT, context, modes.get(at), configs.get(at), guids))
-        for name in sorted(subjects):
-            folder = self._folder(name)
-            yield from self._subject(folder, name, modes.get(name), configs.get(name))
+        scopes = chain((scope for scope, _ in settings.configs()), settings.modes())
+        return any(split(scope).context == context for scope in scopes)
 
-    def _folder(self, name: Name) -> str:
+    def _subject(self, name: Name) -> Iterator[tuple[str, bytes]]:
+        mode, config = self._tables.settings.mode(str(name)), self._tables.settings.config(str(name))
+        last = self._tables.subject(name).last
+        if not (last or mode or config):
+            return
         if name not in self.folders:
             self.folders[name] = folder_of(name, self.folders.values())
-        return self.folders[name]
-
-    def _subject(
-        self, folder: str, name: Name, mode: Mode | None, config: Config | None
-    ) -> Iterator[tuple[str, bytes]]:
+        folder = self.folders[name]
         entries: list[Entry] = []
         for number, version in self._tables.versions(name):
             schema = self._schema(name.context, version.id)
@@ -70,7 +55,6 @@ class Rendering:
             entry = Entry(number, version.id, schema.format, moment(version.timestamp_ms), version.deleted, *kept)
             entries.append(entry)
             yield text_of(folder, number, schema.format), set_out(schema)
-        last = self._tables.subject(name).last
         told = None if last == (entries[-1].version if entries else 0) else last
         yield f"{folder}/{SUBJECT}", document(Subject(name.subject, mode, config, told, tuple(entries)))
 

@@ -52,7 +52,7 @@ from mainstem.registry.contents.tables.records import (
     guid_of,
 )
 from mainstem.registry.contents.tables.rows import Changes, MemoryRows, Rows
-from mainstem.registry.contents.tables.tables import Tables, given_ids, known_subjects
+from mainstem.registry.contents.tables.tables import Tables, concerned, given_ids
 
 __all__ = [
     "DEFAULT",
@@ -75,6 +75,7 @@ __all__ = [
     "StoredVersion",
     "Tables",
     "Version",
+    "concerned",
     "context_not_empty",
     "given_ids",
     "guid_of",
@@ -86,7 +87,6 @@ __all__ = [
     "invalid_subject",
     "invalid_version",
     "is_qualified",
-    "known_subjects",
     "no_config",
     "no_mode",
     "not_permitted",

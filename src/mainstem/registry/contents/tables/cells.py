@@ -37,7 +37,12 @@ class Cells:
     def scan(self, kind: type[T], *parts: str | int) -> Iterator[tuple[list[str], T]]:
         """The keys that begin with these parts, and the last one of them only with its beginning; and the values."""
         for key, value in self._rows.scan(_key(parts)):
-            yield key.decode().split(_BETWEEN), msgspec.msgpack.decode(value, type=kind)
+            yield parts_of(key), msgspec.msgpack.decode(value, type=kind)
+
+
+def parts_of(key: bytes) -> list[str]:
+    """The parts of a key."""
+    return key.decode().split(_BETWEEN)
 
 
 def _key(parts: tuple[str | int, ...]) -> bytes:

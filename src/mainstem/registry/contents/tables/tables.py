@@ -1,10 +1,10 @@
 """Rows that have a meaning: which key holds what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from mainstem.registry.contents.tables.cells import Cells
+from mainstem.registry.contents.tables.cells import Cells, parts_of
 from mainstem.registry.contents.tables.links import Links
-from mainstem.registry.contents.tables.names import DEFAULT, Name, Prefix
+from mainstem.registry.contents.tables.names import DEFAULT, Name, Prefix, split
 from mainstem.registry.contents.tables.records import Stored, StoredSubject, StoredVersion
 from mainstem.registry.contents.tables.rows import Rows
 from mainstem.registry.contents.tables.settings import Settings
@@ -104,16 +104,24 @@ class Tables:
             yield Name(context, parts[3]), int(parts[4])
 
 
-def given_ids(rows: Rows) -> Iterator[tuple[str, int, Stored]]:
-    """Every id that has been given out, with its context and what it stands for."""
-    for parts, value in Cells(rows).scan(Stored, "id", ""):
+def given_ids(rows: Rows, context: str | None = None) -> Iterator[tuple[str, int, Stored]]:
+    """Every id that has been given out, in a context or in all, with its context and what it stands for."""
+    for parts, value in Cells(rows).scan(Stored, "id", *("",) if context is None else (context, "")):
         yield parts[1], int(parts[2]), value
 
 
-def known_subjects(rows: Rows) -> Iterator[tuple[Name, StoredSubject]]:
-    """Every subject of which something is known, also of those that have no versions any more."""
-    for (_, context, subject), found in Cells(rows).scan(StoredSubject, "subject", ""):
-        yield Name(context, subject), found
+def concerned(keys: Iterable[bytes]) -> set[Name]:
+    """The subjects that rows of these keys are about, and, without a subject, the contexts."""
+    found: set[Name] = set()
+    for kind, *parts in map(parts_of, keys):
+        if kind in ("config", "mode"):
+            name = split(parts[0])
+            found |= {name, Name(name.context, "")}
+        elif kind in ("subject", "version"):
+            found.add(Name(parts[0], parts[1]))
+        elif kind in ("id", "highest", "guid"):
+            found.add(Name(parts[1 if kind == "guid" else 0], ""))
+    return found
 
 
 def _exists(subject: StoredSubject) -> bool:
