@@ -36,8 +36,8 @@ def fallback(member: str) -> Callable[[E], E]:
         def missing(_: type[Enum], value: object) -> Enum | None:
             return found if isinstance(value, of_its_type) else None
 
-        kind._missing_ = classmethod(missing)  # type: ignore[assignment]
-        kind.__fallback__ = found  # type: ignore[attr-defined]
+        kind._missing_ = classmethod(missing)  # type: ignore[assignment]  # an enum looks for it so
+        kind.__fallback__ = found  # type: ignore[attr-defined]  # nobody but fallback_of looks for it
         return kind
 
     return declare

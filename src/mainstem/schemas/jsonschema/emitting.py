@@ -4,7 +4,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -83,7 +83,8 @@ def _inlined(made: Document) -> Document:
     document = dict(made)
     if isinstance(reference, str):
         document |= definitions.pop(reference.removeprefix("#/$defs/"))
-        document, definitions = (_referring(each, reference) for each in (document, definitions))  # type: ignore[assignment]
+        document = cast("Document", _referring(document, reference))
+        definitions = cast("Document", _referring(definitions, reference))
     if definitions:
         document["$defs"] = definitions
     return document

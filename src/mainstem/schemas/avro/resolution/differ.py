@@ -30,7 +30,7 @@ SHOWN: Final = 100
 """Differences that are told."""
 
 
-def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolved], policy: Policy) -> Verdict:  # noqa: ARG001
+def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolved], policy: Policy) -> Verdict:  # noqa: ARG001 - a Differ; Avro knows no open and closed models
     """Why ``reader`` cannot read what ``writer`` writes, by the specification's schema resolution.
 
     Paths are JSON pointers into the reader's schema, where a named type counts as written out. The rules:
