@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from mainstem.telemetry import log
 from mainstem.web.exchange import Answer, Answering, Asked, BodyLimits, BodyRefused
 
-_FAILED: Final = Answer(500, b'{"error_code":500,"message":"the server has failed; its log says why"}')
+_FAILED: Final = Answer(500, b'{"message":"the server has failed; its log says why"}')
 
 
 def everything(answering: Answering, limits: BodyLimits | None = None) -> BaseRoute:

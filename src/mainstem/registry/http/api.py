@@ -76,6 +76,10 @@ class Api:
         except MainstemError as error:
             log.error("%s %s: %s", asked.method, asked.path, error)
             answer = one.failure(store_failed().number, error.what)
+        except Exception:  # noqa: BLE001 - what a rule cannot cope with is answered, and written down, like all else
+            log.exception("%s %s has failed", asked.method, asked.path)
+            failed = store_failed()
+            answer = one.failure(failed.number, failed.message)
         self._record(one, answer)
         return answer
 

@@ -24,6 +24,18 @@ class Away(InMemory):
         raise BrokerAway("the broker does not answer")
 
 
+class Broken(InMemory):
+    """A registry with a bug."""
+
+    async def view(self) -> Contents:
+        """Never."""
+        raise ValueError("a bug")
+
+    async def write(self, operation: Operation[Any]) -> Any:  # noqa: ARG002 - nothing is done
+        """Never."""
+        return await self.view()
+
+
 class Slow(InMemory):
     """A registry that takes its time."""
 
@@ -45,7 +57,7 @@ READER = Account(
 def registry(kind: str, deeds: list[Deed] | None = None) -> Api:
     """A registry of a kind that the table names."""
     clock = ManualClock()
-    access = {"away": Away, "slow": Slow}.get(kind, InMemory)(clock)
+    access = {"away": Away, "broken": Broken, "slow": Slow}.get(kind, InMemory)(clock)
     guarded = Exposure(Address("127.0.0.1", 0), accounts=Accounts((READER,)))
     options = Options(40901 if kind == "later" else 409, 0.05 if kind == "slow" else 30)
     kept = [] if deeds is None else deeds

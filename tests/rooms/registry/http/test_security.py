@@ -13,7 +13,7 @@ from mainstem.errors import DefinitionError, StartRefused
 from mainstem.registry.contents import InMemory
 from mainstem.registry.http import Account, Accounts, Api, Deed, Exposure, Grant, Password, Right, Token
 from mainstem.web import Address, Tls
-from tests.rooms.registry.http.surface import ask, asked, basic
+from tests.rooms.registry.http.surface import ask, asked, basic, registry
 
 HOME = Address("127.0.0.1", 0)
 EVERYWHERE = Address("", 0)
@@ -333,6 +333,14 @@ async def test_what_changes_something_is_written_down() -> None:
         ("", "127.0.0.1", "GET", "", 401, 401),
     ]
     assert all(each.at_ms == ManualClock().now_ms() for each in deeds)
+
+
+async def test_what_a_bug_has_stopped_is_written_down_too() -> None:
+    """Who asked for it is told as little as anybody, and the trail has it."""
+    deeds: list[Deed] = []
+    answer = await registry("broken", deeds).answer(asked("DELETE /subjects/s"))
+    assert (answer.status, b"a bug" in answer.body) == (500, False)
+    assert [(each.method, each.subject, each.status, each.code) for each in deeds] == [("DELETE", "s", 500, 50001)]
 
 
 async def test_a_deed_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
