@@ -1,10 +1,11 @@
 """Events in other formats than JSON: the same service, with other bytes."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import pytest
 
-from mainstem import Context, IntegrationEvent, Service
+from mainstem import Context, IntegrationEvent, Service, Topic
 from mainstem.errors import StartRefused
 from mainstem.events import Plain
 from mainstem.schemas import FieldNumber
@@ -78,6 +79,40 @@ async def test_an_older_message_goes_through_its_steps() -> None:
         await world.publish(ParkedFirst("UA2"))
         await world.settle()
         assert seen == [(Parked("UA2", "apron"), "application/protobuf", 1)]
+
+
+class Boarded(IntegrationEvent, topic="boardings", key="flight", format="avro"):
+    seat: int
+    flight: str
+
+
+class BoardedById(IntegrationEvent, topic="boardings.ids", key="flight", format="avro", schema_id="prefix"):
+    seat: int
+    flight: str
+
+
+@dataclass
+class Seen:
+    """All that a reader wants of either."""
+
+    flight: str
+
+
+@simulated
+async def test_some_fields_are_read_of_all_that_was_written() -> None:
+    """Avro has no names in its bytes: they are those of the whole type."""
+    seen = list[object]()
+    gate = Service("gate", publishes=(Boarded, BoardedById))
+
+    @gate.on(Topic.of(Boarded, as_=Seen), Topic.of(BoardedById, as_=Seen))
+    async def look(event: Seen) -> None:
+        seen.append(event)
+
+    async with simulate(gate) as world:
+        await world.publish(Boarded(7, "UA1"), BoardedById(8, "UA1"))
+        await world.settle()
+        assert world.dead_letters() == []
+    assert seen == [Seen("UA1"), Seen("UA1")]
 
 
 async def test_an_id_that_was_never_given_stops_the_start() -> None:

@@ -10,6 +10,7 @@ import msgspec
 from fastavro import _read_py
 from fastavro.read import SchemaResolutionError
 from fastavro.types import Schema as Loaded
+from msgspec.structs import replace
 
 from mainstem.errors import SchemaRefused
 from mainstem.events import Declaration
@@ -32,12 +33,15 @@ _made_plain: Final = partial(msgspec.to_builtins, builtin_types=KEPT)
 def codec_of(declaration: Declaration) -> EventCodec:
     """The codec of a declared type for what is written with its own schema, without any framing.
 
+    What reads only some fields of a type reads what is written with the schema of that.
+
     ``encode`` raises what ``encoding_failure`` is for; a datetime without a time zone is refused there, unless its
     annotation says ``Meta(tz=False)``. ``decode`` raises what ``decoding_failure`` is for, also for bytes that are left
     over. Raises ``DefinitionError`` for a type without a form in Avro.
     """
-    schema = schema_of(declaration)
-    return _codec(declaration, schema, {})
+    whole = declaration.whole
+    written = declaration if whole is None else replace(declaration, type=whole, whole=None)
+    return _codec(declaration, schema_of(written), {})
 
 
 def codec_reading(declaration: Declaration, writer: Schema, resolved: Resolved) -> EventCodec:
