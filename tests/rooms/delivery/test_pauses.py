@@ -5,7 +5,11 @@ import logging
 
 import pytest
 
+from mainstem.broker import Record, TopicPartition
 from mainstem.delivery import Breaker, Command, Context, Processor, Retry
+from mainstem.delivery.failures import Audit
+from mainstem.delivery.guards import Notices, Pauses
+from mainstem.delivery.lanes import Lanes
 from mainstem.resilience import BreakerRule, CallsWindow
 from mainstem.settings import Settings
 from tests.rooms.delivery.stage import Paid, Running, Told, on, staged, until
@@ -186,3 +190,38 @@ async def test_nothing_is_tried_while_the_task_drains() -> None:
             await until(lambda: running.runner.draining)
             before = len(needed.calls)
         assert len(needed.calls) <= before + 1
+
+
+async def test_a_partition_that_is_set_apart_stays_so() -> None:
+    """What stands still for all ends, and it stands still by itself; what it waits for comes, and all stand still."""
+    async with staged(talk=2) as stage:
+        one, two = TopicPartition("talk", 0), TopicPartition("talk", 1)
+        reader = stage.broker.log.reader({one: 0, two: 0})
+        lanes = Lanes(1, lambda _: None, lambda: None, lambda _: True)
+        pauses = Pauses("it", stage.clock, lanes, Notices(Audit("shop", 0), stage.clock))
+        pauses.govern(reader, [one, two])
+
+        def readable() -> list[int]:
+            found = []
+            while (batch := reader.take()) is not None:
+                found.append(batch.partition)
+                reader.seek(TopicPartition("talk", batch.partition), 0)
+                reader.pause([TopicPartition("talk", batch.partition)])
+            reader.resume([TopicPartition("talk", number) for number in found])
+            return sorted(found)
+
+        for at in (one, two):
+            await stage.broker.log.append(at, [Record(None, b"{}", 0)])
+        assert readable() == [0, 1]
+        pauses.set_apart(one)
+        pauses.hold("away")
+        assert readable() == []
+        pauses.release("away")
+        assert readable() == [1]
+        pauses.hold("away")
+        pauses.rejoin(one)
+        assert readable() == []
+        pauses.release("away")
+        assert readable() == [0, 1]
+        reader.close()
+        await lanes.stop()

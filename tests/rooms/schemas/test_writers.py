@@ -1,5 +1,6 @@
 """Writers' schemas: what is asked and remembered, and payloads read with them, whole and damaged."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainstem.clock import SystemClock
-from mainstem.errors import DecodingFailed, MainstemError, ServerAway, VersionUnknown
+from mainstem.errors import DecodingFailed, DefinitionError, MainstemError, ServerAway, VersionUnknown
 from mainstem.events import Declaration, DomainEvent, IntegrationEvent, declaration_of
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import InMemory
@@ -23,6 +24,7 @@ from mainstem.schemas.framing import guid_header, id_prefix
 from mainstem.schemas.registries import RemoteRegistry, SchemaRegistry
 from mainstem.schemas.upcasting import Reading, reading_of
 from mainstem.schemas.writers import DENIED_SECONDS, Answer, Asking, SchemaName, Writers, Written
+from mainstem.testing import simulated
 from mainstem.web import Address
 from mainstem.web.client import Client
 from mainstem.web.server import Request, Response, Route, serving
@@ -285,7 +287,8 @@ async def test_a_registry_is_opened_anew_after_it_was_away() -> None:
     """And looked at again while it has nothing in it; once open it stays so."""
     opened: list[SchemaRegistry | None] = []
     contents = InMemory(SystemClock())
-    coming: list[MainstemError | InMemory | None] = [ServerAway("nobody"), None, contents, contents]
+    broken = DefinitionError("the folder does not fit together")
+    coming: list[MainstemError | InMemory | None] = [ServerAway("nobody"), broken, None, contents, contents]
 
     @asynccontextmanager
     async def door() -> AsyncIterator[SchemaRegistry | None]:
@@ -297,7 +300,8 @@ async def test_a_registry_is_opened_anew_after_it_was_away() -> None:
 
     await LocalRegistry(contents).register("order", OLDER)
     asking, names = Asking(door), [SchemaName(1)]
-    assert isinstance((await asking.ask(names))[0], ServerAway)
+    for _ in range(2):
+        assert isinstance((await asking.ask(names))[0], ServerAway)
     assert "nothing has ever been registered there" in text((await asking.ask(names))[0])
     for _ in range(3):
         assert text((await asking.ask(names))[0]) == OLDER.text
@@ -324,3 +328,39 @@ async def test_a_denial_counts_for_a_while_and_a_schema_for_good() -> None:
     await writers.acquire(names)
     assert asked == [*names, names[1]]
     assert cast("Written", writers.find(names[0])).schema is OLDER
+
+
+async def test_what_is_known_waits_for_nobody() -> None:
+    """Also while another question is under way that nobody answers."""
+    asked = asyncio.Event()
+
+    async def ask(names: Sequence[SchemaName]) -> Sequence[Answer]:
+        asked.set()
+        await asyncio.Event().wait()
+        return []
+
+    writers = Writers(ask)
+    writers.learn(SchemaName(1), Written(OLDER, {}))
+    waiting = asyncio.create_task(writers.acquire([SchemaName(2)]))
+    await asked.wait()
+    await asyncio.wait_for(writers.acquire([SchemaName(1)], again=True), 5)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+@simulated
+async def test_no_answer_in_time_is_none() -> None:
+    """Whoever waits is told, and may ask again; the one that has taken so long is over."""
+    asked = list[SchemaName]()
+
+    async def ask(names: Sequence[SchemaName]) -> Sequence[Answer]:
+        asked.extend(names)
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return [Written(OLDER, {})] * len(names)
+
+    writers = Writers(ask)
+    with pytest.raises(ServerAway, match="within 60 s"):
+        await writers.acquire([SchemaName(1)])
+    await writers.acquire([SchemaName(1)])
+    assert isinstance(writers.find(SchemaName(1)), Written)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Final
 
-from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.errors import MainstemError, RegistryRefused, ServerAway
 from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.registries import SchemaRegistry
 from mainstem.schemas.writers.known import AWAY, Answer, SchemaName, Written
@@ -56,6 +56,9 @@ class Asking:
                 return refused.what
         except AWAY as away:
             return away
+        except MainstemError as fault:
+            # Such as a folder that does not fit together: it says nothing about the schema, and can be mended.
+            return ServerAway(fault.what, where=fault.where, why=fault.why, remedy=fault.remedy)
 
     async def _open(self) -> SchemaRegistry | None:
         async with self._opening:

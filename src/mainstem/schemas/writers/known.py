@@ -22,6 +22,8 @@ _IN_PLAY: Final = (0, str(UUID(int=0)))
 """The id and the GUID that play writes, and no registry gives."""
 _DENIED_MOST: Final = 10_000
 _NEVER: Final = "", -inf
+ANSWER_SECONDS: Final = 60.0
+"""A question that takes longer has not been answered: whoever waits says so."""
 DENIED_SECONDS: Final = 30.0
 """For so long nobody asks again for a schema that is not there: somebody may register it meanwhile."""
 
@@ -125,21 +127,27 @@ class Writers:
     async def acquire(self, names: Iterable[SchemaName], *, again: bool = False) -> None:
         """Ask for these in one go; what is known is not asked for, what was denied just now only ``again``.
 
-        Raises one of :data:`AWAY` where nobody answers; what others have answered is known all the same.
+        Raises one of :data:`AWAY` where nobody answers, or not in time; what has been answered is known all the same.
         """
-        if self._ask is None:
+        if self._ask is None or not self.unknown(names, again=again):
             return
-        async with self._asking:
-            wanted = self.unknown(names, again=again)
-            if len(self._denied) + len(wanted) > _DENIED_MOST:
-                self._denied.clear()
-            answers = await self._ask(wanted) if wanted else ()
-            for name, answer in zip(wanted, answers, strict=True):
-                if isinstance(answer, Written):
-                    self._written[name] = answer
-                    self._denied.pop(name, None)
-                elif isinstance(answer, str):
-                    self._denied[name] = answer, self._monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._asking:
+                wanted = self.unknown(names, again=again)
+                answers = await self._ask(wanted) if wanted else ()
+                self._take(wanted, answers)
+        except TimeoutError:
+            raise ServerAway(f"no registry of schemas has answered within {ANSWER_SECONDS:g} s") from None
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
+
+    def _take(self, names: Sequence[SchemaName], answers: Sequence[Answer]) -> None:
+        if len(self._denied) + len(names) > _DENIED_MOST:
+            self._denied.clear()
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, Written):
+                self._written[name] = answer
+                self._denied.pop(name, None)
+            elif isinstance(answer, str):
+                self._denied[name] = answer, self._monotonic()

@@ -72,14 +72,10 @@ async def standing_registry(name: str, settings: Settings, clock: Clock, stack: 
     folder = folder_named(name)
     if folder is not None:
         return LocalRegistry(FolderRegistry(folder, clock))
-    try:
-        # An extra, loaded when used.
-        from mainstem.schemas.registries import RemoteRegistry  # noqa: PLC0415
-        from mainstem.web.client import Client, Credentials  # noqa: PLC0415
-    except ImportError as error:
-        raise DefinitionError(
-            "the HTTP client is not installed", where=name, why=str(error), remedy="pip install 'mainstem[http]'"
-        ) from error
+    check_client(name)
+    # An extra, loaded when used.
+    from mainstem.schemas.registries import RemoteRegistry  # noqa: PLC0415
+    from mainstem.web.client import Client, Credentials  # noqa: PLC0415
 
     credentials = Credentials(
         token=settings.registry_token,
@@ -89,6 +85,18 @@ async def standing_registry(name: str, settings: Settings, clock: Clock, stack: 
     )
     client = await stack.enter_async_context(Client(name.split(","), credentials))
     return Remembering(RemoteRegistry(client))
+
+
+def check_client(name: str) -> None:
+    """Raise ``DefinitionError`` where a registry is named that is asked over HTTP, and the client is not installed."""
+    if not name.startswith(_SERVERS):
+        return
+    try:
+        import mainstem.web.client  # noqa: F401, PLC0415 - an extra, loaded when used
+    except ImportError as error:
+        raise DefinitionError(
+            "the HTTP client is not installed", where=name, why=str(error), remedy="pip install 'mainstem[http]'"
+        ) from error
 
 
 async def _unwritten(request: RegistryRequest) -> None:

@@ -11,7 +11,7 @@ from mainstem.schemas.registries import LOCK_NAME, Locked, LockFile
 from mainstem.schemas.writers import Asking, SchemaName, Writers, Written
 from mainstem.service.brokers import Backend
 from mainstem.service.plans import Draft
-from mainstem.service.promises.registries import named_registry, registry_at
+from mainstem.service.promises.registries import check_client, named_registry, registry_at
 from mainstem.service.promises.stated import stated_by
 from mainstem.settings import Settings
 
@@ -30,6 +30,7 @@ def writers_of(
     if name is None:
         ask = None
     else:
+        check_client(name)
         asking = Asking(partial(registry_at, name, settings, backend, clock))
         stack.push_async_callback(asking.close)
         ask = asking.ask
