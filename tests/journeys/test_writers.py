@@ -14,7 +14,10 @@ from confluent_kafka.schema_registry import Schema as TheirSchema
 from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from mainstem import Service, Topic
 from mainstem.broker import TopicPartition
@@ -27,6 +30,7 @@ from mainstem.registry.http import Api, Exposure
 from mainstem.schemas import FieldNumber
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.framing import id_prefix
+from mainstem.schemas.protobuf.files import linked
 from mainstem.service import Running, connected
 from mainstem.service.plain import Producer
 from mainstem.service.registry import registry_access, schema_registry
@@ -148,13 +152,23 @@ async def test_json_and_protobuf_of_other_clients_are_read() -> None:
         async with other.running(f"http://{address}") as process:
             order = b"\x0a\x03o-2"
             await sent(process, *(id_prefix(number, indexes) + order for indexes in [(1,), (0,), (2,), (1, 0)]))
+            message = GetMessageClass(linked(Schema(text, "PROTOBUF"), {}).pool.FindMessageTypeByName("shop.Order"))
+            await sent(process, await asyncio.to_thread(serialized, client, message(id="o-3")))
             await caught_up(process)
             errors = await told(process)
     assert reader.orders == [Order("o-1", 2)]
-    assert other.orders == [Order("o-2")]
+    assert other.orders == [Order("o-2"), Order("o-3")]
     assert ["[0] is Invoice" in errors[0], "no message at [2]" in errors[1], "no message at [1, 0]" in errors[2]] == [
         True
     ] * 3
+
+
+def serialized(client: SchemaRegistryClient, message: Message) -> bytes:
+    """What their serializer makes of a message, and registers as a descriptor."""
+    value = ProtobufSerializer(type(message), client)(message, value_of("theirs"))
+    assert isinstance(value, bytes)
+    assert value[5:7] == b"\x02\x02"
+    return value
 
 
 async def test_what_cannot_be_read_is_a_dead_letter_and_stops_nobody() -> None:
