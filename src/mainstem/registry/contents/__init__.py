@@ -1,6 +1,7 @@
 """The rules of a registry, over rows: what it answers, and what may be done to it."""
 
 from mainstem.registry.contents.access import Access, InMemory, Operation
+from mainstem.registry.contents.behind import behind, behind_new
 from mainstem.registry.contents.comparing import Comparison
 from mainstem.registry.contents.configured import MODES, config_of, merged, mode_of
 from mainstem.registry.contents.contents import Contents, Identified, version_number, writing
@@ -79,6 +80,8 @@ __all__ = [
     "StoredVersion",
     "Tables",
     "Version",
+    "behind",
+    "behind_new",
     "concerned",
     "config_of",
     "given_ids",

@@ -77,7 +77,7 @@ class Contents:
     def uses(self, number: int, subject: str = "", *, shown: Shown = "live") -> Iterator[tuple[str, int]]:
         """The subjects and versions that have an id; 40403 for one that stands for nothing."""
         found = self.schema(number, subject)
-        wanted = self.configured.aliased(subject_named(subject)) if subject and not subject.endswith(":") else None
+        wanted = self.configured.aliased(subject_named(subject)) if split(subject).subject else None
         for name, version in self.tables.uses(found.context, number):
             stored = self.tables.version(name, version)
             if stored is not None and _is_shown(stored.deleted, shown) and wanted in (None, name):
@@ -140,13 +140,18 @@ class Contents:
             raise unknown_version(number)
         return version_of(self.tables, name, number, stored)
 
-    def referenced_by(self, subject: str, version: int | str, *, shown: Shown = "live") -> Iterator[int]:
-        """The ids of the schemas that refer to a version, as far as a subject has them; 40401, 40402."""
+    def referenced_by(
+        self, subject: str, version: int | str, *, shown: Shown = "live", sees: Callable[[str], bool] | None = None
+    ) -> Iterator[int]:
+        """The ids of the schemas that refer to a version, as far as a subject that is seen has them; 40401, 40402."""
         found = self.version(subject, version, deleted=True)
         for context, number in self.tables.links.users(subject_named(found.subject), found.version):
-            uses = (self.tables.version(*use) for use in self.tables.uses(context, number))
-            if any(each is not None and _is_shown(each.deleted, shown) for each in uses):
-                yield number
+            for use in self.tables.uses(context, number):
+                stored = self.tables.version(*use)
+                seen = sees is None or sees(str(use[0]))
+                if stored is not None and _is_shown(stored.deleted, shown) and seen:
+                    yield number
+                    break
 
     def with_metadata(self, subject: str, properties: Mapping[str, str], *, deleted: bool = False) -> Version:
         """The last version whose metadata has these properties; 40401, 40402."""

@@ -4,7 +4,15 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mainstem.registry.contents.tables import Limits, Name, Tables, invalid_schema, subject_named, too_large
+from mainstem.registry.contents.tables import (
+    Limits,
+    Name,
+    RegistryError,
+    Tables,
+    invalid_schema,
+    subject_named,
+    too_large,
+)
 from mainstem.schemas.documents import Reference, Schema
 
 LATEST = -1
@@ -51,6 +59,21 @@ def resolved(tables: Tables, schema: Schema, owner: Name, limits: Limits) -> dic
     walk = _Walk(tables, limits, {}, {})
     _follow(walk, schema, owner, ())
     return walk.found
+
+
+def reached(tables: Tables, schema: Schema, owner: Name, limits: Limits) -> set[Name]:
+    """The subjects that a schema refers to, itself or through others, as far as these are there.
+
+    Raises RegistryError 42208 for what no subject can be called.
+    """
+    direct = {_target(each, owner) for each in schema.references}
+    walk = _Walk(tables, limits, {}, {})
+    try:
+        _follow(walk, settled(tables, schema, owner), owner, ())
+    except RegistryError:
+        # Whatever is to be done with the schema fails over the same.
+        return direct
+    return direct | {name for name, _ in walk.chains}
 
 
 class _Walk(NamedTuple):

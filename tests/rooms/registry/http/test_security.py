@@ -300,6 +300,45 @@ async def test_a_reference_is_read() -> None:
         assert await code(api, f"POST {line}", "one", body) == 403
 
 
+def avro(name: str, kind: str, *references: str) -> dict[str, object]:
+    """A body with a record that holds one field, and refers to the subjects of the types that it names."""
+    fields = [{"name": "of", "type": kind}]
+    schema = {"type": "record", "name": name, "fields": fields}
+    refers = [{"name": kind, "subject": each, "version": 1} for each in references]
+    return {"schema": json.dumps(schema), "references": refers}
+
+
+async def test_what_stands_behind_a_reference_is_read_by_who_may_read_it() -> None:
+    """Neither in a text that has everything in it, nor by a reference to a reference, nor as who refers to what."""
+    api = guarded(account("root", grant("", "read", "register")), account("one", grant("mine.", "read", "register")))
+    assert await code(api, "POST /subjects/other/versions", "root", avro("Other", "string")) == 200
+    assert await code(api, "POST /subjects/mine.s/versions", "root", avro("Mine", "Other", "other")) == 200
+    assert await code(api, "POST /subjects/other.t/versions", "root", avro("Top", "Mine", "mine.s")) == 200
+    guid = (await ask(api, "GET /schemas/ids/2", headers=bearer("root")))[1]["guid"]
+    for line in ("/schemas/ids/2", f"/schemas/guids/{guid}", "/subjects/mine.s/versions/1", "/schemas/ids/2/schema"):
+        assert await code(api, f"GET {line}", "one") == 200
+        assert await code(api, f"GET {line}?format=resolved", "one") == 403
+        assert await code(api, f"GET {line}?format=resolved", "root") == 200
+    listed = await ask(api, "GET /schemas?format=resolved", headers=bearer("one"))
+    assert [json.loads(each["schema"])["fields"][0]["type"] for each in listed[1]] == ["Other"]
+    assert await ask(api, "GET /subjects/mine.s/versions/1/referencedby", headers=bearer("one")) == (200, [])
+    assert await ask(api, "GET /subjects/mine.s/versions/1/referencedby", headers=bearer("root")) == (200, [3])
+    assert await code(api, "POST /subjects/mine.t/versions", "one", avro("Top", "Mine", "mine.s")) == 403
+
+
+async def test_a_reference_of_an_alias_is_that_of_what_it_stands_for() -> None:
+    """A name without a context means the context of the subject, and not that of its alias."""
+    api = guarded(
+        account("root", grant("", "read", "register", "configure")),
+        account("one", grant("mine.", "read", "register"), grant("open", "read"), grant(":.west:mine.", "register")),
+    )
+    for line in ("/subjects/open/versions", "/contexts/.west/subjects/open/versions"):
+        assert await code(api, f"POST {line}", "root", avro("Open", "string")) == 200
+    assert await code(api, "PUT /config/mine.s", "root", {"alias": ":.west:mine.s"}) == 200
+    assert await code(api, "POST /subjects/mine.s/versions", "one", avro("Mine", "Open", "open")) == 403
+    assert await code(api, "POST /subjects/mine.t/versions", "one", avro("Mine", "Open", "open")) == 200
+
+
 async def test_an_alias_opens_no_door() -> None:
     """Another name for a subject is given by who may configure it, and used by who may use it."""
     api = guarded(

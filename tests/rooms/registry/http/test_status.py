@@ -38,6 +38,7 @@ BODIES: dict[str, bytes] = {
     "refers": schema({"$ref": "s.json"}, references=[REFERENCE]),
     "imported": schema(STRING, id=7, version=3),
     "imported8": schema(STRING, id=8, version=1),
+    "beyond": schema(STRING, id=7, version=2**31),
     "bad": b'{"schemaType": "JSON", "schema": "{"}',
     "othertype": b'{"schemaType": "XML", "schema": "<a/>"}',
     "badrules": schema(STRING, ruleSet={"domainRules": [{"name": ""}]}),

@@ -16,6 +16,7 @@ from mainstem.registry.contents.tables import (
     no_mode,
     not_permitted,
     prefix_of,
+    split,
     subject_named,
     too_large,
 )
@@ -99,7 +100,7 @@ class DeleteMode(Struct, frozen=True, tag=True):
             raise no_mode(self.subject)
         said = before or contents.configured.mode_for(where)
         contents.tables.settings.put_mode(where, None)
-        if self.recursive and (where == ALL or where.endswith(":")):
+        if self.recursive and not split(where).subject:
             for each in list(contents.tables.settings.modes()):
                 if each.startswith(where):
                     contents.tables.settings.put_mode(each, None)
@@ -109,5 +110,5 @@ class DeleteMode(Struct, frozen=True, tag=True):
 def _has_subjects(contents: Contents, where: str) -> bool:
     """Whether there is a version where a mode is for: a subject, a context, everything."""
     prefix = prefix_of(where or EVERYWHERE)
-    wanted = None if where == ALL or where.endswith(":") else subject_named(where)
+    wanted = subject_named(where) if split(where).subject else None
     return any(wanted in (None, name) for name, _ in contents.tables.subjects(prefix))

@@ -89,6 +89,8 @@ class Register(Struct, frozen=True, tag=True):
 
     def _number(self, contents: Contents, name: Name, subject: StoredSubject) -> int:
         if self.version is None:
+            if subject.last >= LARGEST_NUMBER:
+                raise not_permitted(f"Subject {name} has the last version that there can be")
             return subject.last + 1
         if not 1 <= self.version <= LARGEST_NUMBER:
             raise invalid_version(self.version)
@@ -107,7 +109,7 @@ class Register(Struct, frozen=True, tag=True):
                 raise other_id(self.id or 0, known)
             return known
         if self.id is None:
-            return contents.tables.highest_id(name.context) + 1
+            return contents.tables.free_id(name.context)
         if contents.tables.stored(name.context, self.id) is not None:
             raise not_permitted(f"Overwrite new schema with id {self.id} is not permitted.")
         return self.id

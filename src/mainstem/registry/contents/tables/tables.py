@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from mainstem.registry.contents.tables.cells import Cells, parts_of
+from mainstem.registry.contents.tables.limits import LARGEST_NUMBER
 from mainstem.registry.contents.tables.links import Links
 from mainstem.registry.contents.tables.names import DEFAULT, Name, Prefix, split
 from mainstem.registry.contents.tables.records import Stored, StoredSubject, StoredVersion
@@ -23,6 +24,15 @@ class Tables:
     def highest_id(self, context: str) -> int:
         """The highest id that has been given out in a context."""
         return self._cells.get(int, "highest", context) or 0
+
+    def free_id(self, context: str) -> int:
+        """An id that nothing has had in a context: the next one, or a lower one where the last that can be is taken."""
+        highest = self.highest_id(context)
+        if highest < LARGEST_NUMBER:
+            return highest + 1
+        # Somebody has imported it: the others are not to be left without.
+        taken = (int(parts[2]) for parts, _ in self._cells.scan(Stored, "id", context, ""))
+        return next((free for free, number in enumerate(taken, 1) if free != number), highest + 1)
 
     def stored(self, context: str, number: int) -> Stored | None:
         """What has an id."""

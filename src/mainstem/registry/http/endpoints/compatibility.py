@@ -17,7 +17,7 @@ async def with_all(call: Call) -> Compatible:
 
 async def _compared(call: Call, version: str | None) -> Compatible:
     schema = schema_of(call.document(SchemaRequest))
-    allow_references(call, schema)
+    await allow_references(call, schema)
 
     # What has just been registered decides: to look at what is known here would give yesterday's answer.
     contents = await call.access.caught_up()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from mainstem.registry.contents import RULE_LISTS, Contents, Identified, Version, unknown_schema
 from mainstem.registry.http.call import Call, Text
-from mainstem.registry.http.endpoints.texts import formatting
+from mainstem.registry.http.endpoints.texts import formatting, formatting_if_seen
 from mainstem.registry.http.endpoints.versions import shown_by
 from mainstem.registry.http.shapes import (
     ContextId,
@@ -28,7 +28,7 @@ async def by_id(call: Call) -> SchemaAnswer:
     def look(contents: Contents) -> Callable[[], SchemaAnswer]:
         found = _identified(call, contents)
         max_id = contents.highest_id(_where(call)) if call.query.flag("fetchMaxId") else None
-        text = formatting(contents, found, call.query)
+        text = formatting(call, contents, found)
         return lambda: of_schema(found, text(), max_id)
 
     return await call.made(look)
@@ -38,7 +38,7 @@ async def text_by_id(call: Call) -> Text:
     """The text that an id stands for."""
 
     def look(contents: Contents) -> Callable[[], Text]:
-        text = formatting(contents, _identified(call, contents), call.query)
+        text = formatting(call, contents, _identified(call, contents))
         return lambda: Text(text())
 
     return await call.made(look)
@@ -67,7 +67,7 @@ async def by_guid(call: Call) -> SchemaAnswer:
 
     def look(contents: Contents) -> Callable[[], SchemaAnswer]:
         found = _by_guid(call, contents)
-        text = formatting(contents, found, call.query)
+        text = formatting(call, contents, found)
         return lambda: of_schema(found, text())
 
     return await call.made(look)
@@ -93,7 +93,7 @@ async def everything(call: Call) -> list[VersionAnswer]:
         latest_only, aliases = call.query.flag("latestOnly"), call.query.flag("aliases")
         found = contents.schemas(prefix, shown=shown_by(call), latest_only=latest_only, aliases=aliases)
         wanted = (each for each in found if call.sees(each.subject) and (not rule or rule in _rule_types(each)))
-        page = [(each, formatting(contents, each, call.query)) for each in call.query.page(wanted)]
+        page = [(each, formatting_if_seen(call, contents, each)) for each in call.query.page(wanted)]
         return lambda: [of_version(each, text()) for each, text in page]
 
     return await call.made(look)

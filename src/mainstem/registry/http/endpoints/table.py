@@ -185,7 +185,7 @@ _SUBJECTS: Final = (
         "register",
         RegisterAnswer,
         "Make a schema a version of a subject",
-        codes=(409, 42201, 42205, 42207, 42208, 42209, 42210),
+        codes=(409, 42201, 42202, 42205, 42207, 42208, 42209, 42210),
         query=("normalize",),
         request=SchemaRequest,
     ),

@@ -11,7 +11,7 @@ from mainstem.registry.contents import (
     RegistryError,
     Shown,
     Version,
-    subject_named,
+    behind_new,
 )
 from mainstem.registry.http.call import Call, Text
 from mainstem.registry.http.endpoints.texts import formatting
@@ -48,10 +48,10 @@ def schema_of(request: SchemaRequest) -> Schema:
     raise RegistryError(42201, f"Invalid schema type {said}")
 
 
-def allow_references(call: Call, schema: Schema) -> None:
-    """Refuse who may not read what a schema refers to: the answer could tell what stands there."""
-    owner = subject_named(call.subject)
-    call.allow("read", *(call.within(str(owner.beside(each.subject))) for each in schema.references))
+async def allow_references(call: Call, schema: Schema) -> None:
+    """Refuse who may not read what a schema refers to, also through others: the answer could tell what stands there."""
+    if schema.references:
+        call.allow("read", *behind_new(await call.access.caught_up(), call.subject, schema))
 
 
 async def register(call: Call) -> RegisterAnswer:
@@ -59,7 +59,7 @@ async def register(call: Call) -> RegisterAnswer:
     request = call.document(SchemaRequest)
     schema = schema_of(request)
     call.allow_subject(await call.access.view(), "register", call.subject)
-    allow_references(call, schema)
+    await allow_references(call, schema)
     operation = Register(
         call.subject,
         schema,
@@ -78,7 +78,7 @@ def _given(number: int | None) -> int | None:
 async def look_up(call: Call) -> VersionAnswer:
     """The version of a subject that is this schema."""
     schema = schema_of(call.document(SchemaRequest))
-    allow_references(call, schema)
+    await allow_references(call, schema)
     normalize, deleted = call.query.flag("normalize"), call.query.flag("deleted")
 
     def look(contents: Contents) -> Callable[[], Version]:
@@ -86,7 +86,7 @@ async def look_up(call: Call) -> VersionAnswer:
         return contents.finding(call.subject, schema, normalize=normalize, deleted=deleted)
 
     found = await call.made(look)
-    text = formatting(await call.access.view(), found, call.query)
+    text = formatting(call, await call.access.view(), found)
     return of_version(found, await call.apart.run(text))
 
 
@@ -113,14 +113,14 @@ async def version_text(call: Call) -> Text:
     """The text of one version."""
 
     def look(contents: Contents) -> Callable[[], Text]:
-        text = formatting(contents, _version(call, contents), call.query)
+        text = formatting(call, contents, _version(call, contents))
         return lambda: Text(text())
 
     return await call.made(look)
 
 
 def _written(call: Call, contents: Contents, found: Version) -> Callable[[], VersionAnswer]:
-    text = formatting(contents, found, call.query)
+    text = formatting(call, contents, found)
     return lambda: of_version(found, text())
 
 
@@ -134,7 +134,7 @@ async def referenced_by(call: Call) -> list[int]:
 
     def look(contents: Contents) -> list[int]:
         call.allow_subject(contents, "read", call.subject)
-        found = contents.referenced_by(call.subject, call.names["version"], shown=shown_by(call))
+        found = contents.referenced_by(call.subject, call.names["version"], shown=shown_by(call), sees=call.sees)
         return call.query.page(found)
 
     return await call.read(look)
