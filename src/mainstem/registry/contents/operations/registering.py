@@ -18,6 +18,7 @@ from mainstem.registry.contents.tables import (
     StoredSubject,
     StoredVersion,
     Version,
+    free_id,
     guid_of,
     incompatible,
     invalid_schema,
@@ -109,7 +110,7 @@ class Register(Struct, frozen=True, tag=True):
                 raise other_id(self.id or 0, known)
             return known
         if self.id is None:
-            return contents.tables.free_id(name.context)
+            return free_id(contents.rows, name.context)
         if contents.tables.stored(name.context, self.id) is not None:
             raise not_permitted(f"Overwrite new schema with id {self.id} is not permitted.")
         return self.id

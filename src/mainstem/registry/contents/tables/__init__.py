@@ -52,7 +52,7 @@ from mainstem.registry.contents.tables.records import (
     guid_of,
 )
 from mainstem.registry.contents.tables.rows import Changes, MemoryRows, Rows
-from mainstem.registry.contents.tables.tables import Tables, concerned, given_ids
+from mainstem.registry.contents.tables.tables import Tables, concerned, free_id, given_ids
 
 __all__ = [
     "DEFAULT",
@@ -77,6 +77,7 @@ __all__ = [
     "Version",
     "concerned",
     "context_not_empty",
+    "free_id",
     "given_ids",
     "guid_of",
     "incompatible",

@@ -25,15 +25,6 @@ class Tables:
         """The highest id that has been given out in a context."""
         return self._cells.get(int, "highest", context) or 0
 
-    def free_id(self, context: str) -> int:
-        """An id that nothing has had in a context: the next one, or a lower one where the last that can be is taken."""
-        highest = self.highest_id(context)
-        if highest < LARGEST_NUMBER:
-            return highest + 1
-        # Somebody has imported it: the others are not to be left without.
-        taken = (int(parts[2]) for parts, _ in self._cells.scan(Stored, "id", context, ""))
-        return next((free for free, number in enumerate(taken, 1) if free != number), highest + 1)
-
     def stored(self, context: str, number: int) -> Stored | None:
         """What has an id."""
         return self._cells.get(Stored, "id", context, number)
@@ -132,6 +123,16 @@ def concerned(keys: Iterable[bytes]) -> set[Name]:
         elif kind in ("id", "highest", "guid"):
             found.add(Name(parts[1 if kind == "guid" else 0], ""))
     return found
+
+
+def free_id(rows: Rows, context: str) -> int:
+    """An id that nothing has had in a context: the next one, or a lower one where the last that can be is taken."""
+    highest = Tables(rows).highest_id(context)
+    if highest < LARGEST_NUMBER:
+        return highest + 1
+    # Somebody has imported it: the others are not to be left without.
+    taken = (int(parts[2]) for parts, _ in Cells(rows).scan(Stored, "id", context, ""))
+    return next((free for free, number in enumerate(taken, 1) if free != number), highest + 1)
 
 
 def _exists(subject: StoredSubject) -> bool:
