@@ -46,6 +46,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[str, Meta(description="The certificate that the registry is shown, as a PEM file")] | None
     ) = None
     registry_key_file: Annotated[str, Meta(description="and its key")] | None = None
+    environment: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+            description="What the catalogue calls the place where services run, such as production",
+        ),
+    ] = "default"
     log_level: Annotated[
         LogLevel, Meta(description="The least important lines to be logged: debug, info, warning or error")
     ] = "info"
@@ -196,6 +203,7 @@ def why_unfit(key: str, error: msgspec.ValidationError) -> str:
 
 
 _SHAPES: Final = {
+    "environment": "it is up to 63 letters, digits, dots, underscores and hyphens, with a letter or digit first",
     "static_id": "it is up to 100 letters, digits, dots, underscores and hyphens, with a letter or digit first",
     "pinned_tasks": "it is numbers of tasks with commas between them, such as 0,3",
 }

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration, EventFormat
-from mainstem.schemas.compatibility import Differ, Difference, Level, Policy, comparisons
+from mainstem.schemas.compatibility import Differ, Difference, Fields, Level, Policy, comparisons
 from mainstem.schemas.documents import Format, Grammar, Resolved, Schema
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -69,6 +69,14 @@ def schema_of(declaration: Declaration) -> Schema:
     """
     emit = cast("Callable[[Declaration], Schema]", offered(declaration, "schema_of"))
     return emit(declaration)
+
+
+def fields_of(schema: Schema) -> Fields:
+    """The fields that a schema names, each with its place. Raises SchemaRefused for what is no schema.
+
+    Also raises DefinitionError where what the format needs is not installed.
+    """
+    return cast("Callable[[Schema], Fields]", _loaded(schema.format, "fields_of"))(schema)
 
 
 def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]) -> list[Finding]:

@@ -36,7 +36,8 @@ class CatalogueEntry(Struct, frozen=True):
     ``fingerprint`` is the same as long as nothing else of it changes but ``at_ms``: when it was started, on the wall
     clock. ``definition`` is the number of ``Service(..., definition=)``, 0 where it has none. ``publishes`` is
     everything its service may publish. It stands still while another group of its service is more than
-    ``gives_way_ms`` behind. ``alerts`` are the numbers of its service's.
+    ``gives_way_ms`` behind. ``alerts`` are the numbers of its service's. ``environment`` is where it runs, as
+    the settings say.
     """
 
     service: str
@@ -52,13 +53,14 @@ class CatalogueEntry(Struct, frozen=True):
     stores: tuple[StoreEntry, ...]
     gives_way_ms: int | None = None
     alerts: dict[str, float] = {}
+    environment: str = "default"
 
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CatalogueEntry).decode
 
 
-def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> CatalogueEntry:
+def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int, environment: str) -> CatalogueEntry:
     """What a group has to say about itself."""
     # A file that declares a service need not pay for this one.
     from importlib.metadata import version  # noqa: PLC0415
@@ -77,6 +79,7 @@ def entry_of(plan: Plan, published: Sequence[Declaration], at_ms: int) -> Catalo
         stores=tuple(StoreEntry(each.name, each.scope, each.version) for each in plan.stores.values()),
         gives_way_ms=plan.gives_way_ms,
         alerts=plan.alerts.numbers,
+        environment=environment,
     )
     return msgspec.structs.replace(entry, fingerprint=derive("definition", _encode(entry)), at_ms=at_ms)
 

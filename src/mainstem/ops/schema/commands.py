@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -10,7 +11,8 @@ from msgspec import Struct
 
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
 from mainstem.ops.arguments import broker_options, json_option, load_services
-from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Contracts, check_all
+from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, check_all
+from mainstem.ops.schema.contracts import Contracts, steps_of, tell_order, tell_readers
 from mainstem.ops.schema.diffing import UNLIKE, diff
 from mainstem.ops.schema.giving import give
 from mainstem.ops.schema.history import check_against, compared, past_at, present
@@ -20,11 +22,13 @@ from mainstem.ops.schema.opening import (
     read_registry,
     registry_folder,
     registry_option,
+    stated_in,
     stated_of,
     written_registry,
 )
 from mainstem.ops.screen import print_json, print_table, tell
 from mainstem.schemas.registries import LOCK_NAME, LockFile, Registered
+from mainstem.service import Outline, outlines_of
 from mainstem.service.promises import Stated, registered
 
 
@@ -101,6 +105,7 @@ async def _register(
     metavar="PLACE",
     help="What stood there, instead of the registry: git:REVISION[:PATH], a folder of schemas, or a lock file.",
 )
+@click.option("--environment", metavar="NAME", help="Ask the services of this environment only.")
 @broker_options
 @json_option
 def check(*, services: tuple[str, ...], as_json: bool, **options: object) -> None:
@@ -113,15 +118,17 @@ def check(*, services: tuple[str, ...], as_json: bool, **options: object) -> Non
     wanted = msgspec.convert(options, Wanted)
     if not services and wanted.against is None:
         raise click.UsageError("name a service, or what is to be compared: --against git:origin/main")
-    found = asyncio.run(_check(stated_of(load_services(services)), wanted))
+    found = asyncio.run(_check(outlines_of(load_services(services)), wanted))
+    steps = steps_of((first, each.publisher) for each in found if each.publisher for first in each.before)
     if as_json:
         print_json(found)
     else:
         for each in found:
             _tell(each)
+        tell_order(steps)
         if services and not broker_is_named(wanted.broker, dev=wanted.dev):
             click.echo("No broker is named, so nobody has been asked what handlers read.", err=True)
-    if any(each.broken for each in found):
+    if steps is None or any(each.broken for each in found):
         raise SystemExit(UNLIKE)
 
 
@@ -130,17 +137,20 @@ class Wanted(Struct, frozen=True):
 
     registry: str | None
     against: str | None
+    environment: str | None
     broker: str | None
     dev: bool
 
 
-async def _check(stated: Sequence[Stated], wanted: Wanted) -> list[Checked]:
-    broker, dev = wanted.broker, wanted.dev
+async def _check(outlines: Sequence[Outline], wanted: Wanted) -> list[Checked]:
+    broker, dev, stated = wanted.broker, wanted.dev, stated_in(outlines)
     folder = registry_folder(wanted.registry)
     past = None if wanted.against is None else await past_at(wanted.against, folder)
     if past is not None and not stated:
         return compared(past, await present(folder or Path(LOCK_NAME)))
-    contracts = await Contracts.known(broker, dev=dev) if broker_is_named(broker, dev=dev) else Contracts(())
+    contracts = Contracts(coming=outlines)
+    if broker_is_named(broker, dev=dev):
+        contracts = await Contracts.known(broker, outlines, wanted.environment, dev=dev)
     if past is not None:
         return await check_against(past, stated, contracts)
     async with read_registry(wanted.registry, broker, dev=dev) as registry:
@@ -153,16 +163,16 @@ def _tell(checked: Checked) -> None:
     click.secho(checked.outcome + version, fg="red" if checked.outcome in (BREAKS, UNKNOWN) else None)
     for problem in checked.problems:
         click.echo(f"  - {problem}")
-    for each in checked.readers:
-        if each.problems:
-            click.secho(f"  BREAKS  {each.reader}", fg="red", nl=False)
-            click.echo(f"  {'; '.join(each.problems)}")
-        else:
-            click.echo(f"  {'unknown' if each.fields is None else 'ok':7} {each.reader}{_reads(each.fields)}")
+    tell_readers(checked.readers)
+    if checked.first in _FIRST:
+        click.echo(f"  {_FIRST[checked.first]}")
 
 
-def _reads(fields: tuple[str, ...] | None) -> str:
-    return "  has not said what it reads" if fields is None else f"  reads {', '.join(fields) or 'no field'}"
+_FIRST: Final = {
+    "readers": "readers first: what reads it now cannot read the new form",
+    "writers": "writers first: the new form cannot read what is written now",
+    "neither": "neither first: count version= up, say with upcast() how the older form becomes this one, then readers",
+}
 
 
 @schema.command("list")

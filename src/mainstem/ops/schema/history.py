@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, NotFound
-from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Contracts, Outcome, check_all
+from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, Outcome, check_all, waited_for
+from mainstem.ops.schema.contracts import Contracts, Direction
 from mainstem.ops.schema.revisions import Revision
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import Changes, Contents, InMemory, Register, RegistryError, Version, given_ids
@@ -57,15 +58,15 @@ def _locked(stated: Stated, lock: LockFile, contracts: Contracts) -> Checked:
     known = [each for each in lock.schemas if each.subject == stated.subject]
     latest = known[-1].version if known else None
     readers = contracts.checked(stated)
-    if not known or lock.find(stated.subject, stated.schema) is not None:
-        return Checked(stated.subject, "unchanged" if known else "new", latest, (), readers)
-    return Checked(
-        stated.subject,
-        UNKNOWN,
-        latest,
-        ("it has changed, and a lock file does not say what it was: compare with a registry, or with a folder",),
-        readers,
+    outcome: Outcome = UNKNOWN
+    problems: tuple[str, ...] = (
+        "it has changed, and a lock file does not say what it was: compare with a registry, or with a folder",
     )
+    if not known or lock.find(stated.subject, stated.schema) is not None:
+        outcome, problems = "unchanged" if known else "new", ()
+    before = waited_for(readers)
+    first: Direction | None = "readers" if before else None
+    return Checked(stated.subject, outcome, latest, problems, readers, stated.owner, first, before)
 
 
 def compared(past: Past, now: Past) -> list[Checked]:

@@ -13,7 +13,7 @@ from mainstem.errors import DefinitionError, NotFound
 from mainstem.ops.arguments import broker_url, opened
 from mainstem.registry import LocalRegistry
 from mainstem.schemas.registries import SchemaRegistry
-from mainstem.service import Definition, outlines_of
+from mainstem.service import Definition, Outline, outlines_of
 from mainstem.service.promises import (
     BROKER,
     Stated,
@@ -51,7 +51,12 @@ def registry_folder(given: str | None) -> Path | None:
 
 def stated_of(services: Sequence[Definition]) -> list[Stated]:
     """What services say about the events that they publish."""
-    return [each for outline in outlines_of(services) for each in stated_by(outline.service.name, outline.publishes)]
+    return stated_in(outlines_of(services))
+
+
+def stated_in(outlines: Sequence[Outline]) -> list[Stated]:
+    """What services say about the events that they publish, by what they declare."""
+    return [each for outline in outlines for each in stated_by(outline.service.name, outline.publishes)]
 
 
 @asynccontextmanager

@@ -50,10 +50,11 @@ class Running:
         """How this process is. Whether a task stands still is known from one call to the next."""
         return await self.checkup.look(self._stuck_seconds)
 
-    async def tell(self, outputs: Mapping[str, Sequence[Declaration]]) -> None:
-        """Write into the catalogue what its groups are; ``outputs`` by service."""
+    async def tell(self, outputs: Mapping[str, Sequence[Declaration]], environment: str) -> None:
+        """Write into the catalogue what its groups are; ``outputs`` by service, and where it runs."""
         now = self.clock.now_ms()
-        await write_catalogue(self.broker, [entry_of(plan, outputs[plan.service], now) for plan in self.plans])
+        entries = [entry_of(plan, outputs[plan.service], now, environment) for plan in self.plans]
+        await write_catalogue(self.broker, entries)
 
     async def statistics(self) -> list[TaskStatistics]:
         """Where every task of this process stands, by group and task."""

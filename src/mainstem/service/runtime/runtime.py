@@ -89,7 +89,7 @@ async def _prepared(
                 await prepared.provide(replaced or {}, stack)
                 for group in service.groups:
                     prepared.man(group, floor, crew, stack)
-        await process.tell(drafted.outputs)
+        await process.tell(drafted.outputs, settings.environment)
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock, process.survey))
         await stack.enter_async_context(process.survey.telling())
         stack.enter_context(blocking_told(settings.blocked_seconds if floor.threads else None))

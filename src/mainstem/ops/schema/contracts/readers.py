@@ -1,0 +1,174 @@
+"""Who reads an event: what each handler has said that it reads, and what of that a new form would take from it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import UNSET, Struct
+
+from mainstem.broker import GroupDescription
+from mainstem.delivery import ContractEntry
+from mainstem.errors import NotFound, SchemaRefused
+from mainstem.ops.arguments import opened
+from mainstem.schemas.compatibility import Difference, concerned, innermost, shown, touches
+from mainstem.schemas.documents import Format, Schema
+from mainstem.schemas.formats import differ_of, fields_of
+from mainstem.service import CatalogueEntry, Outline, read_catalogue
+from mainstem.service.promises import Stated
+
+_FORMATS: Final[dict[str, Format]] = {"json": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
+
+
+class Break(Struct, frozen=True):
+    """One thing that a handler could not read: the field, empty for the event as a whole, the rule, and words."""
+
+    field: str
+    rule: str
+    problem: str
+
+
+class Reader(Struct, frozen=True):
+    """What becomes of one handler, or of a group that nobody knows more of.
+
+    ``fields`` are those that it reads, None where it has not said so. ``unread`` are fields that have changed and that
+    it does not read. A reader is ``mended`` where it breaks, and what is deployed together with the change does not.
+    """
+
+    reader: str
+    service: str | None
+    definition: int
+    environment: str | None
+    started_ms: int | None
+    fields: tuple[str, ...] | None
+    breaks: tuple[Break, ...] = ()
+    unread: tuple[str, ...] = ()
+    mended: bool = False
+
+
+class Contracts:
+    """What the handlers of all services have said that they read, as they were started last.
+
+    ``groups`` are all that the broker knows; ``coming`` has services that are to be deployed, in their new form.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[CatalogueEntry] = (),
+        groups: Mapping[str, GroupDescription] | None = None,
+        coming: Sequence[Outline] = (),
+    ) -> None:
+        self._entries = tuple(entries)
+        self._groups = groups or {}
+        self._coming = {
+            each.service.name: [ContractEntry.of(taken) for handled in each.handlers for taken in handled.inputs]
+            for each in coming
+        }
+
+    @classmethod
+    async def known(
+        cls, broker: str | None, coming: Sequence[Outline], environment: str | None, *, dev: bool
+    ) -> "Contracts":
+        """Those in the catalogue of a broker, of one environment or of all; none where there is no broker yet."""
+        try:
+            async with opened(broker, dev=dev) as backend:
+                entries = await read_catalogue(backend)
+                groups = await backend.admin.groups()
+        except NotFound:
+            return cls(coming=coming)
+        named = {each.group for each in entries}
+        others = {name: group for name, group in groups.items() if name not in named}
+        return cls((each for each in entries if environment in (None, each.environment)), others, coming)
+
+    def checked(self, stated: Stated, changed: Sequence[str] = ()) -> tuple[Reader, ...]:
+        """What becomes of everybody who reads a type; ``changed`` are its fields that are not what they were."""
+        readers = [self._checked(stated, changed, *each) for each in self._readers(stated)]
+        topic = stated.declaration.topic
+        strangers = (name for name, group in self._groups.items() if topic in group.inputs)
+        return (*readers, *(Reader(name, None, 0, None, None, None) for name in sorted(strangers)))
+
+    def _readers(self, stated: Stated) -> Iterator[tuple[CatalogueEntry, str, ContractEntry | None]]:
+        names = stated.declaration.names
+        for entry in self._entries:
+            for handler in entry.subscriptions:
+                contract = next((each for each in handler.reads if each.name in names), None)
+                if contract is not None or (not handler.reads and any(each.name in names for each in handler.wants)):
+                    yield entry, f"{entry.group}.{handler.handler}", contract
+
+    def _checked(
+        self, stated: Stated, changed: Sequence[str], entry: CatalogueEntry, name: str, contract: ContractEntry | None
+    ) -> Reader:
+        said = None if contract is None or not contract.schema else contract
+        fields = None if said is None else innermost(fields_of(_schema_of(said)))
+        breaks = () if said is None else tuple(_breaks(stated, said))
+        return Reader(
+            name,
+            entry.service,
+            entry.definition,
+            entry.environment,
+            entry.at_ms,
+            fields,
+            breaks,
+            () if fields is None else tuple(each for each in changed if not touches(each, fields)),
+            mended=bool(breaks) and self._mended(stated, entry.service),
+        )
+
+    def _mended(self, stated: Stated, service: str) -> bool:
+        """Whether a service is to be deployed too, in a form that reads this one."""
+        names = stated.declaration.names
+        coming = self._coming.get(service)
+        return coming is not None and not any(
+            any(_breaks(stated, each)) for each in coming if each.name in names and each.schema
+        )
+
+
+def changed_fields(writer: Schema, reader: Schema) -> tuple[str, ...] | None:
+    """The fields that a reader misses or cannot read; None where it can read everything, empty where it is no field."""
+    if writer.format != reader.format:
+        return ()
+    found = _differences(writer, reader)
+    if not found:
+        return None
+    fields = fields_of(reader)
+    return tuple(dict.fromkeys(field for each in found for field in concerned(each, fields)))
+
+
+def _breaks(stated: Stated, contract: ContractEntry) -> Iterator[Break]:
+    version = stated.declaration.version
+    if not contract.oldest <= version <= contract.version:
+        problem = f"it reads versions {contract.oldest} to {contract.version}, not {version}"
+        yield Break("", "version-unknown", problem)
+        return
+    if version < contract.version:
+        # Its steps make of the older form what it reads; they are checked where they stand.
+        return
+    reader = _schema_of(contract)
+    if reader.format != stated.schema.format:
+        yield Break("", "format-changed", f"it reads {reader.format}, not {stated.schema.format}")
+        return
+    try:
+        found = _differences(stated.schema, reader)
+        fields = fields_of(reader)
+    except SchemaRefused as refused:
+        yield Break("", "not-a-schema", str(refused))
+        return
+    for each in found:
+        for field in concerned(each, fields) or ("",):
+            yield Break(field, each.rule, _told(each))
+
+
+def _differences(writer: Schema, reader: Schema) -> list[Difference]:
+    found = differ_of(reader.format)(writer, reader, ({}, {}), "LENIENT").differences
+    # A message within another one never comes alone: who passes over the field that has it, does not miss it.
+    return [each for each in found if each.rule != "MESSAGE_REMOVED" or "." not in each.path]
+
+
+def _schema_of(contract: ContractEntry) -> Schema:
+    return Schema(contract.schema, _FORMATS[contract.format])
+
+
+def _told(difference: Difference) -> str:
+    said = f"{difference.path or '/'}: {difference.message}"
+    for who, value in (("writer", difference.writer), ("reader", difference.reader)):
+        if value is not None:
+            said += f", {who} {shown(value)}"
+    example = difference.counterexample
+    return said if example is UNSET else f"{said}; for example {shown(example)}"

@@ -1,0 +1,181 @@
+"""``mainstem schema check``: whom a change breaks, field by field, who has to be deployed first, and who is unknown."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from mainstem import Consumer, IntegrationEvent, Service, Topic
+from mainstem.ops.schema.contracts import steps_of
+from mainstem.schemas import FieldNumber
+from mainstem.schemas.upcasting import default
+from mainstem.service import running
+from mainstem.settings import Settings
+from tests.rooms.ops.conftest import Shell
+
+HERE = "tests.rooms.ops.test_contracts"
+
+
+@dataclass
+class Line:
+    """What is sold."""
+
+    sku: Annotated[str, FieldNumber(1)]
+
+
+class Sold(IntegrationEvent, topic="sales", key="order"):
+    order: Annotated[str, FieldNumber(1)]
+    payer: Annotated[str, FieldNumber(2)]
+    lines: Annotated[list[Line], FieldNumber(3)]
+
+
+class SoldAnew(IntegrationEvent, topic="sales", key="order", name="Sold"):
+    """What only who reads the payer misses."""
+
+    order: str
+    lines: list[Line]
+
+
+class SoldTwice(IntegrationEvent, topic="sales", key="order", name="Sold", version=2):
+    order: str
+    payer: str
+    lines: list[Line]
+
+
+SoldTwice.upcast(1, default("payer", ""))
+
+
+class Packed(IntegrationEvent, topic="packs", key="order", format="protobuf"):
+    order: Annotated[str, FieldNumber(1)]
+    payer: Annotated[str, FieldNumber(2)]
+    lines: Annotated[list[Line], FieldNumber(3)]
+
+
+class PackedAnew(IntegrationEvent, topic="packs", key="order", name="Packed", format="protobuf"):
+    order: Annotated[str, FieldNumber(1)]
+    payer: Annotated[int, FieldNumber(2)]
+    lines: Annotated[list[Line], FieldNumber(3)]
+
+
+@dataclass
+class Payer:
+    """What billing reads."""
+
+    payer: Annotated[str, FieldNumber(2)]
+
+
+@dataclass
+class Number:
+    """What the index reads."""
+
+    order: Annotated[str, FieldNumber(1)]
+
+
+shop = Service("shop", publishes=(Sold, Packed))
+anew = Service("shop", publishes=(SoldAnew, PackedAnew))
+major = Service("shop", publishes=(SoldTwice,))
+billing = Service("billing", definition=3)
+index = Service("index")
+abreast = Service("billing", definition=4)
+for each in (shop, anew, major, billing, index, abreast):
+    each.topic("sales", partitions=1)
+    each.topic("packs", partitions=1)
+
+
+@billing.on(Topic.of(Sold, as_=Payer))
+async def bill(sold: Payer) -> None:
+    """Read the payer."""
+
+
+@billing.on(Topic.of(Packed, as_=Payer))
+async def stamp(packed: Payer) -> None:
+    """Read the payer."""
+
+
+@index.on(Topic.of(Sold, as_=Number))
+async def note(sold: Number) -> None:
+    """Read the order."""
+
+
+@index.on(Topic.of(Packed, as_=Number))
+async def put(packed: Number) -> None:
+    """Read the order."""
+
+
+@abreast.on(SoldTwice)
+async def settle(sold: SoldTwice) -> None:
+    """Read the second version."""
+
+
+async def prepared(shell: Shell, environment: str = "default") -> None:
+    """What is published is registered, and everybody has said what he reads."""
+    assert (await shell.beside("schema", "register", f"{HERE}:shop")).exit_code == 0
+    settings = Settings(environment=environment)
+    async with running(shop, billing, index, broker=shell.broker, dev=True, settings=settings):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("subject", "breaks", "goes_on"),
+    [("Sold", "billing.bill", "index.note"), ("Packed", "billing.stamp", "index.put")],
+)
+async def test_who_does_not_read_a_field_does_not_break(shell: Shell, subject: str, breaks: str, goes_on: str) -> None:
+    """In JSON and in Protobuf the field is named to who reads it, and to who does not."""
+    await prepared(shell)
+    said = await shell.beside("schema", "check", f"{HERE}:anew", "--json")
+    assert said.exit_code == 3, said.output
+    found = next(each for each in msgspec.json.decode(said.stdout) if each["subject"] == subject)
+    readers = {each["reader"]: each for each in found["readers"]}
+    assert [each["field"] for each in readers[breaks]["breaks"]] == ["payer"]
+    assert (readers[breaks]["definition"], readers[breaks]["fields"]) == (3, ["payer"])
+    assert (readers[goes_on]["breaks"], readers[goes_on]["unread"]) == ([], ["payer"])
+    assert (found["before"], found["first"]) == (["billing"], "readers" if subject == "Sold" else "neither")
+    told = (await shell.beside("schema", "check", f"{HERE}:anew")).output
+    assert "does not read payer" in told
+    assert "Deploy in this order: billing, then shop." in told
+
+
+async def test_whoever_is_deployed_too_is_in_nobodys_way(shell: Shell) -> None:
+    """A new version breaks its readers; with a form of theirs that reads it there is an order, and the code is 0."""
+    await prepared(shell)
+    alone = await shell.beside("schema", "check", f"{HERE}:major")
+    assert alone.exit_code == 3
+    assert "it reads versions 1 to 1, not 2" in alone.output
+    assert (await shell.beside("groups", "delete", "index", "--yes")).exit_code == 0
+    both = await shell.beside("schema", "check", f"{HERE}:major", f"{HERE}:abreast")
+    assert both.exit_code == 0, both.output
+    assert "mended  billing.bill" in both.output
+    assert "Deploy in this order: billing, then shop." in both.output
+
+
+async def test_a_group_that_nobody_declared_is_an_unknown_reader(shell: Shell) -> None:
+    """A plain consumer says of no field that it reads it."""
+    await prepared(shell)
+    async with running(shop, broker=shell.broker, dev=True):
+        await shop.publish(Sold("o-1", "p-1", []))
+    async with Consumer("sales", group="report", broker=shell.broker) as consumer:
+        async for _ in consumer:
+            break
+    said = await shell.beside("schema", "check", f"{HERE}:shop")
+    assert said.exit_code == 0, said.output
+    assert "unknown report  is a group that no service has declared" in said.output
+
+
+async def test_services_of_another_environment_are_not_asked(shell: Shell) -> None:
+    """The setting says where a service runs, and the check may ask one environment alone."""
+    await prepared(shell, "staging")
+    everywhere = await shell.beside("schema", "check", f"{HERE}:anew")
+    assert "billing.bill (definition 3) in staging" in everywhere.output
+    elsewhere = await shell.beside("schema", "check", f"{HERE}:major", "--environment", "production")
+    assert elsewhere.exit_code == 0, elsewhere.output
+    assert "billing" not in elsewhere.output
+
+
+def test_chains_are_put_in_order() -> None:
+    """Who waits for somebody comes after him, over any number of services; a circle has no order."""
+    steps = steps_of([("mailer", "billing"), ("billing", "shop"), ("shop", "shop")])
+    assert steps is not None
+    assert [each.service for each in steps] == ["mailer", "billing", "shop"]
+    assert steps[-1].after == ("billing",)
+    assert steps_of([("a", "b"), ("b", "a")]) is None
