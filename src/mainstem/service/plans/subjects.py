@@ -10,11 +10,13 @@ def shared_subjects(service: str, outputs: Iterable[Declaration]) -> Iterator[Ma
     """A fault for each topic that is to name the subject of a type, and has several types of a service."""
     outputs = tuple(outputs)
     for declaration in outputs:
-        there = sorted({each.wire_name for each in outputs if each.topic == declaration.topic})
-        if declaration.subject == "topic" and len(there) > 1:
+        if declaration.subject != "topic":
+            continue
+        others = {each.wire_name for each in outputs if each.topic == declaration.topic} - {declaration.wire_name}
+        if others:
             yield DefinitionError(
                 f"the topic {declaration.topic!r} cannot name the subject of {declaration.wire_name}",
                 where=f"service {service!r}",
-                why=f"it has other types too: {', '.join(each for each in there if each != declaration.wire_name)}",
+                why=f"it has other types too: {', '.join(sorted(others))}",
                 remedy='write subject="topic-record", or leave subject= out',
             )

@@ -204,6 +204,14 @@ async def test_a_subject_of_the_name_of_a_topic_stays() -> None:
         assert await both.ours.version("notes-value", "latest") is None
 
 
+async def test_a_name_that_may_not_be_set_stops_nobody() -> None:
+    """What matters is registered; it is not found by its topic, and the log says so."""
+    async with opened() as both:
+        both.theirs.update_mode("payments-value", "READONLY")
+        assert await both.register(PaidFirst) == [1]
+        assert await both.ours.version("payments-value", "latest") is None
+
+
 async def test_an_owner_counts_by_every_name() -> None:
     """Also where the topic names the subject, and two services publish on it."""
     async with opened() as both:
