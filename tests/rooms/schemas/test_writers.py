@@ -126,7 +126,7 @@ def test_a_message_must_be_the_one_that_is_read() -> None:
         assert words in str(read(reading, id_prefix(1, indexes) + flight, b"1"))
     alone = reading_of(declaration_of(Flight))
     assert read(alone, id_prefix(5, (0,)) + flight, b"1") == Flight("UA1")
-    assert "no registry is named" in str(read(alone, id_prefix(5, (1,)) + flight, b"1"))
+    assert "nobody to ask" in str(read(alone, id_prefix(5, (1,)) + flight, b"1"))
 
 
 def test_what_is_no_schema_for_the_type_is_a_dead_letter() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +14,8 @@ from mainstem.schemas.failures import DECODER_ERRORS, explained, past_failure, v
 from mainstem.schemas.framing import unframed
 from mainstem.schemas.upcasting.chain import check_chain, climbed
 from mainstem.schemas.writers import SchemaName, Writers
+
+_ALONE: Final = Writers(in_play=True, alone_because="whoever is not a handler has nobody to ask for schemas")
 
 Decode: TypeAlias = Callable[[bytes], object]
 Decoders: TypeAlias = Mapping[bytes | None, Decode]
@@ -79,14 +81,19 @@ def reading_of(declaration: Declaration, writers: Writers | None = None) -> Read
     """
     if declaration.schema_id is None or declaration.format == "json":
         return _reading_alone(declaration)
-    check_chain(declaration)
-    return _reading_named(declaration, writers or Writers(in_play=True))
+    return _reading_unasked(declaration) if writers is None else _reading_named(declaration, writers)
+
+
+@lru_cache(maxsize=CODECS_REMEMBERED)
+def _reading_unasked(declaration: Declaration) -> Reading:
+    return _reading_named(declaration, _ALONE)
 
 
 def _reading_named(declaration: Declaration, writers: Writers) -> Reading:
     # Few types are read with another's schema, and the others need not pay for what does it.
     from mainstem.schemas.writers import Framed  # noqa: PLC0415
 
+    check_chain(declaration)
     framed = Framed(declaration, writers)
 
     def behind(header: bytes) -> Decoders:

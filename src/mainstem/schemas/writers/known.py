@@ -83,9 +83,11 @@ class Writers:
         *,
         in_play: bool = False,
         played: Iterable[Declaration] = (),
+        alone_because: str = "no registry is named here that could be asked",
     ) -> None:
         """``played`` are the types that are published here; that of a reader need not be among them."""
         self.in_play = in_play
+        self._alone_because = alone_because
         self._monotonic = monotonic
         self._played = {(name, each.version): each for each in played for name in each.names}
         self._ask = ask
@@ -108,7 +110,7 @@ class Writers:
         if found is not None:
             return found
         if self._ask is None:
-            return "no registry is named here that could be asked"
+            return self._alone_because
         denied = self._denied.get(name)
         return None if denied is None else denied[0]
 
