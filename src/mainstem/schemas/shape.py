@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from msgspec import inspect
+import msgspec
+from msgspec import UNSET, inspect
 
 from mainstem.errors import DefinitionError
 from mainstem.events import unresolved_annotation
+from mainstem.schemas.annotations import fields_of
 
 Form: TypeAlias = Literal["JSON", "MessagePack", "Avro"]
 
@@ -20,6 +22,8 @@ _NO_JSON_KEY: Final = (
     inspect.NamedTupleType,
 )
 
+_OR_NONE: Final = "; a field that may be None has the type T | None"
+
 
 class Part(NamedTuple):
     """A type within a type, and the way to it: ``.lines[].price``."""
@@ -29,7 +33,10 @@ class Part(NamedTuple):
 
 
 def parts_of(kind: object, form: Form, where: str) -> list[Part]:
-    """A type and every type within it, each once. Raises ``DefinitionError`` where one has no form in bytes."""
+    """A type and every type within it, each once. Raises ``DefinitionError`` where one has no form in bytes.
+
+    In JSON also where the default of a field could not be read as its type.
+    """
     try:
         shape = inspect.type_info(kind)
     except NameError as error:
@@ -44,6 +51,8 @@ def parts_of(kind: object, form: Form, where: str) -> list[Part]:
     parts = list(_walk(Part("", shape), set()))
     for part in parts:
         _check_form(part, form, f"{where}, {spelling(kind)}{part.path}")
+        if form == "JSON" and isinstance(part.shape, inspect.StructType | inspect.DataclassType):
+            check_defaults(part.shape.cls, f"{where}, {spelling(kind)}{part.path}")
     return parts
 
 
@@ -97,3 +106,20 @@ def _check_form(part: Part, form: Form, where: str) -> None:
             why="the names in a JSON object are texts",
             remedy="use str, int, UUID or another type of one text as key, or a list of pairs",
         )
+
+
+def check_defaults(kind: type[object], where: str) -> None:
+    """Look whether the defaults of a class can be read as what its fields are. Raises ``DefinitionError``."""
+    for field in fields_of(kind):
+        default = field.default() if field.default is not None and field.constant else UNSET
+        if default is UNSET:
+            continue
+        try:
+            msgspec.convert(msgspec.to_builtins(default), field.hint)
+        except msgspec.ValidationError as error:
+            raise DefinitionError(
+                f"the default of {field.attribute} is not what its type says: {error}",
+                where=f"{where}.{field.attribute}",
+                why="an event that is made with it could be read by nobody",
+                remedy=f"correct it{_OR_NONE if default is None else ''}",
+            ) from error

@@ -4,7 +4,7 @@ import types
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import cast
+from typing import Annotated, cast
 from uuid import UUID
 
 import msgspec
@@ -110,6 +110,30 @@ def test_a_type_without_a_form_in_json_is_refused(annotation: object, words: str
     with pytest.raises(DefinitionError, match=words) as caught:
         codec_for(declared(annotation))
     assert place in caught.value.where + caught.value.what
+
+
+class Amount(msgspec.Struct):
+    cents: Annotated[int, msgspec.Meta(ge=1)] = 0
+
+
+@dataclass
+class Remark:
+    text: str = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "remedy"),
+    [
+        (Amount, "the default of cents is not what its type says: Expected `int` >= 1", "correct it"),
+        (Remark, "the default of text is not what its type says: Expected `str`, got `null`", "T | None"),
+    ],
+)
+def test_a_default_that_nobody_could_read_is_refused(kind: type, words: str, remedy: str) -> None:
+    """When the codec is made, and not when the first event was published."""
+    with pytest.raises(DefinitionError, match=words) as caught:
+        codec_for(declared(list[kind]))  # type: ignore[valid-type]
+    assert remedy in caught.value.remedy
+    assert caught.value.where.split("[]")[1] in {".cents", ".text"}
 
 
 def test_a_string_that_names_a_local_type_says_to_move_it() -> None:

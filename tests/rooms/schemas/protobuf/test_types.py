@@ -477,6 +477,24 @@ def test_numbers_without_end_come_back() -> None:
     assert codec.decode(raw) == codec.typed(codec.plain(raw)) == Measured(float("inf"))
 
 
+@dataclass
+class Endless:
+    most: Annotated[float, FieldNumber(1)] = float("inf")
+
+
+@dataclass
+class Mistaken:
+    most: Annotated[float, FieldNumber(1)] = "much"  # type: ignore[assignment]
+
+
+def test_a_default_is_what_its_type_says() -> None:
+    """One that is not is refused when the codec is made; whatever Protobuf can write may be one."""
+    assert codec_of(declaration_of(Topic("t", Endless))).decode(b"") == Endless()
+    with pytest.raises(DefinitionError, match="the default of most is not what its type says") as caught:
+        codec_of(declaration_of(Topic("t", Mistaken)))
+    assert caught.value.where.endswith("Mistaken.most")
+
+
 def test_a_model_has_its_names_on_the_wire() -> None:
     """The alias of a field is its name in every format, in the tags of personal fields, and to steps of versions."""
     kind = create_model(

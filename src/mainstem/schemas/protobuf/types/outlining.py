@@ -14,6 +14,7 @@ from uuid import UUID
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration, FieldNumber, fallback_of, field_names, numbers_of
 from mainstem.schemas.annotations import TypeField, fields_of, unwrapped
+from mainstem.schemas.models import is_model
 from mainstem.schemas.protobuf.types.shapes import (
     Alternative,
     Choice,
@@ -25,6 +26,7 @@ from mainstem.schemas.protobuf.types.shapes import (
     Record,
     Scalar,
 )
+from mainstem.schemas.shape import check_defaults
 
 _LEAVES: Final[Mapping[object, Held]] = {
     str: Scalar("string"),
@@ -75,6 +77,8 @@ class _Outlining:
         record = self.records[kind] = Record(kind, kind.__name__)
         declared = self._declared(kind, path)
         self._check_numbered(kind, declared, path)
+        if not is_model(kind):
+            check_defaults(kind, f"{self._label}, {path}")
         record.fields = tuple(self._member(each, f"{path}.{each.attribute}") for each in declared)
         return record
 
