@@ -15,7 +15,7 @@ from mainstem.errors import DefinitionError
 from mainstem.identifiers import unguessable
 from mainstem.ops.arguments import WAITED_SECONDS, address, broker_options, broker_url, opened
 from mainstem.ops.topics import changes_for
-from mainstem.registry.http import Accounts, Exposure, Options, Password, Token
+from mainstem.registry.http import AccountsFile, Exposure, Options, Password, Token
 from mainstem.service import end_within, serve
 from mainstem.service.registry import Surface, http_surface, schema_registry
 from mainstem.settings import Settings
@@ -43,7 +43,7 @@ class ServeRequest(Struct, frozen=True):
 
     def exposure(self) -> Exposure:
         """Where it listens, and who is let in. Raises what stands in the way."""
-        accounts = None if self.accounts is None else Accounts.load(self.accounts)
+        accounts = None if self.accounts is None else AccountsFile(self.accounts)
         return Exposure(self.http, self._tls(), accounts, tuple(map(ip_network, self.proxy)))
 
     def _tls(self) -> Tls | None:

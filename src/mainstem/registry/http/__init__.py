@@ -2,11 +2,23 @@
 
 from mainstem.registry.http.api import Api, Options
 from mainstem.registry.http.description import description
-from mainstem.registry.http.security import Account, Accounts, Audit, Deed, Exposure, Grant, Password, Right, Token
+from mainstem.registry.http.security import (
+    Account,
+    Accounts,
+    AccountsFile,
+    Audit,
+    Deed,
+    Exposure,
+    Grant,
+    Password,
+    Right,
+    Token,
+)
 
 __all__ = [
     "Account",
     "Accounts",
+    "AccountsFile",
     "Api",
     "Audit",
     "Deed",

@@ -11,7 +11,7 @@ import pytest
 from mainstem.clock import ManualClock
 from mainstem.errors import DefinitionError, StartRefused
 from mainstem.registry.contents import InMemory
-from mainstem.registry.http import Account, Accounts, Api, Deed, Exposure, Grant, Password, Right, Token
+from mainstem.registry.http import Account, Accounts, AccountsFile, Api, Deed, Exposure, Grant, Password, Right, Token
 from mainstem.web import Address, Tls
 from tests.rooms.registry.http.surface import ask, asked, basic, registry
 
@@ -101,6 +101,29 @@ def test_a_file_that_means_nothing_is_refused(tmp_path: Path, text: str) -> None
     (tmp_path / "accounts.toml").write_text(text)
     with pytest.raises(DefinitionError, match="accounts cannot be read"):
         Accounts.load(tmp_path / "accounts.toml")
+
+
+async def test_a_file_of_accounts_that_changes_is_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who is taken out is not let in again, also by a password that was right before; a broken file changes nothing."""
+    path, other = tmp_path / "accounts.toml", tmp_path / "other.toml"
+    text = '[[account]]\nname = "{}"\n{} = "{}"\nallow = [{{ subjects = "", operations = ["read"] }}]\n'
+    path.write_text(text.format("ann", "password", Password.hashed("secret", b"salt", 10)))
+    api = Api(InMemory(ManualClock()), ManualClock(), Exposure(HOME, accounts=AccountsFile(path)), audit=lambda _: None)
+
+    async def statuses() -> list[int]:
+        ann, _ = await ask(api, "GET /subjects", None, basic("ann", "secret"))
+        return [ann, await code(api, "GET /subjects", "bob")]
+
+    assert await statuses() == [200, 401]
+    path.write_text("[[account")
+    assert await statuses() == [200, 401]
+    assert await statuses() == [200, 401]
+    assert [each.levelname for each in caplog.records].count("ERROR") == 1
+    other.write_text(text.format("bob", "token", Token.hashed("bob's")))
+    other.replace(path)
+    assert await statuses() == [401, 200]
+    path.unlink()
+    assert await statuses() == [401, 200]
 
 
 # -- where it listens

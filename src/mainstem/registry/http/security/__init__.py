@@ -3,6 +3,7 @@
 from mainstem.registry.http.security.accounts import ANONYMOUS, EVERYBODY, Account, Accounts, Grant, Right
 from mainstem.registry.http.security.audit import Audit, Deed, logged
 from mainstem.registry.http.security.exposure import Exposure, is_loopback
+from mainstem.registry.http.security.file import AccountsFile
 from mainstem.registry.http.security.gate import Gate
 from mainstem.registry.http.security.hashes import Password, Token
 
@@ -11,6 +12,7 @@ __all__ = [
     "EVERYBODY",
     "Account",
     "Accounts",
+    "AccountsFile",
     "Audit",
     "Deed",
     "Exposure",

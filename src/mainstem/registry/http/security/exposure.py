@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.registry.http.security.accounts import Accounts
+from mainstem.registry.http.security.file import AccountsFile
 from mainstem.web import Address, Tls
 
 
@@ -17,7 +18,7 @@ class Exposure(Struct, frozen=True):
 
     address: Address = Address("127.0.0.1", 8081)
     tls: Tls | None = None
-    accounts: Accounts | None = None
+    accounts: Accounts | AccountsFile | None = None
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def check(self) -> None:

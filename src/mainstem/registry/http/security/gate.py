@@ -29,12 +29,13 @@ class Gate:
         self._exposure = exposure
         self._hashing = asyncio.Semaphore(HASHED_AT_A_TIME)
         self._waiting = 0
+        self._accounts: Accounts | None = None
         self._known: dict[bytes, Account] = {}
 
     async def account(self, asked: Asked) -> Account:
         """Who asks. Raises :class:`Refused` for who is not known, and for what a browser sends for another site."""
         self._look_at_the_way(asked)
-        accounts = self._exposure.accounts
+        accounts = self._current()
         if accounts is None:
             return EVERYBODY
         found = await self._shown(asked, accounts)
@@ -57,6 +58,14 @@ class Gate:
         renamed = self._exposure.accounts is None and not proxied and host and not is_loopback(_without_port(host))
         if not here or renamed:
             raise Refused(403, "the registry takes no requests from the pages of another site")
+
+    def _current(self) -> Accounts | None:
+        kept = self._exposure.accounts
+        accounts = None if kept is None else kept.current()
+        if accounts is not self._accounts:
+            self._accounts = accounts
+            self._known.clear()
+        return accounts
 
     def _by_proxy(self, asked: Asked) -> bool:
         return any(_lies_in(asked.client, each) for each in self._exposure.proxies)
@@ -94,7 +103,9 @@ class Gate:
             self._waiting -= 1
         if not fits or account is None:
             return None
-        self._known[known] = account
+        # They may have changed meanwhile; what was right before is right no more then.
+        if accounts is self._accounts:
+            self._known[known] = account
         return account
 
 
