@@ -48,10 +48,12 @@ class LocalRegistry:
         with _refused(f"GUID {guid}"):
             return (await self._contents()).by_guid(guid).schema
 
-    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+    async def version(
+        self, subject: str, version: int | Literal["latest"], *, deleted: bool = False
+    ) -> Registered | None:
         """As the protocol says."""
         contents = await self._contents()
-        return _found(lambda: _registered(contents.version(subject, version)))
+        return _found(lambda: _registered(contents.version(subject, version, deleted=deleted)))
 
     async def versions(self, subject: str) -> Sequence[int]:
         """As the protocol says."""

@@ -17,7 +17,8 @@ from mainstem.clock import SystemClock
 from mainstem.errors import DecodingFailed, DefinitionError, MainstemError, ServerAway, VersionUnknown
 from mainstem.events import Declaration, DomainEvent, IntegrationEvent, declaration_of
 from mainstem.registry import LocalRegistry
-from mainstem.registry.contents import InMemory
+from mainstem.registry.contents import DeleteSubject, InMemory
+from mainstem.registry.http import Api, Exposure
 from mainstem.schemas import DECODER_ERRORS, FieldNumber, codec_for, decoding_failure, schema_of
 from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.framing import guid_header, id_prefix
@@ -27,7 +28,7 @@ from mainstem.schemas.writers import DENIED_SECONDS, Answer, Asking, SchemaName,
 from mainstem.testing import simulated
 from mainstem.web import Address
 from mainstem.web.client import Client
-from mainstem.web.server import Request, Response, Route, serving
+from mainstem.web.server import Request, Response, Route, everything, serving
 
 GUID = "89791762-2336-4186-9674-299b90a802e2"
 
@@ -228,6 +229,29 @@ async def test_a_schema_is_asked_for_with_all_that_it_refers_to() -> None:
         assert "40403" in text(missing)
     assert "fields" in text((await asking.ask([SchemaName(None, found.guid)]))[0])
     await asking.close()
+
+
+@pytest.mark.parametrize("where", ["in memory", "over HTTP"])
+async def test_what_was_deleted_is_still_read(where: str) -> None:
+    """A schema and what it refers to, unless they were deleted for good: what they have written is still there."""
+    contents = InMemory(SystemClock())
+    api = Api(contents, SystemClock(), Exposure(Address("127.0.0.1", 0)), audit=lambda _deed: None)
+    registry = LocalRegistry(contents)
+    await registry.register("a", Schema('{"type":"fixed","name":"A","size":1}'))
+    outer = Schema('{"type":"array","items":"A"}', references=(Reference("A", "a", 1),))
+    found = await registry.register("b", outer)
+    for subject in ("b", "a"):
+        await contents.write(DeleteSubject(subject))
+    assert await registry.version("a", 1) is None
+    async with serving([everything(api.answer)], Address("127.0.0.1", 0), None) as address:
+        asking = Asking(lambda: kept(contents) if where == "in memory" else remote(address))
+        [answer] = await asking.ask([SchemaName(found.id)])
+        assert isinstance(answer, Written)
+        assert list(answer.resolved) == ["A"]
+        await contents.write(DeleteSubject("b", permanent=True))
+        await contents.write(DeleteSubject("a", permanent=True))
+        assert "not found" in text((await asking.ask([SchemaName(found.id)]))[0])
+        await asking.close()
 
 
 def test_the_context_of_a_domain_event_is_its_services() -> None:

@@ -45,8 +45,10 @@ class SchemaRegistry(Protocol):
         """The schema of a GUID."""
         ...
 
-    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
-        """A version of a subject; ``None`` when there is none."""
+    async def version(
+        self, subject: str, version: int | Literal["latest"], *, deleted: bool = False
+    ) -> Registered | None:
+        """A version of a subject, also one that is ``deleted`` but not for good; ``None`` when there is none."""
         ...
 
     async def versions(self, subject: str) -> Sequence[int]:

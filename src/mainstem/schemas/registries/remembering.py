@@ -58,9 +58,11 @@ class Remembering:
             self._schemas.put(guid, known, 0)
         return known
 
-    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+    async def version(
+        self, subject: str, version: int | Literal["latest"], *, deleted: bool = False
+    ) -> Registered | None:
         """As the protocol says."""
-        return await self._registry.version(subject, version)
+        return await self._registry.version(subject, version, deleted=deleted)
 
     async def versions(self, subject: str) -> Sequence[int]:
         """As the protocol says."""

@@ -106,11 +106,12 @@ class RemoteRegistry:
         """As the protocol says."""
         return read(granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}"), _Body).read()
 
-    async def version(self, subject: str, version: int | Literal["latest"]) -> Registered | None:
+    async def version(
+        self, subject: str, version: int | Literal["latest"], *, deleted: bool = False
+    ) -> Registered | None:
         """As the protocol says."""
-        return _registered(
-            subject, await self._found("GET", f"/subjects/{_escaped(subject)}/versions/{version}", subject)
-        )
+        path = f"/subjects/{_escaped(subject)}/versions/{version}" + "?deleted=true" * deleted
+        return _registered(subject, await self._found("GET", path, subject))
 
     async def versions(self, subject: str) -> Sequence[int]:
         """As the protocol says."""

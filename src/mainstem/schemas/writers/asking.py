@@ -108,7 +108,8 @@ async def _with_references(registry: SchemaRegistry, schema: Schema, context: st
             break
         below: list[Reference] = []
         for each in level:
-            version = await registry.version(_beside(each.subject, context), each.version)
+            # What was written with a schema can be read also where that, or what it refers to, is deleted by now.
+            version = await registry.version(_beside(each.subject, context), each.version, deleted=True)
             if version is None:
                 return f"it refers to version {each.version} of {each.subject!r}, which is not there"
             found[each.name] = version.schema
