@@ -27,7 +27,7 @@ _DEEPEST: Final = 100
 """How deep a message may be nested in others: protoc itself goes to 32."""
 
 
-class Framed(NamedTuple):
+class Frame(NamedTuple):
     """A payload, and the ``id`` or the ``guid`` of its schema. ``indexes``: of a Protobuf message, the way to it."""
 
     payload: bytes
@@ -80,7 +80,7 @@ def mark_in_play(declaration: Declaration) -> SchemaMark:
     return mark_with(declaration, 0, str(UUID(int=0)))
 
 
-def unframed(value: bytes, headers: Mapping[str, bytes], *, part: Part = "value", indexed: bool = False) -> Framed:
+def unframed(value: bytes, headers: Mapping[str, bytes], *, part: Part = "value", indexed: bool = False) -> Frame:
     """Find the schema of a key or a value, first in its header, then before the payload. ``indexed`` is Protobuf.
 
     Raises ``DecodingFailed`` for a first byte that is neither 0 nor 1, and for a framing that ends too early.
@@ -94,31 +94,20 @@ def unframed(value: bytes, headers: Mapping[str, bytes], *, part: Part = "value"
         return found._replace(payload=value, indexes=indexes)
     if value[:1] == b"\0" and len(value) >= _ID_END and not indexed:
         # Nearly every record, and nothing is asked twice.
-        return Framed(value[_ID_END:], int.from_bytes(value[1:_ID_END]))
+        return Frame(value[_ID_END:], int.from_bytes(value[1:_ID_END]))
     where = f"the framing of the {part}"
     found, end = _identified(value, where)
     indexes, end = _indexes(value, end, where) if indexed else ((), end)
     return found._replace(payload=value[end:], indexes=indexes)
 
 
-def unknown_schema(framed: Framed, where: str) -> DecodingFailed:
-    """The error for a payload whose schema no registry knows that was asked; ``where`` names the record."""
-    name = f"id {framed.id}" if framed.guid is None else f"GUID {framed.guid}"
-    return DecodingFailed(
-        f"the schema with {name} is not known",
-        where=where,
-        why="it was registered in another registry or context than the one that is asked, or was deleted for good",
-        remedy="name the registry that its producer uses, or register the schema there again, then redrive the record",
-    )
-
-
-def _identified(raw: bytes, where: str) -> tuple[Framed, int]:
+def _identified(raw: bytes, where: str) -> tuple[Frame, int]:
     """The id or GUID at the beginning, and where it ends."""
     kind = raw[0] if raw else None
     if kind == _ID and len(raw) >= _ID_END:
-        return Framed(b"", int.from_bytes(raw[1:_ID_END])), _ID_END
+        return Frame(b"", int.from_bytes(raw[1:_ID_END])), _ID_END
     if kind == _GUID and len(raw) >= _GUID_END:
-        return Framed(b"", None, str(UUID(bytes=raw[1:_GUID_END]))), _GUID_END
+        return Frame(b"", None, str(UUID(bytes=raw[1:_GUID_END]))), _GUID_END
     if kind in (_ID, _GUID) or kind is None:
         raise _cut_off(raw, where)
     raise DecodingFailed(

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstem.errors import DecodingFailed, EventRefused
-from mainstem.schemas.framing import ID_HEADERS, Framed, Part, guid_header, id_prefix, unframed, unknown_schema
+from mainstem.schemas.framing import ID_HEADERS, Frame, Part, guid_header, id_prefix, unframed
+from mainstem.schemas.writers import name_in
 
 GUID = "6b1c1c2e-9a10-4a3e-8f11-0a1b2c3d4e5f"
 IDS = st.integers(0, 2**32 - 1)
@@ -28,7 +29,7 @@ def test_an_id_before_the_payload_is_found_again(
     """With the place of a Protobuf message, or without."""
     framed = id_prefix(schema_id, indexes or ()) + payload
     found = unframed(framed, {}, indexed=indexes is not None)
-    assert found == Framed(payload, schema_id, None, indexes or ())
+    assert found == Frame(payload, schema_id, None, indexes or ())
 
 
 @given(st.uuids(), st.binary(), st.none() | INDEXES, st.sampled_from(["key", "value"]))
@@ -37,16 +38,16 @@ def test_a_guid_in_a_header_is_found_first(
 ) -> None:
     """And the payload is left alone, whatever it begins with. The header of the other part is not looked at."""
     headers = {ID_HEADERS[part]: guid_header(str(guid), indexes or ())}
-    assert unframed(payload, headers, part=part, indexed=indexes is not None) == Framed(
+    assert unframed(payload, headers, part=part, indexed=indexes is not None) == Frame(
         payload, None, str(guid), indexes or ()
     )
     other: Part = "key" if part == "value" else "value"
-    assert unframed(id_prefix(7) + payload, headers, part=other) == Framed(payload, 7)
+    assert unframed(id_prefix(7) + payload, headers, part=other) == Frame(payload, 7)
 
 
 def test_a_guid_before_the_payload_is_read_too() -> None:
     """Some producers cannot write headers."""
-    assert unframed(guid_header(GUID) + b"x", {}) == Framed(b"x", None, GUID)
+    assert unframed(guid_header(GUID) + b"x", {}) == Frame(b"x", None, GUID)
 
 
 def test_the_first_message_of_a_file_is_one_byte() -> None:
@@ -128,7 +129,8 @@ def test_an_id_has_four_bytes_and_a_guid_is_one() -> None:
         guid_header("7")
 
 
-def test_a_schema_that_nobody_knows_is_named() -> None:
-    """By whichever of the two the record has."""
-    assert "id 7" in str(unknown_schema(Framed(b"", 7), "orders/0@3"))
-    assert f"GUID {GUID}" in str(unknown_schema(Framed(b"", None, GUID), "orders/0@3"))
+def test_a_schema_is_called_by_what_its_record_has() -> None:
+    """By the id, which means something in a context only, or by the GUID."""
+    assert str(name_in(Frame(b"", 7), "")) == "id 7"
+    assert str(name_in(Frame(b"", 7), ":.booking:")) == "id 7 in the context :.booking:"
+    assert str(name_in(Frame(b"", None, GUID), ":.booking:")) == f"GUID {GUID}"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mainstem.schemas.registries.marks import mark_of as mark_of
     from mainstem.schemas.registries.registry import Registered as Registered
     from mainstem.schemas.registries.registry import SchemaRegistry as SchemaRegistry
+    from mainstem.schemas.registries.registry import turned_away as turned_away
     from mainstem.schemas.registries.remembering import Remembering as Remembering
     from mainstem.schemas.registries.remote import RemoteRegistry as RemoteRegistry
 
@@ -23,6 +24,7 @@ __all__ = [
     "RemoteRegistry",
     "SchemaRegistry",
     "mark_of",
+    "turned_away",
 ]
 
 # The HTTP client is an extra.
@@ -31,7 +33,7 @@ __getattr__, __dir__ = door(
     {
         "locked": ("LOCK_NAME", "LockFile", "Locked"),
         "marks": ("mark_of",),
-        "registry": ("Registered", "SchemaRegistry"),
+        "registry": ("Registered", "SchemaRegistry", "turned_away"),
         "remembering": ("Remembering",),
         "remote": ("RemoteRegistry",),
     },

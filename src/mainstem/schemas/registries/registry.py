@@ -1,12 +1,16 @@
 """What a registry can be asked, whoever keeps it: another server, this broker, a folder, or memory."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from mainstem.errors import RegistryRefused
 from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Schema
+
+TURNED_AWAY: Final = frozenset({401, 403, 407})
+"""What a registry says to who may not ask; what stands in front of one says these too, in its own form."""
 
 
 class Registered(Struct, frozen=True):
@@ -20,6 +24,11 @@ class Registered(Struct, frozen=True):
     id: int
     schema: Schema
     guid: str | None = None
+
+
+def turned_away(refused: RegistryRefused) -> bool:
+    """Whether a refusal is for who asks: it says nothing about what was asked, such as a token that has run out."""
+    return int(str(refused.error_code)[:3]) in TURNED_AWAY
 
 
 class SchemaRegistry(Protocol):

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.errors import RegistryRefused, ServerAway
+from mainstem.schemas.registries.registry import TURNED_AWAY
 from mainstem.web.client import Reply
 
 T = TypeVar("T")
@@ -14,8 +15,6 @@ NOT_FOUND: Final = frozenset({404, 40401, 40402, 40403})
 
 _LATER: Final = frozenset({408, 425, 429})
 """Asked again, it may answer otherwise."""
-_TURNED_AWAY: Final = frozenset({401, 403, 407})
-"""What stands in front of a registry says these too, in its own form."""
 
 
 class _Failure(Struct):
@@ -36,7 +35,7 @@ def code_of(reply: Reply) -> int:
     if reply.status >= 500 or reply.status in _LATER:
         what = f"the registry answers {said.error_code if said else reply.status}: {_message(said)}"
         raise ServerAway(what, where=reply.server, remedy="see what it says itself; it may answer later")
-    if said is None and reply.status not in _TURNED_AWAY:
+    if said is None and reply.status not in TURNED_AWAY:
         raise _none_there(reply, f"it answers with status {reply.status}, and not as a registry does")
     return said.error_code if said else reply.status
 

@@ -7,11 +7,9 @@ from typing import Final
 
 from mainstem.errors import MainstemError, RegistryRefused, ServerAway
 from mainstem.schemas.documents import Reference, Schema
-from mainstem.schemas.registries import SchemaRegistry
+from mainstem.schemas.registries import SchemaRegistry, turned_away
 from mainstem.schemas.writers.known import AWAY, Answer, SchemaName, Written
 
-_NO_VERDICT: Final = frozenset({401, 403, 407, 408, 409, 429})
-"""What a server says about who asks, or how often, and not about what was asked for."""
 _NOTHING_MORE: Final = 404
 _AT_ONCE: Final = 8
 _REFERENCES_MOST: Final = 500
@@ -81,8 +79,7 @@ async def _check_verdict(registry: SchemaRegistry, refused: RegistryRefused) -> 
     404 without anything more is also what a server says that is no registry, or that does not know of GUIDs: it counts
     where another question is answered.
     """
-    status = int(str(refused.error_code)[:3])
-    if status in _NO_VERDICT:
+    if turned_away(refused):
         raise ServerAway(refused.what, where=refused.where, why=refused.why, remedy=refused.remedy) from refused
     if refused.error_code == _NOTHING_MORE:
         try:

@@ -10,8 +10,7 @@ from mainstem.events import Declaration
 from mainstem.schemas.codec import EventCodec, codec_for
 from mainstem.schemas.failures import DECODER_ERRORS
 from mainstem.schemas.formats import offered, schema_of
-from mainstem.schemas.framing import Framed as Frame
-from mainstem.schemas.framing import unframed
+from mainstem.schemas.framing import Frame, unframed
 from mainstem.schemas.subjects import context_of
 from mainstem.schemas.writers.known import SCHEMA_HEADER, SchemaName, Writers, Written, name_in
 

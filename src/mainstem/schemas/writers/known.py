@@ -11,7 +11,7 @@ from msgspec import Struct
 from mainstem.errors import BrokerError, DatabaseError, ServerAway
 from mainstem.events import Declaration
 from mainstem.schemas.documents import Resolved, Schema
-from mainstem.schemas.framing import ID_HEADERS, Framed
+from mainstem.schemas.framing import ID_HEADERS, Frame
 
 AWAY: Final = (ServerAway, BrokerError, DatabaseError)
 """What a registry that cannot be asked now ends with: it says nothing about a schema, and may do so later."""
@@ -51,9 +51,9 @@ class SchemaName(NamedTuple):
         )
 
 
-def name_in(framed: Framed, context: str) -> SchemaName:
+def name_in(frame: Frame, context: str) -> SchemaName:
     """The name that stands before a payload, or in its header. A GUID means the same in every context."""
-    return SchemaName(framed.id, None, context) if framed.guid is None else SchemaName(None, framed.guid)
+    return SchemaName(frame.id, None, context) if frame.guid is None else SchemaName(None, frame.guid)
 
 
 class Written(Struct, frozen=True):

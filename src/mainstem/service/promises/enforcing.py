@@ -9,16 +9,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from mainstem.clock import Clock
-from mainstem.errors import (
-    BrokerError,
-    DatabaseError,
-    DefinitionError,
-    MainstemError,
-    RegistryRefused,
-    SchemaRefused,
-    ServerAway,
-)
-from mainstem.schemas.registries import LOCK_NAME, LockFile, SchemaRegistry
+from mainstem.errors import DefinitionError, MainstemError, RegistryRefused, SchemaRefused, ServerAway
+from mainstem.schemas.registries import LOCK_NAME, LockFile, SchemaRegistry, turned_away
+from mainstem.schemas.writers import AWAY
 from mainstem.service.brokers import Backend
 from mainstem.service.plans import Draft
 from mainstem.service.promises.objections import objections
@@ -28,9 +21,6 @@ from mainstem.service.promises.stated import Stated, stated_by
 from mainstem.settings import Settings
 from mainstem.telemetry import log
 
-_AWAY = (ServerAway, BrokerError, DatabaseError)
-_TURNED_AWAY = ("401", "403", "407")
-"""Who may not ask has heard nothing about a schema: a token that has run out does not stop a service."""
 _SAID = (RegistryRefused, SchemaRefused, DefinitionError)
 
 
@@ -59,7 +49,7 @@ async def enforced(drafted: Draft, backend: Backend, settings: Settings, clock: 
                 return faults
             for each in public:
                 faults += [fault async for fault in _verdict(each, registry)]
-    except _AWAY as away:
+    except AWAY as away:
         lock = LockFile.read(Path(LOCK_NAME))
         _tell(str(away), [each for each in public if lock.find(each.subject, each.schema) is None])
     return faults
@@ -69,7 +59,7 @@ async def _register(stated: Sequence[Stated], registry: SchemaRegistry) -> None:
     for each in stated:
         try:
             await registered(each, registry)
-        except (*_AWAY, *_SAID) as refused:
+        except (*AWAY, *_SAID) as refused:
             log.warning("the schema of %s is not registered: %s", each.declaration.wire_name, refused)
 
 
@@ -80,7 +70,7 @@ async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[Ma
             return
         problems = await objections(stated, registry)
     except _SAID as refused:
-        if isinstance(refused, RegistryRefused) and str(refused.error_code)[:3] in _TURNED_AWAY:
+        if isinstance(refused, RegistryRefused) and turned_away(refused):
             raise ServerAway(refused.what, where=refused.where, remedy=refused.remedy) from refused
         yield refused
         return
