@@ -2,7 +2,7 @@
 
 import json
 
-from mainstem.schemas.compatibility import Difference, Objection, told
+from mainstem.schemas.compatibility import Difference, Objection, shown, told
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked, compare
 
@@ -52,3 +52,10 @@ def test_of_many_versions_some_are_listed() -> None:
     difference = Difference("/a", "some-rule", "it differs")
     [line] = told((Objection(version, True, difference) for version in range(9, 0, -1)), "FULL_TRANSITIVE")
     assert line.endswith("the new one is to read versions 1, 2, 3, 4, 5 and 4 more")
+
+
+def test_a_value_is_told_whatever_it_is() -> None:
+    """As JSON where it is some, and otherwise as Python spells it: a number of more than 64 bits too."""
+    assert shown({"a": [1, None]}) == '{"a":[1,null]}'
+    assert shown(2**70) == str(2**70)
+    assert shown(object) == repr(object)

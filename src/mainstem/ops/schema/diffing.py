@@ -15,7 +15,7 @@ from mainstem.ops.schema.opening import registry_option
 from mainstem.ops.schema.sides import Shown, Side, Source, side
 from mainstem.ops.screen import print_json
 from mainstem.registry.folder import set_out
-from mainstem.schemas.compatibility import Difference, Level, Outcome, Policy, Verdict
+from mainstem.schemas.compatibility import Difference, Level, Outcome, Policy, Verdict, shown
 from mainstem.schemas.formats import compare
 
 UNLIKE = 3
@@ -153,11 +153,4 @@ def _tell_difference(difference: Difference) -> None:
         ("for example", difference.counterexample),
     ):
         if value is not None and value is not UNSET:
-            click.echo(f"      {who} {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except TypeError:
-        return repr(value)
+            click.echo(f"      {who} {shown(value)}")
