@@ -121,5 +121,7 @@ def _found(read: Callable[[], T]) -> T | None:
 def _said(error: RegistryError, asked: str = "") -> RegistryRefused | ServerAway:
     said = f"the registry answers {error.number}: {error.message}"
     if error.number >= _FAILED:
-        return ServerAway(said, where=asked, remedy="see whether its broker answers; it may do so later")
+        return ServerAway(
+            said, where=asked, remedy="see whether its broker or its folder can be reached; it may answer later"
+        )
     return RegistryRefused(said, error.number, where=asked)

@@ -62,6 +62,18 @@ def test_classes_are_compared_with_what_was(
     assert git("status", "--porcelain") == before
 
 
+def test_what_was_can_be_listed_and_shown(repository: Shell) -> None:
+    """As any registry that is read; nobody can write into the past."""
+    assert repository("schema", "register", f"{HERE}:grown", "--registry", FOLDER).exit_code == 0
+    then = ("--registry", "git:main:schemas")
+    assert [each["version"] for each in repository.json("schema", "list", *then)] == [1, 1]
+    [shown] = repository.json("schema", "show", "Shop.Paid", *then)
+    assert "currency" not in shown["schema"]
+    assert outcomes(repository, f"{HERE}:grown", *then)[1]["Shop.Paid"] == "may follow"
+    refused = repository("schema", "register", f"{HERE}:grown", *then)
+    assert (refused.exit_code, "names no registry" in refused.stderr) == (1, True)
+
+
 def test_a_registry_that_is_a_folder_is_meant_at_a_revision_too(repository: Shell) -> None:
     """So that only the revision need be named."""
     found = outcomes(repository, f"{HERE}:grown", "--against", "git:main", "--registry", FOLDER)

@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mainstem.clock import ManualClock
 from mainstem.errors import DefinitionError
@@ -23,7 +26,7 @@ from mainstem.registry.contents import (
     SetConfig,
     SetMode,
 )
-from mainstem.registry.folder import Disk, FolderRegistry
+from mainstem.registry.folder import Disk, FolderRegistry, rows_of
 from mainstem.schemas.documents import Schema
 from tests.rooms.registry.played import record, refer
 
@@ -61,6 +64,13 @@ OPERATIONS: list[Operation[object]] = [
     DeleteSubject(":.shop:a", permanent=True),
     Register("a", PROTO),
 ]
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, bytes]:
+    """The files of a registry that has a bit of everything."""
+    with TemporaryDirectory() as folder:
+        return asyncio.run(written(Path(folder)))
 
 
 class Died(BaseException):
@@ -223,7 +233,7 @@ import asyncio, os, signal
 from pathlib import Path
 from mainstem.clock import SystemClock
 from mainstem.registry.contents import Register
-from mainstem.registry.folder import Disk, FolderRegistry
+from mainstem.registry.folder import Disk, FolderRegistry, rows_of
 from mainstem.schemas.documents import Schema
 
 path = Path({str(tmp_path)!r})
@@ -330,6 +340,33 @@ async def test_damage_is_named_by_file_and_line(tmp_path: Path, name: str) -> No
             await process.write(Register("b", A))
         assert at in line_of(refused.value)
     assert files(tmp_path) == left
+
+
+async def written(path: Path) -> dict[str, bytes]:
+    """Make one, and read its files."""
+    registry = FolderRegistry(path, ManualClock())
+    for operation in (*OPERATIONS[:6], Register("p", PROTO), DeleteVersion("a", 2)):
+        await registry.write(operation)
+    return Disk(path).read()
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_done_to_a_file_is_refused_or_harmless(whole: dict[str, bytes], data: st.DataObject) -> None:
+    """Bytes go, or others come: it is a registry, or an error that says where."""
+    path = data.draw(st.sampled_from(sorted(whole)))
+    file = whole[path]
+    start = data.draw(st.integers(0, len(file)))
+    end = min(len(file), start + data.draw(st.integers(0, 40)))
+    put = data.draw(
+        st.sampled_from([b"", b"\xff", b"[", b"{}", b'"', b"0", b"-1", b"null", b'"a": 1,']) | st.binary(max_size=3)
+    )
+    try:
+        rows_of({**whole, path: file[:start] + put + file[end:]}, "schemas")
+    except DefinitionError as refused:
+        name, _, line = refused.where.rpartition(":")
+        assert name.removeprefix("schemas/") in whole
+        assert line.isdecimal()
 
 
 async def test_a_version_that_is_gone_is_missed(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def test_a_new_version_adds_its_lines(tmp_path: Path) -> None:
     assert len(LockFile.read(file).schemas) == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schemas": [{"subject": 1}]}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"schemas": [{"subject": 1}]}', "\xff", '{"schemas": [{"subject": "\xff"}]}']
+)
 def test_what_is_no_lock_file_is_refused(tmp_path: Path, text: str) -> None:
     """With its path, and what to do."""
     file = tmp_path / LOCK_NAME

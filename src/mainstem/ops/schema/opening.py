@@ -11,8 +11,11 @@ from msgspec.structs import replace
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.ops.arguments import broker_url, opened
+from mainstem.ops.schema.history import past_at
+from mainstem.ops.schema.revisions import GIT
 from mainstem.registry import LocalRegistry
-from mainstem.schemas.registries import SchemaRegistry
+from mainstem.registry.contents import InMemory
+from mainstem.schemas.registries import LockFile, SchemaRegistry
 from mainstem.service import Definition, Outline, outlines_of
 from mainstem.service.promises import (
     BROKER,
@@ -46,6 +49,8 @@ def broker_is_named(broker: str | None, *, dev: bool) -> bool:
 
 def registry_folder(given: str | None) -> Path | None:
     """The folder that was named as the registry; None where it is another one."""
+    if given is not None and given.startswith(GIT):
+        return None
     return folder_named(named_registry(given, Settings.load(), dev=True) or "")
 
 
@@ -61,7 +66,10 @@ def stated_in(outlines: Sequence[Outline]) -> list[Stated]:
 
 @asynccontextmanager
 async def read_registry(given: str | None, broker: str | None, *, dev: bool) -> AsyncIterator[SchemaRegistry]:
-    """The registry that was named, to be read. Raises ``NotFound`` where nothing has been registered there."""
+    """The registry that was named, to be read, also one of the past. Raises ``NotFound`` where there is nothing."""
+    if given is not None and given.startswith(GIT):
+        yield await registry_then(given, None)
+        return
     settings = Settings.load()
     name = _named(given, settings)
     async with AsyncExitStack() as stack:
@@ -76,6 +84,18 @@ async def read_registry(given: str | None, broker: str | None, *, dev: bool) -> 
         if registry is None:
             raise _nothing(backend.name)
         yield registry
+
+
+async def registry_then(place: str, given: str | None) -> SchemaRegistry:
+    """A folder of schemas as it was at ``git:revision[:path]``, or as it is; without a path the ``given`` one."""
+    past = await past_at(place, registry_folder(given))
+    if isinstance(past, LockFile):
+        raise DefinitionError(
+            "a lock file does not say what a schema looks like",
+            where=place,
+            remedy="name a folder of schemas: git:main:schemas",
+        )
+    return LocalRegistry(InMemory(SystemClock(), past.rows))
 
 
 @asynccontextmanager

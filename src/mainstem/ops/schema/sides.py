@@ -1,24 +1,20 @@
 """What is compared with what: a version of a subject, all that a service states, or all that a registry has."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, NotFound
 from mainstem.ops.arguments import load_services
-from mainstem.ops.schema.history import past_at
-from mainstem.ops.schema.opening import read_registry, registry_folder, stated_of
+from mainstem.ops.schema.opening import read_registry, registry_then, stated_of
 from mainstem.ops.schema.revisions import GIT
-from mainstem.registry import LocalRegistry
-from mainstem.registry.contents import InMemory, split
+from mainstem.registry.contents import split
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import Linked
-from mainstem.schemas.registries import LockFile, Registered, SchemaRegistry
+from mainstem.schemas.registries import Registered, SchemaRegistry
 
 REGISTRY: Final = "registry"
 """As a side: everything that is in the registry."""
@@ -52,26 +48,13 @@ async def side(written: str, source: Source) -> Side:
         async with read_registry(source.registry, source.broker, dev=source.dev) as registry:
             return await _all_of(registry, REGISTRY)
     if written.startswith((GIT, "folder:")) or await asyncio.to_thread(Path(written).is_dir):
-        async with _standing(written, source) as registry:
-            return await _all_of(registry, written)
+        return await _all_of(await registry_then(written, source.registry), written)
     if ":" in written and not written.startswith(":"):
         stated = stated_of(load_services([written]))
         return Side({each.subject: Shown(written, Linked(each.schema, {})) for each in stated})
     subject, _, version = written.rpartition("@") if "@" in written else (written, "", "latest")
     async with read_registry(source.registry, source.broker, dev=source.dev) as registry:
         return Side({subject: await _one_of(registry, subject, version)}, single=True)
-
-
-@asynccontextmanager
-async def _standing(place: str, source: Source) -> AsyncIterator[SchemaRegistry]:
-    past = await past_at(place, registry_folder(source.registry))
-    if isinstance(past, LockFile):
-        raise DefinitionError(
-            "a lock file does not say what a schema looks like",
-            where=place,
-            remedy="name a folder of schemas: git:main:schemas",
-        )
-    yield LocalRegistry(InMemory(SystemClock(), past.rows))
 
 
 async def _all_of(registry: SchemaRegistry, label: str) -> Side:

@@ -12,6 +12,9 @@ from mainstem.errors import DefinitionError
 Path: TypeAlias = Sequence[str | int]
 """Members and positions from the root of a JSON document on."""
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a document raises that is none, or another one."""
+
 _STEPS: Final = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _CONFLICT: Final = re.compile(rb"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
@@ -44,7 +47,15 @@ class Document:
             steps = [name or int(number) for name, number in _STEPS.findall(inside)]
             return self._fault(said, self._line(steps), _REMEDY)
         byte = _BYTE.search(said)
-        return self._fault(said, self._at(int(byte[1]) if byte else 0), _REMEDY)
+        return self._fault(said, self._at(int(byte[1]) if byte else self._unspeakable()), _REMEDY)
+
+    def _unspeakable(self) -> int:
+        """The first byte that is no UTF-8."""
+        try:
+            self.data.decode()
+        except UnicodeDecodeError as error:
+            return error.start
+        return 0
 
     def _fault(self, what: str, line: int, remedy: str) -> DefinitionError:
         return DefinitionError(
@@ -66,7 +77,7 @@ class Document:
                 if found is None:
                     break
                 at = found
-        except ValueError:
+        except (ValueError, RecursionError):
             return 1
         return text.count("\n", 0, at) + 1
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mainstem.registry.contents import DEFAULT, LARGEST_NUMBER, Config, Mode
+from mainstem.registry.folder.faults import UNREADABLE
 from mainstem.schemas.documents import NO_REFERENCES, Format, Metadata, Reference, RuleSet, Schema
 
 FORMAT: Final = 1
@@ -70,22 +71,22 @@ def document(value: Index | Subject) -> bytes:
 
 def set_out(schema: Schema) -> bytes:
     """The file of a schema's text: JSON is set out in lines, if it can be read back from them as it was."""
-    plain = schema.text.encode(errors="surrogatepass")
+    plain = schema.text.encode()
     if schema.format == "PROTOBUF":
         return plain
     try:
         shown = msgspec.json.format(plain, indent=2)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return plain
     return shown + b"\n" if schema.text in texts(shown, schema.format) else plain
 
 
 def texts(file: bytes, kind: Format) -> list[str]:
     """What a file may say: JSON without what sets it out in lines, or else all of it."""
-    plain = file.decode(errors="surrogatepass").replace("\r\n", "\n")
+    plain = file.decode(errors="replace").replace("\r\n", "\n")
     if kind == "PROTOBUF":
         return [plain]
     try:
         return [msgspec.json.format(file, indent=-1).decode(), plain]
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return [plain]

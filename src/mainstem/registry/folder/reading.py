@@ -21,7 +21,7 @@ from mainstem.registry.contents import (
     guid_of,
     targets,
 )
-from mainstem.registry.folder.faults import Document
+from mainstem.registry.folder.faults import UNREADABLE, Document
 from mainstem.registry.folder.files import Entry, Index, Subject, texts
 from mainstem.registry.folder.places import INDEX, SUBJECT, SUBJECTS, text_of
 from mainstem.schemas.documents import Schema
@@ -158,7 +158,7 @@ class _Reading:
         try:
             found = msgspec.json.decode(document.data, type=kind)
             config = msgspec.json.decode(document.data).get("config") or {}
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise document.unreadable(error) from error
         unknown = next((each for each in config if each not in _MEMBERS), None)
         if unknown is not None:
@@ -170,7 +170,7 @@ class _Reading:
         if entry.format != "PROTOBUF":
             try:
                 msgspec.json.decode(file)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except UNREADABLE as error:
                 return text.unreadable(error)
         return text.fault(
             f"this is not what was registered as id {entry.id}; the text, or what {document.where} says about version "

@@ -49,7 +49,7 @@ class LockFile(Struct, frozen=True):
         """What a lock file says; ``where`` names it in errors. Raises ``DefinitionError`` for what is none."""
         try:
             return msgspec.convert(msgspec.json.decode(data), cls)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _unreadable(error, where) from error
 
     def with_registered(self, found: Iterable[Registered]) -> "LockFile":
