@@ -173,4 +173,4 @@ class InFolder(Registry):
 TestIds = Registry.TestCase
 TestIds.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 TestIdsInFolder = InFolder.TestCase
-TestIdsInFolder.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+TestIdsInFolder.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)
