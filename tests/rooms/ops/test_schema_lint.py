@@ -48,7 +48,7 @@ class Regretted(IntegrationEvent, topic="regretted", key="id"):
     shade: Shade = Shade.DARK
     boss: Annotated[Person | None, Personal] = None
     people: dict[str, list[Person]] = msgspec.field(default_factory=dict)
-    code: Annotated[str, msgspec.Meta(pattern="^(?=x)a+$")] = "a"
+    code: Annotated[str, msgspec.Meta(pattern="^(?=a)a+$")] = "a"
 
 
 class Fine(IntegrationEvent, topic="fine", key="id", namespace="Shop", format="avro"):
