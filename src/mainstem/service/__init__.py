@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from mainstem.service.catalogue import StoreEntry as StoreEntry
     from mainstem.service.catalogue import forget_group as forget_group
     from mainstem.service.catalogue import read_catalogue as read_catalogue
+    from mainstem.service.contracts import STALE_MS as STALE_MS
+    from mainstem.service.contracts import ContractRetirement as ContractRetirement
+    from mainstem.service.contracts import Standing as Standing
+    from mainstem.service.contracts import read_standings as read_standings
+    from mainstem.service.contracts import retire_contracts as retire_contracts
     from mainstem.service.definition import Definition as Definition
     from mainstem.service.definition import HandlerGroup as HandlerGroup
     from mainstem.service.handlers import Handlers as Handlers
@@ -52,10 +57,12 @@ __all__ = [
     "CATALOGUE",
     "DEV_URL",
     "OVERTIME_SECONDS",
+    "STALE_MS",
     "Acknowledgement",
     "Backend",
     "CatalogueEntry",
     "Consumer",
+    "ContractRetirement",
     "Definition",
     "Existing",
     "Floor",
@@ -72,6 +79,7 @@ __all__ = [
     "Reply",
     "Running",
     "Service",
+    "Standing",
     "StoreCache",
     "StoreEntry",
     "TaskHealth",
@@ -88,6 +96,8 @@ __all__ = [
     "named_broker",
     "outlines_of",
     "read_catalogue",
+    "read_standings",
+    "retire_contracts",
     "running",
     "serve",
     "topics_of",
@@ -101,6 +111,13 @@ __getattr__, __dir__ = door(
             "StoreEntry",
             "forget_group",
             "read_catalogue",
+        ),
+        "contracts": (
+            "STALE_MS",
+            "ContractRetirement",
+            "Standing",
+            "read_standings",
+            "retire_contracts",
         ),
         "brokers": (
             "Backend",

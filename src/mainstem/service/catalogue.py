@@ -16,6 +16,7 @@ from mainstem.delivery import EventEntry, Plan, SubscriptionEntry
 from mainstem.errors import DiskFull
 from mainstem.events import Declaration
 from mainstem.identifiers import derive
+from mainstem.service.contracts import come_back, forgotten
 from mainstem.service.plans import CATALOGUE
 from mainstem.telemetry import log
 
@@ -104,6 +105,7 @@ async def write_catalogue(broker: Broker, entries: Sequence[CatalogueEntry]) -> 
         records.append(Record(_key(entry), _encode(entry), entry.at_ms))
     try:
         await broker.log.append(AT, records)
+        await come_back(broker, [each.group for each in entries], entries[0].at_ms)
     except DiskFull as error:
         log.warning("the catalogue does not hear of this start: %s", error)
 
@@ -118,7 +120,7 @@ async def forget_group(broker: Broker, group: str, at_ms: int) -> None:
     """Take a group that is no more out of the catalogue, with all its definitions."""
     records = [Record(key, None, at_ms) for key, entry in (await _known(broker)).items() if entry.group == group]
     if records:
-        await broker.log.append(AT, records)
+        await broker.log.append(AT, [*records, forgotten(group, at_ms)])
 
 
 async def _known(broker: Broker) -> dict[bytes, CatalogueEntry]:

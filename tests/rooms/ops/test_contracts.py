@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from mainstem import Consumer, IntegrationEvent, Service, Topic
-from mainstem.ops.schema.contracts import steps_of
+from mainstem.delivery import ContractEntry, SubscriptionEntry
+from mainstem.ops.schema.contracts import Contracts, steps_of
+from mainstem.ops.schema.opening import stated_in
 from mainstem.schemas import FieldNumber
 from mainstem.schemas.upcasting import default
-from mainstem.service import running
+from mainstem.service import STALE_MS, CatalogueEntry, Standing, outlines_of, running
 from mainstem.settings import Settings
 from tests.rooms.ops.conftest import Shell
 
@@ -170,6 +172,43 @@ async def test_services_of_another_environment_are_not_asked(shell: Shell) -> No
     elsewhere = await shell.beside("schema", "check", f"{HERE}:major", "--environment", "production")
     assert elsewhere.exit_code == 0, elsewhere.output
     assert "billing" not in elsewhere.output
+
+
+async def test_contracts_of_a_service_that_is_gone_are_retired(shell: Shell) -> None:
+    """It is refused while it runs; a check does not count them then, and the list says who has done it, and why."""
+    await prepared(shell)
+    async with running(billing, broker=shell.broker, dev=True):
+        refused = await shell.beside("schema", "contracts", "retire", "billing")
+        assert (refused.exit_code, "the service 'billing' is running" in refused.stderr) == (1, True)
+    done = await shell.beside("schema", "contracts", "retire", "billing", "--reason", "nobody bills")
+    assert done.exit_code == 0, done.output
+    listed = await shell.beside("schema", "contracts", "list", "--json")
+    rows = {each["handler"]: each for each in msgspec.json.decode(listed.stdout)}
+    assert rows["bill"]["retired"]["reason"] == "nobody bills"
+    assert (rows["note"]["retired"], rows["note"]["stale"]) == (None, False)
+    assert "retired" in (await shell.beside("schema", "contracts", "list")).output
+    assert "billing" not in (await shell.beside("schema", "check", f"{HERE}:anew")).output
+    async with running(billing, broker=shell.broker, dev=True):
+        pass
+    assert "BREAKS  billing.bill" in (await shell.beside("schema", "check", f"{HERE}:anew")).output
+    missing = await shell.beside("schema", "contracts", "retire", "biling")
+    assert "did you mean billing?" in missing.stderr
+
+
+def test_who_was_not_seen_for_long_is_stale_and_counts() -> None:
+    """It is warned about, and not dropped; when it was seen is later than when it was started."""
+    entry = CatalogueEntry("old", "old", "", 0, "1", 1_000, 1, 1, (), (processor(),), ())
+    (sold, _) = stated_in(outlines_of([anew]))
+    for seen_ms, stale in ((0, True), (STALE_MS, False)):
+        standings = {"old": Standing("old", seen_ms)}
+        (reader,) = Contracts([entry], standings=standings, now_ms=STALE_MS + 2_000).checked(sold)
+        assert (reader.stale, reader.seen_ms, bool(reader.breaks)) == (stale, max(1_000, seen_ms), True)
+
+
+def processor() -> SubscriptionEntry:
+    """What a handler that reads the payer has said."""
+    read = ContractEntry.of(Topic.of(Sold, as_=Payer).declaration)
+    return SubscriptionEntry("bill", (), (), None, batch=False, reads=(read,))
 
 
 def test_chains_are_put_in_order() -> None:

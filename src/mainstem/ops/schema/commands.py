@@ -12,7 +12,7 @@ from msgspec import Struct
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
 from mainstem.ops.arguments import broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, check_all
-from mainstem.ops.schema.contracts import Contracts, steps_of, tell_order, tell_readers
+from mainstem.ops.schema.contracts import Contracts, contracts, steps_of, tell_order, tell_readers
 from mainstem.ops.schema.diffing import UNLIKE, diff
 from mainstem.ops.schema.giving import give
 from mainstem.ops.schema.history import check_against, compared, past_at, present
@@ -50,6 +50,7 @@ def schema() -> None:
 schema.add_command(diff)
 schema.add_command(lint)
 schema.add_command(give)
+schema.add_command(contracts)
 
 
 @schema.command
@@ -148,13 +149,13 @@ async def _check(outlines: Sequence[Outline], wanted: Wanted) -> list[Checked]:
     past = None if wanted.against is None else await past_at(wanted.against, folder)
     if past is not None and not stated:
         return compared(past, await present(folder or Path(LOCK_NAME)))
-    contracts = Contracts(coming=outlines)
+    known = Contracts(coming=outlines)
     if broker_is_named(broker, dev=dev):
-        contracts = await Contracts.known(broker, outlines, wanted.environment, dev=dev)
+        known = await Contracts.known(broker, outlines, wanted.environment, dev=dev)
     if past is not None:
-        return await check_against(past, stated, contracts)
+        return await check_against(past, stated, known)
     async with read_registry(wanted.registry, broker, dev=dev) as registry:
-        return await check_all(stated, registry, contracts)
+        return await check_all(stated, registry, known)
 
 
 def _tell(checked: Checked) -> None:

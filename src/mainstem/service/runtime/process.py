@@ -1,6 +1,7 @@
 """Services that run in this process: what they are, and where their tasks stand."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from mainstem.events import Declaration
 from mainstem.schemas.writers import Writers
 from mainstem.service.brokers import Backend
 from mainstem.service.catalogue import entry_of, write_catalogue
+from mainstem.service.contracts import seen_now_and_then
 from mainstem.service.plans import CATALOGUE
 from mainstem.service.process import Checkup, Health
 
@@ -55,6 +57,10 @@ class Running:
         now = self.clock.now_ms()
         entries = [entry_of(plan, outputs[plan.service], now, environment) for plan in self.plans]
         await write_catalogue(self.broker, entries)
+
+    def seen(self, every_seconds: float | None) -> AbstractAsyncContextManager[None]:
+        """Inside the block, the catalogue hears from time to time that its groups run; with None it does not."""
+        return seen_now_and_then(self.broker, [plan.group for plan in self.plans], self.clock, every_seconds)
 
     async def statistics(self) -> list[TaskStatistics]:
         """Where every task of this process stands, by group and task."""

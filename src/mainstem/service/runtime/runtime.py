@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from mainstem.delivery import standing_told
 from mainstem.errors import BrokerAway, DefinitionError, DiskFull, StartRefused
 from mainstem.service.brokers import Backend
+from mainstem.service.contracts import SEEN_SECONDS
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Draft, Existing, check, draft, unpinnable
 from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled, unless
@@ -90,6 +91,7 @@ async def _prepared(
                 for group in service.groups:
                     prepared.man(group, floor, crew, stack)
         await process.tell(drafted.outputs, settings.environment)
+        await stack.enter_async_context(process.seen(SEEN_SECONDS if floor.threads else None))
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock, process.survey))
         await stack.enter_async_context(process.survey.telling())
         stack.enter_context(blocking_told(settings.blocked_seconds if floor.threads else None))

@@ -1,5 +1,6 @@
 """Contracts: what handlers have said that they read, whom a change would break, and in which order to deploy it."""
 
+from mainstem.ops.schema.contracts.commands import contracts
 from mainstem.ops.schema.contracts.order import Direction, Step, direction_of, steps_of
 from mainstem.ops.schema.contracts.readers import Contracts, Reader, changed_fields
 from mainstem.ops.schema.contracts.telling import tell_order, tell_readers
@@ -10,6 +11,7 @@ __all__ = [
     "Reader",
     "Step",
     "changed_fields",
+    "contracts",
     "direction_of",
     "steps_of",
     "tell_order",

@@ -6,13 +6,14 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from mainstem.broker import GroupDescription
+from mainstem.clock import SystemClock
 from mainstem.delivery import ContractEntry
 from mainstem.errors import NotFound, SchemaRefused
 from mainstem.ops.arguments import opened
 from mainstem.schemas.compatibility import Difference, concerned, innermost, shown, touches
 from mainstem.schemas.documents import Format, Schema
 from mainstem.schemas.formats import differ_of, fields_of
-from mainstem.service import CatalogueEntry, Outline, read_catalogue
+from mainstem.service import STALE_MS, CatalogueEntry, Outline, Standing, read_catalogue, read_standings
 from mainstem.service.promises import Stated
 
 _FORMATS: Final[dict[str, Format]] = {"json": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
@@ -30,18 +31,20 @@ class Reader(Struct, frozen=True):
     """What becomes of one handler, or of a group that nobody knows more of.
 
     ``fields`` are those that it reads, None where it has not said so. ``unread`` are fields that have changed and that
-    it does not read. A reader is ``mended`` where it breaks, and what is deployed together with the change does not.
+    it does not read. A reader is ``mended`` where it breaks, and what is deployed together with the change does not;
+    ``stale`` where its group has not been seen for two weeks.
     """
 
     reader: str
     service: str | None
     definition: int
     environment: str | None
-    started_ms: int | None
+    seen_ms: int | None
     fields: tuple[str, ...] | None
     breaks: tuple[Break, ...] = ()
     unread: tuple[str, ...] = ()
     mended: bool = False
+    stale: bool = False
 
 
 class Contracts:
@@ -55,9 +58,13 @@ class Contracts:
         entries: Iterable[CatalogueEntry] = (),
         groups: Mapping[str, GroupDescription] | None = None,
         coming: Sequence[Outline] = (),
+        standings: Mapping[str, Standing] | None = None,
+        now_ms: int = 0,
     ) -> None:
         self._entries = tuple(entries)
         self._groups = groups or {}
+        self._standings = standings or {}
+        self._now_ms = now_ms
         self._coming = {
             each.service.name: [ContractEntry.of(taken) for handled in each.handlers for taken in handled.inputs]
             for each in coming
@@ -72,11 +79,14 @@ class Contracts:
             async with opened(broker, dev=dev) as backend:
                 entries = await read_catalogue(backend)
                 groups = await backend.admin.groups()
+                standings = await read_standings(backend)
         except NotFound:
             return cls(coming=coming)
         named = {each.group for each in entries}
         others = {name: group for name, group in groups.items() if name not in named}
-        return cls((each for each in entries if environment in (None, each.environment)), others, coming)
+        counting = (each for each in entries if environment in (None, each.environment))
+        now_ms = SystemClock().now_ms()
+        return cls((each for each in counting if _counts(each, standings)), others, coming, standings, now_ms)
 
     def checked(self, stated: Stated, changed: Sequence[str] = ()) -> tuple[Reader, ...]:
         """What becomes of everybody who reads a type; ``changed`` are its fields that are not what they were."""
@@ -99,16 +109,19 @@ class Contracts:
         said = None if contract is None or not contract.schema else contract
         fields = None if said is None else innermost(fields_of(_schema_of(said)))
         breaks = () if said is None else tuple(_breaks(stated, said))
+        standing = self._standings.get(entry.group, Standing(entry.group))
+        seen_ms = max(entry.at_ms, standing.seen_ms)
         return Reader(
             name,
             entry.service,
             entry.definition,
             entry.environment,
-            entry.at_ms,
+            seen_ms,
             fields,
             breaks,
             () if fields is None else tuple(each for each in changed if not touches(each, fields)),
             mended=bool(breaks) and self._mended(stated, entry.service),
+            stale=self._now_ms - seen_ms > STALE_MS,
         )
 
     def _mended(self, stated: Stated, service: str) -> bool:
@@ -118,6 +131,11 @@ class Contracts:
         return coming is not None and not any(
             any(_breaks(stated, each)) for each in coming if each.name in names and each.schema
         )
+
+
+def _counts(entry: CatalogueEntry, standings: Mapping[str, Standing]) -> bool:
+    standing = standings.get(entry.group)
+    return standing is None or standing.retired is None
 
 
 def changed_fields(writer: Schema, reader: Schema) -> tuple[str, ...] | None:

@@ -1,16 +1,24 @@
 """What a person is told about readers, and about the order of deployment."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import click
 
 from mainstem.ops.schema.contracts.order import Step
 from mainstem.ops.schema.contracts.readers import Reader
+from mainstem.ops.screen import moment
+
+_RETIRE: Final = "mainstem schema contracts retire"
 
 
 def tell_readers(readers: Iterable[Reader]) -> None:
     """One line for each reader that can go on; for one that cannot, a line for each thing that it could not read."""
     for each in readers:
+        if each.stale:
+            click.echo(
+                f"  stale   {_name(each)}  last seen {moment(each.seen_ms)}: {_RETIRE} {each.service}, if it is gone"
+            )
         if not each.breaks:
             click.echo(f"  {'unknown' if each.fields is None else 'ok':7} {_name(each)}{_reads(each)}")
             continue
