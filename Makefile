@@ -62,7 +62,7 @@ kafka-long: setup ## The long form of the failures on Kafka
 registry-long: setup ## The long form of the requests that nobody would think of, to the schema registry
 	@$(BIN)/pytest -m long tests/rooms/registry $(ARGS)
 
-foreign-long: setup ## Our commands and the table of statuses against Apicurio Registry; Maven fetches it
+foreign-long: setup ## Ours and others': Apicurio Registry, which Maven fetches, and a client in Go
 	@$(BIN)/pytest -m long tests/foreign $(ARGS)
 
 kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install Java and Maven where they are missing

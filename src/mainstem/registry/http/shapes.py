@@ -86,11 +86,11 @@ class SubjectVersion(Struct):
     version: Id
 
 
-class ContextId(Struct, rename="camel"):
+class ContextId(Struct):
     """The id of a schema in a context."""
 
     context: str
-    schema_id: Id
+    id: Id
 
 
 class Compatible(Struct, omit_defaults=True):

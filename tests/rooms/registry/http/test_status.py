@@ -148,3 +148,11 @@ async def test_a_field_that_nobody_knows_says_nothing() -> None:
     body = {"schema": '"string"', "schemaType": "JSON", "schemaTags": [], "new": {"a": 1}}
     body["schema"] = json.dumps(STRING)
     assert await ask(registry("open"), "POST /subjects/s/versions?new=1", body) == (200, {"id": 1})
+
+
+async def test_the_ids_of_a_guid_are_told_with_their_contexts() -> None:
+    """By the names that clients in Java and Go look for."""
+    api = registry("open")
+    guid = await prepare(api, "POST /subjects/s/versions string; POST /subjects/:.x:s/versions string")
+    found = await ask(api, f"GET /schemas/guids/{guid}/ids")
+    assert found == (200, [{"context": ".", "id": 1}, {"context": ".x", "id": 1}])
