@@ -30,6 +30,9 @@ AT_ONCE = 4
 LIVES = 5
 STRIDE = 14
 """A write has five steps: of lives that are so many steps longer each, some end at each of them."""
+LIVES_AT_LENGTH = 40
+STRIDE_AT_LENGTH = 4
+"""Where all is done before the last of these lives ends, nobody dies in it."""
 SETTINGS = Settings(session_timeout_seconds=2, grace_seconds=5)
 
 
@@ -98,17 +101,18 @@ class Told(NamedTuple):
 class Instance:
     """An instance that is started again whenever it has died, and lives longer each time; the last life is whole."""
 
-    def __init__(self, folder: Path, number: int, lives: int) -> None:
+    def __init__(self, folder: Path, number: int, lives: int, stride: int) -> None:
         self._log = folder / f"{number}.log"
         self._arguments = [sys.executable, "-m", "tests.crash.test_registry_killed", f"{folder}/registry.db"]
         self._number = number
         self._left = lives
+        self._stride = stride
         self._step = 1 + 2 * number
         self.killed = 0
         self._process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        self._step += STRIDE
+        self._step += self._stride
         first = str(self._number * CONTENTS * SUBJECTS // INSTANCES)
         with self._log.open("ab") as log:
             return subprocess.Popen([*self._arguments, str(self._step if self._left else 0), first], stdout=log)
@@ -138,9 +142,9 @@ class Instance:
         return [line[what] for line in lines if what in line]
 
 
-def play(folder: Path, lives: int, within_seconds: float) -> None:
+def play(folder: Path, lives: int, stride: int, within_seconds: float) -> None:
     """Let instances register and die, then compare what each was answered with what is there."""
-    instances = [Instance(folder, number, lives) for number in range(INSTANCES)]
+    instances = [Instance(folder, number, lives, stride) for number in range(INSTANCES)]
     try:
         deadline = time.monotonic() + within_seconds
         while sum(each.is_done() for each in instances) < INSTANCES:
@@ -164,14 +168,14 @@ def play(folder: Path, lives: int, within_seconds: float) -> None:
 @pytest.mark.timeout(280)
 def test_no_id_is_lost_doubled_or_used_again(tmp_path: Path) -> None:
     """Instances die at each step of a write, at the first ones of a life and at later ones."""
-    play(tmp_path, LIVES, 240)
+    play(tmp_path, LIVES, STRIDE, 240)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(2_000)
 def test_no_id_is_lost_doubled_or_used_again_in_many_lives(tmp_path: Path) -> None:
-    """The same, at every step of some fifty writes."""
-    play(tmp_path, 60, 1_800)
+    """The same, at every step of some thirty writes: instances that are so busy make several in one commit."""
+    play(tmp_path, LIVES_AT_LENGTH, STRIDE_AT_LENGTH, 1_800)
 
 
 if __name__ == "__main__":
