@@ -1,14 +1,13 @@
 """The shape of a type: whether it has a form in bytes."""
 
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 import msgspec
-from msgspec import UNSET, inspect
+from msgspec import NODEFAULT, UNSET, inspect
 
 from mainstem.errors import DefinitionError
 from mainstem.events import unresolved_annotation
-from mainstem.schemas.annotations import fields_of
 
 Form: TypeAlias = Literal["JSON", "MessagePack", "Avro"]
 
@@ -51,8 +50,8 @@ def parts_of(kind: object, form: Form, where: str) -> list[Part]:
     parts = list(_walk(Part("", shape), set()))
     for part in parts:
         _check_form(part, form, f"{where}, {spelling(kind)}{part.path}")
-        if form == "JSON" and isinstance(part.shape, inspect.StructType | inspect.DataclassType):
-            check_defaults(part.shape.cls, f"{where}, {spelling(kind)}{part.path}")
+        if form == "JSON":
+            _check_defaults(part, f"{where}, {spelling(kind)}{part.path}")
     return parts
 
 
@@ -108,18 +107,25 @@ def _check_form(part: Part, form: Form, where: str) -> None:
         )
 
 
-def check_defaults(kind: type[object], where: str) -> None:
-    """Look whether the defaults of a class can be read as what its fields are. Raises ``DefinitionError``."""
-    for field in fields_of(kind):
-        default = field.default() if field.default is not None and field.constant else UNSET
-        if default is UNSET:
-            continue
-        try:
-            msgspec.convert(msgspec.to_builtins(default), field.hint)
-        except msgspec.ValidationError as error:
-            raise DefinitionError(
-                f"the default of {field.attribute} is not what its type says: {error}",
-                where=f"{where}.{field.attribute}",
-                why="an event that is made with it could be read by nobody",
-                remedy=f"correct it{_OR_NONE if default is None else ''}",
-            ) from error
+def _check_defaults(part: Part, where: str) -> None:
+    shape = part.shape
+    if isinstance(shape, inspect.StructType | inspect.DataclassType):
+        hints = get_type_hints(shape.cls, include_extras=True)
+        for each in shape.fields:
+            if each.default is not NODEFAULT:
+                check_default(hints[each.name], each.default, f"{where}.{each.name}")
+
+
+def check_default(hint: object, default: object, where: str) -> None:
+    """Look whether the default of a field can be read as what the field is. Raises ``DefinitionError``."""
+    if default is UNSET:
+        return
+    try:
+        msgspec.convert(msgspec.to_builtins(default), hint)
+    except msgspec.ValidationError as error:
+        raise DefinitionError(
+            f"the default of {where.rpartition('.')[2]} is not what its type says: {error}",
+            where=where,
+            why="an event that is made with it could be read by nobody",
+            remedy=f"correct it{_OR_NONE if default is None else ''}",
+        ) from error

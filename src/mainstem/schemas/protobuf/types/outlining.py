@@ -26,7 +26,7 @@ from mainstem.schemas.protobuf.types.shapes import (
     Record,
     Scalar,
 )
-from mainstem.schemas.shape import check_defaults
+from mainstem.schemas.shape import check_default
 
 _LEAVES: Final[Mapping[object, Held]] = {
     str: Scalar("string"),
@@ -78,7 +78,9 @@ class _Outlining:
         declared = self._declared(kind, path)
         self._check_numbered(kind, declared, path)
         if not is_model(kind):
-            check_defaults(kind, f"{self._label}, {path}")
+            for each in declared:
+                if each.default is not None and each.constant:
+                    check_default(each.hint, each.default(), f"{self._label}, {path}.{each.attribute}")
         record.fields = tuple(self._member(each, f"{path}.{each.attribute}") for each in declared)
         return record
 
