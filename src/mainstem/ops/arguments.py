@@ -23,6 +23,8 @@ from mainstem.web import Address
 
 F = TypeVar("F", bound=Callable[..., object])
 
+UNLIKE: Final = 3
+"""The code that says: something is not as it is declared, would break, or is not read by the other."""
 WAITED_SECONDS: Final = 5.0
 """Threads that are left when a command that serves has drained are waited for, and no longer."""
 

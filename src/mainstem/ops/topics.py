@@ -11,15 +11,12 @@ from msgspec import Struct
 from mainstem.broker import GroupDescription, GroupSpec, Preparation, TopicDescription, is_refused
 from mainstem.delivery import answers_topic, audit_topic
 from mainstem.errors import TopicExists
-from mainstem.ops.arguments import broker_options, json_option, load_services, missing_file, opened
+from mainstem.ops.arguments import UNLIKE, broker_options, json_option, load_services, missing_file, opened
 from mainstem.ops.screen import length_of, plural, print_json, print_table
 from mainstem.service import Backend, Definition, Existing, groups_of, topics_of
 from mainstem.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., object])
-
-UNLIKE: Final = 3
-"""The code that says: it is not as declared."""
 
 _COLOURS: Final = {"create": "green", "alter": "yellow", "by-hand": "yellow", "delete": "red", "refuse": "red"}
 

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
-from mainstem.ops.arguments import broker_options, json_option, load_services
+from mainstem.ops.arguments import UNLIKE, broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, check_all
 from mainstem.ops.schema.contracts import Contracts, contracts, steps_of, tell_order, tell_readers
-from mainstem.ops.schema.diffing import UNLIKE, diff
+from mainstem.ops.schema.diffing import diff
 from mainstem.ops.schema.giving import give
 from mainstem.ops.schema.history import check_against, compared, past_at, present
 from mainstem.ops.schema.lint import lint

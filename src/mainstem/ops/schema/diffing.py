@@ -10,16 +10,13 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from mainstem.errors import NotFound
-from mainstem.ops.arguments import broker_options, json_option
+from mainstem.ops.arguments import UNLIKE, broker_options, json_option
 from mainstem.ops.schema.opening import registry_option
 from mainstem.ops.schema.sides import Shown, Side, Source, side
 from mainstem.ops.screen import print_json
 from mainstem.registry.folder import set_out
 from mainstem.schemas.compatibility import Difference, Level, Outcome, Policy, Verdict, shown
 from mainstem.schemas.formats import compare
-
-UNLIKE = 3
-"""The code that says: something would break, or one does not read the other."""
 
 _DIRECTIONS: Final[tuple[Level, Level]] = ("BACKWARD", "FORWARD")
 
