@@ -1,6 +1,5 @@
 """Between an event and its bytes: one C function each way."""
 
-import json
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, cast
@@ -65,6 +64,8 @@ def typing_of(kind: type[object]) -> Callable[[object], object]:
     """What makes an event of plain data, for formats that have what JSON has not: numbers without end."""
     if not is_model(kind):
         return lambda data: msgspec.convert(msgspec.to_builtins(data), kind, str_keys=True)
+    import json  # noqa: PLC0415 - of those who declare a type hardly anybody has such a model
+
     _, validate = model_functions(kind, kind.__name__)
     # A model reads JSON otherwise than values of Python; and Infinity, which is no JSON, it reads too.
     return lambda data: validate(json.dumps(msgspec.to_builtins(data, str_keys=True)).encode())
