@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 
-from mainstem import Consumer, Context, DomainEvent, IntegrationEvent, NotificationEvent, Service
+from mainstem import Consumer, Context, DomainEvent, IntegrationEvent, NotificationEvent, Service, Topic
 from mainstem.errors import StartRefused
 from mainstem.ops.schema.opening import read_registry
 from mainstem.schemas import Personal
@@ -64,6 +65,12 @@ class Everything(IntegrationEvent, topic="clearances", subject="topic"):
     flight: str
 
 
+@dataclass
+class Listed:
+    number: int
+
+
+lists = Service("lists", publishes=(Topic("lists", Listed, type_name="Lists"), Paid))
 tower = Service("tower", publishes=(Cleared, Crossed))
 till = Service("till", publishes=(Paid, Counted, Told))
 broken = Service("till", publishes=(PaidOtherwise,))
@@ -142,6 +149,14 @@ async def test_what_breaks_its_rule_does_not_start(shell: Shell) -> None:
     assert said.stdout == ""
     assert "the schema of Shop.Paid may not follow what is registered: /required: " in said.stderr
     assert "count version= up" in said.stderr
+
+
+async def test_what_is_not_registered_is_named(shell: Shell) -> None:
+    """A topic that is not ours is left out, and who registers is told."""
+    said = await shell.beside("schema", "register", f"{HERE}:lists")
+    assert said.exit_code == 0
+    assert "Shop.Paid" in said.stdout
+    assert "Not registered: Lists; a Topic without schema_id= is taken for somebody else's." in said.stderr
 
 
 async def test_a_type_has_one_owner(shell: Shell) -> None:

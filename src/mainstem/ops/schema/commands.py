@@ -19,6 +19,7 @@ from mainstem.ops.schema.history import check_against, compared, past_at, presen
 from mainstem.ops.schema.lint import lint
 from mainstem.ops.schema.opening import (
     broker_is_named,
+    left_out,
     read_registry,
     registry_folder,
     registry_option,
@@ -72,12 +73,16 @@ def register(
 
     All that may be registered is, also when something else is refused; the code is 1 then.
     """
-    stated = stated_of(load_services(services))
+    loaded = load_services(services)
+    stated = stated_of(loaded)
     found, refused = asyncio.run(_register(stated, registry, broker, dev=dev))
     if found:
         LockFile.read(lock).with_registered(found).write(lock)
     if found or as_json:
         _show([_described(each) for each in found], as_json=as_json)
+    if plain := left_out(loaded, stated):
+        why = "a Topic without schema_id= is taken for somebody else's"
+        click.echo(f"Not registered: {', '.join(plain)}; {why}.", err=True)
     for each in refused:
         tell(each)
     if refused:

@@ -59,6 +59,12 @@ def stated_of(services: Sequence[Definition]) -> list[Stated]:
     return stated_in(outlines_of(services))
 
 
+def left_out(services: Sequence[Definition], stated: Sequence[Stated]) -> list[str]:
+    """What services publish and say nothing about: types of topics that are not ours."""
+    said = {each.declaration for each in stated}
+    return sorted({each.wire_name for one in outlines_of(services) for each in one.publishes if each not in said})
+
+
 def stated_in(outlines: Sequence[Outline]) -> list[Stated]:
     """What services say about the events that they publish, by what they declare."""
     return [each for outline in outlines for each in stated_by(outline.service.name, outline.publishes)]
