@@ -1,6 +1,7 @@
 """The schema registry, whose owner dies at every step of a commit, loses answers, and is replaced."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from mainstem.registry.contents import (
     SetConfig,
     Version,
 )
+from mainstem.registry.contents.operations import registering
 from mainstem.registry.ledger import RegistryRequest, RegistryRow
 from mainstem.registry.ledger.events import ANSWER, AnyOperation, Outcome
 from mainstem.schemas.documents import Schema
@@ -99,3 +101,44 @@ async def test_an_owner_that_dies_at_a_step_leaves_nothing_half_done(point: str)
 async def test_a_commit_that_goes_wrong_leaves_nothing_half_done(faults: list[Fault]) -> None:
     """What an owner had in its hands is dropped, and the next one begins with what is in the stores."""
     await play(faults, workers=2)
+
+
+async def outcomes_of(*requests: RegistryRequest | str) -> list[Outcome]:
+    """What is answered to requests, one after the other; a text is a time that passes."""
+    async with simulate(schema_registry()) as world:
+        for each in requests:
+            await (world.advance(each) if isinstance(each, str) else world.publish(each))
+            await world.settle()
+        assert not world.dead_letters()
+        rows = [each for each in world.published(RegistryRow) if each.row == ANSWER]
+    return [msgspec.msgpack.decode(each.value or b"", type=Outcome) for each in rows]
+
+
+def titled(request: str, title: str, subject: str = "s") -> RegistryRequest:
+    """A registration."""
+    return RegistryRequest(request, Register(subject, Schema(f'{{"title":"{title}"}}', "JSON")))
+
+
+@simulated
+async def test_an_answer_is_kept_for_an_hour() -> None:
+    """Who asks again within it is told the same; after that it is forgotten, and does not stay for ever."""
+    first, again = titled("r-1", "a"), RegistryRequest("r-1", DeleteSubject("s"))
+    one, two, _, _, last = await outcomes_of(first, "30m", again, "2h", titled("r-2", "a"), titled("r-3", "a"), again)
+    assert one == two
+    assert msgspec.msgpack.decode(last.answer) == [1]
+
+
+@simulated
+async def test_what_a_rule_cannot_cope_with_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure in the middle of a change is an answer; what was written by then falls, and the next one is asked."""
+    real, failing = registering.version_of, ["x"]
+
+    def fails_once(*of: Any) -> Version:
+        if failing and of[1].subject == failing[0]:
+            raise ZeroDivisionError(failing.pop())
+        return real(*of)
+
+    monkeypatch.setattr(registering, "version_of", fails_once)
+    one, two, three = await outcomes_of(titled("r-1", "a", "x"), titled("r-2", "b", "y"), titled("r-3", "a", "x"))
+    assert (one.number, two.number, three.number) == (50001, 0, 0)
+    assert [msgspec.msgpack.decode(each.answer, type=Version).id for each in (two, three)] == [1, 2]

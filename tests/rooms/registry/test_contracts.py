@@ -143,6 +143,15 @@ def test_only_versions_of_one_group_are_compared() -> None:
         ]
     )
     assert said == [Config(compatibility_group="major"), (1, 1), 40901, (2, 2), (3, 3)]
+    other = play(
+        [
+            SetConfig(Config(compatibility_group="major")),
+            Register("a", major(A, "1")),
+            Register("a", major(record("B", "number:int"), "2")),
+            Register("a", major(record("C", "text"), "1")),
+        ]
+    )
+    assert other[-1] == 40901, "the last version of the group counts, and not the last of all"
 
 
 def test_a_guid_is_the_same_everywhere() -> None:

@@ -1,6 +1,6 @@
 """What refers to what: chains and forks have an end, whoever registers them."""
 
-from mainstem.registry.contents import Limits, Register
+from mainstem.registry.contents import Config, DeleteSubject, DeleteVersion, Limits, Register, SetConfig
 from mainstem.schemas.documents import Schema
 from tests.rooms.registry.played import Step, play, record, refer
 
@@ -34,3 +34,21 @@ def test_references_that_fork_at_each_step_are_followed_once() -> None:
         both = (refer(f"a{each - 1}", f"a{each - 1}"), refer(f"b{each - 1}", f"b{each - 1}"))
         steps += [Register(f"{side}{each}", Schema(f'{{"title":"{side}{each}"}}', "JSON", both)) for side in "ab"]
     assert play(steps)[-1] == (80, 1)
+
+
+def test_a_name_means_one_schema() -> None:
+    """Two references of one name are none, whatever they lead to."""
+    both = (refer("A", "a"), refer("A", "b"))
+    steps: list[Step] = [Register("a", record("A", "text")), Register("b", record("A", "text"))]
+    assert play([*steps, Register("c", record("C", "inner:A", references=both))]) == [(1, 1), (1, 1), 42201]
+
+
+def test_a_subject_that_refers_to_itself_can_go() -> None:
+    """Together its versions hold up nobody; one by one the later has to go before the earlier."""
+    steps: list[Step] = [
+        SetConfig(Config(compatibility_level="NONE")),
+        Register("a", record("A", "text")),
+        Register("a", record("B", "inner:A", references=[refer("A", "a", 1)])),
+    ]
+    assert play([*steps, DeleteVersion("a", 1)])[-1] == 42206
+    assert play([*steps, DeleteSubject("a"), DeleteSubject("a", permanent=True)])[-2:] == [[1, 2], [1, 2]]

@@ -315,6 +315,8 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (lambda c: c.versions("second"), 40401),
         (SetConfig(Config(alias=None), "alias"), Config()),
         (lambda c: c.versions("alias"), 40401),
+        (SetConfig(Config(alias=""), "alias"), Config(alias="")),
+        (Register("alias", A), (1, 1)),
     ],
     "names have any letters but control characters": [
         (Register('a/b {c} "d" é😀 :x', A), (1, 1)),
