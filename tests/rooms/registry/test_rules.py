@@ -317,6 +317,7 @@ TABLE: dict[str, list[tuple[Step, object]]] = {
         (lambda c: c.versions("alias"), 40401),
         (SetConfig(Config(alias=""), "alias"), Config(alias="")),
         (Register("alias", A), (1, 1)),
+        (lambda c: c.subjects("ali"), ["alias"]),
     ],
     "names have any letters but control characters": [
         (Register('a/b {c} "d" é😀 :x', A), (1, 1)),
