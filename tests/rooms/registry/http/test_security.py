@@ -220,6 +220,7 @@ async def test_who_shows_nothing_may_have_an_account() -> None:
     api = guarded(Account("anonymous", (grant("", "read"),)))
     assert (await ask(api, "GET /subjects"))[0] == 200
     assert (await ask(api, "GET /subjects", headers=basic("a", "b")))[0] == 401
+    assert (await ask(api, "GET /subjects", headers={"authorization": "Digest a"}))[0] == 401
     assert (await ask(api, "PUT /config", {"compatibility": "NONE"}))[0] == 403
 
 
