@@ -160,3 +160,15 @@ MANY_CONDITIONS = {"allOf": [{"minLength": each} for each in range(3_000)]}
 def test_small_steps_are_counted_too(writer: object, reader: object) -> None:
     """What is quick once has an end when it is done for everything that a schema can hold: an owner waits for it."""
     assert [each.rule for each in compared(writer, reader).differences] == ["too-large"]
+
+
+def test_one_text_may_say_two_things() -> None:
+    """A keyword has another meaning in another draft, and an alternative that is opened takes what another takes."""
+    needy = {"properties": {"a": {"contains": TEXT, "minContains": 2}}}
+    old, new = "http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"
+    assert not compared({"$schema": old, **needy}, {"$schema": new, **needy}).compatible
+    assert compared({"$schema": new, **needy}, {"$schema": new, "title": "B", **needy}).compatible
+    one_of = {"oneOf": [{**record({name: TEXT}, name), "additionalProperties": False} for name in ("a", "b")]}
+    two_of = {"oneOf": [{"properties": {"a": TEXT}, "additionalProperties": False}, *one_of["oneOf"][1:]]}
+    assert compared(record({"p": one_of}), record({"p": one_of, "q": TEXT}), "LENIENT").compatible
+    assert not compared(record({"p": two_of}), record({"p": two_of, "q": TEXT}), "LENIENT").compatible
