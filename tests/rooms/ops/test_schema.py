@@ -166,6 +166,9 @@ async def test_a_type_has_one_owner(shell: Shell) -> None:
     said = await shell.beside("schema", "register", f"{HERE}:thief")
     assert said.exit_code == 1
     assert "the subject 'Shop.Paid' belongs to the service 'till'" in said.stderr
+    checked = await shell.beside("schema", "check", f"{HERE}:thief")
+    assert checked.exit_code == 3
+    assert "belongs to the service 'till'" in checked.stdout
     with pytest.raises(StartRefused, match="belongs to the service 'till'"):
         await start(shell, thief)
 

@@ -5,11 +5,11 @@ from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from mainstem.errors import SchemaRefused
+from mainstem.errors import RegistryRefused, SchemaRefused
 from mainstem.ops.schema.contracts import Contracts, Direction, Reader, changed_fields, direction_of
 from mainstem.schemas.documents import Schema
-from mainstem.schemas.registries import SchemaRegistry
-from mainstem.service.promises import Stated, objections, stands
+from mainstem.schemas.registries import Registered, SchemaRegistry
+from mainstem.service.promises import Stated, objections, owned, stands
 
 Outcome: TypeAlias = Literal["unchanged", "new", "may follow", "breaks", "unknown"]
 BREAKS: Final = "breaks"
@@ -45,10 +45,11 @@ async def check_all(stated: Sequence[Stated], registry: SchemaRegistry, contract
 
 
 async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts) -> Checked:
-    latest = await registry.version(stated.subject, "latest")
-    problems: tuple[str, ...] = ()
-    if latest is None:
-        outcome: Outcome = "new"
+    latest, problems = await _latest(stated, registry)
+    if problems:
+        outcome: Outcome = BREAKS
+    elif latest is None:
+        outcome = "new"
     elif await stands(stated, latest, registry):
         outcome = "unchanged"
     else:
@@ -61,6 +62,14 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
         first = "readers"
     version = None if latest is None else latest.version
     return Checked(stated.subject, outcome, version, problems, readers, stated.owner, first, before)
+
+
+async def _latest(stated: Stated, registry: SchemaRegistry) -> tuple[Registered | None, tuple[str, ...]]:
+    """The last version of a subject; and whose it is, where another service has it."""
+    try:
+        return await owned(stated, registry), ()
+    except RegistryRefused as refused:
+        return await registry.version(stated.subject, "latest"), (refused.what,)
 
 
 def waited_for(readers: Sequence[Reader]) -> tuple[str, ...]:

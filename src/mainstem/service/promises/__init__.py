@@ -2,7 +2,7 @@
 
 from mainstem.service.promises.enforcing import enforced
 from mainstem.service.promises.objections import objections
-from mainstem.service.promises.registering import given, registered, stands
+from mainstem.service.promises.registering import given, owned, registered, stands
 from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import LEVELS, Stated, stated_by
 from mainstem.service.promises.writers import writers_of
@@ -16,6 +16,7 @@ __all__ = [
     "given",
     "named_registry",
     "objections",
+    "owned",
     "registered",
     "registry_at",
     "standing_registry",
