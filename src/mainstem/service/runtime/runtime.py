@@ -90,8 +90,11 @@ async def _prepared(
                 await prepared.provide(replaced or {}, stack)
                 for group in service.groups:
                     prepared.man(group, floor, crew, stack)
-        await process.tell(drafted.outputs, settings.environment)
-        await stack.enter_async_context(process.seen(SEEN_SECONDS if floor.threads else None))
+        live = floor.later is None
+        if live:
+            # A replay is nobody who reads: the catalogue of the living says nothing of it.
+            await process.tell(drafted.outputs, settings.environment)
+        await stack.enter_async_context(process.seen(SEEN_SECONDS if live and floor.threads else None))
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock, process.survey))
         await stack.enter_async_context(process.survey.telling())
         stack.enter_context(blocking_told(settings.blocked_seconds if floor.threads else None))
