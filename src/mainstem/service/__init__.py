@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mainstem.service.plans import groups_of as groups_of
     from mainstem.service.plans import outlines_of as outlines_of
     from mainstem.service.plans import topics_of as topics_of
+    from mainstem.service.process import ONE_WISH_SECONDS as ONE_WISH_SECONDS
     from mainstem.service.process import OVERTIME_SECONDS as OVERTIME_SECONDS
     from mainstem.service.process import GroupHealth as GroupHealth
     from mainstem.service.process import Health as Health
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOGUE",
     "DEV_URL",
+    "ONE_WISH_SECONDS",
     "OVERTIME_SECONDS",
     "STALE_MS",
     "Acknowledgement",
@@ -134,6 +136,7 @@ __getattr__, __dir__ = door(
         ),
         "handlers": ("Handlers",),
         "process": (
+            "ONE_WISH_SECONDS",
             "OVERTIME_SECONDS",
             "GroupHealth",
             "Health",

@@ -88,6 +88,22 @@ def test_what_has_begun_is_finished_before_the_end(shell: Shell, program: Spawne
     assert shell.json("groups", "show", "poked")[0]["lag"] == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_signals_that_come_together_are_one(workers: int, shell: Shell, program: Spawned) -> None:
+    """Who ends a process and its group tells it twice, and does not mean that it should not drain."""
+    Path("touchy.py").write_text(TOUCHY)
+    program.start("run", "touchy:poked", "--dev", "--workers", str(workers))
+    program.wait_for("group 'poked'", times=workers)
+    publish_poke(shell, "slow")
+    program.wait_until(Path("begun").exists)
+    program.send(signal.SIGTERM)
+    program.send(signal.SIGINT)
+    program.wait_for("draining", times=workers)
+    Path("go on").touch()
+    assert program.ended() == 0
+    assert shell.json("groups", "show", "poked")[0]["lag"] == 0
+
+
 def publish_poke(shell: Shell, text: str) -> None:
     """Publish to the service of the folder."""
     before = list(sys.path)

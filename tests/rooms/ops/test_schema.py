@@ -109,6 +109,8 @@ async def test_what_is_registered_may_start(shell: Shell) -> None:
         await start(shell, till)
     (fault,) = refused.value.faults
     assert fault.what == "the schema of Shop.Paid is not registered"
+    by_hand = await shell.beside("publish", f"{HERE}:till", "Paid", '{"order": "o-1", "payer": "p-1"}')
+    assert (by_hand.exit_code, "the schema of Shop.Paid is not registered" in by_hand.stderr) == (1, True)
     await start(shell, till, registry="none")
     assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
     await start(shell, till)
@@ -188,6 +190,13 @@ async def test_a_type_can_move_to_another_service(shell: Shell) -> None:
         said = await shell.beside("schema", "give", subject, "thief")
         assert said.exit_code == 1
         assert said_of_it in said.stderr
+
+
+def test_a_file_is_no_folder(shell: Shell) -> None:
+    """Who mistypes the name of a folder, and names a file, is told so, and not that nothing is registered there."""
+    Path("orders.py").write_text("")
+    said = shell("schema", "list", "--registry", "folder:orders.py")
+    assert (said.exit_code, "'orders.py' is a file, and a registry is a folder" in said.stderr) == (1, True)
 
 
 async def test_a_registry_that_is_away_stops_nobody(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.broker import Record, TopicPartition
-from mainstem.clock import SystemClock
+from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import Outputs, declared_outputs
 from mainstem.errors import EventRefused, NotFound, UnknownTopic
 from mainstem.events import Declaration, check_publication, declaration_of
@@ -21,7 +21,9 @@ from mainstem.ops.arguments import broker_options, did_you_mean, json_option, lo
 from mainstem.ops.screen import plural, print_json, progress
 from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
 from mainstem.schemas.registries import LOCK_NAME, LockFile, mark_of
-from mainstem.service import Backend, Existing, Service, topics_of
+from mainstem.service import Backend, Existing, Service, outlines_of, topics_of
+from mainstem.service.promises import named_registry, stated_by, verdicts
+from mainstem.settings import Settings
 
 AT_ONCE: Final = 1_000
 _QUOTES: Final = """. In a shell, put the JSON into single quotes: '{"order_id": "o-1"}'"""
@@ -44,7 +46,8 @@ class PublishedCount(Struct, frozen=True):
 def publish(*, service: str, type_name: str, payload: str, broker: str | None, dev: bool, as_json: bool) -> None:
     """Publish an event in the name of a service, or with - one for each line of standard input.
 
-    The service must publish the type or subscribe to it. Lines are published in blocks of 1000, each block as a whole.
+    The service must publish the type or subscribe to it; what it publishes must be registered, as for its start.
+    Lines are published in blocks of 1000, each block as a whole.
     """
     [found] = load_services([service])
     declaration = _declaration(found, type_name)
@@ -67,6 +70,8 @@ async def _publish(
     identifiers = Identifiers(clock)
     async with opened(given, dev=dev, create=dev) as broker:
         count = await _partition_count(broker, service, declaration, dev=dev)
+        if not dev:
+            await _check_registered(broker, service, declaration, clock)
         marks = {} if dev else {declaration: mark_of(declaration, service.name, LockFile.read(Path(LOCK_NAME)))}
         outputs = Outputs([declaration], {declaration.topic: count}, f"/{service.name}", marks=marks)
         numbered = enumerate(lines, 1)
@@ -84,6 +89,17 @@ async def _publish(
                 published += sum(map(len, records.values()))
                 heard(len(some))
     return published
+
+
+async def _check_registered(broker: Backend, service: Service, declaration: Declaration, clock: Clock) -> None:
+    """Raise what would stop the start of a service that publishes this type. What it only reads is another one's."""
+    [outline] = outlines_of([service], Existing(await broker.admin.topics()))
+    settings = Settings.load()
+    registry = named_registry(None, settings, dev=False)
+    stated = [each for each in stated_by(service.name, outline.publishes) if each.declaration == declaration]
+    if registry is not None:
+        for fault in await verdicts(stated, registry, broker, settings, clock):
+            raise fault
 
 
 def _events(declaration: Declaration, lines: Iterable[tuple[int, bytes]], published: int) -> Iterator[object]:

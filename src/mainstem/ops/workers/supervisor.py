@@ -15,6 +15,7 @@ from mainstem.ops.workers.pidfile import PidFile
 from mainstem.ops.workers.sources import Sources
 from mainstem.ops.workers.watchdog import Limits, Pulse
 from mainstem.resilience import Backoff
+from mainstem.service import ONE_WISH_SECONDS
 from mainstem.telemetry import log
 from mainstem.web import Address
 
@@ -145,6 +146,7 @@ class Supervisor:
         self._sound = asyncio.Event()
         self._turn = asyncio.Event()
         self._told = False
+        self._told_at = 0.0
         self._code = 0
 
     async def run(self) -> int:
@@ -244,6 +246,10 @@ class Supervisor:
                     worker.kill()
 
     def _hear(self, number: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._told and now - self._told_at < ONE_WISH_SECONDS:
+            return
+        self._told_at = now
         if self._told:
             # The workers hear it again as well, and end at once.
             self._code = 128 + number

@@ -7,10 +7,18 @@ from mainstem.service.process.checkup import Checkup
 from mainstem.service.process.collector import loaded_for_good
 from mainstem.service.process.entrance import Entrance
 from mainstem.service.process.report import GroupHealth, Health, TaskHealth
-from mainstem.service.process.signals import OVERTIME_SECONDS, end_within, longest_grace, signalled, unless
+from mainstem.service.process.signals import (
+    ONE_WISH_SECONDS,
+    OVERTIME_SECONDS,
+    end_within,
+    longest_grace,
+    signalled,
+    unless,
+)
 from mainstem.service.process.stalls import blocking_told
 
 __all__ = [
+    "ONE_WISH_SECONDS",
     "OVERTIME_SECONDS",
     "Checkup",
     "Entrance",

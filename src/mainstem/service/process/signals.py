@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, NoReturn, Protocol
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+ONE_WISH_SECONDS: Final = 0.3
+"""Signals that come together are one: who ends a process and its group, as ``timeout`` does, sends it two at once."""
 OVERTIME_SECONDS: Final = 10.0
 """Whoever has had its grace, and does not come to an end by itself, has so long before it is ended."""
 UNDRAINED: Final = (
@@ -43,17 +45,20 @@ def end_within(seconds: float) -> None:
 def signalled(grace_seconds: float) -> Iterator[asyncio.Event]:
     """An event that the first signal sets; a second one ends the process, also one whose event loop is blocked.
 
+    What comes within ``ONE_WISH_SECONDS`` of the first belongs to it.
     Where the block has not ended ``OVERTIME_SECONDS`` after the grace period, the process ends by force.
     """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    signals = 0
+    first: float | None = None
 
     def hear(number: int, _frame: object) -> None:
-        nonlocal signals
-        signals += 1
-        if signals > 1:
-            _end_now(number)
+        nonlocal first
+        if first is not None:
+            if loop.time() - first > ONE_WISH_SECONDS:
+                _end_now(number)
+            return
+        first = loop.time()
         end_within(grace_seconds + OVERTIME_SECONDS)
         loop.call_soon_threadsafe(stopped.set)
 

@@ -1,6 +1,6 @@
 """What a service promises about its events: their schemas, where these are registered, and whether they may be so."""
 
-from mainstem.service.promises.enforcing import enforced
+from mainstem.service.promises.enforcing import enforced, verdicts
 from mainstem.service.promises.objections import objections
 from mainstem.service.promises.registering import given, owned, registered, stands
 from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
@@ -22,5 +22,6 @@ __all__ = [
     "standing_registry",
     "stands",
     "stated_by",
+    "verdicts",
     "writers_of",
 ]

@@ -4,7 +4,7 @@ On a verdict only. A registry that cannot be asked, or that nobody has begun, st
 was registered, and of the rest the log says that nobody has looked.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -38,6 +38,13 @@ async def enforced(drafted: Draft, backend: Backend, settings: Settings, clock: 
         async with AsyncExitStack() as stack:
             await _register(stated, await standing_registry(name, settings, clock, stack))
         return []
+    return await verdicts(stated, name, backend, settings, clock)
+
+
+async def verdicts(
+    stated: Iterable[Stated], name: str, backend: Backend, settings: Settings, clock: Clock
+) -> list[MainstemError]:
+    """What the registry of this name, as :func:`named_registry` gives it, has against integration events."""
     public = [each for each in stated if each.declaration.kind == "integration"]
     faults: list[MainstemError] = []
     if not public:

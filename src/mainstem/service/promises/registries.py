@@ -30,6 +30,12 @@ def named_registry(given: str | None, settings: Settings, *, dev: bool) -> str |
     Raises ``DefinitionError`` for what names no registry.
     """
     name = given or settings.registry or (NONE if dev else BROKER)
+    folder = folder_named(name)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise DefinitionError(
+            f"{str(folder)!r} is a file, and a registry is a folder",
+            remedy="name a folder; one that is not there yet is made by the first registration",
+        )
     if name in (NONE, BROKER) or name.startswith((*_SERVERS, FOLDER)):
         return None if name == NONE else name
     if "/" in name or Path(name).is_dir():
