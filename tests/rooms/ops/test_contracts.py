@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mainstem import Consumer, IntegrationEvent, Service, Topic
-from mainstem.delivery import ContractEntry, SubscriptionEntry
+from mainstem.delivery import ContractEntry, EventEntry, SubscriptionEntry
 from mainstem.ops.schema.contracts import Contracts, steps_of
 from mainstem.ops.schema.opening import stated_in
 from mainstem.schemas import FieldNumber
@@ -205,10 +205,21 @@ def test_who_was_not_seen_for_long_is_stale_and_counts() -> None:
         assert (reader.stale, reader.seen_ms, bool(reader.breaks)) == (stale, max(1_000, seen_ms), True)
 
 
+def test_who_reads_another_topic_does_not_read_it() -> None:
+    """A second form goes to a topic of its own while both are published: who reads the first is not in its way."""
+
+    class SoldBeside(IntegrationEvent, topic="sales.v2", key="order", name="Sold", version=2, oldest=2):
+        order: str
+
+    entry = CatalogueEntry("old", "old", "", 0, "1", 1_000, 1, 1, (), (processor(),), ())
+    (beside,) = stated_in(outlines_of([Service("shop", publishes=(SoldBeside,))]))
+    assert Contracts([entry]).checked(beside) == ()
+
+
 def processor() -> SubscriptionEntry:
     """What a handler that reads the payer has said."""
-    read = ContractEntry.of(Topic.of(Sold, as_=Payer).declaration)
-    return SubscriptionEntry("bill", (), (), None, batch=False, reads=(read,))
+    read = Topic.of(Sold, as_=Payer).declaration
+    return SubscriptionEntry("bill", (EventEntry.of(read),), (), None, batch=False, reads=(ContractEntry.of(read),))
 
 
 def test_chains_are_put_in_order() -> None:

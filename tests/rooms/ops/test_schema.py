@@ -115,6 +115,8 @@ async def test_what_is_registered_may_start(shell: Shell) -> None:
     assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
     await start(shell, till)
     await start(shell, grown)
+    checked = await shell.beside("schema", "check", f"{HERE}:grown")
+    assert "Shop.Paid: unchanged, version 1 is registered" in checked.output
 
 
 async def test_what_is_registered_stands_in_its_records(shell: Shell) -> None:

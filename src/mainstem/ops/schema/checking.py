@@ -18,7 +18,7 @@ UNKNOWN: Final = "unknown"
 
 
 class Checked(Struct, frozen=True):
-    """What becomes of one event type. ``registered`` is the last version of its subject.
+    """What becomes of one event type. ``registered`` is its version where it has not changed, or else the last one.
 
     ``first`` is who has to be deployed first, by what is registered and by what readers have said; None where nothing
     is known of what it was. ``before`` names the services that its publisher has to wait for.
@@ -46,12 +46,13 @@ async def check_all(stated: Sequence[Stated], registry: SchemaRegistry, contract
 
 async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts) -> Checked:
     latest, problems = await _latest(stated, registry)
+    version = None if latest is None else latest.version
     if problems:
         outcome: Outcome = BREAKS
     elif latest is None:
         outcome = "new"
-    elif await stands(stated, latest, registry):
-        outcome = "unchanged"
+    elif (standing := await stands(stated, latest, registry)) is not None:
+        outcome, version = "unchanged", standing.version
     else:
         problems = tuple(await objections(stated, registry))
         outcome = BREAKS if problems else "may follow"
@@ -60,7 +61,6 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
     before = waited_for(readers)
     if before and first in ("any", None):
         first = "readers"
-    version = None if latest is None else latest.version
     return Checked(stated.subject, outcome, version, problems, readers, stated.owner, first, before)
 
 

@@ -98,13 +98,16 @@ def _older(declaration: Declaration) -> Iterator[str]:
         yield subject_of(replace(declaration, version=version, oldest=1))
 
 
-async def stands(stated: Stated, latest: Registered | None, registry: SchemaRegistry) -> bool:
-    """Whether a schema is registered already, also where other clients did that, in their spelling of it."""
+async def stands(stated: Stated, latest: Registered | None, registry: SchemaRegistry) -> Registered | None:
+    """As what a schema is registered already, also where other clients did that, in their spelling of it.
+
+    That need not be the last version: who takes a change back has an older one again.
+    """
     # Equal to the last one, as nearly always: nobody need understand it.
     if latest is None or latest.schema.text == stated.schema.text:
-        return latest is not None
+        return latest
     bare = replace(stated.schema, metadata=None)
-    return await registry.lookup(stated.subject, bare, normalize=True) is not None
+    return await registry.lookup(stated.subject, bare, normalize=True)
 
 
 async def owned(stated: Stated, registry: SchemaRegistry) -> Registered | None:

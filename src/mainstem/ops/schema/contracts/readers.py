@@ -96,9 +96,12 @@ class Contracts:
         return (*readers, *(Reader(name, None, 0, None, None, None) for name in sorted(strangers)))
 
     def _readers(self, stated: Stated) -> Iterator[tuple[CatalogueEntry, str, ContractEntry | None]]:
-        names = stated.declaration.names
+        names, topic = stated.declaration.names, stated.declaration.topic
         for entry in self._entries:
             for handler in entry.subscriptions:
+                if topic not in {each.topic for each in handler.wants}:
+                    # Where both forms are published for a while, it reads the other one's topic.
+                    continue
                 contract = next((each for each in handler.reads if each.name in names), None)
                 if contract is not None or (not handler.reads and any(each.name in names for each in handler.wants)):
                     yield entry, f"{entry.group}.{handler.handler}", contract
