@@ -195,6 +195,48 @@ async def test_contracts_of_a_service_that_is_gone_are_retired(shell: Shell) -> 
     assert "did you mean billing?" in missing.stderr
 
 
+class Paid(IntegrationEvent, topic="payments", key="order"):
+    order: str
+    cents: str
+
+
+class PaidInEuro(IntegrationEvent, topic="payments", key="order", name="Paid", version=2):
+    order: str
+    cents: str
+    currency: str
+
+
+class PaidByNumber(IntegrationEvent, topic="payments", key="order", name="Paid", version=2):
+    order: str
+    cents: int
+
+
+PaidInEuro.upcast(1, default("currency", 978))
+till = Service("till", publishes=(Paid,))
+in_euro = Service("till", publishes=(PaidInEuro,))
+by_number = Service("till", publishes=(PaidByNumber,))
+
+
+@PaidByNumber.upcast(1)
+def counted(data: dict[str, object]) -> dict[str, object]:
+    """Rely on more than the schema says: that the text is empty or a number."""
+    return {**data, "cents": int(str(data["cents"]) or 0)}
+
+
+async def test_steps_are_tried_on_what_older_versions_let_be_written(shell: Shell) -> None:
+    """Where nothing of a version gets through, the step is wrong; where some does not, it may rely on more."""
+    assert (await shell.beside("schema", "register", f"{HERE}:till")).exit_code == 0
+    wrong = await shell.beside("schema", "check", f"{HERE}:in_euro")
+    assert (wrong.exit_code, "instances of version 1 becomes the newest version" in wrong.output) == (3, True)
+    assert "currency" in wrong.output
+    some = await shell.beside("schema", "check", f"{HERE}:by_number", "--json")
+    (found,) = msgspec.json.decode(some.stdout)
+    (older,) = found["older"]
+    assert (some.exit_code, older["version"], 0 < older["failed"] < older["tried"]) == (0, 1, True)
+    assert "counted()" in older["problem"]
+    assert not older["example"]["cents"].isdigit()
+
+
 def test_who_was_not_seen_for_long_is_stale_and_counts() -> None:
     """It is warned about, and not dropped; when it was seen is later than when it was started."""
     entry = CatalogueEntry("old", "old", "", 0, "1", 1_000, 1, 1, (), (processor(),), ())

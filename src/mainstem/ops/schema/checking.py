@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from mainstem.errors import RegistryRefused, SchemaRefused
+from mainstem.ops.schema.climbing import OlderForm, older_forms
 from mainstem.ops.schema.contracts import Contracts, Direction, Reader, changed_fields, direction_of
 from mainstem.schemas.documents import Schema
 from mainstem.schemas.registries import Registered, SchemaRegistry
@@ -21,7 +22,8 @@ class Checked(Struct, frozen=True):
     """What becomes of one event type. ``registered`` is its version where it has not changed, or else the last one.
 
     ``first`` is who has to be deployed first, by what is registered and by what readers have said; None where nothing
-    is known of what it was. ``before`` names the services that its publisher has to wait for.
+    is known of what it was. ``before`` names the services that its publisher has to wait for. ``older`` are versions
+    of which not everything becomes the newest one.
     """
 
     subject: str
@@ -32,11 +34,16 @@ class Checked(Struct, frozen=True):
     publisher: str | None = None
     first: Direction | None = None
     before: tuple[str, ...] = ()
+    older: tuple[OlderForm, ...] = ()
 
     @property
     def broken(self) -> bool:
         """Whether something would break, or may for all that is known."""
-        return self.outcome in (BREAKS, UNKNOWN) or any(each.breaks and not each.mended for each in self.readers)
+        return (
+            self.outcome in (BREAKS, UNKNOWN)
+            or any(each.breaks and not each.mended for each in self.readers)
+            or any(each.hopeless for each in self.older)
+        )
 
 
 async def check_all(stated: Sequence[Stated], registry: SchemaRegistry, contracts: Contracts) -> list[Checked]:
@@ -61,7 +68,8 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
     before = waited_for(readers)
     if before and first in ("any", None):
         first = "readers"
-    return Checked(stated.subject, outcome, version, problems, readers, stated.owner, first, before)
+    older = tuple([each async for each in older_forms(stated.declaration, registry)])
+    return Checked(stated.subject, outcome, version, problems, readers, stated.owner, first, before, older)
 
 
 async def _latest(stated: Stated, registry: SchemaRegistry) -> tuple[Registered | None, tuple[str, ...]]:

@@ -169,6 +169,9 @@ def _tell(checked: Checked) -> None:
     click.secho(checked.outcome + version, fg="red" if checked.outcome in (BREAKS, UNKNOWN) else None)
     for problem in checked.problems:
         click.echo(f"  - {problem}")
+    for each in checked.older:
+        click.secho("  BREAKS  " if each.hopeless else "  note    ", fg="red" if each.hopeless else None, nl=False)
+        click.echo(each.told)
     tell_readers(checked.readers)
     if checked.first in _FIRST:
         click.echo(f"  {_FIRST[checked.first]}")
