@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from mainstem import running
+from mainstem.broker import Record, TopicPartition
+from mainstem.clock import SystemClock
+from mainstem.identifiers import Identifiers
 from mainstem.registry.contents import Config, DeleteSubject, Limits, Register, RegistryError, SetConfig
-from mainstem.registry.ledger import Ledger, Patience, RegistryRequest
+from mainstem.registry.ledger import ROWS, Ledger, Patience, RegistryRequest
 from mainstem.schemas.documents import Schema
+from mainstem.service import connected
 from mainstem.service.registry import registry_access, schema_registry
 
 
@@ -105,6 +109,23 @@ async def test_many_at_once_get_ids_without_a_gap(tmp_path: Path) -> None:
         assert sorted(given.values()) == list(range(1, len(given) + 1))
         contents = await one.caught_up()
         assert {text: contents.schema(number).schema.text for text, number in given.items()} == {t: t for t in given}
+
+
+async def test_who_reads_nothing_any_more_says_so() -> None:
+    """A record that is no row ends the reading: what is known is told no more, for it would be older every day."""
+    service = schema_registry()
+    clock = SystemClock()
+    async with (
+        connected("sqlite:///:memory:", clock, Identifiers(clock)) as backend,
+        running(service, broker=backend, dev=True),
+        registry_access(service) as access,
+    ):
+        await access.write(Register("orders", titled("a")))
+        await backend.log.append(TopicPartition(ROWS, 0), [Record(None, b"no row", 1)])
+        for ask in (access.caught_up, access.view, lambda: access.write(DeleteSubject("orders"))):
+            with pytest.raises(RegistryError, match="cannot be read") as failed:
+                await ask()
+            assert failed.value.number == 50001
 
 
 async def test_a_request_that_gets_lost_is_made_again_for_a_while() -> None:

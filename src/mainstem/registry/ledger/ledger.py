@@ -52,7 +52,11 @@ class Ledger:
             yield
 
     async def view(self) -> Contents:
-        """What has been read here; others may have written more."""
+        """What has been read here; others may have written more. Raises RegistryError 50001 where nothing is read."""
+        try:
+            self._view.check()
+        except (BrokerError, DatabaseError) as error:
+            raise store_failed(str(error)) from error
         return Contents(self._view.rows, self._limits)
 
     async def caught_up(self) -> Contents:

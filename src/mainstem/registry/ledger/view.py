@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from mainstem.broker import Batch, Log, TopicPartition
-from mainstem.errors import BrokerAway
+from mainstem.errors import BrokerAway, BrokerError, DatabaseError
 from mainstem.events import declaration_of
 from mainstem.registry.contents import MemoryRows
 from mainstem.registry.ledger.events import ANSWER, ROWS, Outcome, RegistryRow
@@ -51,7 +51,7 @@ class View:
         Raises what stands in the way, also what has ended the reading.
         """
         _, end = await self._log.bounds(AT)
-        self._check()
+        self.check()
         if self._offset < end:
             passed = asyncio.get_running_loop().create_future()
             self._passing.append((end, passed))
@@ -60,7 +60,7 @@ class View:
     @contextmanager
     def expecting(self, request: str) -> "Iterator[asyncio.Future[Outcome]]":
         """Inside the block the answer to a request is waited for; when it comes, its changes can be seen."""
-        self._check()
+        self.check()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._expected[request] = outcome
         try:
@@ -69,7 +69,8 @@ class View:
             del self._expected[request]
             outcome.cancel()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise what has ended the reading, if something has: what stands in the rows is older and older then."""
         if self._over is not None:
             raise self._over
 
@@ -80,9 +81,11 @@ class View:
                 with suppress(BrokerAway):
                     await self._read_on()
                 await asyncio.sleep(_AGAIN_SECONDS)
+        except Exception as error:
+            # Told to whoever asks, from now on.
+            log.error("the log of the schema registry is not read any more: %s", error)
+            self._end(error)
         except BaseException as error:
-            if isinstance(error, Exception):
-                log.error("the log of the schema registry is not read any more: %s", error)
             self._end(error)
             raise
 
@@ -129,6 +132,8 @@ class View:
 
     def _end(self, error: BaseException) -> None:
         """Nothing is read any more: whoever waits is told."""
+        if isinstance(error, Exception) and not isinstance(error, BrokerError | DatabaseError):
+            error = BrokerError("The log of the schema registry cannot be read", why=str(error))
         self._over = error
         waiters: list[asyncio.Future[None] | asyncio.Future[Outcome]] = [passed for _, passed in self._passing]
         for waiting in (*waiters, *self._expected.values()):
