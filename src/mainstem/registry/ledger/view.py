@@ -81,8 +81,7 @@ class View:
                 with suppress(BrokerAway):
                     await self._read_on()
                 await asyncio.sleep(_AGAIN_SECONDS)
-        except Exception as error:
-            # Told to whoever asks, from now on.
+        except Exception as error:  # noqa: BLE001 - told to whoever asks, from now on
             log.error("the log of the schema registry is not read any more: %s", error)
             self._end(error)
         except BaseException as error:
