@@ -9,6 +9,8 @@ from mainstem.schemas.compatibility import FIELDS_MOST, Fields, inner
 from mainstem.schemas.documents import Schema
 
 _SAME: Final = ("anyOf", "oneOf", "allOf")
+_STEPS_MOST: Final = 10 * FIELDS_MOST
+"""Alternatives that refer to alternatives have no fields, and double at each step."""
 
 
 def fields_of(schema: Schema) -> Fields:
@@ -16,8 +18,9 @@ def fields_of(schema: Schema) -> Fields:
     document = msgspec.json.decode(schema.text)
     found: dict[str, dict[str, None]] = {}
     waiting: list[tuple[str, object, str, frozenset[str]]] = [("", document, "", frozenset())]
-    count = 0
-    while waiting and count < FIELDS_MOST:
+    count = steps = 0
+    while waiting and count < FIELDS_MOST and steps < _STEPS_MOST:
+        steps += 1
         pointer, node, field, within = waiting.pop()
         if not isinstance(node, Mapping):
             continue

@@ -18,6 +18,8 @@ INSTANCES_MOST: Final = 200
 _EACH_MOST: Final = 12
 """So many values are tried for one place."""
 _DEPTH_MOST: Final = 8
+_PLACES_MOST: Final = 20_000
+"""So many places are looked at: types that use one another many times have more instances than anybody tries."""
 _TEXT_MOST: Final = 1_000
 
 _TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -87,10 +89,12 @@ class _Making:
 
     def __init__(self, document: object) -> None:
         self._document = document
+        self._left = _PLACES_MOST
 
     def values(self, place: object, depth: int) -> Iterator[object]:
         """Guesses for a place, the plainest first; none below a depth, so that a type may stand in itself."""
-        if depth > _DEPTH_MOST:
+        self._left -= 1
+        if depth > _DEPTH_MOST or self._left < 0:
             return
         if not isinstance(place, dict):
             yield from ("", 0, None)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 import jsonschema  # type: ignore[import-untyped]
@@ -9,7 +10,9 @@ import pytest
 
 from mainstem.errors import SchemaRefused
 from mainstem.schemas import schema_of
+from mainstem.schemas.compatibility import FIELDS_MOST
 from mainstem.schemas.documents import Schema
+from mainstem.schemas.jsonschema import fields_of
 from mainstem.schemas.jsonschema.instances import INSTANCES_MOST, instances_of
 from tests.rooms.schemas import test_generated_versions as types
 from tests.rooms.schemas.jsonschema.generated import Generator
@@ -38,9 +41,26 @@ def test_what_is_made_is_valid(seed: int) -> None:
     assert made
 
 
-@pytest.mark.timeout(20)
-def test_what_refers_to_itself_comes_to_an_end() -> None:
-    """A tree whose nodes have ten branches of their own kind."""
-    branches = {f"branch_{number}": {"anyOf": [{"$ref": "#"}, {"type": "null"}]} for number in range(10)}
-    tree = {"type": "object", "properties": branches, "$schema": "https://json-schema.org/draft/2020-12/schema"}
-    assert 0 < len(instances_of(Schema(json.dumps(tree), "JSON"))) <= INSTANCES_MOST
+def forking(width: int, forks: Callable[[str, int], object]) -> Schema:
+    """Definitions of which each uses the next one several times."""
+    definitions = {f"d{number}": forks(f"#/$defs/d{number + 1}", width) for number in range(40)}
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return Schema(json.dumps({"$schema": draft, "$ref": "#/$defs/d0", "$defs": {**definitions, "d40": {}}}), "JSON")
+
+
+def in_properties(reference: str, width: int) -> object:
+    """An object whose properties are all of one definition."""
+    return {"type": "object", "properties": {f"p{number}": {"$ref": reference} for number in range(width)}}
+
+
+def in_alternatives(reference: str, width: int) -> object:
+    """Alternatives that are all of one definition."""
+    return {"anyOf": [{"$ref": reference} for _ in range(width)]}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("forks", [in_properties, in_alternatives])
+def test_what_forks_without_end_comes_to_an_end(forks: Callable[[str, int], object]) -> None:
+    """Forty definitions of which each uses the next one many times have more places than there is time for."""
+    assert len(instances_of(forking(30, forks))) <= INSTANCES_MOST
+    assert len(fields_of(forking(30, forks))) <= FIELDS_MOST + 30
