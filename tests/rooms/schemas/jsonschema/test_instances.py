@@ -62,5 +62,5 @@ def in_alternatives(reference: str, width: int) -> object:
 @pytest.mark.parametrize("forks", [in_properties, in_alternatives])
 def test_what_forks_without_end_comes_to_an_end(forks: Callable[[str, int], object]) -> None:
     """Forty definitions of which each uses the next one many times have more places than there is time for."""
-    assert len(instances_of(forking(30, forks))) <= INSTANCES_MOST
-    assert len(fields_of(forking(30, forks))) <= FIELDS_MOST + 30
+    assert len(instances_of(forking(70, forks))) <= INSTANCES_MOST
+    assert len(fields_of(forking(70, forks))) <= FIELDS_MOST + 70
