@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
@@ -59,22 +59,23 @@ async def test_coordinators_are_not_asked_where_nobody_answers(silent: str, call
 
 
 async def test_a_question_that_is_left_without_an_answer_goes_to_another_client(kafka: str, calls: Calls) -> None:
-    """A client may ask a coordinator that has died for as long as it has time; it gets a part of the time only."""
+    """A client asks a coordinator that has died for as long as it has time, so it is waited for more briefly.
+
+    It has more time than anybody waits: where an answer comes after that time, the client ends the process.
+    """
     coordinators = Coordinators(ClientSettings(kafka, KafkaOptions()).admin(), 10, calls)
     asked: list[tuple[AdminClient, float]] = []
 
     def question(client: AdminClient, seconds: float) -> "Future[str]":
         answer: Future[str] = Future()
         asked.append((client, seconds))
-        if len(asked) < 3:
-            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
-        else:
+        if len(asked) == 3:
             answer.set_result("here")
         return answer
 
     assert await coordinators.ask(question, "group g") == "here"
     assert len({id(client) for client, _ in asked}) == 3
-    assert [seconds for _, seconds in asked] == [1, 2, 4]
+    assert all(seconds > 100 for _, seconds in asked)
 
 
 async def test_a_commit_is_given_up_soon_and_the_next_one_of_its_task_later() -> None:

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from mainstem.broker import GROUPS_TOPIC
-from mainstem.broker.kafka.calls.meanings import STARTING, failure, kafka_error
+from mainstem.broker.kafka.calls.meanings import LOOK, STARTING, failure, kafka_error
 from mainstem.broker.kafka.calls.threads import Calls
 from mainstem.broker.kafka.options import Settings
 from mainstem.errors import BrokerAway
@@ -17,6 +17,8 @@ from mainstem.errors import BrokerAway
 T = TypeVar("T")
 
 RETRY_SECONDS: Final = 0.1
+UNHEARD_SECONDS: Final = 300.0
+"""So long a client goes on with a question to a coordinator, unless it is dropped."""
 FIRST_PATIENCE_SECONDS: Final = 1.0
 """A question is asked again of another client when the first has not answered in so long, the next in twice that."""
 
@@ -81,9 +83,9 @@ class Asking:
 class Coordinators:
     """Asks the coordinators of groups.
 
-    Where such a question has timed out and its broker comes back, the client may end the process (librdkafka issue
-    4605). What is asked often, positions, a consumer is asked. For the rest it is asked first whether the cluster
-    answers at all, and a client that was left without an answer is dropped.
+    Where such a question has timed out in the client, and its answer comes after all, the client ends the process
+    (librdkafka issue 4605). So it never does: the client has more time than anybody waits, and one that was left
+    without an answer is dropped together with its question. It is asked first whether the cluster answers at all.
     """
 
     def __init__(self, settings: Settings, seconds: float, calls: Calls) -> None:
@@ -107,7 +109,12 @@ class Coordinators:
 
         async def asked(client: AdminClient, seconds: float) -> T:
             await asking.look(where, GROUPS_TOPIC)
-            return await answered(question(client, seconds), where)
+            try:
+                async with asyncio.timeout(seconds):
+                    return await answered(question(client, UNHEARD_SECONDS), where)
+            except TimeoutError:
+                why = f"a coordinator has not answered within {seconds:g} s, and another client asks who it is now"
+                raise BrokerAway("The cluster does not answer", where=where, why=why, remedy=LOOK) from None
 
         return await asking.ask(asked)
 
