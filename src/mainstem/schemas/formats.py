@@ -79,6 +79,13 @@ def fields_of(schema: Schema) -> Fields:
     return cast("Callable[[Schema], Fields]", _loaded(schema.format, "fields_of"))(schema)
 
 
+def instances_of(schema: Schema) -> list[object]:
+    """Some instances of a schema, as plain data; only for JSON are any made. Raises as :func:`fields_of` does."""
+    if schema.format != "JSON":
+        return []
+    return cast("Callable[[Schema], list[object]]", _loaded(schema.format, "instances_of"))(schema)
+
+
 def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]) -> list[Finding]:
     """Why ``new`` may not follow the ``earlier`` ones at a level: nothing when it may. The newest pair comes first.
 

@@ -11,6 +11,7 @@ from mainstem.events import Declaration
 from mainstem.schemas import DECODER_ERRORS, decoding_failure, subject_of
 from mainstem.schemas.compatibility import shown
 from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import instances_of
 from mainstem.schemas.registries import SchemaRegistry
 from mainstem.schemas.upcasting import reading_of
 
@@ -50,16 +51,13 @@ async def older_forms(declaration: Declaration, registry: SchemaRegistry) -> Asy
         return
     for version in range(declaration.oldest, declaration.version):
         latest = await registry.version(subject_of(replace(declaration, version=version, oldest=version)), "latest")
-        if latest is not None and latest.schema.format == "JSON":
+        if latest is not None:
             failed = _tried(declaration, version, latest.schema)
             if failed is not None:
                 yield failed
 
 
 def _tried(declaration: Declaration, version: int, schema: Schema) -> OlderForm | None:
-    # An extra, loaded when used.
-    from mainstem.schemas.jsonschema import instances_of  # noqa: PLC0415
-
     decode = reading_of(declaration).decoder(str(version).encode())
     failures: list[tuple[str, object]] = []
     try:
