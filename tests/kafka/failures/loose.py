@@ -1,6 +1,7 @@
 """A worker that is delivered at least once: ``python -m tests.kafka.failures.loose BROKER GROUP``."""
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -26,6 +27,11 @@ class Answered(IntegrationEvent, topic="loose-answered", key="key"):
     number: int
 
 
+def begun(pid: int) -> str:
+    """What a process says when it would drain."""
+    return f"process {pid} may be ended"
+
+
 def answering(group: str) -> Service:
     """The service under test."""
     service = Service(group, delivery="at_least_once")
@@ -45,6 +51,7 @@ async def main(broker: str, group: str) -> None:
     """Run until SIGTERM."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    print(begun(os.getpid()), flush=True)
     settings = Settings(session_timeout_seconds=SESSION_SECONDS, grace_seconds=5.0)
     async with answering(group).running(broker=broker, dev=True, settings=settings):
         await over.wait()

@@ -17,8 +17,9 @@ import pytest
 from mainstem import Service
 from mainstem.broker import TopicPartition, read
 from mainstem.broker.kafka import KafkaBroker
+from tests.crash.crew import wait_until
 from tests.journeys.conditions import until
-from tests.kafka.failures.loose import SESSION_SECONDS, Answered, Asked, answering
+from tests.kafka.failures.loose import SESSION_SECONDS, Answered, Asked, answering, begun
 
 KILLS = 8
 BATCH = 20
@@ -30,6 +31,7 @@ class Crew:
 
     def __init__(self, url: str, group: str, log: Path) -> None:
         self._command = [sys.executable, "-m", "tests.kafka.failures.loose", url, group]
+        self._path = log
         self._log = log.open("ab")
         self.workers = [self.start(), self.start()]
 
@@ -41,7 +43,13 @@ class Crew:
         self.workers[which].wait()
         self.workers[which] = self.start()
 
+    def _wait_for(self, said: str) -> None:
+        wait_until(lambda: said in self._path.read_text(), said)
+
     def end(self) -> list[int]:
+        for each in self.workers:
+            # On a busy machine one that was started last would be told to end before it has begun, and not drain.
+            self._wait_for(begun(each.pid))
         for each in self.workers:
             each.send_signal(signal.SIGCONT)
             each.terminate()
