@@ -98,15 +98,15 @@ async def test_positions_are_not_read_while_they_are_being_moved(kafka: str, uni
         groups = broker._group.groups
         producer = await asyncio.to_thread(TransactionalProducer, broker.settings, f"{group}.0", group)
         await asyncio.to_thread(producer.send, Shipment((), [At(*at, 3)]))
-        assert (await groups.positions(group)).offsets == {at: 3}
+        assert (await groups.positions(group, [at])).offsets == {at: 3}
         client = producer._producer
         client.begin_transaction()
         await asyncio.to_thread(client.send_offsets_to_transaction, [At(*at, 5)], producer._group, 10)
         with pytest.raises(BrokerAway, match="to be stable"):
-            await impatient._group.groups.positions(group)
-        assert (await groups.positions(group, stable=False)).offsets == {at: 3}
+            await impatient._group.groups.positions(group, [at])
+        assert (await groups.positions(group, [at], stable=False)).offsets == {at: 3}
         await asyncio.to_thread(client.commit_transaction, 10)
-        assert (await groups.positions(group)).offsets == {at: 5}
+        assert (await groups.positions(group, [at])).offsets == {at: 5}
         await asyncio.to_thread(producer.close)
 
 

@@ -98,7 +98,7 @@ async def _check_registered(broker: Backend, service: Service, declaration: Decl
     registry = named_registry(None, settings, dev=False)
     stated = [each for each in stated_by(service.name, outline.publishes) if each.declaration == declaration]
     if registry is not None:
-        for fault in await verdicts(stated, registry, broker, settings, clock):
+        for fault in await verdicts(stated, registry, broker, settings, clock, log_unasked=False):
             raise fault
 
 

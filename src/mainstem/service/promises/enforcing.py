@@ -42,9 +42,13 @@ async def enforced(drafted: Draft, backend: Backend, settings: Settings, clock: 
 
 
 async def verdicts(
-    stated: Iterable[Stated], name: str, backend: Backend, settings: Settings, clock: Clock
+    stated: Iterable[Stated], name: str, backend: Backend, settings: Settings, clock: Clock, *, log_unasked: bool = True
 ) -> list[MainstemError]:
-    """What the registry of this name, as :func:`named_registry` gives it, has against integration events."""
+    """What the registry of this name, as :func:`named_registry` gives it, has against integration events.
+
+    With ``log_unasked`` the log says of which nobody has looked, where it cannot be asked.
+    """
+    tell = _tell if log_unasked else _tell_nobody
     public = [each for each in stated if each.declaration.kind == "integration"]
     faults: list[MainstemError] = []
     if not public:
@@ -52,13 +56,13 @@ async def verdicts(
     try:
         async with registry_at(name, settings, backend, clock) as registry:
             if registry is None:
-                _tell(_NOBODY, public)
+                tell(_NOBODY, public)
                 return faults
             for each in public:
                 faults += [fault async for fault in _verdict(each, registry)]
     except AWAY as away:
         lock = LockFile.read(Path(LOCK_NAME))
-        _tell(str(away), [each for each in public if lock.find(each.subject, each.schema) is None])
+        tell(str(away), [each for each in public if lock.find(each.subject, each.schema) is None])
     return faults
 
 
@@ -101,6 +105,10 @@ async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[Ma
 
 
 _NOBODY = "nothing has been registered there; mainstem schema register begins, and from then on it counts"
+
+
+def _tell_nobody(_why: str, _unknown: Sequence[Stated]) -> None:
+    """Of one event by hand the log says nothing; its service has said it at its start."""
 
 
 def _tell(why: str, unknown: Sequence[Stated]) -> None:

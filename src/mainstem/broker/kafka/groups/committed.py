@@ -46,7 +46,9 @@ class Committed:
             seconds = min(patience, max(RETRY_SECONDS, until - loop.time()))
             try:
                 found = await self._ask(consumer, of, seconds, f"group {group}")
-            except BrokerAway:
+            except BrokerAway as away:
+                if loop.time() >= until and stable:
+                    raise _in_vain(group, away) from away
                 if loop.time() >= until:
                     raise
                 patience *= 2
@@ -71,3 +73,13 @@ class Committed:
         if len(self._kept) > KEPT_MOST:
             oldest = next(iter(self._kept))
             await self._calls.run(self._kept.pop(oldest).close, f"group {oldest[0]}")
+
+
+def _in_vain(group: str, away: BrokerAway) -> BrokerAway:
+    """A client says alike that nobody answers, and that a transaction has not ended."""
+    return BrokerAway(
+        f"The positions of the group {group!r} were waited for in vain, to be there and to be stable",
+        where=away.where,
+        why=f"{away.why}; the cluster is away, or a transaction that moves them has not been ended",
+        remedy=away.remedy,
+    )
