@@ -388,3 +388,23 @@ async def test_no_answer_in_time_is_none() -> None:
         await writers.acquire([SchemaName(1)])
     await writers.acquire([SchemaName(1)])
     assert isinstance(writers.find(SchemaName(1)), Written)
+
+
+@simulated
+async def test_any_number_of_unknown_schemas_is_answered_in_the_end() -> None:
+    """A batch of garbage with more ids than are answered in time, or than a denial counts: its partition goes on.
+
+    What has been answered is kept, and the first denials still count when the last one has come.
+    """
+    loop = asyncio.get_running_loop()
+    names = [SchemaName(number) for number in range(12_000)]
+
+    async def ask(asked: Sequence[SchemaName]) -> Sequence[Answer]:
+        await asyncio.sleep(0.05 * len(asked))
+        return ["there is no such schema"] * len(asked)
+
+    writers = Writers(ask, loop.time)
+    await writers.acquire(names)
+    assert writers.unknown(names) == []
+    await asyncio.sleep(DENIED_SECONDS + 1)
+    assert len(writers.unknown(names)) == len(names)

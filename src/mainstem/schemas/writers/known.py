@@ -21,6 +21,9 @@ SCHEMA_HEADER: Final = ID_HEADERS["value"]
 _IN_PLAY: Final = (0, str(UUID(int=0)))
 """The id and the GUID that play writes, and no registry gives."""
 _DENIED_MOST: Final = 10_000
+"""More are kept only where one batch has more: forgotten before it is read again, it would never be read."""
+_ASKED_AT_ONCE: Final = 64
+"""So many names are one question: a batch of garbage may have more than anybody answers in time."""
 _NEVER: Final = "", -inf
 ANSWER_SECONDS: Final = 60.0
 """A question that takes longer has not been answered: whoever waits says so."""
@@ -127,16 +130,30 @@ class Writers:
         return next((found for name in declaration.names if (found := self._played.get((name, version)))), None)
 
     async def acquire(self, names: Iterable[SchemaName], *, again: bool = False) -> None:
-        """Ask for these in one go; what is known is not asked for, what was denied just now only ``again``.
+        """Ask for these; what is known is not asked for, what was denied just now only ``again``.
 
-        Raises one of :data:`AWAY` where nobody answers, or not in time; what has been answered is known all the same.
+        Any number is asked for, so many at a time that an answer comes in time. When the last has come, all that were
+        denied were denied just now. Raises one of :data:`AWAY` where nobody answers, or not in time; what has been
+        answered is known all the same.
         """
-        if self._ask is None or not self.unknown(names, again=again):
+        if self._ask is None:
             return
+        wanted = self.unknown(names, again=again)
+        if len(self._denied) + len(wanted) > _DENIED_MOST:
+            self._denied.clear()
+        for start in range(0, len(wanted), _ASKED_AT_ONCE):
+            await self._acquire(self._ask, wanted[start : start + _ASKED_AT_ONCE], again=again)
+        now = self._monotonic()
+        for name in wanted:
+            if name in self._denied:
+                self._denied[name] = self._denied[name][0], now
+
+    async def _acquire(self, ask: Ask, names: Sequence[SchemaName], *, again: bool) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._asking:
+                # Somebody else may have asked meanwhile.
                 wanted = self.unknown(names, again=again)
-                answers = await self._ask(wanted) if wanted else ()
+                answers = await ask(wanted) if wanted else ()
                 self._take(wanted, answers)
         except TimeoutError:
             raise ServerAway(f"no registry of schemas has answered within {ANSWER_SECONDS:g} s") from None
@@ -145,8 +162,6 @@ class Writers:
                 raise answer
 
     def _take(self, names: Sequence[SchemaName], answers: Sequence[Answer]) -> None:
-        if len(self._denied) + len(names) > _DENIED_MOST:
-            self._denied.clear()
         for name, answer in zip(names, answers, strict=True):
             if isinstance(answer, Written):
                 self._written[name] = answer
