@@ -144,9 +144,9 @@ async def test_an_unknown_commit_is_all_there_or_not_at_all(relay: Relay, lost: 
 
 @pytest.mark.parametrize("verb", [Verb.ADD_PARTITIONS, Verb.ADD_OFFSETS])
 async def test_a_commit_that_gets_no_answer_ends_in_time(relay: Relay, verb: Verb) -> None:
-    """Whichever of its requests is not answered, it ends within the time that questions have, and has not happened.
+    """Whichever of its requests is not answered, it ends in the time that questions have, and has not happened.
 
-    Its records and its commit have the same time: when the commit is through first, nobody knows yet that it is refused.
+    Its records and its commit have the same time: with the commit through first, nobody knows that they are refused.
     """
     topic = f"orders-{verb}"
     async with opened(relay) as broker:
