@@ -33,14 +33,14 @@ def body(number: int) -> bytes:
 
 def get(path: str) -> Requests:
     """The same question again and again."""
-    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {MEDIA_TYPE}\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {MEDIA_TYPE}\r\n\r\n".encode()
     return lambda _number: request
 
 
 def register(number: int) -> bytes:
     """A new schema in a subject of its own."""
     content = body(number)
-    head = f"POST /subjects/s{number}/versions HTTP/1.1\r\nHost: x\r\nContent-Type: {MEDIA_TYPE}\r\n"
+    head = f"POST /subjects/s{number}/versions HTTP/1.1\r\nHost: localhost\r\nContent-Type: {MEDIA_TYPE}\r\n"
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 

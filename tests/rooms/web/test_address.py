@@ -49,3 +49,14 @@ def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(DefinitionError) as refused:
             taken.listen()
     assert (refused.value.where, "in use" in refused.value.why) == (str(taken), True)
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1"])
+def test_no_answer_waits_until_the_one_before_is_acknowledged(host: str) -> None:
+    """Each connection sends at once: an answer in two writes would otherwise take 40 ms."""
+    with (
+        Address(host, 0).listen() as opened,
+        socket.create_connection(("127.0.0.1", opened.getsockname()[1]), timeout=5),
+        opened.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
