@@ -25,10 +25,12 @@ class LocalRegistry:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+    async def register(
+        self, subject: str, schema: Schema, *, normalize: bool = False, version: int | None = None
+    ) -> Registered:
         """As the protocol says."""
         with _refused(subject):
-            return _registered(await self._access.write(Register(subject, schema, normalize)), schema)
+            return _registered(await self._access.write(Register(subject, schema, normalize, version=version)), schema)
 
     async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:
         """As the protocol says."""

@@ -38,8 +38,13 @@ class SchemaRegistry(Protocol):
     raises) where it cannot be asked.
     """
 
-    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
-        """Add a version, or find the one that has this schema already. Refused where it is not compatible."""
+    async def register(
+        self, subject: str, schema: Schema, *, normalize: bool = False, version: int | None = None
+    ) -> Registered:
+        """Add a version, or find the one that has this schema already. Refused where it is not compatible.
+
+        ``version`` is the number that it is to have: refused where somebody else has been quicker.
+        """
         ...
 
     async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:

@@ -24,11 +24,15 @@ class Remembering:
         self._schemas: Cache[str, Schema] = Cache(size)
         self._registered: Cache[tuple[str, Schema, bool], Registered] = Cache(size)
 
-    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+    async def register(
+        self, subject: str, schema: Schema, *, normalize: bool = False, version: int | None = None
+    ) -> Registered:
         """As the protocol says."""
         known = self._registered.get((subject, _hashable(schema), normalize), 0)
         return known or self._keep(
-            schema, await self._registry.register(subject, schema, normalize=normalize), normalize=normalize
+            schema,
+            await self._registry.register(subject, schema, normalize=normalize, version=version),
+            normalize=normalize,
         )
 
     async def lookup(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered | None:

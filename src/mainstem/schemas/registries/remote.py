@@ -73,10 +73,12 @@ class RemoteRegistry:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def register(self, subject: str, schema: Schema, *, normalize: bool = False) -> Registered:
+    async def register(
+        self, subject: str, schema: Schema, *, normalize: bool = False, version: int | None = None
+    ) -> Registered:
         """As the protocol says. Two requests where what is answered to the first does not name the version."""
         path = f"/subjects/{_escaped(subject)}/versions?normalize={str(normalize).lower()}"
-        first = read(granted(await self._ask("POST", path, _sent(schema)), subject), _Body)
+        first = read(granted(await self._ask("POST", path, _sent(schema, version)), subject), _Body)
         if first.version is not None and first.id is not None:
             return Registered(subject, first.version, first.id, schema, first.guid)
         found = await self.lookup(subject, schema, normalize=normalize)
@@ -179,7 +181,7 @@ def _escaped(text: str) -> str:
     return quote(text, safe="")
 
 
-def _sent(schema: Schema) -> bytes:
+def _sent(schema: Schema, version: int | None = None) -> bytes:
     body: dict[str, object] = {"schema": schema.text, "schemaType": schema.format}
     if schema.references:
         body["references"] = schema.references
@@ -187,6 +189,8 @@ def _sent(schema: Schema) -> bytes:
         body["metadata"] = schema.metadata
     if schema.rule_set is not None:
         body["ruleSet"] = schema.rule_set
+    if version is not None:
+        body["version"] = version
     return msgspec.json.encode(body)
 
 

@@ -24,14 +24,15 @@ async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
 
     Raises ``RegistryRefused`` where it is not compatible, or its subject belongs to another service.
     """
-    if await owned(stated, registry) is None and stated.level is not None:
+    is_new = await owned(stated, registry) is None
+    if is_new and stated.level is not None:
         # Every instance that the writer writes is to be read: fields may come and go in an event.
         await registry.set_level(stated.subject, stated.level, "LENIENT")
         if not await left_to_it(registry, stated):
             await registry.set_level(stated.subject, "NONE")
     elif not await left_to_it(registry, stated) and (problems := await objections(stated, registry)):
         raise _refused(stated, problems)
-    found = await _taken(stated, registry)
+    found = await (_first if is_new else _taken)(stated, registry)
     try:
         await _found_by_topic(stated, registry)
     except (RegistryRefused, ServerAway) as refused:
@@ -39,6 +40,17 @@ async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
         # question. That stops nobody.
         log.info("%s is not found by the name of its topic: %s", stated.subject, refused.what)
     return found
+
+
+async def _first(stated: Stated, registry: SchemaRegistry) -> Registered:
+    """Register the first version. Of two services that do so at once, the slower one is refused."""
+    try:
+        return await registry.register(stated.subject, stated.schema, version=1)
+    except RegistryRefused:
+        await owned(stated, registry)
+        # Not because of another service: there are versions that have been deleted, another process of this one was
+        # quicker, or the registry takes no numbers.
+        return await _taken(stated, registry)
 
 
 async def _taken(stated: Stated, registry: SchemaRegistry) -> Registered:
