@@ -129,6 +129,20 @@ async def test_one_partition_waits_and_everything_else_goes_on(caplog: pytest.Lo
     assert len([each for each in said if "answers again" in each]) == 1
 
 
+async def test_a_few_of_many_unknown_schemas_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A batch of garbage may name thousands, in one line of the log and one notice."""
+    shelf, given = Shelf(**{f"n{number}": written("id") for number in range(1, 10)}), list[str]()
+    shelf.closed = AWAY
+    async with staged() as stage:
+        await at_once(stage, *(id_prefix(number) + b"\x02a" for number in range(1, 10)))
+        async with stage.running(reading(given), writers=Writers(shelf.ask, stage.clock.monotonic)) as running:
+            await until(lambda: "waits for the schema" in caplog.text)
+            shelf.closed = None
+            await stage.settled(running)
+    assert len(given) == 9
+    assert "id 1, id 2, id 3, id 4, id 5 and 4 more: nobody answers" in caplog.text
+
+
 async def _answers(stage: Stage) -> bool:
     return [each.text for each in await stage.answers()] == ["redrive: nothing is parked there"]
 

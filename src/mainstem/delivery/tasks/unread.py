@@ -17,6 +17,7 @@ from mainstem.telemetry import log
 
 REGISTRY_AWAY = Backoff(first_seconds=0.5, longest_seconds=15.0, jitter="equal")
 """When a registry that has not answered is asked again."""
+_EXAMPLES = 5
 
 
 class Unread:
@@ -82,7 +83,7 @@ class Unread:
             except AWAY as away:
                 unanswered += 1
                 if unanswered == 1:
-                    self._say(reason, f"{', '.join(sorted(map(str, names)))}: {away.what}")
+                    self._say(reason, f"{_told(names)}: {away.what}")
             await asyncio.sleep(REGISTRY_AWAY.delay(unanswered, self._environment.chance.random))
         self._over(reason)
         self._pauses.rejoin(at)
@@ -100,3 +101,10 @@ class Unread:
             log.warning(
                 "%s: the registry of schemas answers again, after %.1f s: %s no longer", self._name, waited, reason
             )
+
+
+def _told(names: Collection[SchemaName]) -> str:
+    """Some of them: a batch of garbage may have thousands."""
+    some = sorted(map(str, names))[:_EXAMPLES]
+    more = len(names) - len(some)
+    return ", ".join(some) + (f" and {more} more" if more else "")
