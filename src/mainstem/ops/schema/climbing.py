@@ -46,7 +46,10 @@ class OlderForm(Struct, frozen=True):
 
 
 async def older_forms(declaration: Declaration, registry: SchemaRegistry) -> AsyncIterator[OlderForm]:
-    """The older versions that are read and of which something would be a dead letter. Only JSON is tried."""
+    """The older versions that are read and of which something would be a dead letter.
+
+    Only JSON is tried: the other formats do not say what a text must be, or how great a number is.
+    """
     if declaration.format != "json" or declaration.envelope is None:
         return
     for version in range(declaration.oldest, declaration.version):
