@@ -408,3 +408,30 @@ async def test_any_number_of_unknown_schemas_is_answered_in_the_end() -> None:
     assert writers.unknown(names) == []
     await asyncio.sleep(DENIED_SECONDS + 1)
     assert len(writers.unknown(names)) == len(names)
+
+
+@simulated
+async def test_batches_of_garbage_do_not_make_one_another_wait() -> None:
+    """Many partitions may have some at once: what one has been told is not forgotten because another asks."""
+    loop = asyncio.get_running_loop()
+    asked: list[SchemaName] = []
+
+    async def ask(names: Sequence[SchemaName]) -> Sequence[Answer]:
+        asked.extend(names)
+        await asyncio.sleep(0.001 * len(names))
+        return ["there is no such schema"] * len(names)
+
+    writers = Writers(ask, loop.time)
+
+    async def partition(names: Sequence[SchemaName]) -> None:
+        while writers.unknown(names):
+            await writers.acquire(names)
+            # Its batch is read again a moment later, in which another one may begin.
+            await asyncio.sleep(0.1)
+
+    each = [[SchemaName(number) for number in range(at, at + 4_000)] for at in range(0, 32_000, 4_000)]
+    await asyncio.gather(*map(partition, each))
+    assert len(asked) == 32_000
+    await asyncio.sleep(DENIED_SECONDS + 1)
+    await writers.acquire([SchemaName(99_999)])
+    assert writers.find(SchemaName(0)) is None

@@ -21,7 +21,7 @@ SCHEMA_HEADER: Final = ID_HEADERS["value"]
 _IN_PLAY: Final = (0, str(UUID(int=0)))
 """The id and the GUID that play writes, and no registry gives."""
 _DENIED_MOST: Final = 10_000
-"""More are kept only where one batch has more: forgotten before it is read again, it would never be read."""
+"""Of more, those are forgotten that count no longer. Any other may be one that a batch of garbage is just waiting for."""
 _ASKED_AT_ONCE: Final = 64
 """So many names are one question: a batch of garbage may have more than anybody answers in time."""
 _NEVER: Final = "", -inf
@@ -138,15 +138,20 @@ class Writers:
         """
         if self._ask is None:
             return
+        self._forget()
         wanted = self.unknown(names, again=again)
-        if len(self._denied) + len(wanted) > _DENIED_MOST:
-            self._denied.clear()
+        denied: dict[SchemaName, str] = {}
         for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            await self._acquire(self._ask, wanted[start : start + _ASKED_AT_ONCE], again=again)
+            some = wanted[start : start + _ASKED_AT_ONCE]
+            await self._acquire(self._ask, some, again=again)
+            denied |= {each: self._denied[each][0] for each in some if each in self._denied}
         now = self._monotonic()
-        for name in wanted:
-            if name in self._denied:
-                self._denied[name] = self._denied[name][0], now
+        self._denied |= {name: (why, now) for name, why in denied.items()}
+
+    def _forget(self) -> None:
+        if len(self._denied) > _DENIED_MOST:
+            since = self._monotonic() - DENIED_SECONDS
+            self._denied = {name: each for name, each in self._denied.items() if each[1] > since}
 
     async def _acquire(self, ask: Ask, names: Sequence[SchemaName], *, again: bool) -> None:
         try:
