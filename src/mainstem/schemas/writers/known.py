@@ -21,7 +21,7 @@ SCHEMA_HEADER: Final = ID_HEADERS["value"]
 _IN_PLAY: Final = (0, str(UUID(int=0)))
 """The id and the GUID that play writes, and no registry gives."""
 _DENIED_MOST: Final = 10_000
-"""Of more, those are forgotten that count no longer. Any other may be one that a batch of garbage is just waiting for."""
+"""Of more, those are forgotten that count no longer: any other may be one that a batch of garbage waits for."""
 _ASKED_AT_ONCE: Final = 64
 """So many names are one question: a batch of garbage may have more than anybody answers in time."""
 _NEVER: Final = "", -inf
