@@ -7,18 +7,19 @@ from typing import Final, NamedTuple, cast, get_args
 from msgspec.structs import replace
 
 from mainstem.errors import DefinitionError
-from mainstem.events import Declaration, EventFormat
+from mainstem.events import Declaration
 from mainstem.schemas.compatibility import Differ, Difference, Fields, Level, Policy, comparisons
 from mainstem.schemas.documents import Format, Grammar, Resolved, Schema
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+FORMAT_OF: Final[Mapping[str, Format]] = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
+"""By what the class line of an event says."""
 
 _ROOMS: Final[Mapping[Format, str]] = {
     "AVRO": "mainstem.schemas.avro",
     "JSON": "mainstem.schemas.jsonschema",
     "PROTOBUF": "mainstem.schemas.protobuf",
 }
-_FORMATS: Final[Mapping[EventFormat, Format]] = {"avro": "AVRO", "json": "JSON", "protobuf": "PROTOBUF"}
 
 _FORMS: Final[Mapping[tuple[Format, str], str]] = {
     ("AVRO", "resolved"): "inlined",
@@ -59,7 +60,7 @@ def offered(declaration: Declaration, name: str) -> object:
 
     Raises DefinitionError where what the format needs is not installed.
     """
-    return _loaded(_FORMATS[declaration.format], name)
+    return _loaded(FORMAT_OF[declaration.format], name)
 
 
 def schema_of(declaration: Declaration) -> Schema:

@@ -20,6 +20,7 @@ from mainstem.registry.http.query import Query
 from mainstem.registry.http.refusal import Refused
 from mainstem.registry.http.security import EVERYBODY, Account, Audit, Deed, Exposure, Gate, logged
 from mainstem.registry.http.shapes import Failure
+from mainstem.schemas.registries import MEDIA_TYPE
 from mainstem.telemetry import log
 from mainstem.web import Answer, Asked, BodyRefused
 
@@ -126,7 +127,7 @@ class _Request:
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
-        self.media_type = media.V1
+        self.media_type = MEDIA_TYPE
         self.account: Account | None = None
         self.found: tuple[Endpoint, Mapping[str, str]] | None = None
         self.subject = ""

@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from mainstem.registry.contents import LARGEST_NUMBER
-from mainstem.registry.http import media
 from mainstem.registry.http.endpoints import ENDPOINTS, Endpoint
 from mainstem.registry.http.shapes import Failure
+from mainstem.schemas.registries import MEDIA_TYPE
 
 Document: TypeAlias = dict[str, object]
 
@@ -96,7 +96,7 @@ def _failure(codes: list[int], shapes: dict[object, object]) -> Document:
 
 
 def _content(schema: object) -> Document:
-    return {kind: {"schema": schema} for kind in (media.V1, "application/json")}
+    return {kind: {"schema": schema} for kind in (MEDIA_TYPE, "application/json")}
 
 
 def _names(endpoint: Endpoint) -> list[str]:

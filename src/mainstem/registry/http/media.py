@@ -2,8 +2,9 @@
 
 from typing import Final
 
-V1: Final = "application/vnd.schemaregistry.v1+json"
-TYPES: Final = (V1, "application/vnd.schemaregistry+json", "application/json", "application/octet-stream")
+from mainstem.schemas.registries import MEDIA_TYPE
+
+TYPES: Final = (MEDIA_TYPE, "application/vnd.schemaregistry+json", "application/json", "application/octet-stream")
 """What is taken and offered; the first is what an answer has unless something else was asked for."""
 
 _CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
@@ -20,7 +21,7 @@ def taken(content_type: str | None) -> bool:
 def chosen(accept: str | None) -> str | None:
     """The type of the answer: the one that is wanted most, among equals the first of ours; None where none is."""
     if accept is None or not accept.strip():
-        return V1
+        return MEDIA_TYPE
     wanted = [_wish(each) for each in accept.split(",") if each.strip()]
     ranked = [(max((_quality(kind, wish) for wish in wanted), default=(0, 0.0)), kind) for kind in TYPES]
     best = max(ranked, key=lambda each: each[0][1])

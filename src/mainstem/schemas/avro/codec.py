@@ -127,7 +127,8 @@ def _encoding(
 
 
 def _reading(written: _Written, reader: _Written | None, *, named: bool) -> Callable[[bytes], object]:
-    # In C a type that holds itself is read by functions that call themselves, and nobody counts how often.
+    # In C a type that holds itself is read by functions that call themselves, and nobody counts how often: a few
+    # thousand bytes end the process. The same in Python stops in time, and has no public name; so its major is bound.
     deep = written.recursive or (reader is not None and reader.recursive)
     read = _read_py.schemaless_reader if deep else fastavro.schemaless_reader
     schema, into = written.loaded, None if reader is None else reader.loaded

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mainstem.schemas.registries.locked import Locked as Locked
     from mainstem.schemas.registries.locked import LockFile as LockFile
     from mainstem.schemas.registries.marks import mark_of as mark_of
+    from mainstem.schemas.registries.registry import MEDIA_TYPE as MEDIA_TYPE
     from mainstem.schemas.registries.registry import Registered as Registered
     from mainstem.schemas.registries.registry import SchemaRegistry as SchemaRegistry
     from mainstem.schemas.registries.registry import turned_away as turned_away
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LOCK_NAME",
+    "MEDIA_TYPE",
     "LockFile",
     "Locked",
     "Registered",
@@ -33,7 +35,7 @@ __getattr__, __dir__ = door(
     {
         "locked": ("LOCK_NAME", "LockFile", "Locked"),
         "marks": ("mark_of",),
-        "registry": ("Registered", "SchemaRegistry", "turned_away"),
+        "registry": ("MEDIA_TYPE", "Registered", "SchemaRegistry", "turned_away"),
         "remembering": ("Remembering",),
         "remote": ("RemoteRegistry",),
     },

@@ -9,6 +9,9 @@ from mainstem.errors import RegistryRefused
 from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Schema
 
+MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
+"""What requests to a registry and its answers are in."""
+
 TURNED_AWAY: Final = frozenset({401, 403, 407})
 """What a registry says to who may not ask; what stands in front of one says these too, in its own form."""
 

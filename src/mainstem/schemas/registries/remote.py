@@ -14,11 +14,9 @@ from msgspec import Struct
 from mainstem.errors import RegistryRefused
 from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Reference, Schema
-from mainstem.schemas.registries.registry import Registered
+from mainstem.schemas.registries.registry import MEDIA_TYPE, Registered
 from mainstem.schemas.registries.replies import NOT_FOUND, code_of, granted, read
 from mainstem.web.client import Client, Reply
-
-MEDIA_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 
 _NOT_UNDERSTOOD: Final = frozenset({400, 422})
 _HEADERS: Final = {

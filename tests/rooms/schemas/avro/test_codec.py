@@ -2,9 +2,15 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
+import tomllib
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from math import isfinite
+from pathlib import Path
+from textwrap import dedent
 from typing import Annotated, Any, cast
 from uuid import UUID
 
@@ -308,6 +314,20 @@ def test_depth_and_counts_stop_nobody() -> None:
     nested = '{"type":"record","name":"Moved","fields":[{"name":"x","type":["null","Moved"]}]}'
     with pytest.raises(msgspec.DecodeError):
         codec_reading(declaration_of(Moved), Schema(nested), {}).decode(b"\x02" * 1_000_000)
+
+
+def test_the_library_reads_depth_only_in_python() -> None:
+    """Its reader in C ends the process; the one in Python has a private name, so the next major is not taken unseen."""
+    deep = """
+        import fastavro, io
+        itself = {"name": "x", "type": ["null", "M"]}
+        schema = fastavro.parse_schema({"type": "record", "name": "M", "fields": [itself]})
+        fastavro.schemaless_reader(io.BytesIO(b"\\2" * 1_000_000), schema, None)
+    """
+    ended = subprocess.run([sys.executable, "-c", dedent(deep)], capture_output=True, check=False, timeout=60)
+    assert ended.returncode == -signal.SIGSEGV, "a public reader would do by now: take it, and drop the bound"
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())
+    assert project["project"]["optional-dependencies"]["avro"] == ["fastavro>=1.12,<2"]
 
 
 def theirs() -> tuple[SchemaRegistryClient, SerializationContext]:

@@ -1,7 +1,6 @@
 """Who reads an event: what each handler has said that it reads, and what of that a new form would take from it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
 
 from msgspec import UNSET, Struct
 
@@ -11,12 +10,10 @@ from mainstem.delivery import ContractEntry
 from mainstem.errors import NotFound, SchemaRefused
 from mainstem.ops.arguments import opened
 from mainstem.schemas.compatibility import Difference, concerned, innermost, shown, touches
-from mainstem.schemas.documents import Format, Schema
-from mainstem.schemas.formats import differ_of, fields_of
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import FORMAT_OF, differ_of, fields_of
 from mainstem.service import STALE_MS, CatalogueEntry, Outline, Standing, read_catalogue, read_standings
 from mainstem.service.promises import Stated
-
-_FORMATS: Final[dict[str, Format]] = {"json": "JSON", "avro": "AVRO", "protobuf": "PROTOBUF"}
 
 
 class Break(Struct, frozen=True):
@@ -183,7 +180,7 @@ def _differences(writer: Schema, reader: Schema) -> list[Difference]:
 
 
 def _schema_of(contract: ContractEntry) -> Schema:
-    return Schema(contract.schema, _FORMATS[contract.format])
+    return Schema(contract.schema, FORMAT_OF[contract.format])
 
 
 def _told(difference: Difference) -> str:

@@ -1,7 +1,6 @@
 """Versions of a subject: registering, finding, listing, reading and deleting them."""
 
 from collections.abc import Callable
-from typing import Final, get_args
 
 from mainstem.registry.contents import (
     Contents,
@@ -25,9 +24,8 @@ from mainstem.registry.http.shapes import (
     of_registration,
     of_version,
 )
-from mainstem.schemas.documents import Format, Schema
-
-_FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import FORMATS
 
 
 def shown_by(call: Call) -> Shown:
@@ -42,7 +40,7 @@ def schema_of(request: SchemaRequest) -> Schema:
     if not request.schema:
         raise RegistryError(42201, "Empty schema")
     said = request.schema_type or AVRO
-    for kind in _FORMATS:
+    for kind in FORMATS:
         if said == kind:
             return Schema(request.schema, kind, request.references or (), request.metadata, request.rule_set)
     raise RegistryError(42201, f"Invalid schema type {said}")
