@@ -5,11 +5,11 @@ registry, Karapace and Apicurio alike.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mainstem.errors import RegistryRefused
 from mainstem.schemas.compatibility import Level, Policy
@@ -40,12 +40,18 @@ class _Body(Struct, rename="camel"):
     id: int | None = None
     guid: str | None = None
 
-    def read(self) -> Schema:
-        return Schema(self.schema or "", self.schema_type, self.references or (), self.metadata, self.rule_set)
+    def read(self, text: str) -> Schema:
+        return Schema(text, self.schema_type, self.references or (), self.metadata, self.rule_set)
 
 
-class _Numbered(Struct):
-    """What is registered has these."""
+class _Texted(Struct):
+    """A schema that is asked for has this. What answers without it, such as ``{}`` to everything, is no registry."""
+
+    schema: Annotated[str, Meta(min_length=1)]
+
+
+class _Numbered(_Texted):
+    """What is registered has these too."""
 
     version: int
     id: int
@@ -100,11 +106,11 @@ class RemoteRegistry:
     async def by_id(self, id: int, subject: str = "") -> Schema:
         """As the protocol says."""
         asked = f"?subject={_escaped(subject)}" if subject else ""
-        return read(granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}"), _Body).read()
+        return _schema(granted(await self._ask("GET", f"/schemas/ids/{id}{asked}"), f"id {id}"))
 
     async def by_guid(self, guid: str) -> Schema:
         """As the protocol says."""
-        return read(granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}"), _Body).read()
+        return _schema(granted(await self._ask("GET", f"/schemas/guids/{_escaped(guid)}"), f"GUID {guid}"))
 
     async def version(
         self, subject: str, version: int | Literal["latest"], *, deleted: bool = False
@@ -192,8 +198,12 @@ def _sent(schema: Schema, version: int | None = None) -> bytes:
     return msgspec.json.encode(body)
 
 
+def _schema(reply: Reply) -> Schema:
+    return read(reply, _Body).read(read(reply, _Texted).schema)
+
+
 def _registered(subject: str, reply: Reply | None) -> Registered | None:
     if reply is None:
         return None
     body, numbered = read(reply, _Body), read(reply, _Numbered)
-    return Registered(body.subject or subject, numbered.version, numbered.id, body.read(), body.guid)
+    return Registered(body.subject or subject, numbered.version, numbered.id, body.read(numbered.schema), body.guid)

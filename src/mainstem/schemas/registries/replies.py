@@ -1,9 +1,9 @@
 """What a registry says: yes, no, or that it cannot look; and what no registry says, for anybody may listen there."""
 
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from mainstem.errors import RegistryRefused, ServerAway
 from mainstem.schemas.registries.registry import TURNED_AWAY
@@ -20,7 +20,7 @@ _LATER: Final = frozenset({408, 425, 429})
 class _Failure(Struct):
     """What each refusal of a registry has."""
 
-    error_code: int
+    error_code: Annotated[int, Meta(gt=0)]
     message: str = ""
 
 
@@ -29,13 +29,13 @@ def code_of(reply: Reply) -> int:
 
     Raises ``ServerAway`` where it says that it cannot answer now, and for what no registry says.
     """
-    if reply.status < 400:
+    if reply.status < 300:
         return 0
     said = _failure(reply)
     if reply.status >= 500 or reply.status in _LATER:
         what = f"the registry answers {said.error_code if said else reply.status}: {_message(said)}"
         raise ServerAway(what, where=reply.server, remedy="see what it says itself; it may answer later")
-    if said is None and reply.status not in TURNED_AWAY:
+    if reply.status < 400 or (not said and reply.status not in TURNED_AWAY):
         raise _none_there(reply, f"it answers with status {reply.status}, and not as a registry does")
     return said.error_code if said else reply.status
 

@@ -10,7 +10,8 @@ from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.registries import SchemaRegistry, turned_away
 from mainstem.schemas.writers.known import AWAY, Answer, SchemaName, Written
 
-_NOTHING_MORE: Final = 404
+_NOTHING_MORE: Final = 600
+"""Codes below are those of HTTP, which any server says."""
 _AT_ONCE: Final = 8
 _REFERENCES_MOST: Final = 500
 _DEEPEST: Final = 50
@@ -76,12 +77,12 @@ async def _schema(registry: SchemaRegistry, name: SchemaName) -> Schema:
 async def _check_verdict(registry: SchemaRegistry, refused: RegistryRefused) -> None:
     """Raise ``ServerAway`` for a refusal that says nothing about the schema.
 
-    404 without anything more is also what a server says that is no registry, or that does not know of GUIDs: it counts
-    where another question is answered.
+    404 without anything more, or 410, is also what a server says that is no registry, or that does not know of GUIDs: it
+    counts where another question is answered.
     """
     if turned_away(refused):
         raise ServerAway(refused.what, where=refused.where, why=refused.why, remedy=refused.remedy) from refused
-    if refused.error_code == _NOTHING_MORE:
+    if refused.error_code < _NOTHING_MORE:
         try:
             await registry.subjects("mainstem.")
         except RegistryRefused as nobody:
