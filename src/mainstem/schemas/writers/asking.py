@@ -77,8 +77,8 @@ async def _schema(registry: SchemaRegistry, name: SchemaName) -> Schema:
 async def _check_verdict(registry: SchemaRegistry, refused: RegistryRefused) -> None:
     """Raise ``ServerAway`` for a refusal that says nothing about the schema.
 
-    404 without anything more, or 410, is also what a server says that is no registry, or that does not know of GUIDs: it
-    counts where another question is answered.
+    404 without anything more, or 410, is also what a server says that is no registry, or that does not know of GUIDs:
+    it counts where another question is answered.
     """
     if turned_away(refused):
         raise ServerAway(refused.what, where=refused.where, why=refused.why, remedy=refused.remedy) from refused
