@@ -127,6 +127,26 @@ class GroupDescription(Struct, frozen=True):
     places: int = 0
 
 
+class ForeignGroup(Struct, frozen=True):
+    """A consumer group that is none of Mainstem's, as far as it reads what was asked about.
+
+    ``positions`` are those that it has committed there. ``topics`` are those where it has, or where a member of it
+    reads now.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    topics: frozenset[str]
+    positions: Mapping[TopicPartition, int]
+
+
+class ForeignGroups(Struct, frozen=True):
+    """The groups that are none of Mainstem's, by name; ``unasked`` says why some may be missing, if so, in words."""
+
+    groups: tuple[ForeignGroup, ...] = ()
+    unasked: tuple[str, ...] = ()
+
+
 class Preparation(Struct, frozen=True):
     """A topic, or the settings that a broker keeps of a group: what is to be done about it, if anything.
 

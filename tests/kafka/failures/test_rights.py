@@ -20,10 +20,12 @@ from mainstem import Context, IntegrationEvent, Service
 from mainstem.clock import SystemClock
 from mainstem.errors import BrokerAway, MainstemError, NotAllowed, StartRefused
 from mainstem.identifiers import Identifiers
+from mainstem.ops.schema.contracts import KnowsForeignGroups
 from mainstem.service import Existing, connected, groups_of, running, topics_of
 from mainstem.settings import Settings
 from tests.journeys.conditions import until
 from tests.kafka.failures.test_errors import Make, require
+from tests.kafka.test_foreign_groups import commit
 from tools.kafka import Cluster
 
 QUICK = Settings(session_timeout_seconds=3, grace_seconds=2, commit_interval_ms=5)
@@ -218,6 +220,26 @@ async def test_what_is_applied_runs_without_the_right_to_create(
                 transaction.publish(sent(f"{key}2"))
             await until(lambda key=key: {key, f"{key}2"} <= set(told))
     assert sorted(told) == ["a", "a2", "b", "b2"]
+
+
+async def test_foreign_groups_that_may_not_be_looked_at_are_not_taken_for_none(
+    guarded: Guarded, unique: Callable[[str], str]
+) -> None:
+    """Some are refused, and of some the cluster does not even tell: both is said, and what is found is found."""
+    topic, open_one, hidden = f"{unique('foreign')}-sent", unique("open"), unique("hidden")
+    apart, clock = echo(topic.removesuffix("-sent"), [])[0], SystemClock()
+    await apply(guarded, apart)
+    for group in (open_one, hidden):
+        await asyncio.to_thread(commit, guarded.plain, group, topic, 0)
+    guarded.deny(ResourceType.GROUP, hidden, AclOperation.DESCRIBE)
+    async with connected(guarded.url(topic), clock, Identifiers(clock)) as broker:
+        assert isinstance(broker, KnowsForeignGroups)
+        [refused] = (before := await broker.foreign_groups([topic])).unasked
+        guarded.deny(ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE)
+        [unlisted] = (after := await broker.foreign_groups([topic])).unasked
+    assert [each.name for each in (*before.groups, *after.groups)] == [open_one, open_one]
+    assert "only consumer groups that this user may describe can be seen" in unlisted
+    assert "1 consumer group could not be asked: The cluster refuses a group" in refused
 
 
 async def refused_at_the_door(url: str) -> tuple[MainstemError, float]:

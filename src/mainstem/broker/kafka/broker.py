@@ -15,6 +15,7 @@ from mainstem.broker import (
     Admin,
     Change,
     CopyProgress,
+    ForeignGroups,
     Group,
     GroupDescription,
     GroupSpec,
@@ -29,6 +30,7 @@ from mainstem.broker import (
 from mainstem.broker.kafka.calls import RETRY_SECONDS, STRANGERS, Calls, kafka_error, translated
 from mainstem.broker.kafka.copies import Copies, Restorer, Standbys, change_of
 from mainstem.broker.kafka.fetcher import Fetchers
+from mainstem.broker.kafka.foreign import foreign_groups
 from mainstem.broker.kafka.groups import GroupAdmin, Groups, KafkaGroup
 from mainstem.broker.kafka.log import KafkaLog
 from mainstem.broker.kafka.options import ClientSettings, KafkaOptions, Settings
@@ -77,7 +79,7 @@ class KafkaBroker:
         self._sharing = Sharing(self._slots, self._calls)
         self._log = KafkaLog(settings, self._topics, self._sharing)
         topic_admin = TopicAdmin(self._topics)
-        groups = Groups(settings, self._topics, topic_admin, self._log)
+        groups = self._groups = Groups(settings, self._topics, topic_admin, self._log)
         self._restoring = Fetchers(settings.restorer(), RESTORE_BYTES)
         self._following = Fetchers(settings.follower(), STANDBY_BYTES)
         self._restorer: Restorer | None = None
@@ -107,6 +109,10 @@ class KafkaBroker:
             async for batch in batches:
                 for key, value in zip(batch.keys, batch.values, strict=True):
                     yield change_of(key or b"", value)
+
+    async def foreign_groups(self, topics: Iterable[str]) -> ForeignGroups:
+        """The consumer groups that are none of ours, and have committed something of these topics, or read them now."""
+        return await foreign_groups(self._groups, topics)
 
     def copies(self) -> Sequence[CopyProgress]:
         """The local copies that are being restored, or stand by."""

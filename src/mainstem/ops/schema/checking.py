@@ -23,7 +23,7 @@ class Checked(Struct, frozen=True):
 
     ``first`` is who has to be deployed first, by what is registered and by what readers have said; None where nothing
     is known of what it was. ``before`` names the services that its publisher has to wait for. ``older`` are versions
-    of which not everything becomes the newest one.
+    of which not everything becomes the newest one. ``unasked`` says why there may be readers that were not found.
     """
 
     subject: str
@@ -35,6 +35,7 @@ class Checked(Struct, frozen=True):
     first: Direction | None = None
     before: tuple[str, ...] = ()
     older: tuple[OlderForm, ...] = ()
+    unasked: tuple[str, ...] = ()
 
     @property
     def broken(self) -> bool:
@@ -69,7 +70,8 @@ async def _check(stated: Stated, registry: SchemaRegistry, contracts: Contracts)
     if before and first in ("any", None):
         first = "readers"
     older = tuple([each async for each in older_forms(stated.declaration, registry)])
-    return Checked(stated.subject, outcome, version, problems, readers, stated.owner, first, before, older)
+    publisher, unasked = stated.owner, contracts.unasked
+    return Checked(stated.subject, outcome, version, problems, readers, publisher, first, before, older, unasked)
 
 
 async def _latest(stated: Stated, registry: SchemaRegistry) -> tuple[Registered | None, tuple[str, ...]]:

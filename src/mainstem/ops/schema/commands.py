@@ -134,6 +134,8 @@ def check(*, services: tuple[str, ...], as_json: bool, **options: object) -> Non
         tell_order(steps)
         if services and not broker_is_named(wanted.broker, dev=wanted.dev):
             click.echo("No broker is named, so nobody has been asked what handlers read.", err=True)
+        for why in dict.fromkeys(why for each in found for why in each.unasked):
+            click.echo(f"There may be further readers: {why}.", err=True)
     if steps is None or any(each.broken for each in found):
         raise SystemExit(UNLIKE)
 
@@ -156,7 +158,8 @@ async def _check(outlines: Sequence[Outline], wanted: Wanted) -> list[Checked]:
         return compared(past, await present(folder or Path(LOCK_NAME)))
     known = Contracts(coming=outlines)
     if broker_is_named(broker, dev=dev):
-        known = await Contracts.known(broker, outlines, wanted.environment, dev=dev)
+        topics = {each.declaration.topic for each in stated}
+        known = await Contracts.known(broker, outlines, topics, wanted.environment, dev=dev)
     if past is not None:
         return await check_against(past, stated, known)
     async with read_registry(wanted.registry, broker, dev=dev) as registry:

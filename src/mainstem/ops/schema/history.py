@@ -66,7 +66,8 @@ def _locked(stated: Stated, lock: LockFile, contracts: Contracts) -> Checked:
         outcome, problems = "unchanged" if known else "new", ()
     before = waited_for(readers)
     first: Direction | None = "readers" if before else None
-    return Checked(stated.subject, outcome, latest, problems, readers, stated.owner, first, before)
+    publisher, unasked = stated.owner, contracts.unasked
+    return Checked(stated.subject, outcome, latest, problems, readers, publisher, first, before, unasked=unasked)
 
 
 def compared(past: Past, now: Past) -> list[Checked]:

@@ -32,7 +32,7 @@ class Groups:
         self.log = log
         self.registry = Registry(settings, topics, log)
         self.coordinators = Coordinators(settings.admin(), settings.options.answer_seconds, topics.calls)
-        self._committed = Committed(settings, topics.calls)
+        self.committed = Committed(settings, topics.calls)
         self._allowed: set[str] = set()
 
     async def enter(self, spec: GroupSpec) -> None:
@@ -109,7 +109,7 @@ class Groups:
 
         async def read() -> bool:
             nonlocal found
-            committed = await self._committed.read(group, asked, stable=stable)
+            committed = await self.committed.read(group, asked, stable=stable)
             found = positions_of(committed, inbox_of(group))
             return not any(at.error for at in committed)
 

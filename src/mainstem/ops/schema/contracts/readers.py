@@ -1,10 +1,11 @@
 """Who reads an event: what each handler has said that it reads, and what of that a new form would take from it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from msgspec import UNSET, Struct
 
-from mainstem.broker import GroupDescription
+from mainstem.broker import Broker, ForeignGroups, GroupDescription
 from mainstem.clock import SystemClock
 from mainstem.delivery import ContractEntry
 from mainstem.errors import NotFound, SchemaRefused
@@ -14,6 +15,15 @@ from mainstem.schemas.documents import Schema
 from mainstem.schemas.formats import FORMAT_OF, differ_of, fields_of
 from mainstem.service import STALE_MS, CatalogueEntry, Outline, Standing, read_catalogue, read_standings
 from mainstem.service.promises import Stated
+
+
+@runtime_checkable
+class KnowsForeignGroups(Protocol):
+    """A broker that others read too, in groups that are none of ours."""
+
+    async def foreign_groups(self, topics: Iterable[str]) -> ForeignGroups:
+        """Those that have committed something of these topics, or read them now, as far as they can be asked."""
+        ...
 
 
 class Break(Struct, frozen=True):
@@ -29,7 +39,8 @@ class Reader(Struct, frozen=True):
 
     ``fields`` are those that it reads, None where it has not said so. ``unread`` are fields that have changed and that
     it does not read. A reader is ``mended`` where it breaks, and what is deployed together with the change does not;
-    ``stale`` where its group has not been seen for two weeks.
+    ``stale`` where its group has not been seen for two weeks; ``foreign`` where it is none of Mainstem's, and has so
+    many ``members`` now.
     """
 
     reader: str
@@ -42,12 +53,15 @@ class Reader(Struct, frozen=True):
     unread: tuple[str, ...] = ()
     mended: bool = False
     stale: bool = False
+    foreign: bool = False
+    members: int | None = None
 
 
 class Contracts:
     """What the handlers of all services have said that they read, as they were started last.
 
-    ``groups`` are all that the broker knows; ``coming`` has services that are to be deployed, in their new form.
+    ``groups`` are those of Mainstem's that stand in no catalogue, ``foreign`` those of others; ``coming`` has services
+    that are to be deployed, in their new form.
     """
 
     def __init__(
@@ -57,11 +71,13 @@ class Contracts:
         coming: Sequence[Outline] = (),
         standings: Mapping[str, Standing] | None = None,
         now_ms: int = 0,
+        foreign: ForeignGroups | None = None,
     ) -> None:
         self._entries = tuple(entries)
         self._groups = groups or {}
         self._standings = standings or {}
         self._now_ms = now_ms
+        self._foreign = foreign or ForeignGroups()
         self._coming = {
             each.service.name: [ContractEntry.of(taken) for handled in each.handlers for taken in handled.inputs]
             for each in coming
@@ -69,28 +85,43 @@ class Contracts:
 
     @classmethod
     async def known(
-        cls, broker: str | None, coming: Sequence[Outline], environment: str | None, *, dev: bool
+        cls, broker: str | None, coming: Sequence[Outline], topics: Iterable[str], environment: str | None, *, dev: bool
     ) -> "Contracts":
-        """Those in the catalogue of a broker, of one environment or of all; none where there is no broker yet."""
+        """Those in the catalogue of a broker, of one environment or of all; none where there is no broker yet.
+
+        With them, whatever else reads these topics.
+        """
         try:
             async with opened(broker, dev=dev) as backend:
                 entries = await read_catalogue(backend)
                 groups = await backend.admin.groups()
                 standings = await read_standings(backend)
+                foreign = await _foreign(backend, topics)
         except NotFound:
             return cls(coming=coming)
         named = {each.group for each in entries}
         others = {name: group for name, group in groups.items() if name not in named}
         counting = (each for each in entries if environment in (None, each.environment))
         now_ms = SystemClock().now_ms()
-        return cls((each for each in counting if _counts(each, standings)), others, coming, standings, now_ms)
+        return cls((each for each in counting if _counts(each, standings)), others, coming, standings, now_ms, foreign)
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """Why there may be readers that have not been found, in words."""
+        return self._foreign.unasked
 
     def checked(self, stated: Stated, changed: Sequence[str] = ()) -> tuple[Reader, ...]:
         """What becomes of everybody who reads a type; ``changed`` are its fields that are not what they were."""
         readers = [self._checked(stated, changed, *each) for each in self._readers(stated)]
         topic = stated.declaration.topic
         strangers = (name for name, group in self._groups.items() if topic in group.inputs)
-        return (*readers, *(Reader(name, None, 0, None, None, None) for name in sorted(strangers)))
+        unknown = [Reader(name, None, 0, None, None, None) for name in sorted(strangers)]
+        unknown += [
+            Reader(each.name, None, 0, None, None, None, foreign=True, members=len(each.members))
+            for each in self._foreign.groups
+            if topic in each.topics
+        ]
+        return (*readers, *unknown)
 
     def _readers(self, stated: Stated) -> Iterator[tuple[CatalogueEntry, str, ContractEntry | None]]:
         names, topic = stated.declaration.names, stated.declaration.topic
@@ -131,6 +162,10 @@ class Contracts:
         return coming is not None and not any(
             any(_breaks(stated, each)) for each in coming if each.name in names and each.schema
         )
+
+
+async def _foreign(broker: Broker, topics: Iterable[str]) -> ForeignGroups:
+    return await broker.foreign_groups(topics) if isinstance(broker, KnowsForeignGroups) else ForeignGroups()
 
 
 def _counts(entry: CatalogueEntry, standings: Mapping[str, Standing]) -> bool:

@@ -7,7 +7,7 @@ import click
 
 from mainstem.ops.schema.contracts.order import Step
 from mainstem.ops.schema.contracts.readers import Reader
-from mainstem.ops.screen import moment
+from mainstem.ops.screen import moment, plural
 
 _RETIRE: Final = "mainstem schema contracts retire"
 
@@ -43,6 +43,9 @@ def _name(reader: Reader) -> str:
 
 
 def _reads(reader: Reader) -> str:
+    if reader.foreign:
+        present = plural(reader.members, "member") if reader.members else "nobody"
+        return f"  is a consumer group that is none of Mainstem's, with {present} in it now: nobody knows what it reads"
     if reader.service is None:
         return "  is a group that no service has declared: nobody knows what it reads"
     if reader.fields is None:
