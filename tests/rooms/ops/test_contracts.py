@@ -180,11 +180,13 @@ async def test_contracts_of_a_service_that_is_gone_are_retired(shell: Shell) -> 
     async with running(billing, broker=shell.broker, dev=True):
         refused = await shell.beside("schema", "contracts", "retire", "billing")
         assert (refused.exit_code, "the service 'billing' is running" in refused.stderr) == (1, True)
-    done = await shell.beside("schema", "contracts", "retire", "billing", "--reason", "nobody bills")
+    done = await shell.beside("schema", "contracts", "retire", "billing", "--reason", "nobody bills", "--json")
     assert done.exit_code == 0, done.output
+    [retired] = msgspec.json.decode(done.stdout)
+    assert (retired["group"], retired["service"], retired["reason"]) == ("billing", "billing", "nobody bills")
     listed = await shell.beside("schema", "contracts", "list", "--json")
     rows = {each["handler"]: each for each in msgspec.json.decode(listed.stdout)}
-    assert rows["bill"]["retired"]["reason"] == "nobody bills"
+    assert rows["bill"]["retired"] == {name: retired[name] for name in ("at_ms", "by", "reason")}
     assert (rows["note"]["retired"], rows["note"]["stale"]) == (None, False)
     assert "retired" in (await shell.beside("schema", "contracts", "list")).output
     assert "billing" not in (await shell.beside("schema", "check", f"{HERE}:anew")).output

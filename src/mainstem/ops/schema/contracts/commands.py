@@ -21,6 +21,16 @@ from mainstem.service import (
 from mainstem.settings import operator
 
 
+class Retired(Struct, frozen=True):
+    """A group whose contracts count no more: since when, by whom and why."""
+
+    group: str
+    service: str
+    at_ms: int
+    by: str
+    reason: str
+
+
 class Listed(Struct, frozen=True):
     """What a handler has said that it reads. ``stale`` is one whose group has not been seen for two weeks."""
 
@@ -97,16 +107,21 @@ def _contract(
 @click.option("--reason", default="", help="Why; it stands in the catalogue.")
 @click.option("--force", is_flag=True, help="Also when it is running: its contracts come back within two hours.")
 @broker_options
-def retire(*, service: str, reason: str, force: bool, broker: str | None, dev: bool) -> None:
+@json_option
+def retire(*, service: str, reason: str, force: bool, broker: str | None, dev: bool, as_json: bool) -> None:
     """Let what a service has said that it reads count no more, because it is gone.
 
     When it is started again its contracts come back by themselves. A service that runs is refused.
     """
-    for group in asyncio.run(_retired(service, reason, broker, dev=dev, force=force)):
-        click.echo(f"{group}: its contracts count no more, until it is started again.")
+    done = asyncio.run(_retired(service, reason, broker, dev=dev, force=force))
+    if as_json:
+        print_json(done)
+        return
+    for each in done:
+        click.echo(f"{each.group}: its contracts count no more, until it is started again.")
 
 
-async def _retired(service: str, reason: str, given: str | None, *, dev: bool, force: bool) -> list[str]:
+async def _retired(service: str, reason: str, given: str | None, *, dev: bool, force: bool) -> list[Retired]:
     async with opened(given, dev=dev) as broker:
         entries = await read_catalogue(broker)
         groups = [each.group for each in entries if each.service == service]
@@ -124,6 +139,6 @@ async def _retired(service: str, reason: str, given: str | None, *, dev: bool, f
                 why="what it has said that it reads is true",
                 remedy="stop it first; or give --force",
             )
-        at_ms = SystemClock().now_ms()
-        await retire_contracts(broker, groups, ContractRetirement(at_ms, operator(), reason))
-    return groups
+        retirement = ContractRetirement(SystemClock().now_ms(), operator(), reason)
+        await retire_contracts(broker, groups, retirement)
+    return [Retired(each, service, retirement.at_ms, retirement.by, reason) for each in groups]
