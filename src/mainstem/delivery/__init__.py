@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.context import due_ms as due_ms
     from mainstem.delivery.context import in_binary_mode as in_binary_mode
     from mainstem.delivery.context import waiting_fact as waiting_fact
+    from mainstem.delivery.desk import Acquaintance as Acquaintance
     from mainstem.delivery.failures import LASTING_KEY as LASTING_KEY
     from mainstem.delivery.failures import NO_ALERTS as NO_ALERTS
     from mainstem.delivery.failures import PARKING_STORE as PARKING_STORE
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
     from mainstem.delivery.schedules import next_by_calendar as next_by_calendar
     from mainstem.delivery.schedules import upcoming as upcoming
     from mainstem.delivery.tasks import Environment as Environment
+    from mainstem.delivery.tasks import Unread as Unread
     from mainstem.delivery.upkeep import Keeper as Keeper
     from mainstem.delivery.upkeep import Remembered as Remembered
     from mainstem.delivery.upkeep import Retirement as Retirement
@@ -119,6 +121,7 @@ __all__ = [
     "SCHEDULES_TASK",
     "SEEN_STORE",
     "TIMER_TOPIC",
+    "Acquaintance",
     "Action",
     "Alerts",
     "Answer",
@@ -174,6 +177,7 @@ __all__ = [
     "Strain",
     "SubscriptionEntry",
     "Survey",
+    "Unread",
     "Upcoming",
     "answers_topic",
     "audit_topic",
@@ -245,6 +249,7 @@ __getattr__, __dir__ = door(
             "Store",
             "in_binary_mode",
         ),
+        "desk": ("Acquaintance",),
         "failures": (
             "Alerts",
             "LASTING_KEY",
@@ -333,7 +338,7 @@ __getattr__, __dir__ = door(
             "Missed",
             "Recurring",
         ),
-        "tasks": ("Environment",),
+        "tasks": ("Environment", "Unread"),
         "upkeep": ("Keeper", "Remembered", "Retirement", "Rollback"),
         "works": ("CallLater",),
         "caches": (

@@ -1,10 +1,11 @@
 """From a record to its event and its handlers, in one incarnation of a task."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mainstem.broker import Batch
 from mainstem.delivery.context import TIMER_TOPIC, envelope_of, in_binary_mode
+from mainstem.delivery.desk.acquaintance import Acquaintance
 from mainstem.delivery.desk.handler import Handler
 from mainstem.delivery.failures import Letter
 from mainstem.delivery.plan import Plan
@@ -16,8 +17,8 @@ from mainstem.events import (
     Envelope,
 )
 from mainstem.schemas import DECODER_ERRORS, decoding_failure
-from mainstem.schemas.upcasting import Cells, Decode, Decoders, Reading
-from mainstem.schemas.writers import SCHEMA_HEADER, SchemaName, Writers
+from mainstem.schemas.upcasting import Decode, Decoders, Reading
+from mainstem.schemas.writers import SCHEMA_HEADER, Writers
 from mainstem.state import Timer
 
 
@@ -33,10 +34,9 @@ class BoundRoute(NamedTuple):
 class Routes:
     """The routes of a task, by topic and the bytes of the type header."""
 
-    __slots__ = ("_by_topic", "_naming", "_routes", "_writers")
+    __slots__ = ("_by_topic", "_routes", "acquaintance")
 
     def __init__(self, plan: Plan, handlers: Mapping[str, Handler], writers: Writers | None = None) -> None:
-        self._writers = writers
         self._routes: dict[tuple[str, bytes | None], BoundRoute] = {}
         self._by_topic: dict[str, tuple[Handler, ...]] = {}
         for (topic, name), route in plan.routes(writers).items():
@@ -45,8 +45,7 @@ class Routes:
             self._routes[key] = BoundRoute(route.reading.declaration, route.reading, route.reading.decoders, bound)
             known = self._by_topic.get(topic, ())
             self._by_topic[topic] = known + tuple(each for each in bound if each not in known)
-        # The topics with records that name the schema they were written with.
-        self._naming = frozenset(topic for (topic, _), each in self._routes.items() if each.reading.named)
+        self.acquaintance = Acquaintance({at: each.reading for at, each in self._routes.items()}, writers)
 
     def has_envelope(self, topic: str) -> bool:
         """Whether the types of a topic stand in its records."""
@@ -62,40 +61,6 @@ class Routes:
     def find(self, topic: str, type_name: bytes | None) -> BoundRoute | None:
         """The route of a type, or None when no handler wants it."""
         return self._routes.get((topic, type_name))
-
-    def unknown(self, batch: Batch, *, again: bool = False) -> Collection[SchemaName]:
-        """The schemas that somebody must be asked for before the records of a batch can be decoded.
-
-        Those that were denied just now are among them when they are asked for ``again``.
-        """
-        if batch.topic not in self._naming:
-            return ()
-        names = (SCHEMA_HEADER, CE_TYPE) if self.has_envelope(batch.topic) else (SCHEMA_HEADER,)
-        headers, *types = batch.several(names)
-        if not types:
-            return self._unknown((batch.topic, None), batch.values, headers, again=again)
-        found: set[SchemaName] = set()
-        for name in set(types[0] or ()):
-            at = [index for index, each in enumerate(types[0] or ()) if each == name]
-            values = [batch.values[index] for index in at]
-            named = headers and [headers[index] for index in at]
-            found.update(self._unknown((batch.topic, name), values, named, again=again))
-        return found
-
-    def _unknown(
-        self, at: tuple[str, bytes | None], values: Cells, headers: Cells | None, *, again: bool
-    ) -> Collection[SchemaName]:
-        bound = self._routes.get(at)
-        named = None if bound is None else bound.reading.named
-        return () if named is None else named.unknown(values, headers, again=again)
-
-    async def acquaint(self, names: Collection[SchemaName], *, again: bool = False) -> None:
-        """Ask for schemas, so that they are known or denied; those that were denied only ``again``.
-
-        Raises one of :data:`~mainstem.schemas.writers.AWAY` where nobody answers.
-        """
-        if self._writers is not None:
-            await self._writers.acquire(names, again=again)
 
     def decoders(self, bound: BoundRoute, batch: Batch) -> Decoders:
         """What decodes the records of a batch by their versions; none where each must be looked at."""

@@ -2,5 +2,6 @@
 
 from mainstem.delivery.tasks.environment import Environment
 from mainstem.delivery.tasks.task import Task
+from mainstem.delivery.tasks.unread import Unread
 
-__all__ = ["Environment", "Task"]
+__all__ = ["Environment", "Task", "Unread"]

@@ -47,7 +47,7 @@ class Task:
         self._lanes = Lanes(plan.lanes, self._fail, self._something_came, is_input)
         self._notices = Notices(Audit(plan.group, ownership.task), environment.clock)
         self._pauses = Pauses(self._incarnation.name, environment.clock, self._lanes, self._notices)
-        self._unread = Unread(self._incarnation.name, environment, self._pauses, self._notices, self._fail)
+        self._unread = Unread(self._incarnation.name, environment, self._pauses, self._fail, self._notices)
         self._breakers = Breakers({each.name: each.fuse for each in plan.processors if each.fuse is not None})
         self._alarm = Alarm(self._state, environment.clock, self._lanes.add, environment.later)
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -227,8 +227,8 @@ class Task:
                 self._nothing_to_read = False
                 continue
             batch = admission.in_binary_mode(batch)
-            if unknown := admission.unknown(batch):
-                self._unread.put_back(batch, unknown, reader, admission)
+            if unknown := admission.acquaintance.unknown(batch):
+                self._unread.put_back(batch, unknown, reader, admission.acquaintance)
                 continue
             admission.desk.counted.read(batch.topic, len(batch))
             if batch.topic != self._plan.inbox:

@@ -1,10 +1,10 @@
 """From a batch to works: who wants which record, and its event, decoded."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mainstem.broker import Batch, TopicPartition
 from mainstem.delivery.commands import LATER_ACTIONS, Command, decode_command
-from mainstem.delivery.desk import BoundRoute, Desk, Handler, Routes
+from mainstem.delivery.desk import Acquaintance, BoundRoute, Desk, Handler, Routes
 from mainstem.delivery.failures import lane_of
 from mainstem.delivery.lanes import Intake, Work
 from mainstem.delivery.measures import anybody_looks
@@ -14,7 +14,6 @@ from mainstem.delivery.works.works import BatchWork, CommandWork, EventWork, Sie
 from mainstem.errors import DecodingFailed
 from mainstem.events import CE_EVENTVERSION, CE_TYPE
 from mainstem.schemas import DECODER_ERRORS
-from mainstem.schemas.writers import SchemaName
 from mainstem.telemetry import log
 
 
@@ -37,13 +36,10 @@ class Admission:
         """The batch to be taken into work: events in structured mode look like all others."""
         return self._routes.in_binary_mode(batch)
 
-    def unknown(self, batch: Batch) -> Collection[SchemaName]:
-        """The schemas that somebody must be asked for before the batch can be taken into work; mostly none."""
-        return self._routes.unknown(batch)
-
-    async def acquaint(self, names: Collection[SchemaName]) -> None:
-        """Ask for them. Raises one of :data:`~mainstem.schemas.writers.AWAY` where nobody answers."""
-        await self._routes.acquaint(names)
+    @property
+    def acquaintance(self) -> Acquaintance:
+        """The schemas to be known before a batch can be taken into work."""
+        return self._routes.acquaintance
 
     def works(self, batch: Batch, intake: Intake) -> Sequence[Work]:
         """The works of a batch, in offset order. Records that need none are done in the intake."""

@@ -254,7 +254,7 @@ async def _again(
     """Run a handler for an event that was parked; what it has done, or why it stopped."""
     at = Slot(letter.batch(), 0)
     try:
-        await routes.acquaint(routes.unknown(at.batch, again=True), again=True)
+        await routes.acquaintance.ask_again(at.batch)
     except AWAY as away:
         return desk.unanswered(away.what, before)
     try:
@@ -284,7 +284,7 @@ class CommandWork(Struct, eq=False):
         if command.action == "edit" and (letter := decisions.edited(command)):
             # Whether its handler could be given it may need a schema; that nobody tells it now is said in the answer.
             with suppress(*AWAY):
-                await self.routes.acquaint(self.routes.unknown(letter.batch(), again=True), again=True)
+                await self.routes.acquaintance.ask_again(letter.batch())
         effects, now = no_effects(), desk.clock.now_ms()
         applied = decisions.apply(command, effects, now)
         if command.action == "redrive" and applied.found:
