@@ -178,6 +178,7 @@ async def there_and_back(url: str, kinds: Kinds, folder: Path, patch: pytest.Mon
                 ],
             )
         )
+        assert sorted(map(repr, await read_plainly(url, kinds, registry))) == sorted(map(repr, kinds.given))
         values = await records(url, kinds)
         with SchemaRegistryClient({"url": registry}) as client:
             assert await asyncio.to_thread(theirs, client, kinds, values) == [
@@ -188,6 +189,25 @@ async def there_and_back(url: str, kinds: Kinds, folder: Path, patch: pytest.Mon
                 {"to": "ann-marie"},
                 {"text": "x"},
             ]
+
+
+async def read_plainly(url: str, kinds: Kinds, registry: str) -> list[object]:
+    """What a consumer without handlers makes of all that was published; the later version is none of it."""
+    types = (kinds.placed, kinds.landed, kinds.sent, kinds.noted)
+    by_topic = {declaration_of(each).topic: each for each in types}
+    events: list[object] = []
+    later: list[VersionUnknown] = []
+    group, settings = f"{kinds.name}-plain", Settings(registry=registry)
+    async with Consumer(*kinds.topics, group=group, broker=url, reads=types, settings=settings) as consumer:
+        async for message in consumer:
+            try:
+                events.append(message.event(by_topic[message.topic]))
+            except VersionUnknown as error:
+                later.append(error)
+            if len(events) + len(later) == len(kinds.events()):
+                break
+    assert [each.what for each in later] == ["the event is Placed v3, and only v2 is known here"]
+    return events
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,10 @@ from mainstem.schemas.framing import unframed
 from mainstem.schemas.upcasting.chain import check_chain, climbed
 from mainstem.schemas.writers import SchemaName, Writers
 
-_ALONE: Final = Writers(in_play=True, alone_because="whoever is not a handler has nobody to ask for schemas")
+_ALONE: Final = Writers(
+    in_play=True,
+    alone_because="there is nobody to ask: handlers have somebody, and a Consumer for the types in its reads=(...)",
+)
 
 Decode: TypeAlias = Callable[[bytes], object]
 Decoders: TypeAlias = Mapping[bytes | None, Decode]

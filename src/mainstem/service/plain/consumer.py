@@ -8,13 +8,16 @@ from functools import partial
 from typing import Self
 
 from mainstem.broker import Ownership
-from mainstem.clock import SystemClock
+from mainstem.clock import Clock, SystemClock
 from mainstem.delivery import Environment, GroupRunner, Outputs, Plan, Runnable, tasks_for
 from mainstem.errors import DefinitionError, MainstemError, UnknownTopic
+from mainstem.events import Declarable
 from mainstem.identifiers import Identifiers
 from mainstem.service.brokers import Backend, connected, named_broker
+from mainstem.service.handlers import several
 from mainstem.service.plain.feed import Delivery, Feed, Start
 from mainstem.service.plain.message import Message
+from mainstem.service.plain.readings import Readings, declared
 from mainstem.settings import Settings
 
 
@@ -25,6 +28,10 @@ class Consumer:
     a moment later, or by :meth:`commit`. After a crash the records that were not committed come again: at least once.
     The partitions are shared between the consumers of a group, in all processes, and move when one comes or goes; a
     partition's records come in order. ``start`` says where a new group begins.
+
+    ``reads`` names the types that :meth:`Message.event` is asked for and whose records name the schema that they were
+    written with. A registry is asked for it before the record is given: the one in the settings, or that of the
+    broker. While nobody answers, the record's partition waits, and the others go on.
     """
 
     def __init__(
@@ -33,11 +40,13 @@ class Consumer:
         group: str,
         broker: str | Backend | None = None,
         start: Start = "earliest",
+        reads: tuple[Declarable, ...] = (),
         settings: Settings | None = None,
     ) -> None:
         if not topics:
             raise DefinitionError("a consumer of no topic", remedy="name one: Consumer('orders', group='reports')")
         self._topics = topics
+        self._reads = declared(several("reads", reads), topics)
         self._group = group
         self._named = broker
         self._start: Start = start
@@ -102,7 +111,8 @@ class Consumer:
             plan = await self._plan(broker)
             chance = random.Random(identifiers.new())  # noqa: S311 - jitter
             environment = Environment(broker, clock, chance, settings, None)
-            feed = partial(self._feed, broker, plan, settings)
+            readings = self._readings(broker, settings, clock) if self._reads else None
+            feed = partial(self._feed, plan, environment, readings)
             self._runner = GroupRunner(plan, partial(broker.rows, plan.group), environment, feed)
             self._running = asyncio.create_task(self._runner.run(), name=f"group {self._group}")
         except BaseException:
@@ -144,11 +154,22 @@ class Consumer:
             start=self._start,
         )
 
+    def _readings(self, broker: Backend, settings: Settings, clock: Clock) -> Readings:
+        # Who names no types need not load what opens registries.
+        from mainstem.service.promises import writers_of_read  # noqa: PLC0415
+
+        return Readings(self._reads, writers_of_read(self._reads, broker, settings, clock, self._stack))
+
     def _feed(
-        self, broker: Backend, plan: Plan, settings: Settings, ownership: Ownership, begun: Callable[[], None]
+        self,
+        plan: Plan,
+        environment: Environment,
+        readings: Readings | None,
+        ownership: Ownership,
+        begun: Callable[[], None],
     ) -> Runnable:
         inputs = {at: "earliest" if at.topic == plan.inbox else plan.start for at in plan.inputs_of(ownership.task)}
-        feed = Feed(broker, ownership, inputs, self._deliveries.put_nowait, settings, begun)
+        feed = Feed(environment, ownership, inputs, self._deliveries.put_nowait, begun, readings)
         self._feeds = [*(each for each in self._feeds if not each.ended), feed]
         return feed
 

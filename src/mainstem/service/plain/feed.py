@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
-from mainstem.broker import Batch, Broker, Ownership, Reader, TopicPartition
-from mainstem.delivery import Strain
+from mainstem.broker import Batch, Ownership, Reader, TopicPartition
+from mainstem.delivery import Environment, Strain, Unread, in_binary_mode
 from mainstem.service.plain.message import Message
-from mainstem.settings import Settings
+from mainstem.service.plain.readings import Readings
 from mainstem.telemetry import log
 
 
@@ -37,6 +37,7 @@ class Delivery:
             batch.keys[index],
             batch.values[index],
             batch.headers(index),
+            self._feed.readings,
         )
 
     def done(self) -> None:
@@ -62,24 +63,29 @@ class Feed:
 
     def __init__(
         self,
-        broker: Broker,
+        environment: Environment,
         ownership: Ownership,
         inputs: Mapping[TopicPartition, Start],
         hand_on: Callable[[Delivery], None],
-        settings: Settings,
         begun: Callable[[], None],
+        readings: Readings | None = None,
     ) -> None:
-        """``inputs``, the inbox first, say where reading begins that was never committed."""
+        """``inputs``, the inbox first, say where reading begins that was never committed.
+
+        What is read with ``readings`` is handed on when its schemas are known, or known not to be there.
+        """
+        self.readings = readings
+        self._acquaintance = None if readings is None else readings.acquaintance
         self.ended = False
         self.in_hand = asyncio.Event()
         self.in_hand.set()
-        self._broker = broker
+        self._environment = environment
         self._ownership = ownership
         self._inputs = inputs
         self._inbox = next(iter(inputs))
         self._hand_on = hand_on
-        self._settings = settings
         self._begun = begun
+        self._unread: Unread | None = None
         self._commits = 0
         self._committed: dict[TopicPartition, int] = {}
         self._reached: dict[TopicPartition, int] = {}
@@ -99,8 +105,8 @@ class Feed:
 
     @property
     def paused(self) -> Mapping[str, float]:
-        """Nothing but the program itself holds it up."""
-        return {}
+        """Which partitions wait for a registry that has not answered, and for how many seconds."""
+        return {} if self._unread is None else self._unread.reasons
 
     @property
     def strain(self) -> Strain:
@@ -138,21 +144,25 @@ class Feed:
     async def run(self) -> None:
         """Own the task until it is drained. Raises what made it impossible to go on."""
         await self._begin()
-        reader = self._broker.log.reader(self._reached)
+        reader = self._environment.broker.log.reader(self._reached)
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        unread = self._unread = self._waiting_room(reader, failed)
         loops = [
             asyncio.create_task(each) for each in (self._read(reader), self._commit_when_moved(), self.until_draining())
         ]
         try:
-            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-            for each in loops:
+            await asyncio.wait([*loops, failed], return_when=asyncio.FIRST_COMPLETED)
+            for each in (*loops, failed):
                 if each.done():
                     each.result()
             await self._finish()
         finally:
             self.ended = True
-            for each in loops:
+            for each in (*loops, failed):
                 each.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            if unread is not None:
+                await unread.stop()
             reader.close()
 
     async def commit(self) -> None:
@@ -173,16 +183,38 @@ class Feed:
         for at, start in self._inputs.items():
             offset = self._ownership.positions.get(at)
             if offset is None:
-                offset = (await self._broker.log.bounds(at))[start == "latest"]
+                offset = (await self._environment.broker.log.bounds(at))[start == "latest"]
             self._reached[at] = offset
         await self.commit()
         self._begun()
+
+    def _waiting_room(self, reader: Reader, failed: "asyncio.Future[None]") -> Unread | None:
+        if self._acquaintance is None:
+            return None
+
+        def fail(error: BaseException) -> None:
+            if not failed.done():
+                failed.set_exception(error)
+
+        return Unread(f"task {self._ownership.task}", self._environment, _Still(reader), fail)
+
+    def _put_back(self, batch: Batch, reader: Reader) -> bool:
+        """Whether a batch names schemas that are not known, so that it is read again later."""
+        unread, acquaintance = self._unread, self._acquaintance
+        if unread is None or acquaintance is None:
+            return False
+        unknown = acquaintance.unknown(in_binary_mode(batch))
+        if unknown:
+            unread.put_back(batch, unknown, reader, acquaintance)
+        return bool(unknown)
 
     async def _read(self, reader: Reader) -> None:
         while True:
             batch = reader.take()
             if batch is None:
                 await reader.wait()
+            elif self._put_back(batch, reader):
+                pass
             elif len(batch) and batch.topic != self._inbox.topic:
                 delivery = Delivery(self, batch)
                 self._hand_on(delivery)
@@ -194,13 +226,28 @@ class Feed:
     async def _commit_when_moved(self) -> None:
         while True:
             await self._moved.wait()
-            await asyncio.sleep(self._settings.commit_interval_ms / 1000)
+            await asyncio.sleep(self._environment.settings.commit_interval_ms / 1000)
             await self.commit()
 
     async def _finish(self) -> None:
         try:
-            async with asyncio.timeout(self._settings.grace_seconds):
+            async with asyncio.timeout(self._environment.settings.grace_seconds):
                 await self.in_hand.wait()
         except TimeoutError:
             log.warning("task %d: a record in hand was abandoned after the grace period", self._ownership.task)
         await self.commit()
+
+
+class _Still:
+    """Lets partitions of one reader stand still."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def set_apart(self, at: TopicPartition) -> None:
+        """Read nothing of it."""
+        self._reader.pause([at])
+
+    def rejoin(self, at: TopicPartition) -> None:
+        """Read it again."""
+        self._reader.resume([at])

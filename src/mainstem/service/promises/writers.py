@@ -1,6 +1,6 @@
 """The schemas that a process reads with: its own by the lock file, those of others by the registry it is given."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from mainstem.clock import Clock
 from mainstem.events import Declaration
 from mainstem.schemas.registries import LOCK_NAME, Locked, LockFile
-from mainstem.schemas.writers import Asking, SchemaName, Writers, Written
+from mainstem.schemas.writers import Ask, Asking, SchemaName, Writers, Written
 from mainstem.service.brokers import Backend
 from mainstem.service.plans import Draft
 from mainstem.service.promises.registries import check_client, named_registry, registry_at
@@ -26,19 +26,31 @@ def writers_of(
     read = [each for inputs in drafted.inputs.values() for each in inputs]
     if not any(map(_is_named, read)):
         return None
-    name = named_registry(None, settings, dev=drafted.dev)
-    if name is None:
-        ask = None
-    else:
-        check_client(name)
-        asking = Asking(partial(registry_at, name, settings, backend, clock))
-        stack.push_async_callback(asking.close)
-        ask = asking.ask
+    ask = _asked(named_registry(None, settings, dev=drafted.dev), backend, settings, clock, stack)
     published = [each for outputs in drafted.outputs.values() for each in outputs]
     writers = Writers(ask, clock.monotonic, in_play=drafted.dev or recorded, played=published)
     if not drafted.dev:
         _learn(writers, drafted)
     return writers
+
+
+def writers_of_read(
+    read: Sequence[Declaration], backend: Backend, settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> Writers | None:
+    """The same for who reads these types and publishes nothing; what was written in play, as they are here."""
+    if not any(map(_is_named, read)):
+        return None
+    ask = _asked(named_registry(None, settings, dev=False), backend, settings, clock, stack)
+    return Writers(ask, clock.monotonic, in_play=True, played=read)
+
+
+def _asked(name: str | None, backend: Backend, settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ask | None:
+    if name is None:
+        return None
+    check_client(name)
+    asking = Asking(partial(registry_at, name, settings, backend, clock))
+    stack.push_async_callback(asking.close)
+    return asking.ask
 
 
 def _learn(writers: Writers, drafted: Draft) -> None:
