@@ -1,13 +1,14 @@
 """Which keyword is looked at by which check; and the comparison of two places."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion import arrays, combined, objects, scalars
 from mainstem.schemas.jsonschema.inclusion.facts import NUMBERS, TYPES, Facts
 from mainstem.schemas.jsonschema.inclusion.proof import Check, Checks, Finding, Prover, TooLarge
 from mainstem.schemas.jsonschema.inclusion.witnesses import Examples
-from mainstem.schemas.jsonschema.reading import Place
+from mainstem.schemas.jsonschema.reading import REFERENCES, Place
 
 
 def _check(types: frozenset[str], check: Check, *keywords: str) -> tuple[frozenset[str], frozenset[str], Check]:
@@ -56,6 +57,8 @@ def findings(writer: Place, reader: Place) -> list[Finding]:
 
     The candidates that are left are accepted by the writer and refused by the reader.
     """
+    if unclear := [*_unclear(writer), *_unclear(reader)]:
+        return unclear[:MOST]
     prover = Prover(CHECKS, Examples(), _empty)
     claims = frozenset({writer})
     found: list[Finding] = []
@@ -69,6 +72,17 @@ def findings(writer: Place, reader: Place) -> list[Finding]:
     except (TooLarge, RecursionError):
         found.append(Finding(reader, "too-large", None, None))
     return found
+
+
+def _unclear(root: Place) -> Iterator[Finding]:
+    """What makes any answer about an instance doubtful, and so every proof and every counterexample."""
+    for at in sorted(root.library.walked):
+        place = root.library.place(*at, root.lens)
+        if place.draft != root.library.draft(at[0], ""):
+            yield Finding(place, "drafts-mixed", None, place.schema.get("$schema"), "$schema")
+        for keyword in REFERENCES:
+            if place.has(keyword) and not place.certain(keyword):
+                yield Finding(place, "reference-uncertain", None, place.schema[keyword], keyword)
 
 
 def _empty(prover: Prover, facts: Facts, kind: str) -> bool:

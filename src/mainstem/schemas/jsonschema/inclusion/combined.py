@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from mainstem.schemas.jsonschema.inclusion.facts import TYPES, Claims, Not, certain, types_of, widened
+from mainstem.schemas.jsonschema.inclusion.facts import TYPES, Claims, Not, types_of, widened
 from mainstem.schemas.jsonschema.inclusion.proof import ALTERNATIVE, Case, Finding
-from mainstem.schemas.jsonschema.reading import Place
+from mainstem.schemas.jsonschema.reading import REFERENCES, Place
 
 MANY_TAGS: Final = 100
 """An enum of more values is no tag."""
@@ -15,13 +15,10 @@ LONG_WAY: Final = 20
 
 
 def references(case: Case) -> Iterator[Finding]:
-    """``$ref``, and the dynamic ones that lead to one place only."""
-    for keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
+    """``$ref``, and the dynamic ones; each leads to one place only."""
+    for keyword in REFERENCES:
         if case.goal.has(keyword):
-            if certain(case.goal, keyword):
-                yield from case.missing(case.claims, case.goal.referred(keyword))
-            else:
-                yield case.finding("reference-uncertain", keyword, None)
+            yield from case.missing(case.claims, case.goal.referred(keyword))
 
 
 def all_of(case: Case) -> Iterator[Finding]:

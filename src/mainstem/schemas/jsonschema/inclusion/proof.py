@@ -59,7 +59,8 @@ RULES: Final[dict[str, str]] = {
     "not-widened": "the reader excludes what may be written",
     "nothing-accepted": "the reader takes nothing here",
     "keyword-of-another-draft": "the reader's keyword has no meaning in its draft, and some validators give it one",
-    "reference-uncertain": "where the reader's dynamic reference leads depends on who comes by",
+    "reference-uncertain": "where a dynamic reference leads depends on who comes by",
+    "drafts-mixed": "a part of the schema is in another draft than the whole",
     "not-shown": "it takes a proof that is not tried here",
     "too-large": "the comparison would take too long",
 }

@@ -4,12 +4,13 @@ from mainstem.schemas.jsonschema.reading.dialects import KEYWORDS, Draft, Keywor
 from mainstem.schemas.jsonschema.reading.grammar import GRAMMAR, JsonGrammar, library
 from mainstem.schemas.jsonschema.reading.parsing import Json, parsed, written
 from mainstem.schemas.jsonschema.reading.patterns import samples
-from mainstem.schemas.jsonschema.reading.places import Lens, Library, Place
+from mainstem.schemas.jsonschema.reading.places import REFERENCES, Lens, Library, Place
 from mainstem.schemas.jsonschema.reading.validation import Judge, matches
 
 __all__ = [
     "GRAMMAR",
     "KEYWORDS",
+    "REFERENCES",
     "Draft",
     "Json",
     "JsonGrammar",

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from mainstem.schemas.documents import NO_REFERENCES, Resolved, Schema
 from mainstem.schemas.jsonschema.reading.dialects import KEYWORDS, draft_of, parts
 from mainstem.schemas.jsonschema.reading.parsing import Json, parsed, refused, without_spaces, written
-from mainstem.schemas.jsonschema.reading.places import Lens, Library, Place
+from mainstem.schemas.jsonschema.reading.places import REFERENCES, Lens, Library, Place
 from mainstem.schemas.jsonschema.reading.validation import linear, look_for_faults
 
 _SETS = frozenset({"required", "enum", "type"})
-_REFERENCES = ("$ref", "$recursiveRef", "$dynamicRef")
 
 
 class JsonGrammar:
@@ -81,7 +80,7 @@ def _look_at_places(documents: Library) -> None:
             looked.add((document, pointer))
             place = documents.place(document, pointer, "plain")
             _look_at_patterns(place)
-            for keyword in _REFERENCES:
+            for keyword in REFERENCES:
                 if place.has(keyword):
                     place.referred(keyword)
     _look_for_self_reference([documents.place(*each, "plain") for each in documents.walked])

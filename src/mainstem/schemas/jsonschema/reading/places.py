@@ -13,6 +13,8 @@ Lens: TypeAlias = Literal["plain", "closed", "opened"]
 ROOT: Final = ""
 """The name of the document that is not referred to by name."""
 
+REFERENCES: Final = ("$ref", "$recursiveRef", "$dynamicRef")
+
 _ALWAYS_PLAIN = frozenset({"not", "if", "contains", "propertyNames"})
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
 
@@ -70,6 +72,13 @@ class Place:
             return {}
         return {name: self.child(keyword, name) for name, each in value.items() if isinstance(each, dict | bool)}
 
+    def certain(self, keyword: str) -> bool:
+        """Whether a reference leads to one place only, whoever comes by."""
+        if keyword == "$ref":
+            return True
+        reference = str(self.schema[keyword])
+        return self.library.dynamic(reference.rpartition("#")[2] if keyword == "$dynamicRef" else "#") <= 1
+
     def referred(self, keyword: str = "$ref") -> "Place":
         """What a reference in this place leads to."""
         return self.library.resolve(self, str(self.schema[keyword]))
@@ -83,7 +92,7 @@ class Place:
             else:
                 yield from self.children(keyword)
                 yield from self.named(keyword).values()
-        for keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
+        for keyword in REFERENCES:
             if self.has(keyword):
                 yield self.referred(keyword)
 

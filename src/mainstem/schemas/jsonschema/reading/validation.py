@@ -118,6 +118,13 @@ class Judge:
                 del schema[keyword]
         if isinstance(schema.get("$ref"), str):
             schema["$ref"] = self._uri(place.referred())
+        for keyword in ("$recursiveRef", "$dynamicRef"):
+            # Without identifiers it would lead elsewhere. No comparison is tried where one is not certain.
+            if place.has(keyword) and place.certain(keyword):
+                combined = schema.get("allOf", [])
+                followed: Json = {"$ref": self._uri(place.referred(keyword))}
+                schema["allOf"] = [*(combined if isinstance(combined, list) else []), followed]
+                del schema[keyword]
         if place.lens == "opened":
             for keyword in ("additionalProperties", "unevaluatedProperties"):
                 if schema.get(keyword) is False:

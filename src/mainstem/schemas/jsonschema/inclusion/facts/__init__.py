@@ -18,7 +18,6 @@ from mainstem.schemas.jsonschema.inclusion.facts.claims import (
 from mainstem.schemas.jsonschema.inclusion.facts.gathering import gathered
 from mainstem.schemas.jsonschema.inclusion.facts.statements import (
     as_claims,
-    certain,
     piece_of,
     range_of,
     row_of,
@@ -39,7 +38,6 @@ __all__ = [
     "Piece",
     "Row",
     "as_claims",
-    "certain",
     "exact",
     "gathered",
     "kinds",

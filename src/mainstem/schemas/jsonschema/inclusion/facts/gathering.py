@@ -17,7 +17,6 @@ from mainstem.schemas.jsonschema.inclusion.facts.claims import (
 from mainstem.schemas.jsonschema.inclusion.facts.closing import close, close_needs
 from mainstem.schemas.jsonschema.inclusion.facts.statements import (
     as_claims,
-    certain,
     everything_said,
     listed,
     piece_of,
@@ -27,7 +26,7 @@ from mainstem.schemas.jsonschema.inclusion.facts.statements import (
     whole,
     widened,
 )
-from mainstem.schemas.jsonschema.reading import Place, written
+from mainstem.schemas.jsonschema.reading import REFERENCES, Place, written
 
 
 def gathered(claims: Claims) -> Facts:
@@ -71,8 +70,8 @@ def _accepted(facts: Facts, place: Place) -> Iterator[Place | Not]:
     for keyword in place.schema:
         if keyword in _READERS and place.has(keyword):
             _READERS[keyword](facts, place)
-    for keyword in ("$ref", "$recursiveRef", "$dynamicRef"):
-        if place.has(keyword) and certain(place, keyword):
+    for keyword in REFERENCES:
+        if place.has(keyword):
             yield place.referred(keyword)
     yield from place.children("allOf")
     if place.has("not"):

@@ -107,14 +107,6 @@ def everything_said(place: Place) -> tuple[set[str], set[str], bool]:
     return names, patterns, of_all
 
 
-def certain(place: Place, keyword: str) -> bool:
-    """Whether a reference leads to one place only, whoever comes by."""
-    if keyword == "$ref":
-        return True
-    reference = str(place.schema[keyword])
-    return place.library.dynamic(reference.rpartition("#")[2] if keyword == "$dynamicRef" else "#") <= 1
-
-
 def listed(value: Json) -> list[Json]:
     """The elements of a list; none of what is no list."""
     return value if isinstance(value, list) else []
