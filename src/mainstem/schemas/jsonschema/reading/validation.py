@@ -116,20 +116,23 @@ class Judge:
         for keyword in _IDENTITIES:
             if isinstance(schema.get(keyword), str):
                 del schema[keyword]
-        if isinstance(schema.get("$ref"), str):
-            schema["$ref"] = self._uri(place.referred())
-        for keyword in ("$recursiveRef", "$dynamicRef"):
-            # Without identifiers it would lead elsewhere. No comparison is tried where one is not certain.
-            if place.has(keyword) and place.certain(keyword):
-                combined = schema.get("allOf", [])
-                followed: Json = {"$ref": self._uri(place.referred(keyword))}
-                schema["allOf"] = [*(combined if isinstance(combined, list) else []), followed]
-                del schema[keyword]
+        self._lead(schema, place)
         if place.lens == "opened":
             for keyword in ("additionalProperties", "unevaluatedProperties"):
                 if schema.get(keyword) is False:
                     del schema[keyword]
             _widen(schema)
+
+    def _lead(self, schema: dict[str, Json], place: Place) -> None:
+        """Let references lead to places, by no identifier; no comparison is tried where a dynamic one is not certain."""
+        if isinstance(schema.get("$ref"), str):
+            schema["$ref"] = self._uri(place.referred())
+        for keyword in ("$recursiveRef", "$dynamicRef"):
+            if place.has(keyword) and place.certain(keyword):
+                combined = schema.get("allOf", [])
+                followed: Json = {"$ref": self._uri(place.referred(keyword))}
+                schema["allOf"] = [*(combined if isinstance(combined, list) else []), followed]
+                del schema[keyword]
 
 
 def _widen(schema: dict[str, Json]) -> None:
