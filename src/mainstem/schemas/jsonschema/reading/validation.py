@@ -124,7 +124,7 @@ class Judge:
             _widen(schema)
 
     def _lead(self, schema: dict[str, Json], place: Place) -> None:
-        """Let references lead to places, by no identifier; no comparison is tried where a dynamic one is not certain."""
+        """Let references lead to places by no identifier. Nothing is compared where a dynamic one is not certain."""
         if isinstance(schema.get("$ref"), str):
             schema["$ref"] = self._uri(place.referred())
         for keyword in ("$recursiveRef", "$dynamicRef"):
