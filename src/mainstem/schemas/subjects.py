@@ -11,6 +11,8 @@ from mainstem.schemas.formats import schema_of
 OWNER: Final = "mainstem.owner"
 """The property of a schema that names the service to which its subject belongs."""
 
+_SINCE: Final = "mainstem.owner-since"
+
 
 def subject_of(declaration: Declaration) -> str:
     """The subject of a type's payload, by the strategy that it states.
@@ -44,9 +46,12 @@ def owned_schema(declaration: Declaration, service: str) -> Schema:
     return owned_by(schema_of(declaration), service)
 
 
-def owned_by(schema: Schema, service: str) -> Schema:
-    """The same schema, saying that it is this service's."""
+def owned_by(schema: Schema, service: str, *, since: int | None = None) -> Schema:
+    """The same schema, saying that it is this service's; ``since`` a version, where it was that before."""
     metadata = dict(schema.metadata or {})
     properties = metadata.get("properties")
     said = {**(properties if isinstance(properties, dict) else {}), OWNER: service}
+    said.pop(_SINCE, None)
+    if since is not None:
+        said[_SINCE] = str(since)
     return replace(schema, metadata={**metadata, "properties": said})

@@ -15,7 +15,7 @@ async def objections(stated: Stated, registry: SchemaRegistry) -> Sequence[str]:
 
     By the level that is set, where the registry compares; otherwise by the level of the event's kind.
     """
-    if await left_to_it(registry, stated) or stated.level is None:
+    if await left_to_it(registry, stated):
         return await registry.problems(stated.subject, stated.schema)
     earlier = [each async for each in _earlier(stated, registry)]
     if any(each.schema.text == stated.schema.text for each in earlier):

@@ -25,7 +25,7 @@ async def registered(stated: Stated, registry: SchemaRegistry) -> Registered:
     Raises ``RegistryRefused`` where it is not compatible, or its subject belongs to another service.
     """
     is_new = await owned(stated, registry) is None
-    if is_new and stated.level is not None:
+    if is_new:
         # Every instance that the writer writes is to be read: fields may come and go in an event.
         await registry.set_level(stated.subject, stated.level, "LENIENT")
         if not await left_to_it(registry, stated):
@@ -66,6 +66,9 @@ async def _taken(stated: Stated, registry: SchemaRegistry) -> Registered:
 async def given(subject: str, service: str, registry: SchemaRegistry) -> Registered:
     """Let a subject belong to another service, by a version that says so, and is otherwise the last one.
 
+    The last version says whose it is. So where the service had the subject once, with the same schema, the new version
+    has a mark as well: a registry gives the same thing no second version.
+
     Raises ``NotFound`` where there is none, and ``DefinitionError`` for one that stands in the context of a service.
     """
     if subject.startswith(":."):
@@ -77,7 +80,12 @@ async def given(subject: str, service: str, registry: SchemaRegistry) -> Registe
     latest = await registry.version(subject, "latest")
     if latest is None:
         raise NotFound(f"there is no subject {subject!r}", remedy="mainstem schema list shows what there is")
-    return await registry.register(latest.subject, owned_by(latest.schema, service))
+    if _owner(latest) == service:
+        return latest
+    found = await registry.register(latest.subject, owned_by(latest.schema, service))
+    if found.version > latest.version:
+        return found
+    return await registry.register(latest.subject, owned_by(latest.schema, service, since=latest.version + 1))
 
 
 def _refused(stated: Stated, problems: Sequence[str]) -> RegistryRefused:
@@ -125,8 +133,7 @@ async def stands(stated: Stated, latest: Registered | None, registry: SchemaRegi
 async def owned(stated: Stated, registry: SchemaRegistry) -> Registered | None:
     """The last version of a subject, if there is one. Raises ``RegistryRefused`` where it is another service's."""
     latest = await registry.version(stated.subject, "latest")
-    properties = (latest.schema.metadata or {}).get("properties") if latest is not None else None
-    owner = properties.get(OWNER) if isinstance(properties, dict) else None
+    owner = None if latest is None else _owner(latest)
     if owner not in (None, stated.owner):
         raise RegistryRefused(
             f"the subject {stated.subject!r} belongs to the service {owner!r}",
@@ -137,3 +144,8 @@ async def owned(stated: Stated, registry: SchemaRegistry) -> Registered | None:
             f"mainstem schema give {stated.subject} {stated.owner}",
         )
     return latest
+
+
+def _owner(found: Registered) -> object:
+    properties = (found.schema.metadata or {}).get("properties")
+    return properties.get(OWNER) if isinstance(properties, dict) else None

@@ -16,11 +16,12 @@ LEVELS: Final[Mapping[str, Level]] = {
     "notification": "BACKWARD",
 }
 """What holds within a major version, by the kind of event: a history must stay readable for its own service; a
-contract must hold for readers and writers of any age; a notification is read once, soon."""
+contract must hold for readers and writers of any age; a notification is read once, soon. A type of a ``Topic`` has no kind,
+and is a contract."""
 
 
 class Stated(Struct, frozen=True):
-    """The schema of an event type as its service declares it. Without a kind the registry's own level holds.
+    """The schema of an event type as its service declares it.
 
     ``alone``: its service publishes nothing else on its topic, so that the topic's name finds it too.
     """
@@ -29,7 +30,7 @@ class Stated(Struct, frozen=True):
     subject: str
     schema: Schema
     owner: str
-    level: Level | None
+    level: Level
     alone: bool = False
 
 
@@ -53,7 +54,7 @@ def stated_by(service: str, published: Iterable[Declaration]) -> Iterator[Stated
             subject_of(declaration),
             owned_schema(declaration, service),
             service,
-            LEVELS.get(declaration.kind or ""),
+            LEVELS[declaration.kind or "integration"],
             alone=newest[declaration.topic] == {declaration.wire_name: declaration.version},
         )
 
