@@ -16,8 +16,8 @@ LEVELS: Final[Mapping[str, Level]] = {
     "notification": "BACKWARD",
 }
 """What holds within a major version, by the kind of event: a history must stay readable for its own service; a
-contract must hold for readers and writers of any age; a notification is read once, soon. A type of a ``Topic`` has no kind,
-and is a contract."""
+contract must hold for readers and writers of any age; a notification is read once, soon. A type of a ``Topic`` has no
+kind, and is a contract."""
 
 
 class Stated(Struct, frozen=True):
