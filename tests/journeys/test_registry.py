@@ -12,6 +12,7 @@ from mainstem.broker import Record, TopicPartition
 from mainstem.clock import SystemClock
 from mainstem.identifiers import Identifiers
 from mainstem.registry.contents import Config, DeleteSubject, Limits, Register, RegistryError, SetConfig
+from mainstem.registry.contents.operations.registering import COMPARED_APART
 from mainstem.registry.ledger import ROWS, Ledger, Patience, RegistryRequest
 from mainstem.schemas.documents import Schema
 from mainstem.service import connected
@@ -126,6 +127,35 @@ async def test_who_reads_nothing_any_more_says_so() -> None:
             with pytest.raises(RegistryError, match="cannot be read") as failed:
                 await ask()
             assert failed.value.number == 50001
+
+
+async def test_many_versions_are_compared_by_who_asks() -> None:
+    """Who carries out is told what has been compared already; and a refusal does not come so far."""
+    service = schema_registry()
+    asked: list[Register] = []
+
+    async def publish(request: RegistryRequest) -> None:
+        if isinstance(request.operation, Register):
+            asked.append(request.operation)
+        await service.publish(request)
+
+    def grown(field: str, default: str = ',"default":""') -> Schema:
+        return Schema(f'{{"type":"record","name":"A","fields":[{{"name":"{field}","type":"string"{default}}}]}}')
+
+    async with running(service, broker="sqlite:///:memory:", dev=True):
+        reach = service.reaches[-1]
+        ledger = Ledger(reach.broker.log, publish, reach.publisher.identifiers, Limits())
+        async with ledger.following():
+            await ledger.write(SetConfig(Config(compatibility_level="FULL_TRANSITIVE")))
+            for number in range(COMPARED_APART + 1):
+                assert (await ledger.write(Register("a", grown(f"field{number}")))).version == number + 1
+            assert [each.compared for each in asked[:-1]] == [None] * COMPARED_APART
+            assert asked[-1].compared is not None
+            assert asked[-1].compared.versions == COMPARED_APART
+            with pytest.raises(RegistryError) as refused:
+                await ledger.write(Register("a", grown("more", "")))
+            assert refused.value.number == 40901
+            assert len(asked) == COMPARED_APART + 1
 
 
 async def test_a_request_that_gets_lost_is_made_again_for_a_while() -> None:

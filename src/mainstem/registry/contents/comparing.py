@@ -1,7 +1,11 @@
 """Whether a schema may follow the versions of a subject."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+import msgspec
+from msgspec import Struct
 
 from mainstem.errors import SchemaRefused
 from mainstem.registry.contents.preparation import version_of
@@ -17,6 +21,16 @@ class Comparison(NamedTuple):
 
     compatible: bool
     messages: list[str]
+
+
+class Compared(Struct, frozen=True):
+    """That a schema may follow the first so many of the versions that count.
+
+    ``digest`` stands for everything that this was judged by: who has the same need not compare again.
+    """
+
+    versions: int
+    digest: str
 
 
 class Rule(NamedTuple):
@@ -35,6 +49,20 @@ class Rule(NamedTuple):
             raise refused_as(refused) from refused
         objections = [Objection(self.versions[each.earlier].version, each.reads, each.difference) for each in found]
         return Comparison(not found, told(objections, self.level))
+
+    def compared(self, new: Linked, versions: int) -> Compared:
+        """What says that a schema has been compared with the first so many versions."""
+        earlier = zip(self.versions, self.linked, strict=True)
+        judged = [(each.guid, linked.resolved) for each, linked in list(earlier)[:versions]]
+        said = msgspec.msgpack.encode((self.level, self.policy, new, judged))
+        return Compared(versions, hashlib.sha256(said).hexdigest())
+
+    def left(self, new: Linked, compared: Compared | None) -> Self:
+        """What a schema is still to be compared with; with everything, where something else has been compared."""
+        if compared is None or compared != self.compared(new, compared.versions):
+            return self
+        done = compared.versions
+        return self._replace(versions=self.versions[done:], linked=self.linked[done:])
 
 
 def rule_for(

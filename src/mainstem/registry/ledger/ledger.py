@@ -11,13 +11,23 @@ from msgspec import Struct
 from mainstem.broker import Log
 from mainstem.errors import BrokerAway, BrokerError, CommitUnknown, DatabaseError, RecordTooLarge
 from mainstem.identifiers import Identifiers
-from mainstem.registry.contents import Contents, Limits, Operation, RegistryError, store_failed, too_large, too_late
+from mainstem.registry.contents import (
+    Contents,
+    Limits,
+    Operation,
+    Register,
+    RegistryError,
+    store_failed,
+    too_large,
+    too_late,
+)
 from mainstem.registry.ledger.events import AnyOperation, Outcome, RegistryRequest
 from mainstem.registry.ledger.view import View
 
 A = TypeVar("A")
 
 _AGAIN_SECONDS: Final = 0.2
+_COMPARED_AT_ONCE: Final = 2
 
 
 class Patience(Struct, frozen=True):
@@ -44,6 +54,7 @@ class Ledger:
         self._identifiers = identifiers
         self._limits = limits
         self._patience = patience or Patience()
+        self._comparing = asyncio.Semaphore(_COMPARED_AT_ONCE)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -75,9 +86,12 @@ class Ledger:
 
         Raises RegistryError: when it is refused nothing has changed. With 50001 and 50002 it may still be carried out.
         """
-        request = RegistryRequest(self._identifiers.new(), cast("AnyOperation", operation))
         try:
             async with asyncio.timeout(self._patience.answer_seconds):
+                asked = cast("AnyOperation", operation)
+                if isinstance(asked, Register):
+                    asked = await self._compared(asked)
+                request = RegistryRequest(self._identifiers.new(), asked)
                 with self._view.expecting(request.request) as expected:
                     while not expected.done():
                         await self._publish_surely(request)
@@ -91,6 +105,13 @@ class Ledger:
         except (BrokerError, DatabaseError) as error:
             raise store_failed(str(error)) from error
         return _answer(outcome, operation)
+
+    async def _compared(self, operation: Register) -> Register:
+        """Compare here with the many versions of a subject: who carries out would hold up everybody else meanwhile."""
+        if not operation.has_many(await self.view()):
+            return operation
+        async with self._comparing:
+            return await asyncio.to_thread(operation.comparing(await self.caught_up()))
 
     async def _publish_surely(self, request: RegistryRequest) -> None:
         """Publish it until that is known to have happened: asked twice, it is carried out once."""

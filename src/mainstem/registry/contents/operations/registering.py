@@ -1,11 +1,12 @@
 """A schema becomes a version of a subject."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mainstem.registry.contents.comparing import counting, rule_for
+from mainstem.registry.contents.comparing import Compared, Rule, counting, rule_for
 from mainstem.registry.contents.contents import Contents
 from mainstem.registry.contents.operations.contracts import completed
 from mainstem.registry.contents.preparation import check, newest_of, version_of
@@ -28,12 +29,17 @@ from mainstem.registry.contents.tables import (
     subject_named,
 )
 from mainstem.schemas.documents import Schema
+from mainstem.schemas.formats import Linked
+
+COMPARED_APART: Final = 20
+"""A subject of so many versions is worth comparing with before the registry is asked to register."""
 
 
 class Register(Struct, frozen=True, tag=True):
     """Make a schema a version of a subject. The one it is already is the answer, if the subject has it.
 
-    ``id`` and ``version`` are chosen by the caller, in mode IMPORT only.
+    ``id`` and ``version`` are chosen by the caller, in mode IMPORT only. Who has ``compared`` it spares the registry
+    that, as far as nothing has changed since.
     """
 
     answer: ClassVar[type[Version]] = Version
@@ -43,9 +49,42 @@ class Register(Struct, frozen=True, tag=True):
     normalize: bool = False
     id: int | None = None
     version: int | None = None
+    compared: Compared | None = None
 
     def apply(self, contents: Contents, at_ms: int) -> Version:
         """Register it; ``at_ms`` is the time. Raises RegistryError 40901, 42201, 42205, 42207, 42208, 42209."""
+        found = self._looked_at(contents)
+        if isinstance(found, Version):
+            return found
+        if found.rule is not None:
+            _check_follows(found.name, found.new, found.rule.left(found.new, self.compared))
+        return self._write(contents, found.name, found.new.schema, at_ms)
+
+    def has_many(self, contents: Contents) -> bool:
+        """Whether there may be much to compare it with."""
+        name = contents.configured.aliased(subject_named(self.subject))
+        if contents.tables.subject(name).live < COMPARED_APART:
+            return False
+        return contents.configured.config_for(str(name)).level.endswith("_TRANSITIVE")
+
+    def comparing(self, contents: Contents) -> "Callable[[], Register]":
+        """Compares it, when that is called, from any thread, with the registry as it is now; gives it as compared.
+
+        Raises as :meth:`apply`, and so does what it gives.
+        """
+        found = self._looked_at(contents)
+        if isinstance(found, Version) or (rule := found.rule) is None:
+            return lambda: self
+        name, new = found.name, found.new
+
+        def compared() -> Register:
+            _check_follows(name, new, rule)
+            return replace(self, compared=rule.compared(new, len(rule.versions)))
+
+        return compared
+
+    def _looked_at(self, contents: Contents) -> "_Candidate | Version":
+        """What would be registered, and by which rule; or what it is already."""
         name = contents.configured.aliased(subject_named(self.subject))
         config = contents.configured.config_for(str(name))
         normalize = self.normalize or config.normalize is True
@@ -58,12 +97,10 @@ class Register(Struct, frozen=True, tag=True):
         mode = self._check_mode(contents, name)
         linked = contents.preparation.gathered(name, new)
         check(linked)
-        if mode != "IMPORT":
-            earlier = counting(contents.tables, name, config)
-            found = rule_for(contents.tables, name, config, new, earlier, contents.limits).comparison(linked)
-            if not found.compatible:
-                raise incompatible(str(name), found.messages)
-        return self._write(contents, name, new, at_ms)
+        if mode == "IMPORT":
+            return _Candidate(name, linked, None)
+        earlier = counting(contents.tables, name, config)
+        return _Candidate(name, linked, rule_for(contents.tables, name, config, new, earlier, contents.limits))
 
     def _check_mode(self, contents: Contents, name: Name) -> Mode:
         mode = contents.configured.check_writable(str(name))
@@ -114,3 +151,18 @@ class Register(Struct, frozen=True, tag=True):
         if contents.tables.stored(name.context, self.id) is not None:
             raise not_permitted(f"Overwrite new schema with id {self.id} is not permitted.")
         return self.id
+
+
+class _Candidate(NamedTuple):
+    """A schema that is new to its subject, with all that it is judged by; without a rule any may follow."""
+
+    name: Name
+    new: Linked
+    rule: Rule | None
+
+
+def _check_follows(name: Name, new: Linked, rule: Rule) -> None:
+    """Raise RegistryError 40901 for a schema that may not follow."""
+    found = rule.comparison(new)
+    if not found.compatible:
+        raise incompatible(str(name), found.messages)
