@@ -1,6 +1,8 @@
 """The formats of schemas: for each its grammar and its differ, loaded when one is used."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module
 from typing import Final, NamedTuple, cast, get_args
 
@@ -25,6 +27,9 @@ _FORMS: Final[Mapping[tuple[Format, str], str]] = {
     ("AVRO", "resolved"): "inlined",
     ("PROTOBUF", "serialized"): "serialized",
 }
+
+_PAIRS_MOST: Final = 20_000
+"""So many pairs are remembered of which one can read the other: the versions of a few subjects that have thousands."""
 
 
 class Linked(NamedTuple):
@@ -96,14 +101,21 @@ def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]
     found: list[Finding] = []
     # An object of its own, so that it is told from an earlier one that is the same, but for what its references mean.
     asked = replace(new.schema)
+    digest, digests = _digest(new), [_digest(each) for each in earlier]
     for index, writer, reader in comparisons(level, asked, [each.schema for each in earlier]):
         before = earlier[index]
         if before.schema.format != new.schema.format:
             found.append(Finding(index, reader is asked, _other_format(writer, reader)))
             continue
-        links = (new.resolved, before.resolved) if writer is asked else (before.resolved, new.resolved)
-        verdict = differ_of(new.schema.format)(writer, reader, links, policy)
-        found += (Finding(index, reader is asked, each) for each in verdict.differences)
+        written, read = (new, before) if writer is asked else (before, new)
+        known = _known((digest, digests[index]) if writer is asked else (digests[index], digest), policy)
+        if known:
+            continue
+        links = (written.resolved, read.resolved)
+        differences = differ_of(new.schema.format)(writer, reader, links, policy).differences
+        found += (Finding(index, reader is asked, each) for each in differences)
+        if not differences:
+            known.append(True)
     return found
 
 
@@ -117,6 +129,17 @@ def formatted(linked: Linked, wanted: str) -> str:
     if name is None:
         return schema.text
     return cast("Callable[[Schema, Resolved], str]", _loaded(schema.format, name))(schema, linked.resolved)
+
+
+def _digest(linked: Linked) -> bytes:
+    # What is no schema may be no text in UTF-8 either: that is for the differ to say.
+    return hashlib.sha256(repr(linked).encode()).digest()
+
+
+@lru_cache(maxsize=_PAIRS_MOST)
+def _known(writer_and_reader: tuple[bytes, bytes], policy: Policy) -> list[bool]:  # noqa: ARG001 - what it is known of
+    """Whether it is known that one reads the other: with something in it, it is. So asking again goes on, and ends."""
+    return []
 
 
 def _other_format(writer: Schema, reader: Schema) -> Difference:

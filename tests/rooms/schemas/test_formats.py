@@ -1,8 +1,10 @@
 """The table of formats: each has a grammar and a differ, and a level says which way they are asked."""
 
+import time
+
 import pytest
 
-from mainstem.schemas.compatibility import Level
+from mainstem.schemas.compatibility import Level, Policy
 from mainstem.schemas.documents import Format, Reference, Schema
 from mainstem.schemas.formats import FORMATS, Linked, compare, differ_of, grammar_of
 
@@ -50,3 +52,32 @@ def test_each_schema_is_read_with_its_own_references() -> None:
     narrow, wide = record("a").schema, record("a", "b").schema
     assert compare("FORWARD", "STRICT", Linked(holder, {"R": wide}), [Linked(holder, {"R": narrow})]) == []
     assert compare("BACKWARD", "STRICT", Linked(holder, {"R": wide}), [Linked(holder, {"R": narrow})]) != []
+
+
+@pytest.mark.parametrize("policy", ["STRICT", "LENIENT"])
+def test_who_asks_again_gets_further(policy: Policy) -> None:
+    """Of a pair that agrees it is remembered, and of no other: not with another policy, nor the other way round."""
+    fields = [f"field{number}" for number in range(100)]
+    earlier = [record(*fields, f"more{number}?") for number in range(20)]
+
+    def seconds(new: Linked) -> float:
+        before = time.thread_time()
+        assert compare("FULL_TRANSITIVE", policy, new, earlier) == []
+        return time.thread_time() - before
+
+    new = record(*fields, f"{policy}?")
+    assert seconds(new) > 5 * seconds(new)
+    assert [each.reads for each in compare("FULL", policy, record(*fields, "needed"), [new])] == [True]
+    assert [each.reads for each in compare("FULL", policy, record(*fields, "needed"), [new])] == [True]
+    assert [each.reads for each in compare("FULL", policy, new, [record(*fields, "needed")])] == [False]
+
+
+def test_what_is_remembered_is_of_one_policy() -> None:
+    """Two objects with other fields: one reads the other only where unknown fields are passed over."""
+    old, new = (
+        Linked(Schema(f'{{"type":"object","properties":{{"{each}":{{"type":"string"}}}}}}', "JSON"), {})
+        for each in "ab"
+    )
+    for _ in range(2):
+        assert compare("BACKWARD", "LENIENT", new, [old]) == []
+        assert compare("BACKWARD", "STRICT", new, [old]) != []

@@ -1,6 +1,7 @@
 """Whether a reader's Avro schema resolves against a writer's, for every value that the writer may write."""
 
 from collections import deque
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -22,12 +23,14 @@ from mainstem.schemas.avro.language import (
 from mainstem.schemas.avro.resolution.rules import Branches, logical_clash, names_match, promoted, written_as
 from mainstem.schemas.avro.resolution.samples import Trail, example
 from mainstem.schemas.compatibility import Difference, Policy, Verdict
-from mainstem.schemas.documents import Resolved, Schema
+from mainstem.schemas.documents import Format, Resolved, Schema
 
 COMPARISONS: Final = 200_000
 """Pairs of types that are looked at; a union of thousands of types against another one would take minutes."""
 SHOWN: Final = 100
 """Differences that are told."""
+
+_SMALL: Final = 65_536
 
 
 def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolved], policy: Policy) -> Verdict:  # noqa: ARG001 - a Differ; Avro knows no open and closed models
@@ -39,10 +42,22 @@ def differences(writer: Schema, reader: Schema, resolved: tuple[Resolved, Resolv
     ``LOGICAL_TYPE_MISMATCH``, where the value would mean something else; and ``AMBIGUOUS_ALIAS`` and
     ``TOO_MANY_COMPARISONS``, which are not provable. Both policies are the same for Avro.
     """
-    before, after = parsed(writer, resolved[0]).root, parsed(reader, resolved[1]).root
+    before, after = _tree(writer, resolved[0]), _tree(reader, resolved[1])
     if writer == reader and dict(resolved[0]) == dict(resolved[1]):
         return Verdict()
     return _Comparison().verdict(_Pair(before, after, "", None))
+
+
+def _tree(schema: Schema, resolved: Resolved) -> Type:
+    if resolved or schema.references or len(schema.text) > _SMALL:
+        return parsed(schema, resolved).root
+    return _read_just_now(schema.text, schema.format)
+
+
+@lru_cache(maxsize=4)
+def _read_just_now(text: str, kind: Format) -> Type:
+    """A schema that is compared with one after the other, and each of these both ways, is read once."""
+    return parsed(Schema(text, kind), {}).root
 
 
 class _Pair(NamedTuple):
