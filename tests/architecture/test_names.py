@@ -8,6 +8,8 @@ from tests.architecture.source import ROOT, Function, classes, modules
 
 EMPTY_WORDS = {"Manager", "Helper", "Helpers", "Util", "Utils", "Base", "Abstract", "Impl", "New"}
 EMPTY_FILES = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "impl"}
+SUPPRESSED = re.compile(r"# (noqa|type: ignore|pyright: ignore|pragma: )(?P<rest>.*)$")
+REASON = re.compile(r" - \w|  # (?!noqa|type: ignore|pyright: ignore)\w")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError|xfail)\b")
 
 
@@ -46,6 +48,34 @@ def test_nothing_is_left_for_later() -> None:
         if UNFINISHED.search(line)
     ]
     assert unfinished == []
+
+
+def without_reason(text: str) -> list[int]:
+    """The lines that keep a checker quiet, and say why neither there nor in the comment above them."""
+    found, explained = [], False
+    for number, line in enumerate(text.splitlines(), 1):
+        suppressed = SUPPRESSED.search(line)
+        if suppressed is None:
+            explained = line.strip().startswith("# ")
+        elif REASON.search(suppressed["rest"]):
+            explained = True
+        elif not explained:
+            found.append(number)
+    return found
+
+
+def test_whoever_keeps_a_checker_quiet_says_why() -> None:
+    """A suppression has its reason beside it, or above it where several have the same one."""
+    assert [f"{each.where}:{number}" for each in modules() for number in without_reason(each.text)] == []
+
+
+def test_the_rule_of_reasons_can_fail() -> None:
+    """A code alone is no reason, and a comment counts for the lines just below it."""
+    assert without_reason("a = b  # type: ignore[misc]\n") == [1]
+    assert without_reason("a = b  # type: ignore[misc]  # noqa: A001\n") == [1]
+    assert without_reason("# why\na = b\nc = d  # noqa: A001\n") == [3]
+    assert without_reason("# why\na = b  # noqa: A001\nc = d  # noqa: A001\n") == []
+    assert without_reason("a = b  # noqa: A001 - why\nc = d  # type: ignore[misc]  # why\n") == []
 
 
 def test_types_have_no_cycles_of_their_own() -> None:

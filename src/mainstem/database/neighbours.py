@@ -90,7 +90,7 @@ class Alone:
     def open(self, loop: AbstractEventLoop, heard: Heard) -> None:
         """There is nothing to hear."""
 
-    def wake(self, processes: Iterable[str], numbers: Iterable[int]) -> list[str]:  # noqa: ARG002
+    def wake(self, processes: Iterable[str], numbers: Iterable[int]) -> list[str]:  # noqa: ARG002 - as Neighbours says
         """There is nobody to wake."""
         return []
 

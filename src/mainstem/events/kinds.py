@@ -127,7 +127,7 @@ def _declare(made: EventMeta, where: str, line: Mapping[str, object]) -> Declara
     stated = {word: line[word] for word in _STATED if word in line}
     name = line["name"] if "name" in line else wire_name(made.__name__, line.get("namespace"), where)
     key = key_names(line.get("key"), where)
-    return Declaration(type=made, wire_name=name, topic=line["topic"], key=key, kind=kind, **stated)  # type: ignore[arg-type]
+    return Declaration(type=made, wire_name=name, topic=line["topic"], key=key, kind=kind, **stated)  # type: ignore[arg-type]  # the declaration looks at each
 
 
 def class_line_declaration(kind: object) -> Declaration | None:

@@ -55,7 +55,7 @@ def progress(what: str, total: int | None, *, shown: bool = True) -> Iterator[Ca
         yield lambda _count: None
         return
     from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415 - as above
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)

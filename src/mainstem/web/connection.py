@@ -35,7 +35,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the class above
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the class above
         """Begin to count."""
         super().connection_made(transport)
         self._expect()

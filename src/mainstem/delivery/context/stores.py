@@ -135,7 +135,7 @@ class Store(Generic[V]):
         if payload is None:
             return None
         try:
-            return self._decode(payload)  # type: ignore[return-value]
+            return self._decode(payload)  # type: ignore[return-value]  # it is the decoder of this type
         except DECODER_ERRORS as error:
             raise state_decoding_failure(error, self._type, self.name) from error
 

@@ -251,7 +251,7 @@ class Retry:
                 why="dead_letter() and discard() say what happens when nothing else does",
                 remedy="put them last in their rule; also_on(...) begins another one",
             )
-        rules = (*self._rules[:-1], self._rules[-1]._replace(**values))  # type: ignore[arg-type]
+        rules = (*self._rules[:-1], self._rules[-1]._replace(**values))  # type: ignore[arg-type]  # each method names fields of the rule
         return type(self)(rules, self._attempts, self._age_ms)
 
     def completed(self, others: "Retry") -> Self:

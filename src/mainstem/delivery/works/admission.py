@@ -78,7 +78,7 @@ class Admission:
                 works = self._without_type(batch, intake, at)
             else:
                 works = self._named(batch, intake, type_name, at)
-            found += [(work.index, work) for work in works]  # type: ignore[attr-defined]
+            found += [(work.index, work) for work in works]  # type: ignore[attr-defined]  # whatever is made of one record has its index
         if len(indexes) > 1:
             found.sort(key=lambda each: each[0])
         return [work for _, work in found]
@@ -129,7 +129,7 @@ class Admission:
         if CE_EVENTVERSION in batch.own.names():
             versions = batch.own.column(CE_EVENTVERSION)
             try:
-                return [EventWork(keys[i], desk, intake, i, decoders[versions[i]](values[i]), handlers) for i in at]  # type: ignore[arg-type]
+                return [EventWork(keys[i], desk, intake, i, decoders[versions[i]](values[i]), handlers) for i in at]  # type: ignore[arg-type]  # None raises TypeError
             except DECODER_ERRORS:
                 pass  # one of them cannot be decoded, or is of a version that is not known: find out which
         elif (decode := decoders.get(batch.common.get(CE_EVENTVERSION))) is not None:
@@ -140,7 +140,7 @@ class Admission:
                         EventWork(key, desk, intake, index, event, handlers)
                         for index, (key, event) in enumerate(zip(keys, events, strict=True))
                     ]
-                return [EventWork(keys[i], desk, intake, i, decode(values[i]), handlers) for i in at]  # type: ignore[arg-type]
+                return [EventWork(keys[i], desk, intake, i, decode(values[i]), handlers) for i in at]  # type: ignore[arg-type]  # None raises TypeError
             except DECODER_ERRORS:
                 pass  # one of them cannot be decoded: find out which
         return [work for index in at if (work := self._one(batch, intake, bound, index)) is not None]

@@ -26,7 +26,7 @@ _IDLE = Load()
 class LeastConnections(Struct, frozen=True):
     """The one with the fewest calls under way for its weight; among equals the one that was chosen longest ago."""
 
-    def choose(self, state: Loads | None, backends: Sequence[Backend], key: str = "") -> tuple[Loads, str]:  # noqa: ARG002
+    def choose(self, state: Loads | None, backends: Sequence[Backend], key: str = "") -> tuple[Loads, str]:  # noqa: ARG002 - as Strategy says
         """The least busy one, which has one call more now."""
         demand_some(backends)
         loads = state or {}
@@ -62,7 +62,7 @@ class LeastResponseTime(Struct, frozen=True):
                 remedy="give share above 0 and at most 1",
             )
 
-    def choose(self, state: Loads | None, backends: Sequence[Backend], key: str = "") -> tuple[Loads, str]:  # noqa: ARG002
+    def choose(self, state: Loads | None, backends: Sequence[Backend], key: str = "") -> tuple[Loads, str]:  # noqa: ARG002 - as Strategy says
         """The one that will answer soonest, which has one call more now."""
         demand_some(backends)
         loads = state or {}

@@ -32,7 +32,7 @@ class Strategy(Protocol[S]):
 class RoundRobin(Struct, frozen=True):
     """One after the other, in the order of the list. The state is how many were chosen."""
 
-    def choose(self, state: int | None, backends: Sequence[Backend], key: str = "") -> tuple[int, str]:  # noqa: ARG002
+    def choose(self, state: int | None, backends: Sequence[Backend], key: str = "") -> tuple[int, str]:  # noqa: ARG002 - as Strategy says
         """The next one."""
         demand_some(backends)
         turn = state or 0
@@ -63,7 +63,7 @@ class Weighted(Struct, frozen=True):
         credit[name] -= sum(each.weight for each in backends)
         return credit, name
 
-    def ended(self, state: dict[str, int], name: str, elapsed_ms: float) -> dict[str, int]:  # noqa: ARG002
+    def ended(self, state: dict[str, int], name: str, elapsed_ms: float) -> dict[str, int]:  # noqa: ARG002 - as Strategy says
         """Nothing changes."""
         return state
 
@@ -74,7 +74,7 @@ class KeyHash(Struct, frozen=True):
     When one comes or goes nearly all keys move. Where that matters take ``RingHash``.
     """
 
-    def choose(self, state: None, backends: Sequence[Backend], key: str = "") -> tuple[None, str]:  # noqa: ARG002
+    def choose(self, state: None, backends: Sequence[Backend], key: str = "") -> tuple[None, str]:  # noqa: ARG002 - as Strategy says
         """The one that the key falls to."""
         demand_some(backends)
         return None, backends[point_of(key) % len(backends)].name
@@ -91,7 +91,7 @@ class RingHash(Struct, frozen=True):
 
     ring: HashRing
 
-    def choose(self, state: None, backends: Sequence[Backend], key: str = "") -> tuple[None, str]:  # noqa: ARG002
+    def choose(self, state: None, backends: Sequence[Backend], key: str = "") -> tuple[None, str]:  # noqa: ARG002 - as Strategy says
         """The first on the ring, from the key's point on, that is among ``backends``."""
         demand_some(backends)
         fit = {each.name for each in backends}

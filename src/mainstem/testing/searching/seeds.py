@@ -146,7 +146,7 @@ def _first_of_all(simulation: Simulation, seeds: Sequence[int], processes: int) 
 def _search_there(module: str, name: str, seeds: Sequence[int]) -> _Found | None:
     __import__(module)
     found: object = getattr(sys.modules[module], name)
-    simulation = found if isinstance(found, Simulation) else getattr(found, "simulation")  # noqa: B009
+    simulation = found if isinstance(found, Simulation) else getattr(found, "simulation")  # noqa: B009 - a function of a test has it beside it
     assert isinstance(simulation, Simulation)
     ending = _first_failure(simulation, seeds)
     return None if ending is None else _Found.of(ending)

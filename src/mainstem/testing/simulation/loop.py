@@ -194,14 +194,14 @@ class _Skipping(selectors.BaseSelector):
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._turns = 0
 
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:  # noqa: ANN401
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:  # noqa: ANN401 - as selectors has it
         if self._keys:
             raise self._loop.outside("waiting for a socket")
         descriptor = _descriptor(fileobj)
         key = self._keys[descriptor] = selectors.SelectorKey(fileobj, descriptor, events, data)
         return key
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:  # noqa: ANN401
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:  # noqa: ANN401 - as selectors has it
         return self._keys.pop(_descriptor(fileobj))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -256,7 +256,7 @@ def place_of(task: "asyncio.Task[object]") -> str:
 _ASYNCIO: Final = str(Path(asyncio.__file__).parent)
 
 
-def _descriptor(fileobj: Any) -> int:  # noqa: ANN401
+def _descriptor(fileobj: Any) -> int:  # noqa: ANN401 - as selectors has it
     return fileobj if isinstance(fileobj, int) else int(fileobj.fileno())
 
 

@@ -44,7 +44,7 @@ class _Threads:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._asked: SimpleQueue[_Call[T] | None] = SimpleQueue()  # type: ignore[valid-type]
+        self._asked: SimpleQueue[_Call[T] | None] = SimpleQueue()  # type: ignore[valid-type]  # each call has a type of its own
         self._guard = threading.Lock()
         self._made = 0
         self._busy = 0

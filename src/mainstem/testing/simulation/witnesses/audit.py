@@ -40,7 +40,7 @@ def audit(group: str, context: Context) -> None:
     )
     record = Record(context.key, _ENCODER.encode(audited), context.timestamp_ms)
     # It is no event that a handler could declare, and it must share the fate of those.
-    (context._effects or context._begin()).facts.append((AUDIT, record))  # noqa: SLF001
+    (context._effects or context._begin()).facts.append((AUDIT, record))  # noqa: SLF001 - said above
 
 
 def audit_of(value: bytes | None) -> Audited:

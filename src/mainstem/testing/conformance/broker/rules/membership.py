@@ -193,7 +193,7 @@ async def a_declined_task_goes_round(stage: Stage) -> None:
         asked.append(holder)
         await take_over(holder, group)
         assert await holder.membership.decline(0)
-        await stage.until(lambda holder=holder: not holder.assigned)  # type: ignore[misc]
+        await stage.until(lambda holder=holder: not holder.assigned)  # type: ignore[misc]  # mypy infers no type where there is a default
         assert not await holder.membership.confirm(0)
     assert {each.membership.member for each in asked} == {each.membership.member for each in members}
 
