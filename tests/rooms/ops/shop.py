@@ -125,3 +125,34 @@ listener = Service("listener")
 @listener.on(GoldReached, publishes=(Counted,))
 async def listen(_gold: GoldReached) -> None:
     """Says that it publishes another service's domain event."""
+
+
+class BookedFirst(IntegrationEvent, topic="bookings", name="Shop.Booked"):
+    place: int
+
+
+class Booked(IntegrationEvent, topic="bookings", name="Shop.Booked", version=2, oldest=2):
+    seat: str
+
+
+@dataclass
+class Row:
+    """One class on two topics."""
+
+    number: int
+
+
+@dataclass
+class Place:
+    """All that is read of a booking."""
+
+    seat: str
+
+
+desk = Service("desk", publishes=(Booked, BookedFirst, Topic("paper", Row, type_name="paper"), Topic("wood", Row)))
+till = Service("till", publishes=(Topic("left", Row), Topic("right", Row)))
+
+
+@desk.on(Topic.of(Booked, as_=Place))
+async def see(_place: Place) -> None:
+    """Nothing to do."""

@@ -43,7 +43,7 @@ def append(shell: Shell, topic: str, *records: Record) -> None:
 def test_an_event_is_published_with_its_envelope(shell: Shell) -> None:
     """What is typed arrives as an event of its type, in the partition of its key, with an envelope of the service."""
     [told] = shell.json("publish", LOYALTY, "OrderPaid", '{"customer_id": "c-1", "amount_cents": 5}')
-    assert told == {"type": "OrderPaid", "topic": "orders", "published": 1}
+    assert told == {"type": "OrderPaid", "version": 1, "topic": "orders", "published": 1}
     [line] = tail(shell, "orders")
     attributes = line["attributes"]
     assert line["data"] == {"customer_id": "c-1", "amount_cents": 5}
@@ -79,6 +79,36 @@ def test_what_cannot_be_published_is_refused(arguments: tuple[str, ...], said: s
     assert result.exit_code == 1
     assert said in result.stderr
     assert tail(shell, "orders") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("Shop.Booked", '{"seat": "1a"}'), "Shop.Booked v2 event"),
+        (("Booked", '{"seat": "1a"}'), "Shop.Booked v2 event"),
+        (("Shop.Booked", '{"place": 1}', "--version", "1"), "Shop.Booked v1 event"),
+        (("BookedFirst", '{"place": 1}'), "Shop.Booked event"),
+    ],
+)
+def test_of_several_versions_one_is_published_and_told(arguments: tuple[str, ...], said: str, shell: Shell) -> None:
+    """The newest, unless another one is asked for, or its class; what only reads less of it is none of them."""
+    assert shell("publish", f"{SHOP}:desk", *arguments, "--dev").stdout == f"published 1 {said} to bookings\n"
+    [line] = tail(shell, "bookings")
+    assert line["attributes"].get("eventversion", "1") == ("2" if "v2" in said else "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("desk", "Shop.Booked", "{}", "--version", "3"), "'desk' knows no Shop.Booked v3"),
+        (("desk", "Shop.Booked", "{}", "--version", "3"), "it publishes or subscribes to v1, v2"),
+        (("till", "Row", "{}"), "Row v1 on left is the class Row; Row v1 on right is the class Row"),
+    ],
+)
+def test_what_names_no_version_or_several_types_is_refused(arguments: tuple[str, ...], said: str, shell: Shell) -> None:
+    """Nothing is chosen in silence."""
+    result = shell("publish", f"{SHOP}:{arguments[0]}", *arguments[1:], "--dev")
+    assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
 
 
 def test_dev_creates_the_topic_as_it_is_declared(shell: Shell) -> None:

@@ -13,11 +13,12 @@ from msgspec import Struct
 
 from mainstem.broker import Record, TopicPartition
 from mainstem.clock import Clock, SystemClock
-from mainstem.delivery import Outputs, declared_outputs
-from mainstem.errors import EventRefused, NotFound, UnknownTopic
-from mainstem.events import Declaration, check_publication, declaration_of
+from mainstem.delivery import Outputs
+from mainstem.errors import EventRefused, UnknownTopic
+from mainstem.events import Declaration, check_publication
 from mainstem.identifiers import Identifiers
-from mainstem.ops.arguments import broker_options, did_you_mean, json_option, load_services, opened
+from mainstem.ops.arguments import broker_options, json_option, load_services, opened
+from mainstem.ops.events.declared import declared
 from mainstem.ops.screen import plural, print_json, progress
 from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
 from mainstem.schemas.registries import LOCK_NAME, LockFile, mark_of
@@ -33,6 +34,7 @@ class PublishedCount(Struct, frozen=True):
     """What was published, as JSON shows it."""
 
     type: str
+    version: int
     topic: str
     published: int
 
@@ -41,16 +43,20 @@ class PublishedCount(Struct, frozen=True):
 @click.argument("service", metavar="MODULE:SERVICE")
 @click.argument("type_name", metavar="TYPE")
 @click.argument("payload", metavar="JSON|-")
+@click.option("--version", "version", type=click.IntRange(min=1), help="This version, instead of the newest one.")
 @broker_options
 @json_option
-def publish(*, service: str, type_name: str, payload: str, broker: str | None, dev: bool, as_json: bool) -> None:
+def publish(
+    *, service: str, type_name: str, payload: str, version: int | None, broker: str | None, dev: bool, as_json: bool
+) -> None:
     """Publish an event in the name of a service, or with - one for each line of standard input.
 
-    The service must publish the type or subscribe to it; what it publishes must be registered, as for its start.
-    Lines are published in blocks of 1000, each block as a whole.
+    The service must publish the type or subscribe to it; what it publishes must be registered, as for its start. Of
+    several versions it is the newest one, unless --version says which. Lines are published in blocks of 1000, each
+    block as a whole.
     """
     [found] = load_services([service])
-    declaration = _declaration(found, type_name)
+    declaration = declared(found, type_name, version)
     check_publication(declaration, found.name)
     lines: Iterable[bytes] = sys.stdin.buffer if payload == "-" else [payload.encode()]
     if payload != "-":
@@ -58,9 +64,10 @@ def publish(*, service: str, type_name: str, payload: str, broker: str | None, d
         list(_events(declaration, enumerate(lines, 1), 0))
     count = asyncio.run(_publish(found, declaration, lines, broker, dev=dev))
     if as_json:
-        print_json(PublishedCount(declaration.wire_name, declaration.topic, count))
+        print_json(PublishedCount(declaration.wire_name, declaration.version, declaration.topic, count))
     else:
-        click.echo(f"published {plural(count, declaration.wire_name + ' event')} to {declaration.topic}")
+        name = declaration.wire_name + f" v{declaration.version}" * (declaration.version > 1 or version is not None)
+        click.echo(f"published {plural(count, name + ' event')} to {declaration.topic}")
 
 
 async def _publish(
@@ -142,21 +149,3 @@ async def _partition_count(broker: Backend, service: Service, declaration: Decla
     spec = next(spec for spec in topics_of([service], Existing(await broker.admin.topics())) if spec.name == topic)
     await broker.admin.create(spec)
     return spec.partitions
-
-
-def _declaration(service: Service, name: str) -> Declaration:
-    """The event type of this name among those that a service publishes or subscribes to."""
-    registered = [each for group in service.groups for each in group.registered]
-    declarations = [
-        *service.published,
-        *(each for registration in registered for each in declared_outputs(registration)),
-        *(declaration_of(each) for registration in registered for each in registration.types),
-    ]
-    known = {name: each for each in declarations for name in (each.wire_name, each.type.__name__)}
-    if name in known:
-        return known[name]
-    raise NotFound(
-        f"{service.name!r} knows no event type {name}",
-        why=f"it publishes or subscribes to {', '.join(sorted(known)) or 'none'}",
-        remedy=did_you_mean(name, known) or "name one of them, or another service",
-    )
