@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from mainstem.delivery import declared_outputs
 from mainstem.errors import NotFound
 from mainstem.events import Declaration, declaration_of
@@ -9,12 +11,19 @@ from mainstem.ops.arguments import did_you_mean
 from mainstem.service import Service
 
 
-def declared(service: Service, name: str, version: int | None) -> Declaration:
-    """The type of this name on the wire or of this class; of several versions the newest, unless one is asked for.
+class Called(Struct, frozen=True):
+    """What somebody calls an event type: its name on the wire or its class, and of several versions one."""
+
+    type_name: str
+    version: int | None = None
+
+
+def declared(service: Service, called: Called) -> Declaration:
+    """The type that is called so; the newest version, unless one is asked for.
 
     Raises :class:`~mainstem.errors.NotFound` where there is none, or more than one.
     """
-    known = _of(service)
+    known, name, version = _of(service), called.type_name, called.version
     found = [each for each in known if each.wire_name == name] or [each for each in known if _class(each) == name]
     if not found:
         names = {each for one in known for each in (one.wire_name, _class(one))}

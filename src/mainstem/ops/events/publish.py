@@ -18,7 +18,7 @@ from mainstem.errors import EventRefused, UnknownTopic
 from mainstem.events import Declaration, check_publication
 from mainstem.identifiers import Identifiers
 from mainstem.ops.arguments import broker_options, json_option, load_services, opened
-from mainstem.ops.events.declared import declared
+from mainstem.ops.events.declared import Called, declared
 from mainstem.ops.screen import plural, print_json, progress
 from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
 from mainstem.schemas.registries import LOCK_NAME, LockFile, mark_of
@@ -46,9 +46,7 @@ class PublishedCount(Struct, frozen=True):
 @click.option("--version", "version", type=click.IntRange(min=1), help="This version, instead of the newest one.")
 @broker_options
 @json_option
-def publish(
-    *, service: str, type_name: str, payload: str, version: int | None, broker: str | None, dev: bool, as_json: bool
-) -> None:
+def publish(*, service: str, payload: str, broker: str | None, dev: bool, as_json: bool, **called: object) -> None:
     """Publish an event in the name of a service, or with - one for each line of standard input.
 
     The service must publish the type or subscribe to it; what it publishes must be registered, as for its start. Of
@@ -56,7 +54,7 @@ def publish(
     block as a whole.
     """
     [found] = load_services([service])
-    declaration = declared(found, type_name, version)
+    declaration = declared(found, wanted := msgspec.convert(called, Called))
     check_publication(declaration, found.name)
     lines: Iterable[bytes] = sys.stdin.buffer if payload == "-" else [payload.encode()]
     if payload != "-":
@@ -66,7 +64,9 @@ def publish(
     if as_json:
         print_json(PublishedCount(declaration.wire_name, declaration.version, declaration.topic, count))
     else:
-        name = declaration.wire_name + f" v{declaration.version}" * (declaration.version > 1 or version is not None)
+        name = declaration.wire_name + f" v{declaration.version}" * (
+            declaration.version > 1 or wanted.version is not None
+        )
         click.echo(f"published {plural(count, name + ' event')} to {declaration.topic}")
 
 
