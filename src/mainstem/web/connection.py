@@ -1,7 +1,8 @@
 """A connection of the server: what a client may send before it has said what it wants, and for how long.
 
 uvicorn bounds neither. Without a bound, a client that sends one header for ever takes all memory, and one that sends
-nothing keeps its connection for ever.
+nothing keeps its connection for ever. Of requests that come before the answer to the first, it reads more with each
+answer that it gives, however many wait.
 """
 
 import asyncio
@@ -65,6 +66,12 @@ class Connection(HttpToolsProtocol):
         self._arrived()
         self.scope["extensions"] = {"tls": {"client_cert_name": common_name(self.transport)}}
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Answer the next request; what comes behind those that wait is not read before they are answered."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
 
     def _expect(self) -> None:
         if self._deadline is None:

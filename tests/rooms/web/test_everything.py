@@ -11,6 +11,7 @@ import pytest
 
 from mainstem.errors import DefinitionError
 from mainstem.web import Address, Answer, Asked, BodyLimits, BodyRefused, Tls
+from mainstem.web.connection import Connection
 from mainstem.web.server import everything, serving
 from tests.rooms.web.certificates import Authority
 
@@ -85,6 +86,31 @@ async def test_a_head_is_bounded() -> None:
                 assert (await send(address, endless))[0] == 431
             except ConnectionError:
                 continue
+
+
+async def test_requests_that_wait_bound_what_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks thousands of times without waiting for an answer takes no more memory than a few requests."""
+    turn, received, take = asyncio.Semaphore(0), 0, Connection.data_received
+
+    def count(connection: Connection, data: bytes) -> None:
+        nonlocal received
+        received += len(data)
+        take(connection, data)
+
+    async def in_turn(_asked: Asked) -> Answer:
+        await turn.acquire()
+        return Answer(200, b"here")
+
+    monkeypatch.setattr(Connection, "data_received", count)
+    asked = b"\r\n".join([b"GET / HTTP/1.1", b"Host: x", b"X-A: " + b"a" * 10_000, b"", b""])
+    async with serving([everything(in_turn)], HERE, None) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(asked * 3_000)
+        for _ in range(100):
+            turn.release()
+            await asyncio.wait_for(reader.readuntil(b"here"), 10)
+        writer.transport.abort()
+        assert 100 * len(asked) <= received <= 300 * len(asked)
 
 
 async def test_a_failure_is_an_answer() -> None:
