@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
+from mainstem.broker import GroupSpec
 from mainstem.broker.kafka import KafkaBroker, KafkaOptions
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.clock import SystemClock
@@ -55,6 +56,18 @@ def test_settings_of_the_client_reach_every_client(tmp_path: Path) -> None:
     each = (settings.admin(), settings.reader(), settings.producer(1_000), settings.transactional("t"))
     assert {one["client.id"] for one in each} == {"shop"}
     assert settings.producer(1_000)["linger.ms"] == 7
+
+
+def test_a_cluster_knows_whose_clients_they_are() -> None:
+    """Its logs and consoles call them by our name unless a user has chosen another one."""
+    settings = ClientSettings("nowhere:1", KafkaOptions())
+    each = (
+        settings.admin(),
+        settings.reader(),
+        settings.member(GroupSpec("shop", "shop", 1, {}), None),
+        settings.transactional("t"),
+    )
+    assert {one["client.id"] for one in each} == {"mainstem"}
 
 
 def test_what_all_clients_say_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

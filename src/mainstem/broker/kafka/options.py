@@ -68,6 +68,8 @@ class ClientSettings:
         self.options = options
         self._common: Settings = {
             "bootstrap.servers": servers,
+            # What a cluster's logs, quotas and consoles call them; otherwise each is a "rdkafka".
+            "client.id": "mainstem",
             "logger": _logger(),
             "log.connection.close": False,
             # On a connection that stands and is dead, an answer would be waited for a minute by default.

@@ -82,7 +82,7 @@ class KafkaMembership:
         settings = groups.settings.member(spec, static_id)
         self._reserve: Reserve | None = None
         if folder is not None and restorer is not None:
-            settings["client.id"] = named_with(str(settings.get("client.id", "mainstem")), folder)
+            settings["client.id"] = named_with(str(settings["client.id"]), folder)
             self._reserve = Reserve(groups, restorer.standbys, spec, self._had)
         self.thread = MemberThread(settings, spec.inbox, self._life, self._hear)
         self.member = ""
