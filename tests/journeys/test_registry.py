@@ -10,6 +10,7 @@ import pytest
 from mainstem import running
 from mainstem.broker import Record, TopicPartition
 from mainstem.clock import SystemClock
+from mainstem.errors import BrokerAway, BrokerError, CommitUnknown
 from mainstem.identifiers import Identifiers
 from mainstem.registry.contents import Config, DeleteSubject, Limits, Register, RegistryError, SetConfig
 from mainstem.registry.contents.operations.registering import COMPARED_APART
@@ -156,6 +157,34 @@ async def test_many_versions_are_compared_by_who_asks() -> None:
                 await ledger.write(Register("a", grown("more", "")))
             assert refused.value.number == 40901
             assert len(asked) == COMPARED_APART + 1
+
+
+@pytest.mark.parametrize("unknown", [CommitUnknown, BrokerAway])
+@pytest.mark.parametrize("written", [True, False])
+async def test_a_request_that_may_not_have_been_published_is_made_again(
+    unknown: type[BrokerError],
+    written: bool,  # noqa: FBT001 - a column
+) -> None:
+    """At once, and not after a wait for its answer; it is carried out once, whether it had been published or not."""
+    service = schema_registry()
+    asked: list[str] = []
+
+    async def publish(request: RegistryRequest) -> None:
+        asked.append(request.request)
+        if written or len(asked) > 1:
+            await service.publish(request)
+        if len(asked) == 1:
+            raise unknown("nobody knows")
+
+    async with running(service, broker="sqlite:///:memory:", dev=True):
+        reach = service.reaches[-1]
+        patience = Patience(answer_seconds=20.0, again_seconds=20.0)
+        ledger = Ledger(reach.broker.log, publish, reach.publisher.identifiers, Limits(), patience)
+        async with ledger.following():
+            assert (await ledger.write(Register("orders", titled("a")))).id == 1
+            assert len(asked) == 2
+            assert len(set(asked)) == 1
+            assert list((await ledger.caught_up()).versions("orders")) == [1]
 
 
 async def test_a_request_that_gets_lost_is_made_again_for_a_while() -> None:

@@ -21,6 +21,7 @@ from mainstem.clock import ManualClock
 from mainstem.registry.contents import InMemory, Register
 from mainstem.registry.http import Api, description
 from mainstem.registry.http.endpoints import ENDPOINTS, Endpoint
+from mainstem.registry.http.paths import Path
 from mainstem.schemas.documents import Schema
 from mainstem.web import Address
 from tests.rooms.registry.http.live import listening
@@ -181,3 +182,11 @@ async def test_ten_thousand_subjects() -> None:
     assert len((await ask(api, "GET /schemas/ids/50/subjects"))[1]) == 200
     assert (await ask(api, "GET /subjects/subject-05000/versions"))[1] == [1]
     assert await ask(api, "POST /subjects/one-more/versions", {"schema": '"int"'}) == (200, {"id": 51})
+
+
+def test_a_path_is_split_as_far_as_one_of_ours_is_long() -> None:
+    """Each of ours is read within a context, with a slash at its end; of a longer one nothing is decoded."""
+    longest = max(each.template.length for each in ENDPOINTS)
+    assert Path.read("/contexts/.west" + "/%61" * longest + "/") == (("a",) * longest, ".west")
+    assert Path.read("/%61" * 100) == (("",), None)
+    assert Path.read("/%ff" * 20_000) == (("",), None)
