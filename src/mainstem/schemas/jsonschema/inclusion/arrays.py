@@ -15,7 +15,7 @@ def elements(case: Case) -> Iterator[Finding]:
 def unevaluated(case: Case) -> Iterator[Finding]:
     """``unevaluatedItems``: those that no other schema of the reader that is known to accept has spoken of."""
     listed = 0
-    for place in _evaluating(case, case.goal):
+    for place in case.evaluating(case.goal):
         row = row_of(place)
         if place.has("items") and (place.draft == 2020 or not isinstance(place.get("items"), list)):
             return
@@ -120,16 +120,6 @@ def _at_element(case: Case, found: Finding, index: int) -> Finding:
     ]
     rule = "element-refused" if found.rule == "nothing-accepted" else found.rule
     return found._replace(rule=rule, candidates=case.prover.shown(case.claims, case.goal, tries))
-
-
-def _evaluating(case: Case, goal: Place) -> Iterator[Place]:
-    yield goal
-    inner = goal.children("allOf")
-    inner += [goal.referred()] if goal.has("$ref") else []
-    for keyword in ("anyOf", "oneOf"):
-        inner += [each for each in goal.children(keyword) if case.prover.holds(case.claims, each)]
-    for each in inner:
-        yield from _evaluating(case, each)
 
 
 def _contains_enough(case: Case, goal: Place, least: int) -> bool:

@@ -34,7 +34,7 @@ def unevaluated(case: Case) -> Iterator[Finding]:
     if case.goal.lens == "opened" and case.goal.get("unevaluatedProperties") is False:
         return
     spoken = Piece({}, {}, as_claims(case.goal.child("unevaluatedProperties")))
-    for place in _evaluating(case, case.goal):
+    for place in case.evaluating(case.goal):
         piece = piece_of(place)
         if piece.rest is not None or (place is not case.goal and place.has("unevaluatedProperties")):
             return
@@ -157,17 +157,6 @@ def _at_others(case: Case, found: Finding, region: frozenset[str]) -> Finding:
     tries = [one for name in _names(region, case.facts) for one in _with(case, name, list(found.candidates))]
     shown = case.prover.shown(case.claims, case.goal, tries)
     return found._replace(rule="additional-properties-narrowed", candidates=shown)
-
-
-def _evaluating(case: Case, goal: Place) -> Iterator[Place]:
-    """The reader's places that are known to accept, and so have spoken of properties."""
-    yield goal
-    inner = goal.children("allOf")
-    inner += [goal.referred()] if goal.has("$ref") else []
-    for keyword in ("anyOf", "oneOf"):
-        inner += [each for each in goal.children(keyword) if case.prover.holds(case.claims, each)]
-    for each in inner:
-        yield from _evaluating(case, each)
 
 
 def _regions(facts: Facts, piece: Piece) -> Iterator[frozenset[str]]:

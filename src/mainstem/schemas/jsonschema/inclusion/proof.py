@@ -116,6 +116,16 @@ class Case:
         finally:
             self.prover.level -= 1
 
+    def evaluating(self, goal: Place) -> Iterator[Place]:
+        """The reader's places that are known to accept, and so have spoken of properties and items."""
+        yield goal
+        inner = goal.children("allOf")
+        inner += [goal.referred()] if goal.has("$ref") else []
+        for keyword in ("anyOf", "oneOf"):
+            inner += [each for each in goal.children(keyword) if self.prover.holds(self.claims, each)]
+        for each in inner:
+            yield from self.evaluating(each)
+
     def finding(self, rule: str, keyword: str, writer: object, candidates: Iterable[Json] = ()) -> Finding:
         """A reason; of the candidates those that show it are kept."""
         kept: tuple[Json, ...] = ()
