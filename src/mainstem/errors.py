@@ -49,6 +49,8 @@ an anchor in ``docs/errors.md``.
 
 from typing import ClassVar
 
+_NEXT_LINE = "\n       "
+
 
 class MainstemError(Exception):
     """The root of all errors of Mainstem.
@@ -69,7 +71,7 @@ class MainstemError(Exception):
     def __str__(self) -> str:
         lines = [f"{self.what} [{self.code}]"]
         lines += [
-            f"  {label}: {text}"
+            f"  {label}: " + text.replace("\n", _NEXT_LINE)
             for label, text in (("where", self.where), ("why", self.why), ("next", self.remedy))
             if text
         ]

@@ -62,6 +62,35 @@ def length(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
         raise click.BadParameter(f"{error.what}: {error.remedy}") from None
 
 
+class NewFile(click.Path):
+    """A file that a command will write: refused before anything is done where its folder is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Read the option. Raises ``click.BadParameter``."""
+        path = Path(str(value))
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {str(path.parent)!r} for it", param, ctx)
+        super().convert(path, param, ctx)
+        return path
+
+
+class Listing(click.Group):
+    """Commands of which the list says what each does to the end of its sentence, where click would cut it off."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_sentence(each.help)) for name, each in found if each is not None])
+
+
+def _first_sentence(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
 @asynccontextmanager
 async def opened(given: str | None, *, dev: bool, create: bool = False) -> AsyncIterator[Backend]:
     """The broker that was named, open. Raises :class:`~mainstem.errors.NotFound` for a file that is not there."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 from mainstem.broker import GroupDescription, GroupSpec, Preparation, TopicDescription, is_refused
 from mainstem.delivery import answers_topic, audit_topic
 from mainstem.errors import TopicExists
-from mainstem.ops.arguments import UNLIKE, broker_options, json_option, load_services, missing_file, opened
+from mainstem.ops.arguments import UNLIKE, Listing, broker_options, json_option, load_services, missing_file, opened
 from mainstem.ops.screen import length_of, plural, print_json, print_table
 from mainstem.service import Backend, Definition, Existing, groups_of, topics_of
 from mainstem.settings import Settings
@@ -38,7 +38,7 @@ class TopicLine(Struct, frozen=True):
     retention_bytes: int | None
 
 
-@click.group
+@click.group(cls=Listing)
 def topics() -> None:
     """List topics, and create or alter what services declare."""
 

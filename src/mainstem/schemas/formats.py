@@ -22,6 +22,7 @@ _ROOMS: Final[Mapping[Format, str]] = {
     "JSON": "mainstem.schemas.jsonschema",
     "PROTOBUF": "mainstem.schemas.protobuf",
 }
+_EXTRAS: Final[Mapping[Format, str]] = {"AVRO": "avro", "JSON": "registry", "PROTOBUF": "protobuf"}
 
 _FORMS: Final[Mapping[tuple[Format, str], str]] = {
     ("AVRO", "resolved"): "inlined",
@@ -159,5 +160,5 @@ def _loaded(kind: Format, name: str) -> object:
         raise DefinitionError(
             f"schemas in {kind} cannot be read here",
             why=str(error),
-            remedy="pip install 'mainstem[registry]'",
+            remedy=f"pip install 'mainstem[{_EXTRAS[kind]}]'",
         ) from error

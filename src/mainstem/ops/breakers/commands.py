@@ -10,7 +10,7 @@ from msgspec import Struct
 from mainstem.clock import SystemClock
 from mainstem.delivery import Command, Order, Questions, RememberedBreaker, breaker_place, remembered_breakers
 from mainstem.identifiers import Identifiers
-from mainstem.ops.arguments import broker_options, group_named, json_option, opened
+from mainstem.ops.arguments import Listing, broker_options, group_named, json_option, opened
 from mainstem.ops.requests import Request, patience
 from mainstem.ops.screen import moment, plural, print_json, print_table
 from mainstem.resilience import BreakerState, LastCalls, Phase
@@ -19,7 +19,7 @@ from mainstem.state import TaskState
 COLUMNS = ("group", "task", "handler", "key", "state", "probes_at", "openings", "failed", "waiting")
 
 
-@click.group("breakers")
+@click.group("breakers", cls=Listing)
 def breakers() -> None:
     """Show which breakers of handlers are open, and close them by hand."""
 

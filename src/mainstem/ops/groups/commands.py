@@ -2,13 +2,14 @@
 
 import click
 
+from mainstem.ops.arguments import Listing
 from mainstem.ops.groups.deleting import delete
 from mainstem.ops.groups.looking import list_them, show
 from mainstem.ops.groups.resetting import reset
 from mainstem.ops.groups.rollback import rollback
 
 
-@click.group
+@click.group(cls=Listing)
 def groups() -> None:
     """List groups, show where they stand, and move their positions."""
 

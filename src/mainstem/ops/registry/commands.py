@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from mainstem.errors import DefinitionError
 from mainstem.identifiers import unguessable
-from mainstem.ops.arguments import WAITED_SECONDS, address, broker_options, broker_url, opened
+from mainstem.ops.arguments import WAITED_SECONDS, Listing, address, broker_options, broker_url, opened
 from mainstem.ops.topics import changes_for
 from mainstem.registry.http import AccountsFile, Exposure, Options, Password, Token
 from mainstem.service import end_within, serve
@@ -69,7 +69,7 @@ def _file(name: str, what: str) -> Callable[[Callable[..., None]], Callable[...,
     return click.option(name, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE", help=what)
 
 
-@click.group
+@click.group(cls=Listing)
 def registry() -> None:
     """Run the schema registry, and make what its accounts show."""
 

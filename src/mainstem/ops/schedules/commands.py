@@ -2,11 +2,12 @@
 
 import click
 
+from mainstem.ops.arguments import Listing
 from mainstem.ops.schedules.deciding import cancel, pause, resume, run_now
 from mainstem.ops.schedules.looking import list_them, show
 
 
-@click.group("schedules")
+@click.group("schedules", cls=Listing)
 def schedules() -> None:
     """Show what is due when; take it back; run, pause and resume what runs by the calendar."""
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
-from mainstem.ops.arguments import UNLIKE, broker_options, json_option, load_services
+from mainstem.ops.arguments import UNLIKE, Listing, NewFile, broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, check_all
 from mainstem.ops.schema.contracts import Contracts, contracts, steps_of, tell_order, tell_readers
 from mainstem.ops.schema.diffing import diff
@@ -43,7 +43,7 @@ class Described(Struct, frozen=True):
     schema: str
 
 
-@click.group
+@click.group(cls=Listing)
 def schema() -> None:
     """Register what services say about their events, and see whom a change would break."""
 
@@ -59,7 +59,7 @@ schema.add_command(contracts)
 @registry_option
 @click.option(
     "--lock",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     default=LOCK_NAME,
     show_default=True,
     help="Write there what was registered as what; commit it, and services start while the registry is away.",
@@ -183,7 +183,7 @@ def _tell(checked: Checked) -> None:
 _FIRST: Final = {
     "readers": "readers first: what reads it now cannot read the new form",
     "writers": "writers first: the new form cannot read what is written now",
-    "neither": "neither first: count version= up, say with upcast() how the older form becomes this one, then readers",
+    "neither": "no order helps: count version= up, say with upcast() how the older form becomes it, then readers",
 }
 
 

@@ -89,7 +89,9 @@ def compared(sides: tuple[Side, Side], policy: Policy, names: tuple[str, str]) -
     """
     first, second = sides
     if first.single and second.single:
-        [(subject, left)], [right] = first.schemas.items(), second.schemas.values()
+        [(subject, left)], [(other_subject, right)] = first.schemas.items(), second.schemas.items()
+        if subject != other_subject:
+            right = right._replace(label=f"{other_subject} {right.label}")
         yield _compared(subject, left, right, policy)
         return
     single = first.schemas if first.single else second.schemas if second.single else None

@@ -77,7 +77,7 @@ async def read_registry(given: str | None, broker: str | None, *, dev: bool) -> 
         yield await registry_then(given, None)
         return
     settings = Settings.load()
-    name = _named(given, settings)
+    name = _named(given, broker, settings, dev=dev)
     async with AsyncExitStack() as stack:
         if name != BROKER:
             folder = folder_named(name)
@@ -108,7 +108,7 @@ async def registry_then(place: str, given: str | None) -> SchemaRegistry:
 async def written_registry(given: str | None, broker: str | None, *, dev: bool) -> AsyncIterator[SchemaRegistry]:
     """The registry that was named, to be written. That of a broker runs in this process meanwhile."""
     settings = Settings.load()
-    name = _named(given, settings)
+    name = _named(given, broker, settings, dev=dev)
     async with AsyncExitStack() as stack:
         if name != BROKER:
             yield await standing_registry(name, settings, SystemClock(), stack)
@@ -122,13 +122,20 @@ async def written_registry(given: str | None, broker: str | None, *, dev: bool) 
         yield LocalRegistry(await stack.enter_async_context(registry_access(service)))
 
 
-def _named(given: str | None, settings: Settings) -> str:
+def _named(given: str | None, broker: str | None, settings: Settings, *, dev: bool) -> str:
     name = named_registry(given, settings, dev=False)
     if name is None:
         raise DefinitionError(
             "no registry is named",
             where="MAINSTEM_REGISTRY=none",
             remedy="give --registry https://host:8081, or folder:schemas, or broker",
+        )
+    if name == BROKER and not broker_is_named(broker, dev=dev):
+        raise DefinitionError(
+            "no registry is named, and no broker that could have one",
+            where="" if given is None else f"--registry {given}",
+            remedy="give --registry https://host:8081 or folder:schemas, or set MAINSTEM_REGISTRY; for the registry of "
+            "a broker name that, with --broker or MAINSTEM_BROKER, or give --dev",
         )
     return name
 

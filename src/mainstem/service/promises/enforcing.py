@@ -90,7 +90,7 @@ async def _verdict(stated: Stated, registry: SchemaRegistry) -> AsyncIterator[Ma
         yield DefinitionError(
             f"the schema of {stated.declaration.wire_name} may not follow what is registered: {problems[0]}",
             where=where,
-            why="; ".join(problems[1:]) or "somebody who reads it, or wrote it, has another form of it",
+            why="\n".join(problems[1:]) or "somebody who reads it, or wrote it, has another form of it",
             remedy="take the change back, give what is new a default, or count version= up and say with upcast() how "
             "the older form becomes this one",
         )

@@ -93,7 +93,7 @@ def _refused(stated: Stated, problems: Sequence[str]) -> RegistryRefused:
         f"the schema of {stated.declaration.wire_name} may not follow what is registered: {problems[0]}",
         409,
         where=f"{stated.declaration.label}, subject {stated.subject!r}",
-        why="; ".join(problems[1:]),
+        why="\n".join(problems[1:]),
         remedy="take the change back, give what is new a default, or count version= up and say with upcast() how "
         "the older form becomes this one",
     )

@@ -38,7 +38,8 @@ def named_registry(given: str | None, settings: Settings, *, dev: bool) -> str |
         )
     if name in (NONE, BROKER) or name.startswith((*_SERVERS, FOLDER)):
         return None if name == NONE else name
-    if "/" in name or Path(name).is_dir():
+    # What is a mistyped URL is no folder: registering would make it.
+    if "//" not in name and ("/" in name or Path(name).is_dir()):
         return FOLDER + name
     raise DefinitionError(
         f"{name!r} names no registry of schemas",

@@ -224,6 +224,8 @@ def test_the_command_writes_either(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     said = CliRunner().invoke(mainstem, ["asyncapi", "till:till", "--release", "2.1"])
     assert json.loads(said.stdout)["info"] == {"title": "till", "version": "2.1", "tags": [{"name": "till"}]}
+    lost = CliRunner().invoke(mainstem, ["asyncapi", "till:till", "--html", "nowhere/page.html"])
+    assert (lost.exit_code, "there is no folder 'nowhere' for it" in lost.stderr) == (2, True)
     written = CliRunner().invoke(mainstem, ["asyncapi", "till:till", "--html", "page.html"])
     assert written.exit_code == 0, written.output
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, NotFound
-from mainstem.ops.arguments import broker_options, did_you_mean, json_option, opened
+from mainstem.ops.arguments import Listing, broker_options, did_you_mean, json_option, opened
 from mainstem.ops.screen import moment, print_json, print_table
 from mainstem.service import (
     STALE_MS,
@@ -48,7 +48,7 @@ class Listed(Struct, frozen=True):
     retired: ContractRetirement | None
 
 
-@click.group
+@click.group(cls=Listing)
 def contracts() -> None:
     """Show what handlers have said that they read, and let those that are gone count no more."""
 
@@ -70,7 +70,7 @@ def list_them(*, environment: str | None, broker: str | None, dev: bool, as_json
                 f"{each.group}.{each.handler}",
                 each.environment,
                 each.event,
-                f"{each.oldest}-{each.version}",
+                str(each.version) if each.oldest == each.version else f"{each.oldest}-{each.version}",
                 moment(each.seen_ms),
                 "retired" if each.retired is not None else "stale" if each.stale else "",
             )

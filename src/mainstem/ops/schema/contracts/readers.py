@@ -187,7 +187,7 @@ def changed_fields(writer: Schema, reader: Schema) -> tuple[str, ...] | None:
 def _breaks(stated: Stated, contract: ContractEntry) -> Iterator[Break]:
     version = stated.declaration.version
     if not contract.oldest <= version <= contract.version:
-        problem = f"it reads versions {contract.oldest} to {contract.version}, not {version}"
+        problem = f"it reads {_span(contract.oldest, contract.version)}, not {version}"
         yield Break("", "version-unknown", problem)
         return
     if version < contract.version:
@@ -225,3 +225,7 @@ def _told(difference: Difference) -> str:
             said += f", {who} {shown(value)}"
     example = difference.counterexample
     return said if example is UNSET else f"{said}; for example {shown(example)}"
+
+
+def _span(oldest: int, newest: int) -> str:
+    return f"version {newest}" if oldest == newest else f"versions {oldest} to {newest}"
