@@ -62,7 +62,7 @@ def length(_ctx: click.Context, _param: click.Parameter, value: str | None) -> i
         raise click.BadParameter(f"{error.what}: {error.remedy}") from None
 
 
-class NewFile(click.Path):
+class WrittenFile(click.Path):
     """A file that a command will write: refused before anything is done where its folder is not there."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mainstem.ops.arguments import NewFile, load_services
+from mainstem.ops.arguments import WrittenFile, load_services
 from mainstem.ops.asyncapi.document import document_of
 from mainstem.ops.asyncapi.page import page_of
 from mainstem.ops.screen import print_json
@@ -16,7 +16,7 @@ from mainstem.service import outlines_of
 @click.argument("services", nargs=-1, required=True, metavar="MODULE:SERVICE...")
 @click.option("--title", help="What is described. Without it the names of the services.")
 @click.option("--release", default="0", show_default=True, help="The version of what is described.")
-@click.option("--html", "page", type=NewFile(), help="Write a page to this file.")
+@click.option("--html", "page", type=WrittenFile(), help="Write a page to this file.")
 def asyncapi(*, services: tuple[str, ...], title: str | None, release: str, page: Path | None) -> None:
     """Describe services as an AsyncAPI document, or as a page that works offline.
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from mainstem.errors import MainstemError, NotFound, RegistryRefused
-from mainstem.ops.arguments import UNLIKE, Listing, NewFile, broker_options, json_option, load_services
+from mainstem.ops.arguments import UNLIKE, Listing, WrittenFile, broker_options, json_option, load_services
 from mainstem.ops.schema.checking import BREAKS, UNKNOWN, Checked, check_all
 from mainstem.ops.schema.contracts import Contracts, contracts, steps_of, tell_order, tell_readers
 from mainstem.ops.schema.diffing import diff
@@ -59,7 +59,7 @@ schema.add_command(contracts)
 @registry_option
 @click.option(
     "--lock",
-    type=NewFile(),
+    type=WrittenFile(),
     default=LOCK_NAME,
     show_default=True,
     help="Write there what was registered as what; commit it, and services start while the registry is away.",

@@ -15,7 +15,7 @@ from msgspec import Struct
 from mainstem.clock import SystemClock
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
 from mainstem.identifiers import Identifiers
-from mainstem.ops.arguments import WAITED_SECONDS, NewFile, address, broker_options, broker_url, load_services
+from mainstem.ops.arguments import WAITED_SECONDS, WrittenFile, address, broker_options, broker_url, load_services
 from mainstem.ops.screen import tell
 from mainstem.ops.workers.parent import CONFIGURATION_FAULT, Parent
 from mainstem.ops.workers.pidfile import PidFile
@@ -71,7 +71,7 @@ def _fitting(setting: str) -> Callable[[click.Context, click.Parameter, str | No
 @click.option("--reload", is_flag=True, help="Start again when a source file changes; implies --dev.")
 @click.option(
     "--pid-file",
-    type=NewFile(),
+    type=WrittenFile(),
     metavar="FILE",
     help="Keep the process ids there: this one's, then a line for each worker.",
 )
