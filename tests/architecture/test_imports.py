@@ -168,6 +168,28 @@ def test_a_service_file_loads_little() -> None:
     assert int(run(program)) < IMPORT_BUDGET_MODULES
 
 
+def test_a_consumer_that_names_no_types_loads_nothing_that_asks_for_schemas() -> None:
+    """It reads bytes, and need know of no registry."""
+    program = """if True:
+        import asyncio, sys
+        from mainstem import Consumer
+        from mainstem.broker import TopicSpec
+        from mainstem.clock import SystemClock
+        from mainstem.identifiers import Identifiers
+        from mainstem.service import connected
+
+        async def open_and_close():
+            async with connected("sqlite:///:memory:", SystemClock(), Identifiers(SystemClock())) as broker:
+                await broker.admin.create(TopicSpec("orders", 1))
+                async with Consumer("orders", group="reports", broker=broker):
+                    asking = ("mainstem.registry", "mainstem.service.promises")
+                    print(*[name for name in sys.modules if name.startswith(asking)])
+
+        asyncio.run(open_and_close())
+    """
+    assert run(program).split() == []
+
+
 def run(program: str) -> str:
     """What ``program`` prints, in an interpreter of its own."""
     environ = {**os.environ, "PYTHONPATH": str(Path(ROOT, "src"))}

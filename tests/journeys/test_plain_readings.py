@@ -33,6 +33,7 @@ from tests.journeys.conditions import until
 from tests.journeys.test_writers import AVRO, JSON, NEWER, OLDER, PROTOBUF, Order, in_headers, registered, value_of
 from tests.rooms.registry.http.live import listening
 
+SEVEN = {"id": "o-2", "total": 7}
 QUICK = Settings(session_timeout_seconds=1, grace_seconds=5)
 
 
@@ -66,26 +67,41 @@ def refusal(message: Message) -> DecodingFailed:
 
 
 async def test_what_confluents_serializers_wrote_is_read() -> None:
-    """Avro of an older and a newer producer, their id before the payload or in a header; and JSON behind an id."""
+    """Avro of an older and a newer producer, and JSON, with their ids before the payload and in headers."""
+    in_header = {"schema.id.serializer": header_schema_id_serializer}
+    document = '{"title": "Order", "type": "object"}'
     with listening() as address, SchemaRegistryClient({"url": f"http://{address}"}) as client:
-        first, second, third = map(value_of, ("first", "second", "third"))
-        old = await asyncio.to_thread(AvroSerializer(client, json.dumps(OLDER)), {"id": "o-1"}, first)
-        write = AvroSerializer(client, json.dumps(NEWER), conf={"schema.id.serializer": header_schema_id_serializer})
-        new = await asyncio.to_thread(write, {"plant": "NORTH", "total": 7, "id": "o-2"}, second)
-        document = JSONSerializer('{"title": "Order", "type": "object"}', client)
-        plain = await asyncio.to_thread(document, {"id": "o-3"}, third)
-        headers = {name: value for name, value in in_headers(second) if isinstance(value, bytes)}
         async with a_broker() as broker, Producer(broker) as producer:
-            await producer.send("orders", old)
-            await producer.send("orders", new, headers=headers)
-            await producer.send("orders", plain)
+            for subject, write, fields in (
+                ("first", AvroSerializer(client, json.dumps(OLDER)), {"id": "o-1"}),
+                ("second", AvroSerializer(client, json.dumps(NEWER), conf=in_header), {"plant": "NORTH", **SEVEN}),
+                ("third", JSONSerializer(document, client), {"id": "o-1"}),
+                ("third", JSONSerializer(document, client, conf=in_header), SEVEN),
+            ):
+                context = value_of(subject)
+                value = await asyncio.to_thread(write, fields, context)
+                headers = {name: value for name, value in in_headers(context) if isinstance(value, bytes)}
+                await producer.send("orders", value, headers=headers)
             async with consumer(broker, f"http://{address}", AVRO, JSON) as reader:
-                one, two, three = await some(reader, 3)
-                assert [one.event(AVRO), two.event(AVRO), three.event(JSON)] == [
-                    Order("o-1"),
-                    Order("o-2", 7),
-                    Order("o-3"),
+                found = [
+                    each.event(kind) for each, kind in zip(await some(reader, 4), [AVRO, AVRO, JSON, JSON], strict=True)
                 ]
+    assert found == [Order("o-1"), Order("o-2", 7)] * 2
+
+
+async def test_a_message_of_protobuf_is_found_by_its_place() -> None:
+    """The second one of its writer's file, where it has the name of the type; the first is another type."""
+    text = 'syntax = "proto3"; package shop; message Invoice { string id = 1; } message Order { string id = 1; }'
+    contents = InMemory(SystemClock())
+    number = (await LocalRegistry(contents).register("orders", Schema(text, "PROTOBUF"))).id
+    async with a_registry(contents) as address, a_broker() as broker, Producer(broker) as producer:
+        for indexes in ((1,), (0,)):
+            await producer.send("orders", id_prefix(number, indexes) + b"\x0a\x03o-1")
+        async with consumer(broker, f"http://{address}", PROTOBUF) as reader:
+            order, invoice = await some(reader, 2)
+    assert order.event(PROTOBUF) == Order("o-1")
+    with pytest.raises(DecodingFailed, match=r"\[0\] is Invoice"):
+        invoice.event(PROTOBUF)
 
 
 async def test_what_cannot_be_read_is_an_error_of_its_record_alone() -> None:
@@ -121,7 +137,7 @@ async def test_a_partition_waits_for_a_registry_that_is_away(caplog: pytest.LogC
         with caplog.at_level(logging.WARNING):
             async with consumer(broker, f"http://{nowhere}") as reader:
                 ahead = asyncio.create_task(anext(reader))
-                await until(lambda: "no registry of schemas answers, and orders[1] waits" in caplog.text)
+                await until(lambda: "reports.inbox[1]: no registry of schemas answers, and orders[1] waits" in caplog.text)
                 await producer.send("orders", id_prefix(0) + b"\x06o-2\x00")
                 other = await asyncio.wait_for(ahead, 20)
                 assert (other.partition, other.event(AVRO)) == (0, Order("o-2"))
@@ -182,16 +198,18 @@ Placed.upcast(1, rename("client", "customer"))
 async def test_an_older_version_is_upcast_by_what_its_writer_says() -> None:
     """In binary and in structured mode; the steps are given fields that the newest form does not have."""
     contents, text = InMemory(SystemClock()), {"type": "record", "name": "Placed", "namespace": "Shop"}
-    fields = [{"name": name, "type": "string"} for name in ("client", "id")]
+    fields = [[{"name": name, "type": "string"} for name in names] for names in (("client", "id"), ("id", "client"))]
     headers = {
         f"ce_{name}": value
         for name, value in {"id": b"1", "source": b"/shop", "specversion": b"1.0", "type": b"Shop.Placed"}.items()
     }
     async with a_registry(contents) as address, a_broker() as broker, Producer(broker) as producer:
-        schema = Schema(json.dumps({**text, "fields": fields}))
-        prefix = id_prefix((await LocalRegistry(contents).register("Shop.Placed", schema)).id)
-        await producer.send("orders", prefix + b"\x06ann\x06o-1", headers=headers)
-        structured = to_structured({**headers, "content-type": b"avro/binary"}, prefix + b"\x06bob\x06o-2")
+        schemas = [Schema(json.dumps({**text, "fields": each})) for each in fields]
+        ids = [
+            (await LocalRegistry(contents).register(f"Shop.{number}", each)).id for number, each in enumerate(schemas)
+        ]
+        await producer.send("orders", id_prefix(ids[0]) + b"\x06ann\x06o-1", headers=headers)
+        structured = to_structured({**headers, "content-type": b"avro/binary"}, id_prefix(ids[1]) + b"\x06o-2\x06bob")
         await producer.send("orders", structured[1], headers=structured[0])
         async with consumer(broker, f"http://{address}", Placed) as reader:
             found = [each.event(Placed) for each in await some(reader, 2)]

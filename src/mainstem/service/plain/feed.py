@@ -196,7 +196,7 @@ class Feed:
             if not failed.done():
                 failed.set_exception(error)
 
-        return Unread(f"task {self._ownership.task}", self._environment, _Still(reader), fail)
+        return Unread(f"{self._inbox.topic}[{self._ownership.task}]", self._environment, _Still(reader), fail)
 
     def _put_back(self, batch: Batch, reader: Reader) -> bool:
         """Whether a batch names schemas that are not known, so that it is read again later."""
