@@ -104,6 +104,7 @@ async def test_positions_are_not_read_while_they_are_being_moved(kafka: str, uni
         await asyncio.to_thread(client.send_offsets_to_transaction, [At(*at, 5)], producer._group, 10)
         with pytest.raises(BrokerAway, match="to be stable"):
             await impatient._group.groups.positions(group, [at])
+        assert impatient._calls.outages == 0, "a transaction that has not ended is no outage"
         assert (await groups.positions(group, [at], stable=False)).offsets == {at: 3}
         await asyncio.to_thread(client.commit_transaction, 10)
         assert (await groups.positions(group, [at])).offsets == {at: 5}

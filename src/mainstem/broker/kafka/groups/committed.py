@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as At
 
 from mainstem.broker import TopicPartition
-from mainstem.broker.kafka.calls import FIRST_PATIENCE_SECONDS, RETRY_SECONDS, Calls
+from mainstem.broker.kafka.calls import FIRST_PATIENCE_SECONDS, RETRY_SECONDS, Calls, failure, kafka_error
 from mainstem.broker.kafka.options import ClientSettings
 from mainstem.errors import BrokerAway
 
@@ -45,7 +45,7 @@ class Committed:
             consumer = self._kept.pop(name, None) or Consumer(self._settings.asker(group, stable=stable))
             seconds = min(patience, max(RETRY_SECONDS, until - loop.time()))
             try:
-                found = await self._ask(consumer, of, seconds, f"group {group}")
+                found = await self._ask(consumer, of, seconds, f"group {group}", stable=stable)
             except BrokerAway as away:
                 if loop.time() >= until and stable:
                     raise _in_vain(group, away) from away
@@ -57,22 +57,35 @@ class Committed:
                 return found
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _ask(self, consumer: Consumer, of: Sequence[TopicPartition], seconds: float, where: str) -> list[At]:
-        def ask() -> list[At]:
+    async def _ask(
+        self, consumer: Consumer, of: Sequence[TopicPartition], seconds: float, where: str, *, stable: bool
+    ) -> list[At]:
+        def ask() -> list[At] | KafkaException:
             try:
                 found: list[At] = consumer.committed([At(*at) for at in of], seconds)
-            except KafkaException:
+            except KafkaException as raised:
                 consumer.close()
+                if stable and _is_late(raised):
+                    return raised
                 raise
             return found
 
-        return await self._calls.run(ask, where, seconds=seconds + LATE_SECONDS)
+        found = await self._calls.run(ask, where, seconds=seconds + LATE_SECONDS)
+        if isinstance(found, KafkaException):
+            # Not an outage: for a transaction that has not ended, every other client would be made anew.
+            raise failure(found, where) from found
+        return found
 
     async def _keep(self, name: tuple[str, bool, int], consumer: Consumer) -> None:
         self._kept[name] = consumer
         if len(self._kept) > KEPT_MOST:
             oldest = next(iter(self._kept))
             await self._calls.run(self._kept.pop(oldest).close, f"group {oldest[0]}")
+
+
+def _is_late(raised: KafkaException) -> bool:
+    error = kafka_error(raised)
+    return error is not None and error.code() == KafkaError._TIMED_OUT
 
 
 def _in_vain(group: str, away: BrokerAway) -> BrokerAway:
