@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mainstem.errors import DefinitionError
 from mainstem.events import Declaration
-from mainstem.schemas.compatibility import Differ, Difference, Fields, Level, Policy, comparisons
+from mainstem.schemas.compatibility import Differ, Difference, Fields, Level, Policy, comparisons, concerned
 from mainstem.schemas.documents import Format, Grammar, Resolved, Schema
 
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -38,6 +38,13 @@ class Linked(NamedTuple):
 
     schema: Schema
     resolved: Resolved
+
+
+class Loss(NamedTuple):
+    """Something that a reader misses or cannot read, and of which of its fields; of none where it is the whole."""
+
+    fields: tuple[str, ...]
+    difference: Difference
 
 
 class Finding(NamedTuple):
@@ -118,6 +125,20 @@ def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]
         if not differences:
             known.append(True)
     return found
+
+
+def losses(writer: Schema, reader: Schema) -> list[Loss]:
+    """What a handler with one form would miss or could not read of events in another; nothing where it reads them all.
+
+    Raises as :func:`fields_of` does, also where one of the two is in parts.
+    """
+    if writer.format != reader.format:
+        return [Loss((), _other_format(writer, reader))]
+    found = differ_of(reader.format)(writer, reader, ({}, {}), "LENIENT").differences
+    # A message within another one never comes alone: who passes over the field that has it, does not miss it.
+    found = tuple(each for each in found if each.rule != "MESSAGE_REMOVED" or "." not in each.path)
+    fields = fields_of(reader) if found else {}
+    return [Loss(concerned(each, fields), each) for each in found]
 
 
 def formatted(linked: Linked, wanted: str) -> str:

@@ -2,7 +2,7 @@
 
 from mainstem.schemas.compatibility.fields import FIELDS_MOST, Fields, concerned, inner, innermost, touches
 from mainstem.schemas.compatibility.levels import Compared, Level, comparisons
-from mainstem.schemas.compatibility.telling import Objection, shown, told
+from mainstem.schemas.compatibility.telling import Objection, in_words, shown, told
 from mainstem.schemas.compatibility.verdict import Differ, Difference, Outcome, Policy, Verdict
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Verdict",
     "comparisons",
     "concerned",
+    "in_words",
     "inner",
     "innermost",
     "shown",

@@ -37,6 +37,16 @@ def told(objections: Iterable[Objection], level: Level) -> list[str]:
     return [*said, f"and {len(first) - MESSAGES} more"] if len(first) > MESSAGES else said
 
 
+def in_words(difference: Difference) -> str:
+    """Where it is, what it is, what stands in both, and the example if there is one."""
+    said = f"{difference.path or '/'}: {difference.message}"
+    for who, value in (("writer", difference.writer), ("reader", difference.reader)):
+        if value is not None:
+            said += f", {who} {shown(value)}"
+    example = difference.counterexample
+    return said if example is UNSET else f"{said}; for example {shown(example)}"
+
+
 def shown(value: object) -> str:
     """A value as JSON where it can be written so."""
     try:

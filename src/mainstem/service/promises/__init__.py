@@ -2,6 +2,7 @@
 
 from mainstem.service.promises.enforcing import enforced, verdicts
 from mainstem.service.promises.objections import objections
+from mainstem.service.promises.reading import losses_told
 from mainstem.service.promises.registering import given, owned, registered, stands
 from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import LEVELS, Stated, stated_by
@@ -14,6 +15,7 @@ __all__ = [
     "enforced",
     "folder_named",
     "given",
+    "losses_told",
     "named_registry",
     "objections",
     "owned",

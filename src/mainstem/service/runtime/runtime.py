@@ -11,7 +11,7 @@ from mainstem.service.contracts import SEEN_SECONDS
 from mainstem.service.definition import Definition
 from mainstem.service.plans import Draft, Existing, check, draft, unpinnable
 from mainstem.service.process import Entrance, Health, blocking_told, loaded_for_good, longest_grace, signalled, unless
-from mainstem.service.promises import enforced, writers_of
+from mainstem.service.promises import enforced, losses_told, writers_of
 from mainstem.service.runtime.backend import existing_on, is_new, opened
 from mainstem.service.runtime.crew import Crew
 from mainstem.service.runtime.floor import Floor
@@ -94,6 +94,8 @@ async def _prepared(
         if live:
             # A replay is nobody who reads: the catalogue of the living says nothing of it.
             await process.tell(drafted.outputs, settings.environment)
+        looked = losses_told(drafted, backend, settings, floor.clock, wanted=live and consume)
+        await stack.enter_async_context(looked)
         await stack.enter_async_context(process.seen(SEEN_SECONDS if live and floor.threads else None))
         stack.enter_context(standing_told(backend, process.plans, process.runners, floor.clock, process.survey))
         await stack.enter_async_context(process.survey.telling())

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from mainstem.broker import Broker, ForeignGroups, GroupDescription
 from mainstem.clock import SystemClock
 from mainstem.delivery import ContractEntry
 from mainstem.errors import NotFound, SchemaRefused
 from mainstem.ops.arguments import opened
-from mainstem.schemas.compatibility import Difference, concerned, innermost, shown, touches
+from mainstem.schemas.compatibility import in_words, innermost, touches
 from mainstem.schemas.documents import Schema
-from mainstem.schemas.formats import FORMAT_OF, differ_of, fields_of
+from mainstem.schemas.formats import FORMAT_OF, fields_of, losses
 from mainstem.service import STALE_MS, CatalogueEntry, Outline, Standing, read_catalogue, read_standings
 from mainstem.service.promises import Stated
 
@@ -175,13 +175,8 @@ def _counts(entry: CatalogueEntry, standings: Mapping[str, Standing]) -> bool:
 
 def changed_fields(writer: Schema, reader: Schema) -> tuple[str, ...] | None:
     """The fields that a reader misses or cannot read; None where it can read everything, empty where it is no field."""
-    if writer.format != reader.format:
-        return ()
-    found = _differences(writer, reader)
-    if not found:
-        return None
-    fields = fields_of(reader)
-    return tuple(dict.fromkeys(field for each in found for field in concerned(each, fields)))
+    found = losses(writer, reader)
+    return tuple(dict.fromkeys(field for each in found for field in each.fields)) if found else None
 
 
 def _breaks(stated: Stated, contract: ContractEntry) -> Iterator[Break]:
@@ -198,33 +193,17 @@ def _breaks(stated: Stated, contract: ContractEntry) -> Iterator[Break]:
         yield Break("", "format-changed", f"it reads {reader.format}, not {stated.schema.format}")
         return
     try:
-        found = _differences(stated.schema, reader)
-        fields = fields_of(reader)
+        found = losses(stated.schema, reader)
     except SchemaRefused as refused:
         yield Break("", "not-a-schema", str(refused))
         return
     for each in found:
-        for field in concerned(each, fields) or ("",):
-            yield Break(field, each.rule, _told(each))
-
-
-def _differences(writer: Schema, reader: Schema) -> list[Difference]:
-    found = differ_of(reader.format)(writer, reader, ({}, {}), "LENIENT").differences
-    # A message within another one never comes alone: who passes over the field that has it, does not miss it.
-    return [each for each in found if each.rule != "MESSAGE_REMOVED" or "." not in each.path]
+        for field in each.fields or ("",):
+            yield Break(field, each.difference.rule, in_words(each.difference))
 
 
 def _schema_of(contract: ContractEntry) -> Schema:
     return Schema(contract.schema, FORMAT_OF[contract.format])
-
-
-def _told(difference: Difference) -> str:
-    said = f"{difference.path or '/'}: {difference.message}"
-    for who, value in (("writer", difference.writer), ("reader", difference.reader)):
-        if value is not None:
-            said += f", {who} {shown(value)}"
-    example = difference.counterexample
-    return said if example is UNSET else f"{said}; for example {shown(example)}"
 
 
 def _span(oldest: int, newest: int) -> str:
