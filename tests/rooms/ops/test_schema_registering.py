@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mainstem import IntegrationEvent, Service, Topic
+from mainstem.web import Address
+from mainstem.web.server import Request, Response, Route, serving
 from tests.rooms.ops.conftest import Shell
 
 HERE = "tests.rooms.ops.test_schema_registering"
@@ -105,6 +107,21 @@ def test_two_subjects_are_told_apart(shell: Shell) -> None:
         assert shell("schema", "register", f"{HERE}:{service}", "--registry", "./schemas").exit_code == 0
     said = shell("schema", "diff", "Shop.Customer", "Shop.Paid", "--registry", "./schemas").stdout
     assert said.startswith("Shop.Customer: version 1, Shop.Paid version 1\n")
+
+
+async def test_who_is_not_known_is_told_once(shell: Shell) -> None:
+    """Not for each type: a wrong password is one fault."""
+    asked: list[str] = []
+
+    async def unknown(request: Request) -> Response:
+        asked.append(request.url.path)
+        return Response(b'{"error_code": 40101, "message": "who are you"}', status_code=401)
+
+    async with serving([Route("/{rest:path}", unknown)], Address("127.0.0.1", 0)) as address:
+        said = await shell.beside(
+            "schema", "register", f"{HERE}:till", f"{HERE}:crm", "--registry", f"http://{address}"
+        )
+    assert (said.exit_code, said.stderr.count("who are you"), len(set(asked))) == (1, 1, 1)
 
 
 def test_a_list_of_commands_is_not_cut_off(shell: Shell) -> None:

@@ -100,6 +100,8 @@ async def _register(
                 found.append(await registered(each, registry))
             except RegistryRefused as error:
                 refused.append(error)
+                if str(error.error_code).startswith("401"):
+                    break  # it does not know who asks, whatever the type
     return found, refused
 
 

@@ -99,8 +99,9 @@ def test_a_file_of_accounts_is_read(tmp_path: Path) -> None:
 def test_a_file_that_means_nothing_is_refused(tmp_path: Path, text: str) -> None:
     """A word that nobody knows could be a right that somebody counts on."""
     (tmp_path / "accounts.toml").write_text(text)
-    with pytest.raises(DefinitionError, match="accounts cannot be read"):
+    with pytest.raises(DefinitionError, match="accounts cannot be read") as refused:
         Accounts.load(tmp_path / "accounts.toml")
+    assert refused.value.remedy.endswith("operations are read, register, configure, delete")
 
 
 async def test_a_file_of_accounts_that_changes_is_read_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ whole registry, its global configuration included. An account has a password, a 
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -98,7 +98,7 @@ class Accounts:
                 "the file of accounts cannot be read",
                 where=str(path),
                 why=str(error),
-                remedy="docs/registry.md says what stands in it",
+                remedy="docs/registry.md says what stands in it; operations are " + ", ".join(get_args(Right)),
             ) from error
         return cls(read.account)
 
