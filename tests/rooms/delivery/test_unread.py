@@ -110,6 +110,7 @@ async def test_one_partition_waits_and_everything_else_goes_on(caplog: pytest.Lo
             await at_once(stage, TWO, ONE)
             task = running.runner.tasks[0]
             await until(lambda: bool(task.paused))
+            assert task.in_flight == 0, "what nobody answers for is not being worked at"
             await at_once(stage, ONE, partition=1)
             await stage.publish(Paid("o-1"))
             await until(lambda: (given, paid) == (["a", "a"], ["o-1"]))
@@ -147,17 +148,18 @@ async def _answers(stage: Stage) -> bool:
     return [each.text for each in await stage.answers()] == ["redrive: nothing is parked there"]
 
 
-async def test_a_drained_task_asks_no_more() -> None:
-    """What waits is read again by whoever has the task next."""
+async def test_a_drained_task_asks_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    """What waits is read again by whoever has the task next; until then it is asked for again, and told once."""
     shelf, given = Shelf(n1=written("id")), list[str]()
     shelf.closed = AWAY
     async with staged() as stage:
         await at_once(stage, ONE)
         async with stage.running(reading(given), writers=Writers(shelf.ask)):
-            await until(lambda: len(shelf.asked) > 1)
+            await until(lambda: len(shelf.asked) > 2)
         asked = len(shelf.asked)
         shelf.closed = None
         assert given == []
+        assert caplog.text.count("no registry of schemas answers") == 1
         await stage.run(reading(given), writers=Writers(shelf.ask))
         assert (given, len(shelf.asked)) == (["a"], asked + 1)
 
