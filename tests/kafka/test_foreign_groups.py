@@ -32,9 +32,10 @@ class Sent(IntegrationEvent, topic="foreign-groups.sent", key="order", namespace
 shop = Service("shop", publishes=(Sold, Sent))
 
 
-def client(kafka: str, group: str) -> Consumer:
+def client(kafka: str, group: str, protocol: str = "classic") -> Consumer:
     """A consumer that is none of ours."""
-    return Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+    settings = {"bootstrap.servers": kafka, "group.id": group, "group.protocol": protocol}
+    return Consumer({**settings, "enable.auto.commit": False})
 
 
 def commit(kafka: str, group: str, topic: str, offset: int) -> None:
@@ -45,9 +46,9 @@ def commit(kafka: str, group: str, topic: str, offset: int) -> None:
 
 
 @contextmanager
-def reading(kafka: str, group: str, topic: str) -> Iterator[Consumer]:
+def reading(kafka: str, group: str, topic: str, protocol: str = "classic") -> Iterator[Consumer]:
     """A member that has been given partitions, and has committed nothing."""
-    member = client(kafka, group)
+    member = client(kafka, group, protocol)
     try:
         member.subscribe([topic])
         while not member.assignment():
@@ -63,7 +64,10 @@ async def create(broker: KafkaBroker, *topics: str) -> None:
         await broker.admin.create(TopicSpec(each, 2))
 
 
-async def test_who_has_committed_and_who_reads_now_are_found(kafka: str, unique: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+async def test_who_has_committed_and_who_reads_now_are_found(
+    kafka: str, unique: Callable[[str], str], protocol: str
+) -> None:
     """By topic, with their members and positions; neither a group of another topic, nor one of ours."""
     topic, other = unique("sales"), unique("sent")
     gone, live, elsewhere = unique("gone"), unique("live"), unique("elsewhere")
@@ -72,7 +76,7 @@ async def test_who_has_committed_and_who_reads_now_are_found(kafka: str, unique:
         async with OwnConsumer(topic, group=unique("ours"), broker=f"kafka://{kafka}"):
             await asyncio.to_thread(commit, kafka, gone, topic, 7)
             await asyncio.to_thread(commit, kafka, elsewhere, other, 7)
-            with reading(kafka, live, topic):
+            with reading(kafka, live, topic, protocol):
                 found = {each.name: each for each in (await broker.foreign_groups([topic, "missing"])).groups}
         assert found.keys() == {gone, live}
         assert found[gone] == ForeignGroup(gone, (), frozenset({topic}), {TopicPartition(topic, 0): 7})
