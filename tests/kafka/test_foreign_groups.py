@@ -66,14 +66,15 @@ async def create(broker: KafkaBroker, *topics: str) -> None:
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 async def test_who_has_committed_and_who_reads_now_are_found(
-    kafka: str, unique: Callable[[str], str], protocol: str
+    kafka: str, unique: Callable[[str], str], tmp_path: Path, protocol: str
 ) -> None:
     """By topic, with their members and positions; neither a group of another topic, nor one of ours."""
     topic, other = unique("sales"), unique("sent")
     gone, live, elsewhere = unique("gone"), unique("live"), unique("elsewhere")
     async with connected(kafka) as broker:
         await create(broker, topic, other)
-        async with OwnConsumer(topic, group=unique("ours"), broker=f"kafka://{kafka}"):
+        url = f"kafka://{kafka}?state_folder={tmp_path}/state"
+        async with OwnConsumer(topic, group=unique("ours"), broker=url):
             await asyncio.to_thread(commit, kafka, gone, topic, 7)
             await asyncio.to_thread(commit, kafka, elsewhere, other, 7)
             with reading(kafka, live, topic, protocol):
