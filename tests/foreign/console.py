@@ -40,7 +40,7 @@ class Records(msgspec.Struct):
 
 
 class Topics(msgspec.Struct):
-    """All topics in the console: the rows, and the rows of the tables about each."""
+    """All topics in the console: the rows, and the rows of the tables about each that a group reads."""
 
     rows: list[list[str]]
     topics: dict[str, dict[str, list[list[str]]]]
@@ -72,7 +72,7 @@ class Console:
         ended = subprocess.run(
             [kaskade(), DRIVE],
             input="\n".join(map(json.dumps, commands)),
-            env={**os.environ, "HOME": str(self._folder)},
+            env={**os.environ, "HOME": str(self._folder), "TEXTUAL_ANIMATIONS": "none"},
             capture_output=True,
             text=True,
             check=False,

@@ -23,7 +23,7 @@ from textual.widgets import DataTable, TabbedContent
 
 SIZE = (240, 60)
 PATIENCE_SECONDS = 60
-LOOKED_AT = 5
+LOOKED_AT = 2
 CELL = re.compile(r'<text[^>]*? x="([\d.]+)" y="([\d.]+)"[^>]*>([^<]*)</text>')
 seen: dict[str, object] = {}
 
@@ -58,11 +58,9 @@ async def opened(pilot: Pilot, kind: type) -> None:
 
 
 async def closed(pilot: Pilot) -> None:
-    """Go back to the list, and one row down."""
+    """Go back to the list."""
     await pilot.press("escape")
     await until(pilot, lambda: len(pilot.app.screen_stack) == 1)
-    await pilot.press("down")
-    await pilot.pause()
 
 
 async def records(pilot: Pilot) -> None:
@@ -80,19 +78,22 @@ async def records(pilot: Pilot) -> None:
         await pilot.pause()
         seen["screens"].append(text(app))
         await closed(pilot)
+        await pilot.press("down")
 
 
 async def topics(pilot: Pilot) -> None:
-    """Every topic, as a row, and all the tables about it."""
+    """Every topic as a row; and all the tables about those that a group reads."""
     app = pilot.app
     table = app.query_one("#topics-table", DataTable)
     await until(pilot, lambda: app.query_one(ListTopics).last_updated_at is not None and not table.loading)
     seen["rows"] = cells(table)
     seen["topics"] = {}
-    for name, *_ in seen["rows"]:
-        await opened(pilot, DescribeTopicScreen)
-        seen["topics"][name] = {each.id: cells(each) for each in app.screen.query(DataTable)}
-        await closed(pilot)
+    for name, _, _, _, groups, *_ in seen["rows"]:
+        if groups != "0":
+            await opened(pilot, DescribeTopicScreen)
+            seen["topics"][name] = {each.id: cells(each) for each in app.screen.query(DataTable)}
+            await closed(pilot)
+        await pilot.press("down")
 
 
 async def look(pilot: Pilot) -> None:
