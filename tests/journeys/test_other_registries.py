@@ -11,8 +11,8 @@ from mainstem.errors import RegistryRefused, ServerAway
 from mainstem.events import Event, declaration_of
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import InMemory
-from mainstem.schemas.documents import Format
-from mainstem.schemas.registries import RemoteRegistry
+from mainstem.schemas.documents import Format, Schema
+from mainstem.schemas.registries import Registered, RemoteRegistry
 from mainstem.service.promises import Stated, objections, registered, stated_by
 from mainstem.web import Address
 from mainstem.web.client import Client
@@ -47,6 +47,23 @@ class Strict(LocalRegistry):
         raise ServerAway(f"the registry answers 500: no level for {name}")
 
 
+class Coded(LocalRegistry):
+    """One that refuses with a code of its own."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(InMemory(SystemClock()))
+        self.code = code
+
+    async def register(
+        self, subject: str, schema: Schema, *, normalize: bool = False, version: int | None = None
+    ) -> Registered:
+        """As the protocol says."""
+        try:
+            return await super().register(subject, schema, normalize=normalize, version=version)
+        except RegistryRefused as refused:
+            raise RegistryRefused(refused.what, self.code) from refused
+
+
 def stated(type_: type[Event]) -> Stated:
     """What a service states about one event type."""
     [one] = stated_by("till", [declaration_of(type_)])
@@ -68,6 +85,16 @@ async def test_where_a_registry_is_too_strict_we_compare() -> None:
     with pytest.raises(RegistryRefused, match="may not follow"):
         await registered(stated(PaidOtherwise), registry)
     assert list(await registry.versions("Paid")) == [1, 2]
+
+
+@pytest.mark.parametrize("code", [409, 40901])
+async def test_a_refusal_says_what_to_do(code: int) -> None:
+    """Whichever code a registry has for what may not follow: it tells no reasons that a person could act on."""
+    registry = Coded(code)
+    await registered(stated(Paid), registry)
+    with pytest.raises(RegistryRefused, match="the schema of Paid may not follow what is registered") as refused:
+        await registered(stated(PaidOtherwise), registry)
+    assert "count version= up" in str(refused.value)
 
 
 async def test_a_registry_that_knows_fewer_parameters_is_asked_for_more() -> None:
