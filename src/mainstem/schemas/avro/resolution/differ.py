@@ -1,6 +1,6 @@
 """Whether a reader's Avro schema resolves against a writer's, for every value that the writer may write."""
 
-from collections import deque
+from collections import Counter, deque
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -186,17 +186,18 @@ class _Comparison:
 
     def _fields(self, writer: Record, reader: Record, pair: _Pair) -> None:
         types = {field.name: field.type for field in writer.fields}
-        sources = [written_as(field, frozenset(types)) for field in reader.fields]
-        claims = [name for names in sources for name in names]
+        written = frozenset(types)
+        sources = [written_as(field, written) for field in reader.fields]
+        claims = Counter(name for names in sources for name in names)
         for index, (field, names) in enumerate(zip(reader.fields, sources, strict=True)):
             place = pair._replace(path=f"{pair.path}/fields/{index}")
             if not names:
                 if field.default is UNSET:
                     message = f"{field.name} is not written, and has no default"
-                    written = [each.name for each in writer.fields]
-                    self._tell(place, "READER_FIELD_MISSING_DEFAULT_VALUE", message, (written, field.name))
+                    values = ([each.name for each in writer.fields], field.name)
+                    self._tell(place, "READER_FIELD_MISSING_DEFAULT_VALUE", message, values)
                 continue
-            if len(names) > 1 or claims.count(names[0]) > 1:
+            if len(names) > 1 or claims[names[0]] > 1:
                 message = f"{field.name} could be read from {' and '.join(names)}, which others may want too"
                 wanted = [field.name, *field.aliases]
                 self._found.append(

@@ -10,6 +10,7 @@ from mainstem.schemas.jsonschema.inclusion.facts import (
     Facts,
     Not,
     Piece,
+    Region,
     as_claims,
     literal,
     piece_of,
@@ -19,7 +20,10 @@ from mainstem.schemas.jsonschema.inclusion.proof import Case, Finding, Prover
 from mainstem.schemas.jsonschema.reading import Json, Place, matches, samples
 
 PATTERNS: Final = 6
-"""With more patterns of names than this, the names that are in no list are not looked into."""
+"""With more patterns of names than this, not every combination of them is looked at, but one after the other."""
+
+PATTERN: Final = 0.01
+"""What it costs to look whether a name has a pattern."""
 
 _OTHER_NAMES = ("other", "x", "x-other", "X", "a", "1", "_", "a1", "", "other.name")
 
@@ -72,6 +76,7 @@ def names(case: Case) -> Iterator[Finding]:
             tries = () if case.quick else _with(case, name, case.prover.examples(case.facts.of(name)))
             yield case.finding("property-names-narrowed", "propertyNames", name, tries)
     for found in _regions(case.facts, Piece({})):
+        _spend(case, Piece({}))
         known = _naming(case.facts, Piece({}), found)
         values = case.facts.of_others(found)
         if not _shut(values) and next(case.below(known, [goal]), None) is not None:
@@ -119,16 +124,22 @@ def _each_property(case: Case, piece: Piece) -> Iterator[Finding]:
     if facts.max_properties == 0:
         return
     for name in sorted(facts.declared | set(piece.properties)):
+        _spend(case, piece)
         claims, goals = facts.of(name), piece.of(name)
         if goals and _may_have(case, name):
             for found in case.below(claims, sorted(goals, key=_order)):
                 yield _at_property(case, found, name, is_declared=name in facts.declared or bool(claims))
     for region in _regions(facts, piece):
-        goals = piece.of_others(region)
+        _spend(case, piece)
+        goals = piece.of_others(Region(region.patterns))
         claims = facts.of_others(region)
         if goals and not _shut(claims) and _may_be_named(case, piece, region):
             for found in case.below(claims, sorted(goals, key=_order)):
                 yield _at_others(case, found, region)
+
+
+def _spend(case: Case, piece: Piece) -> None:
+    case.prover.spend(PATTERN * (len(piece.patterns) + sum(len(each.patterns) for each in case.facts.pieces)))
 
 
 def _at_property(case: Case, found: Finding, name: str, *, is_declared: bool) -> Finding:
@@ -151,7 +162,7 @@ def _closing(goal: Place) -> str:
     return "additionalProperties" if goal.has("additionalProperties") else "unevaluatedProperties"
 
 
-def _at_others(case: Case, found: Finding, region: frozenset[str]) -> Finding:
+def _at_others(case: Case, found: Finding, region: Region) -> Finding:
     if case.quick:
         return found
     tries = [one for name in _names(region, case.facts) for one in _with(case, name, list(found.candidates))]
@@ -159,15 +170,18 @@ def _at_others(case: Case, found: Finding, region: frozenset[str]) -> Finding:
     return found._replace(rule="additional-properties-narrowed", candidates=shown)
 
 
-def _regions(facts: Facts, piece: Piece) -> Iterator[frozenset[str]]:
-    """The kinds of names that are in no list, by the patterns that are found in them."""
+def _regions(facts: Facts, piece: Piece) -> Iterator[Region]:
+    """The kinds of names that are in no list, by the patterns that are found in them: each name is of one at least."""
     patterns = sorted({pattern for each in (*facts.pieces, piece) for pattern in each.patterns})
     if len(patterns) > PATTERNS:
-        patterns = patterns[:0]
+        yield Region(frozenset())
+        for pattern in patterns:
+            yield Region(frozenset({pattern}), exactly=False)
+        return
     for size in range(len(patterns) + 1):
         for chosen in itertools.combinations(patterns, size):
             if not _excluding(chosen):
-                yield frozenset(chosen)
+                yield Region(frozenset(chosen))
 
 
 def _excluding(patterns: Iterable[str]) -> bool:
@@ -198,17 +212,17 @@ def _may_have(case: Case, name: str) -> bool:
     return all(case.prover.accepts(place, name) for place in case.facts.names)
 
 
-def _may_be_named(case: Case, piece: Piece, region: frozenset[str]) -> bool:
+def _may_be_named(case: Case, piece: Piece, region: Region) -> bool:
     return not case.facts.names or not case.prover.void(_naming(case.facts, piece, region))
 
 
-def _naming(facts: Facts, piece: Piece, region: frozenset[str]) -> Claims:
+def _naming(facts: Facts, piece: Piece, region: Region) -> Claims:
     """What is known of a name that is in no list, and has these patterns and no others."""
-    every = {pattern for each in (*facts.pieces, piece) for pattern in each.patterns}
-    without = [Not(literal({"pattern": each})) for each in sorted(every - region)]
+    every = {pattern for each in (*facts.pieces, piece) for pattern in each.patterns if region.exactly}
+    without = [Not(literal({"pattern": each})) for each in sorted(every - region.patterns)]
     listed: list[Json] = [*sorted(facts.declared | set(piece.properties))]
     without += [Not(literal({"enum": listed}))] if listed else []
-    with_these = [literal({"pattern": each}) for each in sorted(region)]
+    with_these = [literal({"pattern": each}) for each in sorted(region.patterns)]
     return frozenset({literal({"type": "string"}), *facts.names, *with_these, *without})
 
 
@@ -218,15 +232,15 @@ def _count(facts: Facts) -> float:
     return len([name for name in facts.declared if not _shut(facts.of(name))]) if shut else float("inf")
 
 
-def _names(region: frozenset[str], facts: Facts) -> list[str]:
+def _names(region: Region, facts: Facts) -> list[str]:
     """Some names of a kind."""
-    starts = [text for each in region for text in (_start(each), *samples(each))]
+    starts = [text for each in region.patterns for text in (_start(each), *samples(each))]
     tries = [*_OTHER_NAMES, *starts, *(start + name for start in starts for name in _OTHER_NAMES)]
-    every = {pattern for piece in facts.pieces for pattern in piece.patterns}
+    every = {pattern for piece in facts.pieces for pattern in piece.patterns if region.exactly} | region.patterns
     fitting = [
         name
         for name in tries
-        if name not in facts.declared and all(matches(each, name) == (each in region) for each in every | region)
+        if name not in facts.declared and all(matches(each, name) == (each in region.patterns) for each in every)
     ]
     return fitting[:3]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mainstem.schemas.jsonschema.inclusion.arrays import fewest, largest
-from mainstem.schemas.jsonschema.inclusion.facts import Claims, Facts
+from mainstem.schemas.jsonschema.inclusion.facts import Claims, Facts, Region
 from mainstem.schemas.jsonschema.inclusion.proof import Prover
 from mainstem.schemas.jsonschema.inclusion.scalars import spelled, tightened
 from mainstem.schemas.jsonschema.reading import Json, samples
@@ -108,7 +108,7 @@ class Examples:
         if len(smallest) >= facts.min_properties:
             yield smallest
         full = {**smallest, **{name: choices[name][0] for name in optional}}
-        found = self(prover, facts.of_others(frozenset())) if len(full) < facts.min_properties <= LARGE else []
+        found = self(prover, facts.of_others(Region(frozenset()))) if len(full) < facts.min_properties <= LARGE else []
         while found and len(full) < facts.min_properties:
             full[f"other{len(full)}"] = found[0]
         yield full

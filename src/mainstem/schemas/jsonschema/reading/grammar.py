@@ -128,7 +128,7 @@ def _ordered(schema: Json) -> Json:
             ordered[keyword] = {
                 name: sorted(each, key=written) if isinstance(each, list) else each for name, each in value.items()
             }
-    for keyword, _, _ in parts(schema):
+    for keyword in dict.fromkeys(keyword for keyword, _, _ in parts(schema)):
         value = ordered[keyword]
         if isinstance(value, list):
             ordered[keyword] = [_ordered(each) for each in value]

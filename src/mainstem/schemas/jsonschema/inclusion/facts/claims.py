@@ -75,6 +75,13 @@ def kinds(value: Json) -> set[str]:
     return {"string"} if isinstance(value, str) else {"array"} if isinstance(value, list) else {"object"}
 
 
+class Region(NamedTuple):
+    """Names that are in no list, by the patterns that are found in them: these and no others, or at least these."""
+
+    patterns: frozenset[str]
+    exactly: bool = True
+
+
 @dataclass(frozen=True)
 class Piece:
     """What one schema says of the properties of an object. ``rest`` is none where it leaves the others open."""
@@ -89,10 +96,12 @@ class Piece:
         found += [claims for pattern, claims in self.patterns.items() if matches(pattern, name)]
         return NOTHING.union(*found) if found else self.rest or NOTHING
 
-    def of_others(self, found: frozenset[str]) -> Claims:
-        """What it says of a property that is named nowhere, whose name has exactly these patterns."""
-        said = [claims for pattern, claims in self.patterns.items() if pattern in found]
-        return NOTHING.union(*said) if said else self.rest or NOTHING
+    def of_others(self, region: "Region") -> Claims:
+        """What it says of a property that is named nowhere, whose name has these patterns."""
+        said = [claims for pattern, claims in self.patterns.items() if pattern in region.patterns]
+        if said:
+            return NOTHING.union(*said)
+        return (self.rest or NOTHING) if region.exactly or not self.patterns else NOTHING
 
 
 @dataclass(frozen=True)
@@ -150,9 +159,9 @@ class Facts:
         """What is known of a property."""
         return NOTHING.union(*(piece.of(name) for piece in self.pieces))
 
-    def of_others(self, found: frozenset[str]) -> Claims:
-        """What is known of a property that is named nowhere, whose name has exactly these patterns."""
-        return NOTHING.union(*(piece.of_others(found) for piece in self.pieces))
+    def of_others(self, region: Region) -> Claims:
+        """What is known of a property that is named nowhere, whose name has these patterns."""
+        return NOTHING.union(*(piece.of_others(region) for piece in self.pieces))
 
     def element(self, index: int) -> Claims:
         """What is known of an element."""
