@@ -162,6 +162,16 @@ def test_small_steps_are_counted_too(writer: object, reader: object) -> None:
     assert [each.rule for each in compared(writer, reader).differences] == ["too-large"]
 
 
+@pytest.mark.timeout(30)
+def test_examples_of_many_patterns_are_counted_too() -> None:
+    """Each of them looks at every pattern: after a few, what is left is not shown any more."""
+    writer, reader = (
+        {"patternProperties": {f"^a{n}b*": {"type": each} for n in range(5_000)}} for each in ("number", "integer")
+    )
+    rules = [each.rule for each in compared(writer, reader).differences]
+    assert (len(rules) < 10, rules[0], rules[-1]) == (True, "additional-properties-narrowed", "too-large")
+
+
 def test_one_text_may_say_two_things() -> None:
     """A keyword has another meaning in another draft, and an alternative that is opened takes what another takes."""
     needy = {"properties": {"a": {"contains": TEXT, "minContains": 2}}}

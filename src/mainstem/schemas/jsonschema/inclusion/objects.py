@@ -25,6 +25,9 @@ PATTERNS: Final = 6
 PATTERN: Final = 0.01
 """What it costs to look whether a name has a pattern."""
 
+EXAMPLES: Final = 100
+"""So often every pattern is looked at for an object that has a name of one."""
+
 _OTHER_NAMES = ("other", "x", "x-other", "X", "a", "1", "_", "a1", "", "other.name")
 
 
@@ -138,8 +141,9 @@ def _each_property(case: Case, piece: Piece) -> Iterator[Finding]:
                 yield _at_others(case, found, region)
 
 
-def _spend(case: Case, piece: Piece) -> None:
-    case.prover.spend(PATTERN * (len(piece.patterns) + sum(len(each.patterns) for each in case.facts.pieces)))
+def _spend(case: Case, piece: Piece, times: int = 1) -> None:
+    looks = len(piece.patterns) + sum(len(each.patterns) for each in case.facts.pieces)
+    case.prover.spend(PATTERN * looks * times)
 
 
 def _at_property(case: Case, found: Finding, name: str, *, is_declared: bool) -> Finding:
@@ -165,6 +169,7 @@ def _closing(goal: Place) -> str:
 def _at_others(case: Case, found: Finding, region: Region) -> Finding:
     if case.quick:
         return found
+    _spend(case, Piece({}), EXAMPLES)
     tries = [one for name in _names(region, case.facts) for one in _with(case, name, list(found.candidates))]
     shown = case.prover.shown(case.claims, case.goal, tries)
     return found._replace(rule="additional-properties-narrowed", candidates=shown)
