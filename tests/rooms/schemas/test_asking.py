@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Literal
 from uuid import UUID
+
+import pytest
 
 from mainstem.clock import SystemClock
 from mainstem.errors import ServerAway
 from mainstem.registry import LocalRegistry
 from mainstem.registry.contents import InMemory
-from mainstem.schemas.documents import Schema
+from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.framing import Frame
+from mainstem.schemas.registries import Registered
 from mainstem.schemas.writers import DENIED_SECONDS, Answer, Asking, SchemaName, Writers, Written, name_in
 
 ORDER = Schema('{"type":"record","name":"Order","fields":[]}')
@@ -77,3 +81,47 @@ def test_a_name_is_the_same_wherever_it_means_the_same() -> None:
     assert SchemaName(None, str(UUID(int=0))).in_play
     assert not SchemaName(1).in_play
     assert not SchemaName(None, GUID).in_play
+
+
+class Endless(LocalRegistry):
+    """A registry whose schemas refer to ``wide`` others each, which are all there."""
+
+    def __init__(self, wide: int) -> None:
+        super().__init__(InMemory(SystemClock()))
+        self.wide = wide
+        self.asked = 0
+
+    async def by_id(self, id: int, subject: str = "") -> Schema:  # noqa: ARG002 - as the protocol has it
+        """As the protocol says."""
+        return self._referring(f"{id}")
+
+    async def version(
+        self,
+        subject: str,
+        version: int | Literal["latest"],  # noqa: ARG002 - as the protocol has it
+        *,
+        deleted: bool = False,  # noqa: ARG002 - as the protocol has it
+    ) -> Registered | None:
+        """As the protocol says."""
+        self.asked += 1
+        return Registered(subject, 1, 1, self._referring(subject))
+
+    def _referring(self, name: str) -> Schema:
+        return Schema(
+            ORDER.text, references=tuple(Reference(f"{name}.{n}", f"{name}.{n}", 1) for n in range(self.wide))
+        )
+
+
+@pytest.mark.parametrize(("wide", "most"), [(1, 50), (30, 500), (501, 0)])
+async def test_references_are_followed_so_far(wide: int, most: int) -> None:
+    """Not for ever: a chain of any length, and ways that fork, are a verdict after few questions."""
+    registry = Endless(wide)
+
+    @asynccontextmanager
+    async def door() -> AsyncIterator[Endless]:
+        yield registry
+
+    asking = Asking(door)
+    assert await asking.ask([SchemaName(1)]) == ["it refers to more schemas than are followed"]
+    assert registry.asked <= most
+    await asking.close()
