@@ -151,6 +151,34 @@ async def test_whoever_is_deployed_too_is_in_nobodys_way(shell: Shell) -> None:
     assert "Deploy in this order: billing, then shop." in both.output
 
 
+class Moved(IntegrationEvent, topic="moves", key="order"):
+    order: str
+
+
+class MovedTwice(IntegrationEvent, topic="moves", key="order", name="Moved", version=2):
+    order: str
+    by: str
+
+
+MovedTwice.upcast(1, default("by", "nobody"))
+mover, ahead = Service("mover", publishes=(Moved,)), Service("ahead")
+
+
+@ahead.on(MovedTwice)
+async def follow(moved: MovedTwice) -> None:
+    """Read the second version."""
+
+
+async def test_who_is_ahead_reads_the_older_version_by_its_steps(shell: Shell) -> None:
+    """Its schema asks for a field that only they write: that breaks nobody."""
+    assert (await shell.beside("schema", "register", f"{HERE}:mover")).exit_code == 0
+    async with running(mover, ahead, broker=shell.broker, dev=True):
+        pass
+    said = await shell.beside("schema", "check", f"{HERE}:mover")
+    assert said.exit_code == 0, said.output
+    assert "ok      ahead.follow" in said.output
+
+
 async def test_a_group_that_nobody_declared_is_an_unknown_reader(shell: Shell) -> None:
     """A plain consumer says of no field that it reads it."""
     await prepared(shell)
