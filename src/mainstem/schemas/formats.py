@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from typing import Final, NamedTuple, cast, get_args
+from typing import Final, NamedTuple, TypeAlias, cast, get_args
 
 from msgspec.structs import replace
 
@@ -31,6 +31,9 @@ _FORMS: Final[Mapping[tuple[Format, str], str]] = {
 
 _PAIRS_MOST: Final = 20_000
 """So many pairs are remembered of which one can read the other: the versions of a few subjects that have thousands."""
+
+
+PlainReading: TypeAlias = Callable[[Schema, Resolved, tuple[int, ...]], Callable[[bytes], object]]
 
 
 class Linked(NamedTuple):
@@ -98,6 +101,16 @@ def instances_of(schema: Schema) -> list[object]:
     if schema.format != "JSON":
         return []
     return cast("Callable[[Schema], list[object]]", _loaded(schema.format, "instances_of"))(schema)
+
+
+def plain_reading(linked: Linked, indexes: tuple[int, ...] = ()) -> Callable[[bytes], object]:
+    """What makes plain data of what was written with a schema, by no type of ours.
+
+    ``indexes`` is the way to a message in the file of a Protobuf schema. Raises SchemaRefused for what is no schema,
+    and DefinitionError where what the format needs is not installed; what is given, anything for other bytes.
+    """
+    make = cast("PlainReading", _loaded(linked.schema.format, "plain_reading"))
+    return make(linked.schema, linked.resolved, indexes)
 
 
 def compare(level: Level, policy: Policy, new: Linked, earlier: Sequence[Linked]) -> list[Finding]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import islice
 from typing import Final
 
@@ -16,9 +16,12 @@ from mainstem.clock import SystemClock
 from mainstem.delivery import in_binary_mode
 from mainstem.errors import UnknownTopic
 from mainstem.ops.arguments import broker_options, did_you_mean, json_option, opened
+from mainstem.ops.events.payloads import Payloads
 from mainstem.ops.events.points import LogPoint, point_of, resolve
 from mainstem.ops.screen import moment, print_line
 from mainstem.service import Backend
+from mainstem.service.promises import writers_of_anybody
+from mainstem.settings import Settings
 
 LAST: Final = 10
 PREFIX: Final = "ce_"
@@ -27,7 +30,7 @@ UNSAID: Final = frozenset({"specversion", "kind", "content-type"})
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
-    """An event as it is shown. ``data`` is its payload where that is JSON, ``data_base64`` where it is not."""
+    """An event as it is shown. ``data`` is its payload where that can be read, ``data_base64`` where it cannot."""
 
     topic: str
     partition: int
@@ -45,6 +48,12 @@ class Filter(Struct, frozen=True):
 
     type_name: str | None
     key: str | None
+    payloads: Payloads = Payloads()
+
+    @property
+    def is_none(self) -> bool:
+        """Whether every event is wanted."""
+        return self.type_name is None and self.key is None
 
     def lines(self, batch: Batch) -> Iterator[Line]:
         """The events of a batch that are wanted."""
@@ -53,7 +62,7 @@ class Filter(Struct, frozen=True):
         for index, key in enumerate(batch.keys):
             if wanted is not None and key != wanted:
                 continue
-            line = _line(batch, index)
+            line = _line(batch, index, self.payloads)
             type_name = line.attributes.get("type", "")
             if self.type_name is None or self.type_name in (type_name, type_name.rpartition(".")[2]):
                 yield line
@@ -94,7 +103,8 @@ class Shown(Struct, frozen=True):
 async def _tail(
     topic: str, point: LogPoint | None, shown: Shown, given: str | None, *, follow: bool, dev: bool
 ) -> None:
-    async with opened(given, dev=dev) as broker:
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(opened(given, dev=dev))
         described = (await broker.admin.topics([topic])).get(topic)
         if described is None:
             names = list(await broker.admin.topics())
@@ -106,7 +116,8 @@ async def _tail(
             )
         bounds = described.bounds
         ends = {at: end for at, (_, end) in bounds.items()}
-        wanted = Filter(shown.type_name, shown.key)
+        writers = writers_of_anybody(broker, Settings.load(), SystemClock(), stack, dev=dev)
+        wanted = Filter(shown.type_name, shown.key, Payloads(writers))
         if point is None:
             await _last(broker, bounds, wanted, shown)
             positions: Mapping[TopicPartition, int] = ends
@@ -121,7 +132,7 @@ async def _last(
 ) -> None:
     """Print the last events in the order of their timestamps; without a filter hardly more than they are read."""
     count = shown.limit or LAST
-    everything = wanted != Filter(None, None)
+    everything = not wanted.is_none
     kept: dict[TopicPartition, deque[Line]] = {at: deque(maxlen=count) for at in bounds}
     back, left = count, dict(bounds)
     # Commits on Kafka have offsets too, and compaction leaves gaps: where too few are found, it is looked further back.
@@ -130,6 +141,7 @@ async def _last(
         for at in left:
             kept[at].clear()
         async for batch in read(broker.log, starts, {at: end for at, (_, end) in left.items()}):
+            await wanted.payloads.acquaint(batch)
             kept[TopicPartition(batch.topic, batch.partition)].extend(wanted.lines(batch))
         left = {at: left[at] for at in left if len(kept[at]) < count and starts[at] > left[at][0]}
         back *= 4
@@ -148,6 +160,7 @@ async def _from(
     left = shown.limit
     async with aclosing(read(broker.log, positions, ends)) as batches:
         async for batch in batches:
+            await wanted.payloads.acquaint(batch)
             lines = list(islice(wanted.lines(batch), left))
             _print(lines, shown)
             if left is not None:
@@ -181,15 +194,14 @@ def event_lines(batch: Batch) -> Iterator[Line]:
     return Filter(None, None).lines(batch)
 
 
-def _line(batch: Batch, index: int) -> Line:
+def _line(batch: Batch, index: int, payloads: Payloads) -> Line:
     headers = {name: value.decode(errors="backslashreplace") for name, value in batch.headers(index).items()}
     key, value = batch.keys[index], batch.values[index]
     data: object = msgspec.UNSET
     data_base64: bytes | msgspec.UnsetType = msgspec.UNSET
     if value is not None:
-        try:
-            data = msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        data = payloads.data(batch, index)
+        if data is msgspec.UNSET:
             data_base64 = value
     return Line(
         batch.topic,

@@ -53,6 +53,12 @@ def codec_reading(declaration: Declaration, writer: Schema, resolved: Resolved) 
     return _codec(declaration, writer, resolved)
 
 
+def plain_reading(writer: Schema, resolved: Resolved, _indexes: tuple[int, ...]) -> Callable[[bytes], object]:
+    """What gives plain data of what was written with a schema. Raises as :func:`codec_reading`."""
+    read = _reading(_Written(writer, resolved), None, named=False)
+    return lambda raw: msgspec.to_builtins(read(raw))
+
+
 def _codec(declaration: Declaration, writer: Schema, resolved: Resolved) -> EventCodec:
     own = schema_of(declaration)
     described = described_of(declaration)

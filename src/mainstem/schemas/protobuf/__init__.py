@@ -4,7 +4,7 @@ from mainstem.schemas.protobuf.differences import differences
 from mainstem.schemas.protobuf.fields import fields_of
 from mainstem.schemas.protobuf.files import serialized
 from mainstem.schemas.protobuf.grammar import GRAMMAR
-from mainstem.schemas.protobuf.types import codec_of, codec_reading, schema_of
+from mainstem.schemas.protobuf.types import codec_of, codec_reading, plain_reading, schema_of
 
 __all__ = [
     "GRAMMAR",
@@ -12,6 +12,7 @@ __all__ = [
     "codec_reading",
     "differences",
     "fields_of",
+    "plain_reading",
     "schema_of",
     "serialized",
 ]

@@ -6,7 +6,7 @@ from mainstem.service.promises.reading import losses_told
 from mainstem.service.promises.registering import given, owned, registered, stands
 from mainstem.service.promises.registries import BROKER, folder_named, named_registry, registry_at, standing_registry
 from mainstem.service.promises.stated import LEVELS, Stated, stated_by
-from mainstem.service.promises.writers import writers_of, writers_of_read
+from mainstem.service.promises.writers import writers_of, writers_of_anybody, writers_of_read
 
 __all__ = [
     "BROKER",
@@ -26,5 +26,6 @@ __all__ = [
     "stated_by",
     "verdicts",
     "writers_of",
+    "writers_of_anybody",
     "writers_of_read",
 ]

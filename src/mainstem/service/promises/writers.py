@@ -44,6 +44,13 @@ def writers_of_read(
     return Writers(ask, clock.monotonic, in_play=True, played=read)
 
 
+def writers_of_anybody(
+    backend: Backend, settings: Settings, clock: Clock, stack: AsyncExitStack, *, dev: bool
+) -> Writers:
+    """The same for who only looks at records, whoever has written them."""
+    return Writers(_asked(named_registry(None, settings, dev=dev), backend, settings, clock, stack), clock.monotonic)
+
+
 def _asked(name: str | None, backend: Backend, settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ask | None:
     if name is None:
         return None

@@ -1,10 +1,11 @@
 """Between an event and its bytes in Protobuf: the runtime's parser and printer in C, with our types around them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import msgspec
 from google.protobuf.descriptor_pb2 import DescriptorProto
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -76,14 +77,35 @@ def codec_reading(declaration: Declaration, writer: Schema, resolved: Resolved, 
     return codec_of(declaration)
 
 
+def plain_reading(writer: Schema, resolved: Resolved, indexes: tuple[int, ...]) -> Callable[[bytes], object]:
+    """What gives plain data of the message that stands at ``indexes`` in the file of a schema, its fields by name.
+
+    Raises ``SchemaRefused`` where there is none.
+    """
+    link = linked(writer, resolved)
+    name = ".".join(_names_to(link.file.message_type, indexes))
+    if not name:
+        raise SchemaRefused(f"it has no message at {list(indexes)}", where="Protobuf schema")
+    package = link.file.package
+    message = GetMessageClass(link.pool.FindMessageTypeByName(f"{package}.{name}" if package else name))
+    return lambda raw: MessageToDict(
+        message.FromString(raw), preserving_proto_field_name=True, descriptor_pool=link.pool
+    )
+
+
 def _name_at(messages: Sequence[DescriptorProto], indexes: tuple[int, ...]) -> str:
     """The name of a message, by the way to it; empty where there is none."""
-    name = ""
+    return (_names_to(messages, indexes) or [""])[-1]
+
+
+def _names_to(messages: Sequence[DescriptorProto], indexes: tuple[int, ...]) -> list[str]:
+    names: list[str] = []
     for index in indexes:
         if index >= len(messages):
-            return ""
-        name, messages = messages[index].name, messages[index].nested_type
-    return name
+            return []
+        names.append(messages[index].name)
+        messages = messages[index].nested_type
+    return names
 
 
 def _is_constrained(kind: type[object]) -> bool:
