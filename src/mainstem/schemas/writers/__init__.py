@@ -18,6 +18,7 @@ from mainstem.schemas.writers.known import (
 if TYPE_CHECKING:
     from mainstem.schemas.writers.asking import Asking as Asking
     from mainstem.schemas.writers.framed import Framed as Framed
+    from mainstem.schemas.writers.plainly import Plainly as Plainly
 
 __all__ = [
     "AWAY",
@@ -27,6 +28,7 @@ __all__ = [
     "Ask",
     "Asking",
     "Framed",
+    "Plainly",
     "SchemaName",
     "Writers",
     "Written",
@@ -34,4 +36,4 @@ __all__ = [
 ]
 
 # Every service reads; few read what was written with another's schema.
-__getattr__, __dir__ = door(__name__, {"asking": ("Asking",), "framed": ("Framed",)})
+__getattr__, __dir__ = door(__name__, {"asking": ("Asking",), "framed": ("Framed",), "plainly": ("Plainly",)})
