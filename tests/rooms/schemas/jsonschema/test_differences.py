@@ -168,6 +168,8 @@ def test_examples_of_many_patterns_are_counted_too() -> None:
     writer, reader = (
         {"patternProperties": {f"^a{n}b*": {"type": each} for n in range(5_000)}} for each in ("number", "integer")
     )
+    named = {"properties": {f"a{n}": {"type": "integer"} for n in range(5_000)}}
+    assert [each.rule for each in compared(named, reader).differences] == ["too-large"]
     rules = [each.rule for each in compared(writer, reader).differences]
     assert (len(rules) < 10, rules[0], rules[-1]) == (True, "additional-properties-narrowed", "too-large")
 

@@ -23,7 +23,10 @@ PATTERNS: Final = 6
 """With more patterns of names than this, not every combination of them is looked at, but one after the other."""
 
 PATTERN: Final = 0.01
-"""What it costs to look whether a name has a pattern."""
+"""What it costs to look whether a kind of names has a pattern."""
+
+MATCH: Final = 10
+"""So much more does it cost to find it in a name."""
 
 EXAMPLES: Final = 100
 """So often every pattern is looked at for an object that has a name of one."""
@@ -127,7 +130,7 @@ def _each_property(case: Case, piece: Piece) -> Iterator[Finding]:
     if facts.max_properties == 0:
         return
     for name in sorted(facts.declared | set(piece.properties)):
-        _spend(case, piece)
+        _spend(case, piece, MATCH)
         claims, goals = facts.of(name), piece.of(name)
         if goals and _may_have(case, name):
             for found in case.below(claims, sorted(goals, key=_order)):
