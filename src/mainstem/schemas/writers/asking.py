@@ -8,11 +8,10 @@ from typing import Final
 from mainstem.errors import MainstemError, RegistryRefused, ServerAway
 from mainstem.schemas.documents import Reference, Schema
 from mainstem.schemas.registries import SchemaRegistry, turned_away
-from mainstem.schemas.writers.known import AWAY, Answer, SchemaName, Written
+from mainstem.schemas.writers.known import ASKED_AT_ONCE, AWAY, Answer, SchemaName, Written
 
 _NOTHING_MORE: Final = 600
 """Codes below are those of HTTP, which any server says."""
-_AT_ONCE: Final = 8
 _REFERENCES_MOST: Final = 500
 _DEEPEST: Final = 50
 
@@ -34,8 +33,8 @@ class Asking:
     async def ask(self, names: Sequence[SchemaName]) -> Sequence[Answer]:
         """The schemas of these names, a few at a time; once somebody is not answered the others are not asked for."""
         answers: list[Answer] = []
-        for start in range(0, len(names), _AT_ONCE):
-            page = names[start : start + _AT_ONCE]
+        for start in range(0, len(names), ASKED_AT_ONCE):
+            page = names[start : start + ASKED_AT_ONCE]
             answers += await asyncio.gather(*map(self._written, page))
             away = next((each for each in answers if isinstance(each, Exception)), None)
             if away is not None:

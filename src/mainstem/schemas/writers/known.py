@@ -22,7 +22,7 @@ _IN_PLAY: Final = (0, str(UUID(int=0)))
 """The id and the GUID that play writes, and no registry gives."""
 _DENIED_MOST: Final = 10_000
 """Of more, those are forgotten that count no longer: any other may be one that a batch of garbage waits for."""
-_ASKED_AT_ONCE: Final = 64
+ASKED_AT_ONCE: Final = 8
 """So many names are one question: a batch of garbage may have more than anybody answers in time."""
 _NEVER: Final = "", -inf
 ANSWER_SECONDS: Final = 60.0
@@ -141,8 +141,8 @@ class Writers:
         self._forget()
         wanted = self.unknown(names, again=again)
         denied: dict[SchemaName, str] = {}
-        for start in range(0, len(wanted), _ASKED_AT_ONCE):
-            some = wanted[start : start + _ASKED_AT_ONCE]
+        for start in range(0, len(wanted), ASKED_AT_ONCE):
+            some = wanted[start : start + ASKED_AT_ONCE]
             await self._acquire(self._ask, some, again=again)
             denied |= {each: self._denied[each][0] for each in some if each in self._denied}
         now = self._monotonic()
