@@ -134,7 +134,11 @@ class Relay:
             listening.set()
             await ending.wait()
             server.close()
-            self._cut()
+            # A connection that has just been taken is cut when it is served, and closed a turn after that.
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                self._cut()
+                await asyncio.wait(others, timeout=0.05)
+            await asyncio.sleep(0)
 
         thread = threading.Thread(target=self._loop.run_until_complete, args=(serve(),), name="relay")
         thread.start()

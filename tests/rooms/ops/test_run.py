@@ -196,11 +196,20 @@ def test_the_process_ids_are_kept_in_a_file(workers: int, program: Spawned) -> N
     assert not pids.exists()
 
 
-def test_a_file_for_process_ids_that_cannot_be_written_is_refused(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("no/pids", 2, "there is no folder 'no' for it"),
+        ("/proc/pids", 1, "the file for the process ids cannot be written"),
+    ],
+)
+def test_a_file_for_process_ids_that_cannot_be_written_is_refused(
+    path: str, code: int, said: str, shell: Shell
+) -> None:
     """It is told before anything is started."""
-    result = shell("run", LOYALTY, "--dev", "--pid-file", "no/pids")
-    assert result.exit_code == 1
-    assert "the file for the process ids cannot be written" in result.stderr
+    result = shell("run", LOYALTY, "--dev", "--pid-file", path)
+    assert result.exit_code == code
+    assert said in result.stderr
     assert list(shell.folder.iterdir()) == []
 
 
