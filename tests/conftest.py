@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import asyncio
+import gc
 import inspect
 import random
 from collections.abc import Iterator
@@ -57,6 +58,13 @@ def _an_sdk_of_its_own() -> Iterator[None]:
     if metrics.get_meter_provider() is not the_meters._PROXY_METER_PROVIDER:
         the_meters._METER_PROVIDER, the_meters._METER_PROVIDER_SET_ONCE = None, Once()
         the_meters._PROXY_METER_PROVIDER = the_meters._ProxyMeterProvider()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _left_open_where_it_was_opened() -> Iterator[None]:
+    """What a module leaves open is an error of its own tests, not of whichever one the collector runs in."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
