@@ -8,12 +8,12 @@ import click
 import msgspec
 from msgspec import Struct
 
-from mainstem.broker import GroupDescription, GroupSpec, Preparation, TopicDescription, is_refused
+from mainstem.broker import GroupSpec, Preparation, TopicDescription, is_refused
 from mainstem.delivery import answers_topic, audit_topic
 from mainstem.errors import TopicExists
 from mainstem.ops.arguments import UNLIKE, Listing, broker_options, json_option, load_services, missing_file, opened
 from mainstem.ops.screen import length_of, plural, print_json, print_table
-from mainstem.service import Backend, Definition, Existing, groups_of, topics_of
+from mainstem.service import Backend, Definition, Existing, existing_on, groups_of, topics_of
 from mainstem.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -188,31 +188,35 @@ async def changes_for(
     services: Sequence[Definition], broker: Backend, *, delete: Sequence[str] = (), dry: bool = True
 ) -> list[Preparation]:
     """What is to be done about everything that services declare or need, by name; unless ``dry``, it is done."""
-    topics, groups = await broker.admin.topics(), await broker.admin.groups()
+    there = await existing_on(services, broker)
     stated = {spec.name: spec for service in services for spec in service.topics.values()}
     # With the partitions as declared, so that one topic that is refused does not hide what the others need.
     assumed = {
         name: _with_partitions(each, stated[name].partitions) if name in stated else each
-        for name, each in topics.items()
+        for name, each in there.topics.items()
     }
-    existing = Existing(assumed, groups)
+    existing = Existing(assumed, there.groups)
     wanted = topics_of(services, existing)
     joined = groups_of(services, existing, Settings.load())
     steps = [*await broker.admin.prepare(wanted, joined, dry=dry)]
     if delete:
         needed = {step.name: "a service that is planned here" for step in steps}
-        needed |= await _needed_by_groups(broker, groups)
-        steps += [_deletion(name, topics, needed) for name in dict.fromkeys(delete)]
+        needed |= await _needed_by_groups(broker)
+        present = await broker.admin.topics(delete)
+        steps += [_deletion(name, present, needed) for name in dict.fromkeys(delete)]
     return steps
 
 
-async def _needed_by_groups(broker: Backend, groups: Mapping[str, GroupDescription]) -> dict[str, str]:
+async def _needed_by_groups(broker: Backend) -> dict[str, str]:
     """Which topics may not go, and why: what groups read, and what belongs to them."""
-    needed: dict[str, str] = {}
-    for group in groups.values():
-        spec = GroupSpec(group.name, group.service, group.tasks, group.inputs)
-        own = await broker.admin.prepare([], [spec], dry=True)
-        names = [*group.inputs, *(each.name for each in own), audit_topic(group.name), answers_topic(group.name)]
+    groups = (await broker.admin.groups()).values()
+    specs = [GroupSpec(group.name, group.service, group.tasks, group.inputs) for group in groups]
+    # Asked for all groups at once: a cluster may have thousands.
+    own = [step.name for step in await broker.admin.prepare([], specs, dry=True)]
+    needed = dict.fromkeys(own, "every group")
+    for group in groups:
+        named = [name for name in own if name.startswith(f"{group.name}.")]
+        names = [*group.inputs, *named, audit_topic(group.name), answers_topic(group.name)]
         needed |= dict.fromkeys(names, f"the group {group.name!r}")
     return needed
 

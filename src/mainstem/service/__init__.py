@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mainstem.service.runtime import Floor as Floor
     from mainstem.service.runtime import Running as Running
     from mainstem.service.runtime import TaskStatistics as TaskStatistics
+    from mainstem.service.runtime import existing_on as existing_on
     from mainstem.service.runtime import running as running
     from mainstem.service.runtime import serve as serve
     from mainstem.service.service import Service as Service
@@ -89,6 +90,7 @@ __all__ = [
     "connect",
     "connected",
     "end_within",
+    "existing_on",
     "file_of",
     "forget_group",
     "groups_of",
@@ -167,6 +169,7 @@ __getattr__, __dir__ = door(
             "Floor",
             "Running",
             "TaskStatistics",
+            "existing_on",
             "running",
             "serve",
         ),

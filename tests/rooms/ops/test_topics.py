@@ -1,12 +1,14 @@
 """Topics as they are and as services declare them, and the catalogue."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from mainstem import Service
-from mainstem.broker import TopicSpec
+from mainstem.broker import TopicDescription, TopicSpec
+from mainstem.broker.sqlite.admin import SqliteAdmin
 from mainstem.clock import SystemClock
 from mainstem.errors import StartRefused
 from mainstem.identifiers import Identifiers
@@ -47,6 +49,26 @@ def test_a_plan_changes_nothing_and_applying_it_leaves_nothing_to_do(shell: Shel
     assert (found["gold"]["partitions"], found["gold"]["retention_ms"]) == (1, 7 * 86_400_000)
     assert (found["gold"]["offsets"], found["other"]["offsets"]) == (0, 0)
     assert "offsets" in shell("topics", "list").stdout.splitlines()[0]
+
+
+def test_of_other_topics_of_a_cluster_nothing_is_asked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There can be thousands, and describing them all took a minute for each command."""
+    create(shell, TopicSpec("other"))
+    describe = SqliteAdmin.topics
+    asked: set[str] = set()
+
+    async def topics(self: SqliteAdmin, names: Iterable[str] | None = None) -> Mapping[str, TopicDescription]:
+        assert names is not None, "all topics are described"
+        wanted = set(names)
+        asked.update(wanted)
+        return await describe(self, wanted)
+
+    monkeypatch.setattr(SqliteAdmin, "topics", topics)
+    shell.json("topics", "plan", LOYALTY)
+    shell.json("topics", "apply", LOYALTY, "--delete", "gone")
+    shell.json("publish", LOYALTY, "OrderPaid", '{"customer_id": "ada", "amount_cents": 1}', "--dev")
+    assert {"gold", "gone", "orders"} <= asked
+    assert "other" not in asked
 
 
 def test_a_plan_needs_no_file_and_makes_none(shell: Shell) -> None:

@@ -22,7 +22,7 @@ from mainstem.ops.events.declared import Called, declared
 from mainstem.ops.screen import plural, print_json, progress
 from mainstem.schemas import DECODER_ERRORS, codec_for, decoding_failure
 from mainstem.schemas.registries import LOCK_NAME, LockFile, mark_of
-from mainstem.service import Backend, Existing, Service, outlines_of, topics_of
+from mainstem.service import Backend, Service, existing_on, outlines_of, topics_of
 from mainstem.service.promises import named_registry, stated_by, verdicts
 from mainstem.settings import Settings
 
@@ -100,7 +100,7 @@ async def _publish(
 
 async def _check_registered(broker: Backend, service: Service, declaration: Declaration, clock: Clock) -> None:
     """Raise what would stop the start of a service that publishes this type. What it only reads is another one's."""
-    [outline] = outlines_of([service], Existing(await broker.admin.topics()))
+    [outline] = outlines_of([service], await existing_on([service], broker))
     settings = Settings.load()
     registry = named_registry(None, settings, dev=False)
     stated = [each for each in stated_by(service.name, outline.publishes) if each.declaration == declaration]
@@ -146,6 +146,7 @@ async def _partition_count(broker: Backend, service: Service, declaration: Decla
             why="topics are created by themselves only with --dev",
             remedy="mainstem topics apply, with the service; or give --dev",
         )
-    spec = next(spec for spec in topics_of([service], Existing(await broker.admin.topics())) if spec.name == topic)
+    existing = await existing_on([service], broker)
+    spec = next(spec for spec in topics_of([service], existing) if spec.name == topic)
     await broker.admin.create(spec)
     return spec.partitions

@@ -66,7 +66,7 @@ async def registry_at(
             yield None
         elif name != BROKER:
             yield await standing_registry(name, settings, clock, stack)
-        elif ROWS not in await backend.admin.topics():
+        elif ROWS not in await backend.admin.topics([ROWS]):
             yield None
         else:
             ledger = Ledger(backend.log, _unwritten, Identifiers(clock), Limits())

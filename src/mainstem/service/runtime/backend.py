@@ -1,5 +1,6 @@
 """The broker of a process: whether it is still to be made, opening it, and what it has already."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from mainstem.errors import DefinitionError, MainstemError, StartRefused
@@ -27,10 +28,12 @@ async def opened(
     return backend, ()
 
 
-async def existing_on(services: tuple[Definition, ...], backend: Backend) -> Existing:
-    """What is there of the topics and groups of these services."""
+async def existing_on(services: Sequence[Definition], backend: Backend) -> Existing:
+    """What is there of the topics and groups of these services.
+
+    Of other topics of a cluster nothing need be known, and may be; there can be thousands.
+    """
     groups = [group.name for service in services for group in service.groups]
-    # Of other topics of a cluster nothing need be known, and may be.
     topics = draft(services, Existing()).topics
     return Existing(await backend.admin.topics(topics), await backend.admin.groups(groups))
 
