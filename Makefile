@@ -35,8 +35,8 @@ format: setup ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-test: setup ## Run the test suite
-	@$(BIN)/pytest $(ARGS)
+test: setup ## Run the test suite, file by file in as many processes as there are cores, four at most
+	@$(BIN)/pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 demo: setup ## Replay January's flights through four services, kill one, check every total; BROKER=kafka does it on Kafka
 	@$(if $(filter kafka,$(BROKER)),$(BIN)/python -m tools.kafka lend --) $(BIN)/python -m examples.flights

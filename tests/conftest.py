@@ -37,6 +37,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+def pytest_collection_finish() -> None:
+    """What is imported stays: the collector need not look through it again and again."""
+    gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once, and where nobody overlooks it, that nothing was tested on Kafka."""
+    reasons = {
+        str(each.longrepr[2]) for each in terminalreporter.getreports("skipped") if isinstance(each.longrepr, tuple)
+    }
+    for reason in reasons:
+        if "NOT TESTED ON KAFKA" in reason:
+            terminalreporter.write_line(reason.removeprefix("Skipped: "), red=True, bold=True)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     """A clock that the test moves."""
@@ -65,6 +80,7 @@ def _left_open_where_it_was_opened() -> Iterator[None]:
     """What a module leaves open is an error of its own tests, not of whichever one the collector runs in."""
     yield
     gc.collect()
+    gc.freeze()  # what is left stays, and need not be looked through behind every module
 
 
 @pytest.fixture

@@ -51,13 +51,3 @@ _numbers = count(1)
 def unique() -> Callable[[str], str]:
     """Names that nothing else on the broker has, whoever used it before."""
     return lambda label: f"{label}-{os.getpid()}-{next(_numbers)}"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say once, and where nobody overlooks it, that nothing was tested on Kafka."""
-    reasons = {
-        str(each.longrepr[2]) for each in terminalreporter.getreports("skipped") if isinstance(each.longrepr, tuple)
-    }
-    for reason in reasons:
-        if "NOT TESTED ON KAFKA" in reason:
-            terminalreporter.write_line(reason.removeprefix("Skipped: "), red=True, bold=True)
