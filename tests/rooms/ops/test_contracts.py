@@ -76,11 +76,12 @@ class Number:
 
 shop = Service("shop", publishes=(Sold, Packed))
 anew = Service("shop", publishes=(SoldAnew, PackedAnew))
+packed_anew = Service("shop", publishes=(PackedAnew,))
 major = Service("shop", publishes=(SoldTwice,))
 billing = Service("billing", definition=3)
 index = Service("index")
 abreast = Service("billing", definition=4)
-for each in (shop, anew, major, billing, index, abreast):
+for each in (shop, anew, packed_anew, major, billing, index, abreast):
     each.topic("sales", partitions=1)
     each.topic("packs", partitions=1)
 
@@ -136,6 +137,15 @@ async def test_who_does_not_read_a_field_does_not_break(shell: Shell, subject: s
     told = (await shell.beside("schema", "check", f"{HERE}:anew")).output
     assert "does not read payer" in told
     assert "Deploy in this order: billing, then shop." in told
+
+
+async def test_what_no_order_mends_has_none(shell: Shell) -> None:
+    """It is said what to do instead, and nobody is told whom to deploy first."""
+    await prepared(shell)
+    told = await shell.beside("schema", "check", f"{HERE}:packed_anew")
+    assert told.exit_code == 3
+    assert "no order helps: count version= up" in told.output
+    assert "Deploy in this order" not in told.output
 
 
 async def test_whoever_is_deployed_too_is_in_nobodys_way(shell: Shell) -> None:

@@ -85,6 +85,14 @@ def test_a_password_is_hashed(shell: Shell) -> None:
     assert not Password.parse(second).fits("guess")
 
 
+def test_a_password_comes_through_a_pipe(shell: Shell) -> None:
+    """Its first line, whatever ends it; nothing is none, and no confirmation is waited for."""
+    for typed in ("secret", "secret\n", "secret\r\nmore\n"):
+        assert Password.parse(shell("registry", "password", typed=typed).stdout.strip()).fits("secret")
+    refused = shell("registry", "password", typed="\n")
+    assert (refused.exit_code, "the password is empty" in refused.stderr) == (2, True)
+
+
 def test_a_token_is_made(shell: Shell) -> None:
     """A long one that nobody else has, and what it is known by."""
     made, hashed = (line.split()[1] for line in shell("registry", "token").stdout.splitlines())

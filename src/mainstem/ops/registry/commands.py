@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import sys
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -125,12 +126,20 @@ async def _serve(request: ServeRequest, settings: Settings, surface: Surface) ->
 
 
 @registry.command
-@click.option(
-    "--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for where it is left out."
-)
-def password(*, password: str) -> None:
+@click.option("--password", help="Asked for where it is left out; of a pipe the first line is taken.")
+def password(*, password: str | None) -> None:
     """Print what stands in the file of accounts for a password."""
-    click.echo(str(Password.hashed(password, unguessable(SALT_BYTES))))
+    given = _typed_password() if password is None else password
+    if not given:
+        raise click.UsageError("the password is empty")
+    click.echo(str(Password.hashed(given, unguessable(SALT_BYTES))))
+
+
+def _typed_password() -> str:
+    if sys.stdin.isatty():
+        asked: object = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return str(asked)
+    return sys.stdin.readline().rstrip("\r\n")
 
 
 @registry.command

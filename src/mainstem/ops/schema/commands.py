@@ -127,7 +127,9 @@ def check(*, services: tuple[str, ...], as_json: bool, **options: object) -> Non
     if not services and wanted.against is None:
         raise click.UsageError("name a service, or what is to be compared: --against git:origin/main")
     found = asyncio.run(_check(outlines_of(load_services(services)), wanted))
-    steps = steps_of((first, each.publisher) for each in found if each.publisher for first in each.before)
+    # What no order mends is told where it stands; the rest still has one.
+    ordered = [each for each in found if each.first != "neither"]
+    steps = steps_of((first, each.publisher) for each in ordered if each.publisher for first in each.before)
     if as_json:
         print_json(found)
     else:
