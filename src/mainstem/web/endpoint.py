@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from mainstem.telemetry import log
 from mainstem.web.exchange import Answer, Answering, Asked, BodyLimits, BodyRefused
 
+LINGERED_SECONDS: Final = 2.0
+LINGERED_BYTES: Final = 64 * 1024 * 1024
+"""So long, and of so much, a body that is too large is taken all the same when its answer has been sent."""
+_TOO_LARGE: Final = 413
 _FAILED: Final = Answer(500, b'{"message":"the server has failed; its log says why"}')
 
 
@@ -38,7 +43,7 @@ class _Everything(BaseRoute):
         except Exception:  # noqa: BLE001 - a bug in one answer must not end the connection without one
             log.exception("%s %s has failed", asked.method, asked.path)
             answer = _FAILED
-        await _response(answer)(scope, receive, send)
+        await _response(answer)(scope, receive, _lingering(request, send) if answer.status == _TOO_LARGE else send)
 
 
 def _asked(request: Request, limits: BodyLimits) -> Asked:
@@ -68,19 +73,39 @@ def _headers(request: Request) -> Mapping[str, str]:
 async def _read(request: Request, limits: BodyLimits) -> bytes:
     said = request.headers.get("content-length", "0")
     if said.isdecimal() and int(said) > limits.body_bytes:
-        raise BodyRefused(413, f"a body of {said} bytes is more than {limits.body_bytes}")
+        raise BodyRefused(_TOO_LARGE, f"a body of {said} bytes is more than {limits.body_bytes}")
     body = bytearray()
     try:
         async with asyncio.timeout(limits.body_seconds):
             async for piece in request.stream():
                 body += piece
                 if len(body) > limits.body_bytes:
-                    raise BodyRefused(413, f"a body is at most {limits.body_bytes} bytes")
+                    raise BodyRefused(_TOO_LARGE, f"a body is at most {limits.body_bytes} bytes")
     except TimeoutError:
         raise BodyRefused(408, f"the body has not come within {limits.body_seconds:g} seconds") from None
     except ClientDisconnect:
         raise BodyRefused(400, "the body ends before its end") from None
     return bytes(body)
+
+
+def _lingering(request: Request, send: Send) -> Send:
+    """Take what is still coming behind the answer: a client whose sending is cut off does not read it."""
+
+    async def lingering(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        left = LINGERED_BYTES
+        with suppress(TimeoutError, ClientDisconnect):
+            async with asyncio.timeout(LINGERED_SECONDS):
+                async for piece in request.stream():
+                    left -= len(piece)
+                    if left < 0:
+                        break
+        await send({"type": "http.response.body"})
+
+    return lingering
 
 
 def _response(answer: Answer) -> Response:

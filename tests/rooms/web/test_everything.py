@@ -3,8 +3,9 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,24 @@ async def test_a_body_is_bounded(headers: list[str], body: str, status: int) -> 
     """In bytes, whether or not its length is told, and in time."""
     async with listening(BodyLimits(body_bytes=10, body_seconds=0.1)) as address:
         assert (await send(address, request("POST /", *headers, body=body)))[0] == status
+
+
+@pytest.mark.parametrize("body", [b"x" * 40_000_000, iter([b"x" * 1_000_000] * 40)], ids=["at once", "in chunks"])
+async def test_who_sends_too_much_reads_why(body: bytes | Iterator[bytes]) -> None:
+    """An ordinary client sends all it has before it reads: were it cut off, it would see a broken connection."""
+
+    def ask(address: Address) -> tuple[int, bytes]:
+        client = HTTPConnection(*address, timeout=20)
+        try:
+            client.request("POST", "/", body, {"Connection": "close"})
+            answer = client.getresponse()
+            return answer.status, answer.read()
+        finally:
+            client.close()
+
+    async with listening(BodyLimits(body_bytes=1_000)) as address:
+        status, why = await asyncio.to_thread(ask, address)
+    assert (status, b"more than 1000" in why or b"at most 1000" in why) == (413, True)
 
 
 async def test_a_head_is_bounded() -> None:
