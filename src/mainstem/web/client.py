@@ -113,7 +113,9 @@ class Client:
             f"{', '.join(each.name for each in self._servers)} cannot be asked",
             where=f"{method} {path}",
             why="; ".join(said),
-            remedy="see that it runs and can be reached from here; it may answer later",
+            remedy="name it with http://: it does not speak TLS"
+            if any(_NO_TLS in each for each in said)
+            else "see that it runs and can be reached from here; it may answer later",
         )
 
     async def _reply(self, request: httpx2.Request, server: "_Server") -> Reply:
@@ -135,6 +137,7 @@ class Client:
 
 
 _NOT_NOW: Final = frozenset({502, 503, 504})
+_NO_TLS: Final = "WRONG_VERSION_NUMBER"  # how OpenSSL calls an answer that is none of TLS
 
 
 class _TooMuch(Exception):

@@ -55,6 +55,14 @@ async def test_who_does_not_answer_is_passed_over() -> None:
     assert away.value.why.startswith(f"http://{address}: status 503; http://")
 
 
+async def test_who_speaks_no_tls_is_told_apart() -> None:
+    """OpenSSL speaks of a wrong version number; what helps is another beginning of the address."""
+    async with serving(ROUTES, HERE) as address, Client([f"https://{address}"]) as client:
+        with pytest.raises(ServerAway, match="cannot be asked") as away:
+            await client.ask("GET", "/")
+    assert away.value.remedy == "name it with http://: it does not speak TLS"
+
+
 async def test_a_password_is_not_told() -> None:
     """In no error, whether the address can be read or not."""
     with pytest.raises(DefinitionError, match="no address of a server") as refused:
