@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
 from mainstem.events import Declaration
 from mainstem.schemas.models import is_model, model_functions
-from mainstem.schemas.shape import parts_of
+from mainstem.schemas.shape import has_set, parts_of
+
+T = TypeVar("T")
 
 _write = msgspec.json.Encoder().encode
+_write_in_order = msgspec.json.Encoder(order="deterministic").encode
 _read = msgspec.json.Decoder().decode
 
 CODECS_REMEMBERED: Final = 1_024
@@ -55,9 +58,25 @@ def codec_for(declaration: Declaration) -> EventCodec:
         encode, decode = model_functions(declaration.type, declaration.label)
     else:
         parts_of(declaration.type, "JSON", declaration.label)
-        encode, decode = _write, msgspec.json.Decoder(declaration.type).decode
+        encode = in_order(_write_in_order, _write) if has_set(declaration.type) else _write
+        decode = msgspec.json.Decoder(declaration.type).decode
     # Through bytes once more: a type then reads of a text or number what its decoder reads of JSON, nothing else.
     return EventCodec(encode=encode, decode=decode, plain=_read, typed=lambda data: decode(_write(data)))
+
+
+def in_order(ordered: Callable[[object], T], anyhow: Callable[[object], T]) -> Callable[[object], T]:
+    """What writes the items of sets in their order: each process has another one, and the same event other bytes.
+
+    A set whose items have no order, as members of an enum or of several types, is written as it comes.
+    """
+
+    def write(value: object) -> T:
+        try:
+            return ordered(value)
+        except TypeError:
+            return anyhow(value)
+
+    return write
 
 
 def typing_of(kind: type[object]) -> Callable[[object], object]:

@@ -55,6 +55,12 @@ def parts_of(kind: object, form: Form, where: str) -> list[Part]:
     return parts
 
 
+def has_set(kind: object) -> bool:
+    """Whether there is a set in a type that has a form in bytes."""
+    shapes = (part.shape for part in _walk(Part("", inspect.type_info(kind)), set()))
+    return any(isinstance(each, inspect.SetType | inspect.FrozenSetType) for each in shapes)
+
+
 def spelling(kind: object) -> str:
     """How a type is called in an error."""
     return kind.__name__ if isinstance(kind, type) and "[" not in repr(kind) else str(kind)

@@ -19,9 +19,10 @@ from mainstem.schemas.avro.hazards import endless, recursive
 from mainstem.schemas.avro.language import Type, give_natives, parsed, written_out
 from mainstem.schemas.avro.meanings import agree
 from mainstem.schemas.avro.types import KEPT
-from mainstem.schemas.codec import CODECS_REMEMBERED, EventCodec, typing_of
+from mainstem.schemas.codec import CODECS_REMEMBERED, EventCodec, in_order, typing_of
 from mainstem.schemas.documents import Resolved, Schema
 from mainstem.schemas.models import is_model
+from mainstem.schemas.shape import has_set
 
 _NO_AVRO: Final = (EOFError, LookupError, ValueError, ArithmeticError, TypeError, AttributeError, RecursionError)
 """What the library raises for bytes that are not what the schema says; EOFError without a word."""
@@ -108,7 +109,8 @@ class _Written:
 def _typing(kind: type[object]) -> tuple[Callable[[object], object], Callable[[object], object]]:
     """What makes an event of what was read, and what makes plain data of an event."""
     if not is_model(kind):
-        return partial(msgspec.convert, type=kind), _made_plain
+        dumped = in_order(partial(_made_plain, order="deterministic"), _made_plain) if has_set(kind) else _made_plain
+        return partial(msgspec.convert, type=kind), dumped
     from pydantic import TypeAdapter  # noqa: PLC0415 - an extra, loaded by who declares a model
 
     adapter = TypeAdapter(kind)

@@ -1,6 +1,8 @@
 """From an event to a message: what its class takes, made field by field."""
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from operator import attrgetter
 from typing import TypeAlias, cast
 
@@ -109,6 +111,9 @@ def _as_list(value: object) -> object:
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         message = f"several items are expected, and a {type(value).__name__} found"
         raise TypeError(message)
+    if isinstance(value, AbstractSet):
+        with suppress(TypeError):  # as members of an enum, which have no order
+            return sorted(value)
     return list(value)
 
 
