@@ -133,12 +133,13 @@ class Relay:
             self.port = server.sockets[0].getsockname()[1]
             listening.set()
             await ending.wait()
-            server.close()
-            # A connection that has just been taken is cut when it is served, and closed a turn after that.
+            # Closed at once, the server would never end a connection that it has just taken: take none any more.
+            self._loop.remove_reader(server.sockets[0].fileno())
             while others := asyncio.all_tasks() - {asyncio.current_task()}:
                 self._cut()
                 await asyncio.wait(others, timeout=0.05)
-            await asyncio.sleep(0)
+            server.close()
+            await asyncio.sleep(0)  # what was cut is closed a turn later
 
         thread = threading.Thread(target=self._loop.run_until_complete, args=(serve(),), name="relay")
         thread.start()

@@ -55,7 +55,10 @@ async def test_plain_functions_do_everything_that_coroutines_do(threads: Executo
         await stage.publish_at_once(Paid("a", 1), Paid("b", 10), Paid("a", 2))
         counters = await stage.run(tally, doubled, stores=[SPENT], executor=threads)
         told = await stage.told()
-        assert told == ["a=1", "one", "two 1", "b=10", "one", "two 10", "a=3", "one", "two 3"]
+        of_events = [tuple(told[at : at + 3]) for at in range(0, len(told), 3)]
+        of_a = [("a=1", "one", "two 1"), ("a=3", "one", "two 3")]
+        assert [each for each in of_events if each in of_a] == of_a
+        assert sorted(of_events) == sorted([*of_a, ("b=10", "one", "two 10")])
         assert seen == [(False, True)] * 3
         assert (stage.stored(SPENT, "a"), counters.handled, counters.failures) == (3, 3, 0)
 
