@@ -357,7 +357,24 @@ async def test_a_denial_counts_for_a_while_and_a_schema_for_good() -> None:
     assert writers.unknown(names) == names[1:]
     await writers.acquire(names)
     assert asked == [*names, names[1]]
+    await writers.acquire(names, again=True)
+    assert asked == [*names, names[1], names[1]]
     assert cast("Written", writers.find(names[0])).schema is OLDER
+
+
+@simulated
+async def test_one_question_answers_all_who_wait_for_it() -> None:
+    """Every partition meets a new schema at the same time, and the registry is asked for it once."""
+    asked = list[SchemaName]()
+
+    async def ask(names: Sequence[SchemaName]) -> Sequence[Answer]:
+        asked.extend(names)
+        await asyncio.sleep(1)
+        return [Written(OLDER, {}) if each.id == 1 else "no" for each in names]
+
+    writers, names = Writers(ask, asyncio.get_running_loop().time), [SchemaName(1), SchemaName(2)]
+    await asyncio.gather(*(writers.acquire(names) for _ in range(8)))
+    assert asked == names
 
 
 async def test_what_is_known_waits_for_nobody() -> None:
