@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BESIDE := -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --max-worker-restart=0 --timeout-method=signal
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -36,7 +37,7 @@ format: setup ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff check --quiet --fix .
 
 test: setup ## Run the test suite, file by file in as many processes as there are cores, four at most
-	@$(BIN)/pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest $(BESIDE) $(ARGS)
 
 demo: setup ## Replay January's flights through four services, kill one, check every total; BROKER=kafka does it on Kafka
 	@$(if $(filter kafka,$(BROKER)),$(BIN)/python -m tools.kafka lend --) $(BIN)/python -m examples.flights

@@ -110,7 +110,7 @@ def test_a_standby_is_not_opened_where_the_task_is_owned(machine: Machine) -> No
     owner.close()
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(150)
 def test_a_standby_becomes_the_owner(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The copy goes on as it is, and is not lent any more: nobody waits for it to be given up."""
     monkeypatch.setattr("mainstem.state.replica.YIELD_SECONDS", 1_000.0)

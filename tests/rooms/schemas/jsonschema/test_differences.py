@@ -162,7 +162,7 @@ def test_small_steps_are_counted_too(writer: object, reader: object) -> None:
     assert [each.rule for each in compared(writer, reader).differences] == ["too-large"]
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(150)
 def test_examples_of_many_patterns_are_counted_too() -> None:
     """Each of them looks at every pattern: after a few, what is left is not shown any more."""
     writer, reader = (

@@ -58,7 +58,7 @@ def in_alternatives(reference: str, width: int) -> object:
     return {"anyOf": [{"$ref": reference} for _ in range(width)]}
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("forks", [in_properties, in_alternatives])
 def test_what_forks_without_end_comes_to_an_end(forks: Callable[[str, int], object]) -> None:
     """Forty definitions of which each uses the next one many times have more places than there is time for."""
