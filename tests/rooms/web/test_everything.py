@@ -4,14 +4,14 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from mainstem.errors import DefinitionError
-from mainstem.web import Address, Answer, Asked, BodyLimits, BodyRefused, Tls
+from mainstem.web import Address, Answer, Asked, BodyLimits, BodyRefused, Tls, endpoint
 from mainstem.web.connection import Connection
 from mainstem.web.server import everything, serving
 from tests.rooms.web.certificates import Authority
@@ -95,6 +95,22 @@ async def test_who_sends_too_much_reads_why(body: bytes | Iterator[bytes]) -> No
     async with listening(BodyLimits(body_bytes=1_000)) as address:
         status, why = await asyncio.to_thread(ask, address)
     assert (status, b"more than 1000" in why or b"at most 1000" in why) == (413, True)
+
+
+async def test_who_sends_without_end_is_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind its answer so much of a body is taken, and then the connection is closed."""
+    monkeypatch.setattr(endpoint, "LINGERED_BYTES", 1_000_000)
+    head, piece, sent = request("POST /", "Content-Length: 9999999999"), b"x" * 100_000, 0
+    async with listening(BodyLimits(body_bytes=1_000)) as address:
+        _, writer = await asyncio.open_connection(*address)
+        writer.write(head)
+        with suppress(ConnectionError):
+            while sent < 1_000_000_000:
+                writer.write(piece)
+                await writer.drain()
+                sent += len(piece)
+        writer.transport.abort()
+    assert sent < 50_000_000
 
 
 async def test_a_head_is_bounded() -> None:
